@@ -1,0 +1,156 @@
+//! The names of things. Keys and topics are written in z-base-32 (52 characters for 32 bytes), as pkarr writes them.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use uuid::Uuid;
+
+/// Text that is not an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an id is 52 characters of z-base-32")]
+pub struct NotAnId;
+
+macro_rules! key_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 32]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&z32::encode(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({:.8})", stringify!($name), z32::encode(&self.0))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                parse_key(text).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    serializer.collect_str(self)
+                } else {
+                    self.0.serialize(serializer)
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+                } else {
+                    Deserialize::deserialize(deserializer).map(Self)
+                }
+            }
+        }
+    };
+}
+
+key_id! {
+    /// A node: an Ed25519 public key. Nodes know each other by it; sites never see it.
+    NodeId
+}
+key_id! {
+    /// A site's identity on a node: an Ed25519 public key, another for every site.
+    PersonaId
+}
+key_id! {
+    /// A topic on the wire: the hash of its name (see [`crate::topic`]).
+    TopicId
+}
+key_id! {
+    /// A topic's message: the SHA-256 of its sealed bytes.
+    MessageId
+}
+
+fn parse_key(text: &str) -> Result<[u8; 32], NotAnId> {
+    if text.len() != 52 {
+        return Err(NotAnId);
+    }
+    let bytes = z32::decode(text.as_bytes()).map_err(|_| NotAnId)?;
+    let key: [u8; 32] = bytes.try_into().map_err(|_| NotAnId)?;
+    // The last character carries 4 surplus bits; only one spelling of an id is an id.
+    if z32::encode(&key) == text { Ok(key) } else { Err(NotAnId) }
+}
+
+/// One incarnation of a frame (an iframe thread): a random UUID, new at every load and after every thaw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FrameId(pub Uuid);
+
+impl FrameId {
+    /// From 16 random bytes.
+    #[must_use]
+    pub const fn from_random(bytes: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+}
+
+impl fmt::Display for FrameId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One leadership; higher is later. Kept in IndexedDB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Epoch(pub u64);
+
+/// One boot of a leader's worker: random. A change means that the worker forgot everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Boot(pub Uuid);
+
+/// A link: one connection to one peer, held by one frame. Unique for good, as the epoch that named it is part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LinkId {
+    /// The leadership that opened the link.
+    pub epoch: Epoch,
+    /// Its number among that leadership's links.
+    pub number: u32,
+}
+
+/// What kind of thing is served, in eight bytes: the start of SHA-256 over the kind and the name (see
+/// [`crate::packet::Service::tag`]). The leader picks a frame by it without learning the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Tag(pub [u8; 8]);
+
+/// A session, named by 16 random bytes of the side that opened it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionId(pub Uuid);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn an_id_has_one_spelling(bytes: [u8; 32], other in "[ybndrfg8ejkmcpqxot1uwisza345h769]{52}") {
+            let id = PersonaId(bytes);
+            let text = id.to_string();
+            prop_assert_eq!(text.len(), 52);
+            prop_assert_eq!(text.parse(), Ok(id));
+            if let Ok(parsed) = other.parse::<PersonaId>() {
+                prop_assert_eq!(parsed.to_string(), other);
+            }
+        }
+
+        #[test]
+        fn other_text_is_no_id(text in ".{0,60}") {
+            prop_assume!(text.parse::<NodeId>().is_err());
+            prop_assert_eq!(text.parse::<NodeId>(), Err(NotAnId));
+        }
+    }
+}

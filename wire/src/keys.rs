@@ -1,0 +1,190 @@
+//! A node's secret and what is derived from it.
+//!
+//! Each site meets its own *persona*, an Ed25519 key derived from the node's secret and the site's origin with HKDF-SHA256
+//! (RFC 5869): a pairwise identifier in the words of OpenID Connect Core 1.0, section 8.1. Two sites that compare notes find
+//! nothing equal.
+
+use ed25519_dalek::{Signature as DalekSignature, Signer, SigningKey, VerifyingKey};
+use hkdf::Hkdf;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::id::{NodeId, PersonaId};
+
+/// An Ed25519 signature (RFC 8032), 64 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature(#[serde(with = "serde_bytes")] pub [u8; 64]);
+
+/// Bytes that are not a signature by that key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the signature does not verify")]
+pub struct BadSignature;
+
+/// What only the leader holds: 32 random bytes, kept in its store.
+#[derive(Clone, Zeroize, ZeroizeOnDrop, PartialEq, Eq)]
+pub struct NodeSecret([u8; 32]);
+
+/// A persona's Ed25519 seed. A frame is given its own site's and no other.
+#[derive(Clone, Zeroize, ZeroizeOnDrop, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PersonaSecret([u8; 32]);
+
+impl NodeSecret {
+    /// From 32 random bytes.
+    #[must_use]
+    pub const fn new(random: [u8; 32]) -> Self {
+        Self(random)
+    }
+
+    /// The bytes, for the store.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The node's public key.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        NodeId(self.node_key().verifying_key().to_bytes())
+    }
+
+    /// Signs as the node.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Signature {
+        Signature(self.node_key().sign(message).to_bytes())
+    }
+
+    /// The persona of the site at `origin` (a serialised origin, as `MessageEvent.origin` gives it).
+    #[must_use]
+    pub fn persona(&self, origin: &str) -> PersonaSecret {
+        PersonaSecret(self.derive("persona", origin))
+    }
+
+    fn node_key(&self) -> SigningKey {
+        SigningKey::from_bytes(&self.derive("node", ""))
+    }
+
+    fn derive(&self, kind: &str, who: &str) -> [u8; 32] {
+        let mut out = [0; 32];
+        Hkdf::<Sha256>::new(Some(b"bitters/keys/1"), &self.0)
+            .expand_multi_info(&[kind.as_bytes(), b"\0", who.as_bytes()], &mut out)
+            .expect("32 bytes are within HKDF's bound");
+        out
+    }
+}
+
+impl PersonaSecret {
+    /// From a seed. Tests and the store use this; a persona is otherwise derived.
+    #[must_use]
+    pub const fn new(seed: [u8; 32]) -> Self {
+        Self(seed)
+    }
+
+    /// The persona's public key.
+    #[must_use]
+    pub fn id(&self) -> PersonaId {
+        PersonaId(self.key().verifying_key().to_bytes())
+    }
+
+    /// Signs as the persona.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Signature {
+        Signature(self.key().sign(message).to_bytes())
+    }
+
+    /// The X25519 secret of the same key (RFC 7748), for Noise: the scalar that Ed25519 hashes out of the seed.
+    #[must_use]
+    pub fn noise_secret(&self) -> [u8; 32] {
+        self.key().to_scalar_bytes()
+    }
+
+    fn key(&self) -> SigningKey {
+        SigningKey::from_bytes(&self.0)
+    }
+}
+
+impl PersonaId {
+    /// Checks a signature by this persona, strictly (no small-order keys).
+    ///
+    /// # Errors
+    /// [`BadSignature`] if the key or the signature is not good.
+    pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
+        verify(&self.0, message, signature)
+    }
+
+    /// The X25519 public key of the same key (RFC 7748, section 4.1), for Noise.
+    ///
+    /// # Errors
+    /// [`BadSignature`] if these bytes are no point of the curve.
+    pub fn noise_key(&self) -> Result<[u8; 32], BadSignature> {
+        let key = VerifyingKey::from_bytes(&self.0).map_err(|_| BadSignature)?;
+        if key.is_weak() {
+            return Err(BadSignature);
+        }
+        Ok(key.to_montgomery().to_bytes())
+    }
+}
+
+impl NodeId {
+    /// Checks a signature by this node, strictly (no small-order keys).
+    ///
+    /// # Errors
+    /// [`BadSignature`] if the key or the signature is not good.
+    pub fn verify(&self, message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
+        verify(&self.0, message, signature)
+    }
+}
+
+impl std::fmt::Debug for NodeSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NodeSecret(..)")
+    }
+}
+
+impl std::fmt::Debug for PersonaSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PersonaSecret(..)")
+    }
+}
+
+fn verify(key: &[u8; 32], message: &[u8], signature: &Signature) -> Result<(), BadSignature> {
+    VerifyingKey::from_bytes(key)
+        .and_then(|key| key.verify_strict(message, &DalekSignature::from_bytes(&signature.0)))
+        .map_err(|_| BadSignature)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn personas_are_stable_and_share_nothing() {
+        let node = NodeSecret::new([7; 32]);
+        let alice = node.persona("http://alice.localhost").id();
+        let bob = node.persona("http://bob.localhost").id();
+
+        assert_eq!(alice, NodeSecret::new([7; 32]).persona("http://alice.localhost").id());
+        assert_ne!(alice, bob);
+        assert_ne!(alice.0, node.id().0);
+        assert_ne!(alice, NodeSecret::new([8; 32]).persona("http://alice.localhost").id());
+    }
+
+    #[test]
+    fn a_signature_is_of_one_key_and_one_message() {
+        let node = NodeSecret::new([7; 32]);
+        let persona = node.persona("https://a.example");
+        let signature = persona.sign(b"this");
+
+        assert_eq!(persona.id().verify(b"this", &signature), Ok(()));
+        assert_eq!(persona.id().verify(b"that", &signature), Err(BadSignature));
+        assert_eq!(node.id().verify(b"this", &signature), Err(BadSignature));
+        assert_eq!(PersonaId([0; 32]).verify(b"this", &signature), Err(BadSignature));
+        assert_eq!(PersonaId([0; 32]).noise_key(), Err(BadSignature));
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        let node = NodeSecret::new([7; 32]);
+        assert_eq!(format!("{node:?} {:?}", node.persona("o")), "NodeSecret(..) PersonaSecret(..)");
+    }
+}

@@ -1,0 +1,65 @@
+//! Who says what to whom: ids, packets, messages and their bytes. No IO.
+//!
+//! | from → to | module | bytes |
+//! | --- | --- | --- |
+//! | site ↔ frame | [`rpc`] | JavaScript objects |
+//! | frame ↔ leader | [`local`] | postcard |
+//! | contexts of one island | [`announce`] | postcard |
+//! | session ↔ session | [`packet`] | postcard, sealed |
+//! | node ↔ node, over a link | [`link`] | postcard |
+//! | node ↔ rendezvous | [`rendezvous`] | postcard |
+//!
+//! Everything that arrives is decoded by [`codec::decode`], which bounds its size, refuses what is left over and never
+//! panics. What has been decoded is proof of its own shape; who said it is proven by [`keys`] and [`claim`].
+
+pub mod announce;
+pub mod claim;
+pub mod codec;
+pub mod data;
+pub mod failure;
+pub mod id;
+pub mod keys;
+pub mod limits;
+pub mod link;
+pub mod local;
+pub mod name;
+pub mod packet;
+pub mod rendezvous;
+pub mod rpc;
+pub mod status;
+pub mod time;
+pub mod topic;
+
+/// The version of everything in this crate that crosses between builds. Two parties talk when their ranges overlap.
+pub const WIRE: VersionRange = VersionRange { min: 1, max: 1 };
+
+/// Versions that a party speaks, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct VersionRange {
+    /// The oldest version spoken.
+    pub min: u16,
+    /// The newest version spoken.
+    pub max: u16,
+}
+
+impl VersionRange {
+    /// The newest version that both speak, or `None`.
+    #[must_use]
+    pub fn common(self, other: Self) -> Option<u16> {
+        let newest = self.max.min(other.max);
+        (newest >= self.min.max(other.min)).then_some(newest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_meet_at_the_newest_common_one() {
+        let range = |min, max| VersionRange { min, max };
+        assert_eq!(range(1, 3).common(range(2, 5)), Some(3));
+        assert_eq!(range(4, 5).common(range(1, 4)), Some(4));
+        assert_eq!(range(1, 2).common(range(3, 4)), None);
+    }
+}

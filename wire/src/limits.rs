@@ -1,0 +1,58 @@
+//! Bounds, in one place. Everything from another origin, peer or the network is held against one of these.
+
+use std::time::Duration;
+
+/// Characters in a topic's, protocol's, method's or service's name (the SDK's contract).
+pub const MAX_NAME_CHARS: usize = 128;
+
+/// Bytes of a topic's message or a call's argument or result (the SDK's contract).
+pub const MAX_MESSAGE: usize = 256 * 1024;
+
+/// Bytes of a message between frame and leader, and of one on a link: the largest topic message, sealed and wrapped.
+pub const MAX_LOCAL: usize = MAX_MESSAGE + 4096;
+
+/// Bytes of a message on a link. Chromium and Firefox announce `max-message-size` 262144 and 1073741823; larger topic
+/// messages travel in parts (see `peercon`).
+pub const MAX_LINK: usize = MAX_LOCAL;
+
+/// Stream bytes in one packet: few packets for bulk, yet no long wait for the packets of another session behind it.
+pub const MAX_CHUNK: usize = 32 * 1024;
+
+/// Bytes that a stream's writer may be ahead of its reader: 9 MiB/s (a data channel on loopback) for 100 ms.
+pub const STREAM_WINDOW: u64 = 1024 * 1024;
+
+/// Streams open at once in one session, counted for each side that opened them.
+pub const MAX_STREAMS: usize = 128;
+
+/// Sessions of one frame.
+pub const MAX_SESSIONS: usize = 256;
+
+/// Bytes of one announcement over BroadcastChannel.
+pub const MAX_ANNOUNCEMENT: usize = 1024;
+
+/// Bytes of a message between a node and the rendezvous.
+pub const MAX_RENDEZVOUS: usize = 4096;
+
+/// Bytes of a compact signal: flags, 21, 32, count and eight candidates with mDNS names of 41 bytes.
+pub const MAX_SIGNAL: usize = 512;
+
+/// Topics that one frame may be in.
+pub const MAX_TOPICS_PER_FRAME: usize = 64;
+
+/// Protocols and methods that one frame may serve.
+pub const MAX_SERVED_PER_FRAME: usize = 128;
+
+/// Requests of one site that wait for an answer.
+pub const MAX_PENDING_REQUESTS: usize = 1024;
+
+/// Linked nodes that a topic aims for; the rendezvous names at most as many at a time.
+pub const TOPIC_NEIGHBOURS: usize = 8;
+
+/// Characters of a service call's arguments or result as JSON text.
+pub const MAX_SERVICE_JSON: usize = MAX_MESSAGE;
+
+/// How long a call waits for its answer unless told otherwise (the SDK's contract).
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Two rounds of ICE gathering over a slow uplink.
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(15);

@@ -1,0 +1,277 @@
+//! Frame and leader. Data goes over MessagePorts (or, with a dedicated leader, a BroadcastChannel of the frame's own).
+//!
+//! Each message is in an [`Envelope`] that names the leadership. A frame drops what comes from a lower epoch and registers
+//! again when the boot changes; a leader drops what was meant for another.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    VersionRange,
+    failure::Failure,
+    id::{Boot, Epoch, FrameId, LinkId, NodeId, PersonaId, Tag, TopicId},
+    keys::{PersonaSecret, Signature},
+    name::Name,
+    packet::Packet,
+    status::{Scope, Status},
+};
+
+/// A message with the leadership it belongs to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope<T> {
+    /// The leadership; zero from a frame that hasn't been welcomed.
+    pub epoch: Epoch,
+    /// The worker's boot; zero likewise.
+    pub boot: Boot,
+    /// What is said.
+    pub message: T,
+}
+
+/// From a frame to its leader.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToLeader {
+    /// First, and again after each change of leader or boot: everything the leader must know of the frame.
+    Hello(Hello),
+    /// A persona is to be made reachable; answered with [`ToFrame::Dialled`].
+    Dial {
+        /// The frame's request.
+        request: u32,
+        /// Whom.
+        peer: PersonaId,
+    },
+    /// The site is in a topic from now on.
+    Join(TopicId),
+    /// The page goes away (`pagehide`).
+    Leaving,
+    /// The site left a topic.
+    Leave(TopicId),
+    /// Of a link that the frame holds.
+    Link(LinkId, LinkEvent),
+    /// For a session elsewhere.
+    Packet(Packet),
+    /// For a topic that the frame is in.
+    Publish {
+        /// Which topic.
+        topic: TopicId,
+        /// The sealed message.
+        #[serde(with = "serde_bytes")]
+        sealed: Vec<u8>,
+    },
+    /// The site serves this from now on.
+    Serve(Tag),
+    /// A node author's own API; answered with [`ToFrame::Service`].
+    Service {
+        /// The frame's request.
+        request: u32,
+        /// Which service.
+        name: Name,
+        /// Which method.
+        method: Name,
+        /// The arguments: a JSON array.
+        args: String,
+    },
+    /// The request's asker doesn't wait any longer.
+    ServiceCancel {
+        /// The frame's request.
+        request: u32,
+    },
+    /// One status is wanted now.
+    Status,
+    /// The site doesn't serve this any longer.
+    Unserve(Tag),
+    /// The page was shown or hidden.
+    Visible(bool),
+    /// Statuses are wanted after each change, or not any longer.
+    Watch(bool),
+}
+
+/// A frame introduces itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// This incarnation; the lock of the same name dies with it.
+    pub frame: FrameId,
+    /// The embedding page's origin, from the browser; for the node's own page its own.
+    pub origin: String,
+    /// What the frame got from the browser.
+    pub scope: Scope,
+    /// Versions that the frame speaks.
+    pub wire: VersionRange,
+    /// The frame's build.
+    pub build: String,
+    /// Whether the page is visible.
+    pub visible: bool,
+    /// Whether the site wants statuses.
+    pub watching: bool,
+    /// What the site serves.
+    pub serves: Vec<Tag>,
+    /// Topics that the site is in.
+    pub joined: Vec<TopicId>,
+    /// Links that the frame holds and that are up.
+    pub links: Vec<(LinkId, NodeId)>,
+}
+
+/// From the leader to a frame.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ToFrame {
+    /// The answer to [`ToLeader::Dial`].
+    Dialled {
+        /// The frame's request.
+        request: u32,
+        /// Whether there is a way to the persona now.
+        outcome: Result<(), Failure>,
+    },
+    /// For a link in this frame.
+    Link(LinkId, LinkCommand),
+    /// For a session of the frame's site.
+    Packet(Packet),
+    /// The hello is refused; nothing more follows.
+    Rejected(Failure),
+    /// The answer to [`ToLeader::Service`].
+    Service {
+        /// The frame's request.
+        request: u32,
+        /// One of a sequence; ends with anything but [`ServiceReply::Next`].
+        reply: ServiceReply,
+    },
+    /// The answer to [`ToLeader::Status`] and [`ToLeader::Watch`].
+    Status(Status),
+    /// A message of a topic that the frame is in.
+    Topic {
+        /// Which topic.
+        topic: TopicId,
+        /// The sealed message.
+        #[serde(with = "serde_bytes")]
+        sealed: Vec<u8>,
+    },
+    /// Who else is in a topic: the whole list, after each change.
+    TopicPeers {
+        /// Which topic.
+        topic: TopicId,
+        /// Personas other than the frame's own, in order of their keys.
+        peers: Vec<PersonaId>,
+    },
+    /// The answer to [`Hello`].
+    Welcome(Welcome),
+}
+
+/// The leader takes a frame in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The version both speak.
+    pub wire: u16,
+    /// The secret of the persona of the frame's own site, and no other.
+    pub persona: PersonaSecret,
+    /// The node, for the identities of the frame's links. Sites never see it.
+    pub node: NodeId,
+    /// Whether the site may see the whole node.
+    pub observe: bool,
+    /// Linked nodes, for the badge.
+    pub peers: u32,
+}
+
+/// A service's reply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServiceReply {
+    /// The sequence ended.
+    End,
+    /// The method failed.
+    Failed(Failure),
+    /// One value of a sequence, as JSON text.
+    Next(String),
+    /// The one value, as JSON text; empty for none (`undefined`).
+    Value(String),
+}
+
+/// What a frame reports of a link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum LinkEvent {
+    /// The link is over.
+    Down(DownReason),
+    /// A whole [`LinkMessage`](crate::link::LinkMessage), undecoded.
+    Received(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// The measured round trip in microseconds.
+    RoundTrip(u32),
+    /// Bytes that the node's key is to sign for this link's identity; answered with [`LinkCommand::Signed`].
+    Sign(IdentityText),
+    /// A compact signal for the peer.
+    Signal(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// Both identities are verified: application bytes may pass.
+    Up(NodeId),
+}
+
+/// What the leader wants of a link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum LinkCommand {
+    /// Make a connection to this node.
+    Dial {
+        /// Whom; any other identity is refused.
+        peer: NodeId,
+    },
+    /// Close it.
+    HangUp,
+    /// A whole [`LinkMessage`](crate::link::LinkMessage), encoded.
+    Send(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// The peer's compact signal.
+    Signal(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// The node's signature for [`LinkEvent::Sign`].
+    Signed(Signature),
+}
+
+/// Why a link is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum DownReason {
+    /// The data channel or the connection closed or failed.
+    Closed,
+    /// No connection within [`DIAL_TIMEOUT`](crate::limits::DIAL_TIMEOUT).
+    DialTimeout,
+    /// The frame that held it is gone.
+    FrameGone,
+    /// The leader hung up.
+    HungUp,
+    /// The peer proved another identity, or none.
+    Identity,
+    /// The browser refused a step.
+    Platform,
+    /// The peer broke the protocol.
+    Protocol,
+}
+
+/// What a link's ends sign (peer-protocol: "Who is it"). The leader makes the signed bytes from it, so a frame can have
+/// nothing else signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityText {
+    /// Whether the signer is A.
+    pub signer_is_a: bool,
+    /// A is the end with the lower DTLS fingerprint.
+    pub a: IdentityEnd,
+    /// B is the other.
+    pub b: IdentityEnd,
+}
+
+/// One end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityEnd {
+    /// The node.
+    pub id: NodeId,
+    /// SHA-256 of its certificate, from the description in force.
+    pub fingerprint: [u8; 32],
+    /// 16 random bytes of this connection.
+    pub nonce: [u8; 16],
+}
+
+impl IdentityText {
+    /// The bytes that are signed.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Self { signer_is_a, a, b } = self;
+        let role: &[u8] = if *signer_is_a { b"A" } else { b"B" };
+        let domain: &[u8] = b"bitters/peercon/1";
+        [domain, role, &a.id.0, &b.id.0, &a.fingerprint, &b.fingerprint, &a.nonce, &b.nonce].concat()
+    }
+
+    /// The node that signs.
+    #[must_use]
+    pub const fn signer(&self) -> NodeId {
+        if self.signer_is_a { self.a.id } else { self.b.id }
+    }
+}

@@ -1,0 +1,259 @@
+//! Site and frame: what the SDK and a frame say to each other over the site's MessagePort, as JavaScript objects.
+//!
+//! Objects are what serde-wasm-bindgen makes of these types: field and variant names in camelCase, a variant without content
+//! as a string (`"status"`), one with content as an object of one key (`{ join: { name } }`), bytes as `Uint8Array`, `Option` as
+//! `undefined`. `tests/vectors/rpc.json` has one of each, read by Rust and by TypeScript (bytes as arrays of numbers there).
+//!
+//! **Hello.** When its document listens, a frame posts [`Ready`] to its parent window. The SDK answers with a [`HostHello`] that
+//! repeats the nonce and carries the port. Whoever posts twice, or another nonce, is not heard. The first message on the
+//! port is `{ id: 0, tell: { welcome } }` or `{ id: 0, tell: { failed } }`. When the iframe loads again, it says `Ready` again.
+//!
+//! **Requests.** Each has an `id` of the SDK's, from 1 upward, never used twice on one port. What is said about it bears the
+//! same id. A request is over after `done`, `end`, `failed` or its one reply; those that last (`watch`, `join`, `serve`,
+//! `answer`, `open`) first get `done` and go on until [`Ask::Cancel`] (of which the end is `end`). Streams and calls that come in
+//! from a peer are numbered by the frame, from 2³¹ upward.
+//!
+//! **Streams.** Flow control is by credit: an end may send bytes up to the total offset that the other told it last by
+//! `credit`; both directions start at 0. Bytes beyond are a protocol error: the stream fails. A slice is at most 1 MiB.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{VersionRange, data::Data, failure::Failure, status::Scope, status::Status};
+
+/// The first number of the frame's own.
+pub const FIRST_FRAME_ID: u32 = 1 << 31;
+
+/// `window.postMessage` from the frame to its parent: the frame listens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ready {
+    /// Always `"ready"`.
+    pub bitters: String,
+    /// Random, of this document; the hello repeats it.
+    pub nonce: String,
+}
+
+/// `window.postMessage` from the SDK to the frame, with the MessagePort transferred.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostHello {
+    /// Always `"hello"`.
+    pub bitters: String,
+    /// The frame's nonce.
+    pub nonce: String,
+    /// Versions that the SDK speaks.
+    pub versions: VersionRange,
+    /// `"site"` or `"person"`.
+    pub identity: Identity,
+}
+
+/// Which id the site wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Identity {
+    /// The same on every site; needs consent.
+    Person,
+    /// An id of this site's own.
+    Site,
+}
+
+/// From the SDK.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The request's number, or that of the stream or call it is about.
+    pub id: u32,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What a site asks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ask {
+    /// Answer calls of a method. Lasts; tells `incoming` calls.
+    Answer {
+        /// The method's name.
+        method: String,
+    },
+    /// Call a method of a peer's. Replies `reply` or `failed`.
+    Call {
+        /// The persona.
+        peer: String,
+        /// The method's name.
+        method: String,
+        /// The argument.
+        data: Data,
+        /// Milliseconds until it fails with `Timeout`.
+        timeout: u32,
+        /// May run twice: then it is repeated after a change of leader.
+        #[serde(default)]
+        idempotent: bool,
+    },
+    /// The asker doesn't want the request any longer.
+    Cancel,
+    /// Of a stream: bytes may be sent to the SDK up to this total offset.
+    Credit {
+        /// The total offset, exact up to 2⁵³.
+        limit: f64,
+    },
+    /// Connect to a persona. Replies `peer` or `failed`.
+    Dial {
+        /// A persona's id or an address.
+        to: String,
+    },
+    /// Of a stream: no bytes follow.
+    Finish,
+    /// Be in a topic. Lasts; tells `message`, `peerJoin` and `peerLeave`.
+    Join {
+        /// The topic's name.
+        name: String,
+    },
+    /// Open a stream. `done` when the peer accepted it; then tells `bytes`, `credit`, `finished` and `failed`.
+    Open {
+        /// The persona.
+        peer: String,
+        /// The protocol's name.
+        protocol: String,
+    },
+    /// To the members of a topic. Replies `done` or `failed`.
+    Publish {
+        /// The id of the `join`.
+        topic: u32,
+        /// What is said.
+        data: Data,
+    },
+    /// Of an incoming call: its outcome.
+    Reply {
+        /// What the handler returned, or how it failed.
+        outcome: Outcome,
+    },
+    /// Of a stream: give it up, both ways.
+    Reset {
+        /// For the peer's people.
+        reason: String,
+    },
+    /// Accept streams of a protocol. Lasts; tells `incoming` streams.
+    Serve {
+        /// The protocol's name.
+        protocol: String,
+    },
+    /// A node author's own API. Replies `value`, or `next` … `end`, or `failed`.
+    Service {
+        /// Which service.
+        name: String,
+        /// Which method.
+        method: String,
+        /// The arguments: a JSON array as text.
+        args: String,
+    },
+    /// The status now. Replies `status`.
+    Status,
+    /// Of a stream: bytes wanted no longer, the other direction goes on.
+    Stop,
+    /// Statuses, one now and one after each change. Lasts.
+    Watch,
+    /// Of a stream: bytes for the peer.
+    Write {
+        /// At most 1 MiB, within the credit.
+        #[serde(with = "serde_bytes")]
+        bytes: Vec<u8>,
+    },
+}
+
+/// What became of an incoming call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// What the handler threw: its message.
+    Err(String),
+    /// What the handler returned.
+    Ok(Data),
+}
+
+/// From the frame.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// The request's number, or that of the stream or call it is about; 0 for the node itself.
+    pub id: u32,
+    /// What is told.
+    pub tell: Tell,
+}
+
+/// What a frame tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Tell {
+    /// Of a stream: bytes from the peer.
+    Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// Of an incoming call: its caller doesn't wait any longer.
+    Cancelled,
+    /// Of a stream: bytes may be written up to this total offset.
+    Credit(f64),
+    /// The request is done, or lasts from now on.
+    Done,
+    /// A sequence or a lasting request is over.
+    End,
+    /// The request, the stream, or (id 0) the hello failed.
+    Failed(Failure),
+    /// Of a stream: the peer finished its side.
+    Finished,
+    /// Id 0: the site's id changed with the scope.
+    Identity(String),
+    /// A call came in for an `answer`.
+    IncomingCall {
+        /// The call's number, of the frame's.
+        call: u32,
+        /// The caller's persona.
+        from: String,
+        /// The argument.
+        data: Data,
+    },
+    /// A stream came in for a `serve`.
+    IncomingStream {
+        /// The stream's number, of the frame's.
+        stream: u32,
+        /// The opener's persona.
+        peer: String,
+    },
+    /// A topic's message.
+    Message {
+        /// Who said it: a persona.
+        from: String,
+        /// What.
+        data: Data,
+        /// The message's id.
+        id: String,
+    },
+    /// One of a service's sequence: JSON text.
+    Next(String),
+    /// The peer that was dialled: its persona.
+    Peer(String),
+    /// Somebody came into a topic.
+    PeerJoin(String),
+    /// Somebody left a topic.
+    PeerLeave(String),
+    /// A call's result.
+    Reply(Data),
+    /// Id 0: the scope changed.
+    Scope(Scope),
+    /// The status.
+    Status(Status),
+    /// A service's value: JSON text, empty for `undefined`.
+    Value(String),
+    /// Id 0: the hello is answered.
+    Welcome(SiteWelcome),
+}
+
+/// What a site learns first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SiteWelcome {
+    /// The site's persona.
+    pub id: String,
+    /// The node software's version.
+    pub version: String,
+    /// One node for all sites or one for this site.
+    pub scope: Scope,
+    /// The RPC version that both speak.
+    pub rpc: u16,
+}

@@ -1,0 +1,94 @@
+//! What `status()` and `watch()` give. A site sees its own part; with the `observe` permission the whole node.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    announce::LeaderKind,
+    id::{Boot, Epoch, FrameId},
+};
+
+/// The node, as its viewer may see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// One node for all sites or one for this site.
+    pub scope: Scope,
+    /// The leader; only with `observe`.
+    pub leader: Option<LeaderStatus>,
+    /// Frames, oldest first.
+    pub frames: Vec<FrameStatus>,
+    /// To an observer linked nodes, to a site the personas that it talks with.
+    pub peers: Vec<PeerStatus>,
+    /// Seeds known; only with `observe`, else 0.
+    pub seeds: u32,
+    /// Topics joined, by the viewer or (with `observe`) by anyone: ids on the wire.
+    pub topics: Vec<String>,
+    /// What doesn't work as it should, for people.
+    pub warnings: Vec<String>,
+}
+
+/// How much one node covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// One node for all sites in this browser.
+    Browser,
+    /// One node for this site.
+    Site,
+}
+
+/// The leader.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaderStatus {
+    /// Its leadership.
+    pub epoch: Epoch,
+    /// Its worker's boot.
+    pub boot: Boot,
+    /// What leads.
+    pub kind: LeaderKind,
+    /// Its build.
+    pub build: String,
+}
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FrameStatus {
+    /// Which.
+    pub id: FrameId,
+    /// The embedding page's origin; the node's own for its own page.
+    pub origin: String,
+    /// Links that it holds.
+    pub links: u32,
+    /// Whether its page is visible.
+    pub visible: bool,
+}
+
+/// One peer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerStatus {
+    /// To an observer the node's id, to a site the persona's.
+    pub id: String,
+    /// Links to it.
+    pub links: u32,
+    /// Round trip in milliseconds; only with `observe`.
+    pub rtt: Option<f64>,
+    /// How it is reached.
+    pub path: Path,
+    /// The frames that hold the links; only with `observe`.
+    pub frames: Vec<FrameId>,
+}
+
+/// How a peer is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Path {
+    /// Browser to browser, or within this browser.
+    Direct,
+    /// Through a revproxy.
+    Proxied,
+    /// Through a common peer.
+    Relayed,
+}

@@ -1,0 +1,176 @@
+//! Topics on the wire, first form.
+//!
+//! A topic is the SHA-256 of its name under a domain tag; its messages are sealed (XChaCha20-Poly1305, RFC 8439 with a
+//! 24-byte nonce) with a key derived from the name, so servers and relays that don't know the name learn nothing. A message is
+//! signed by its persona inside the seal and known by the hash of the sealed bytes.
+
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305, aead::Aead, aead::Payload};
+use hkdf::Hkdf;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    codec,
+    data::Data,
+    id::{MessageId, PersonaId, TopicId},
+    keys::{PersonaSecret, Signature},
+    limits::{MAX_LOCAL, MAX_MESSAGE},
+    name::Name,
+};
+
+/// What knowing a topic's name gives: its id on the wire and its key.
+#[derive(Clone)]
+pub struct TopicKey {
+    id: TopicId,
+    key: [u8; 32],
+}
+
+/// A message that was opened: who said it is proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The persona that signed it.
+    pub from: PersonaId,
+    /// What it said.
+    pub data: Data,
+    /// Its name, the same for everyone.
+    pub id: MessageId,
+}
+
+/// Why a sealed message was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Not sealed with this topic's key, or not a message.
+    #[error("not a message of this topic")]
+    NotOfTopic,
+    /// The persona it names didn't sign it.
+    #[error("the message's signature does not verify")]
+    BadSignature,
+    /// More content than a message may have.
+    #[error("the message is larger than {MAX_MESSAGE} bytes")]
+    TooLarge,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Inner {
+    from: PersonaId,
+    signature: Signature,
+    data: Data,
+}
+
+const NONCE: usize = 24;
+
+impl TopicKey {
+    /// Derives id and key from the name.
+    #[must_use]
+    pub fn of(name: &Name) -> Self {
+        let id = Sha256::new().chain_update(b"bitters/topic/1").chain_update(name.as_str()).finalize();
+        let mut key = [0; 32];
+        Hkdf::<Sha256>::new(Some(b"bitters/topic/key/1"), name.as_str().as_bytes())
+            .expand(b"", &mut key)
+            .expect("32 bytes are within HKDF's bound");
+        Self { id: TopicId(id.into()), key }
+    }
+
+    /// The topic on the wire.
+    #[must_use]
+    pub const fn id(&self) -> TopicId {
+        self.id
+    }
+
+    /// Signs and seals `data`. `nonce` is random, and never used twice.
+    #[must_use]
+    pub fn seal(&self, from: &PersonaSecret, data: Data, nonce: [u8; NONCE]) -> Vec<u8> {
+        let signature = from.sign(&self.text(&nonce, &data));
+        let inner = codec::encode(&Inner { from: from.id(), signature, data });
+        let payload = Payload { msg: &inner, aad: &self.id.0 };
+        let sealed = self.cipher().encrypt(&nonce.into(), payload).expect("a message is far below the cipher's bound");
+        [nonce.as_slice(), &sealed].concat()
+    }
+
+    /// Opens what [`seal`](Self::seal) made, and proves who said it.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(&self, sealed: &[u8]) -> Result<Said, OpenError> {
+        let (nonce, body) = sealed.split_first_chunk::<NONCE>().ok_or(OpenError::NotOfTopic)?;
+        let payload = Payload { msg: body, aad: &self.id.0 };
+        let inner = self.cipher().decrypt(nonce.into(), payload).map_err(|_| OpenError::NotOfTopic)?;
+        let inner: Inner = codec::decode(&inner, MAX_LOCAL).map_err(|_| OpenError::NotOfTopic)?;
+        if !inner.data.fits() {
+            return Err(OpenError::TooLarge);
+        }
+        let text = self.text(nonce, &inner.data);
+        inner.from.verify(&text, &inner.signature).map_err(|_| OpenError::BadSignature)?;
+        Ok(Said { from: inner.from, data: inner.data, id: message_id(sealed) })
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&self.key.into())
+    }
+
+    fn text(&self, nonce: &[u8; NONCE], data: &Data) -> Vec<u8> {
+        [b"bitters/topic/message/1".as_slice(), &self.id.0, nonce, &codec::encode(data)].concat()
+    }
+}
+
+impl std::fmt::Debug for TopicKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TopicKey({})", self.id)
+    }
+}
+
+/// The name of a sealed message: its SHA-256.
+#[must_use]
+pub fn message_id(sealed: &[u8]) -> MessageId {
+    MessageId(Sha256::digest(sealed).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn lobby() -> TopicKey {
+        TopicKey::of(&"lobby".try_into().unwrap())
+    }
+
+    fn alice() -> PersonaSecret {
+        PersonaSecret::new([0xa1; 32])
+    }
+
+    #[test]
+    fn a_message_is_opened_by_who_knows_the_name() {
+        let data = Data::Text("hello".into());
+        let sealed = lobby().seal(&alice(), data.clone(), [3; 24]);
+
+        let said = lobby().open(&sealed).unwrap();
+        assert_eq!(said, Said { from: alice().id(), data, id: message_id(&sealed) });
+        let other = TopicKey::of(&"lobbies".try_into().unwrap());
+        assert_eq!(other.open(&sealed), Err(OpenError::NotOfTopic));
+    }
+
+    #[test]
+    fn a_member_cannot_speak_as_another() {
+        let sealed = lobby().seal(&alice(), Data::Text("hello".into()), [3; 24]);
+        let inner = lobby().cipher().decrypt(&[3; 24].into(), Payload { msg: &sealed[24..], aad: &lobby().id.0 }).unwrap();
+        let mut inner: Inner = codec::decode(&inner, MAX_LOCAL).unwrap();
+        inner.from = PersonaSecret::new([0xb0; 32]).id();
+        let forged = codec::encode(&inner);
+        let forged = lobby().cipher().encrypt(&[3; 24].into(), Payload { msg: &forged, aad: &lobby().id.0 }).unwrap();
+        let forged = [[3; 24].as_slice(), &forged].concat();
+
+        assert_eq!(lobby().open(&forged), Err(OpenError::BadSignature));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_else_opens(mut garbage in prop::collection::vec(any::<u8>(), 0..200), flip in any::<prop::sample::Index>()) {
+            prop_assert_eq!(lobby().open(&garbage), Err(OpenError::NotOfTopic));
+            garbage = lobby().seal(&alice(), Data::Bytes(garbage), [9; 24]);
+            let at = flip.index(garbage.len());
+            garbage[at] ^= 1;
+            prop_assert_eq!(lobby().open(&garbage), Err(OpenError::NotOfTopic));
+        }
+    }
+}
