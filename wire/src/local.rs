@@ -31,15 +31,20 @@ pub struct Envelope<T> {
 pub enum ToLeader {
     /// First, and again after each change of leader or boot: everything the leader must know of the frame.
     Hello(Hello),
-    /// A persona is to be made reachable; answered with [`ToFrame::Dialled`].
+    /// A persona is to be made reachable; answered with [`ToFrame::Asked`].
     Dial {
         /// The frame's request.
         request: u32,
         /// Whom.
         peer: PersonaId,
     },
-    /// The site is in a topic from now on.
-    Join(TopicId),
+    /// The site is in a topic from now on; answered with [`ToFrame::Asked`].
+    Join {
+        /// The frame's request.
+        request: u32,
+        /// Which topic.
+        topic: TopicId,
+    },
     /// The page goes away (`pagehide`).
     Leaving,
     /// The site left a topic.
@@ -48,8 +53,10 @@ pub enum ToLeader {
     Link(LinkId, LinkEvent),
     /// For a session elsewhere.
     Packet(Packet),
-    /// For a topic that the frame is in.
+    /// For a topic that the frame is in; answered with [`ToFrame::Asked`].
     Publish {
+        /// The frame's request.
+        request: u32,
         /// Which topic.
         topic: TopicId,
         /// The sealed message.
@@ -112,11 +119,11 @@ pub struct Hello {
 /// From the leader to a frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToFrame {
-    /// The answer to [`ToLeader::Dial`].
-    Dialled {
+    /// The answer to [`ToLeader::Dial`], [`ToLeader::Join`] or [`ToLeader::Publish`].
+    Asked {
         /// The frame's request.
         request: u32,
-        /// Whether there is a way to the persona now.
+        /// Whether it is done: there is a way to the persona now, the topic is joined, the message is on its way.
         outcome: Result<(), Failure>,
     },
     /// For a link in this frame.

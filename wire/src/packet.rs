@@ -87,11 +87,8 @@ impl Service {
             Self::Method(name) => (b"method", name),
             Self::Protocol(name) => (b"proto\0", name),
         };
-        let hash = Sha256::new()
-            .chain_update(b"bitters/tag/1")
-            .chain_update(kind)
-            .chain_update(name.as_str())
-            .finalize();
+        let hash =
+            Sha256::new().chain_update(b"bitters/tag/1").chain_update(kind).chain_update(name.as_str()).finalize();
         Tag(*hash.first_chunk().expect("SHA-256 has more than 8 bytes"))
     }
 

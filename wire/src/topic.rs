@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn a_member_cannot_speak_as_another() {
         let sealed = lobby().seal(&alice(), Data::Text("hello".into()), [3; 24]);
-        let inner = lobby().cipher().decrypt(&[3; 24].into(), Payload { msg: &sealed[24..], aad: &lobby().id.0 }).unwrap();
+        let inner =
+            lobby().cipher().decrypt(&[3; 24].into(), Payload { msg: &sealed[24..], aad: &lobby().id.0 }).unwrap();
         let mut inner: Inner = codec::decode(&inner, MAX_LOCAL).unwrap();
         inner.from = PersonaSecret::new([0xb0; 32]).id();
         let forged = codec::encode(&inner);
