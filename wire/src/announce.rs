@@ -21,6 +21,9 @@ pub enum Announcement {
     FrameUp {
         /// Which frame.
         frame: FrameId,
+        /// It can't reach a SharedWorker: the leader opens the BroadcastChannel of the frame's own, named by
+        /// [`frame_channel`].
+        channel: bool,
     },
     /// This leader leads from now on; or says so again because a frame asked.
     LeaderUp {
@@ -28,9 +31,35 @@ pub enum Announcement {
         epoch: Epoch,
         /// Its worker's boot.
         boot: Boot,
-        /// Its build, part of its worker's URL and name.
+        /// Its build, part of its worker's name.
         build: String,
+        /// The URL of its worker, for frames of another build.
+        worker: String,
         /// What leads.
         kind: LeaderKind,
     },
+}
+
+/// The BroadcastChannel of announcements, and what other names begin with.
+pub const CHANNEL: &str = "bitters/1";
+
+/// The Web Lock that the leader holds.
+pub const LEADER_LOCK: &str = "bitters/1/leader";
+
+/// The Web Lock that a frame holds as long as it lives.
+#[must_use]
+pub fn frame_lock(frame: FrameId) -> String {
+    format!("bitters/1/frame/{frame}")
+}
+
+/// The BroadcastChannel between a frame and a leader that it can't reach by a port.
+#[must_use]
+pub fn frame_channel(frame: FrameId) -> String {
+    format!("bitters/1/to/{frame}")
+}
+
+/// The name of the SharedWorker of a build.
+#[must_use]
+pub fn worker_name(build: &str) -> String {
+    format!("bitters/1/{build}")
 }

@@ -24,6 +24,7 @@ pub mod link;
 pub mod local;
 pub mod name;
 pub mod packet;
+pub mod random;
 pub mod rendezvous;
 pub mod rpc;
 pub mod status;
