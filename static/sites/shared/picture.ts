@@ -1,0 +1,199 @@
+// A live picture of the node: its frames as circles, one colour a site; its leader in the middle; its links as lines to the
+// peers outside.
+
+import type { SiteNode } from "./connect.js";
+import { find, hueOf, short } from "./dom.js";
+import { LEADER, type Line, lines, type Place, places } from "./layout.js";
+
+type Status = Awaited<ReturnType<SiteNode["status"]>>;
+type Frame = Status["frames"][number];
+type Peer = Status["peers"][number];
+
+/** More would be a blot; the words below tell the numbers. */
+const MAX_DRAWN = 40;
+/** The share of its way that a thing goes in one drawing: most of it within a third of a second. */
+const EASE = 0.16;
+
+/** Redraws at each change of the node, for as long as it lasts. */
+export async function showPicture(node: SiteNode): Promise<void> {
+  const picture = new Picture(find("picture"));
+  for await (const status of node.watch()) {
+    picture.draw(status);
+    find("in-words").textContent = inWords(status);
+  }
+}
+
+function inWords({ frames, peers, warnings }: Status): string {
+  const links = peers.reduce((sum, peer) => sum + peer.links, 0);
+  const counts = [count(frames.length, "frame"), count(peers.length, "peer"), count(links, "link")].join(" · ");
+  return [counts, ...warnings].join(". ");
+}
+
+function count(number: number, thing: string): string {
+  return `${number} ${thing}${number === 1 ? "" : "s"}`;
+}
+
+/** Keeps one element for each thing, so that things move rather than jump. */
+class Picture {
+  readonly #svg = svg("svg", { viewBox: "-230 -160 460 320", role: "img" });
+  readonly #below = svg("g");
+  readonly #above = svg("g");
+  readonly #things = new Map<string, Thing>();
+  readonly #strokes = new Map<string, { line: SVGElement; from: string; to: string }>();
+  #moving = 0;
+
+  constructor(parent: HTMLElement) {
+    this.#svg.append(this.#below, this.#above);
+    parent.replaceChildren(this.#svg);
+  }
+
+  draw(status: Status): void {
+    const frames = status.frames.slice(0, MAX_DRAWN);
+    const peers = status.peers.slice(0, MAX_DRAWN);
+    const shape = { frames, peers };
+    this.#svg.setAttribute("aria-label", `The node: a leader, ${inWords(status)}`);
+
+    const wanted = places(shape);
+    this.#keep(this.#things, wanted, (thing) => thing.group.remove());
+    this.#thing(LEADER, wanted, leaderGroup).group.dataset["leader"] = status.leader?.kind ?? "";
+    for (const frame of frames) dressFrame(this.#thing(frame.id, wanted, frameGroup).group, frame);
+    for (const peer of peers) dressPeer(this.#thing(peer.id, wanted, peerGroup).group, peer);
+
+    const links = new Map(lines(shape).map((link) => [link.key, link]));
+    const spokes = new Map(frames.map(({ id }) => [`${LEADER} ${id}`, { from: LEADER, to: id }]));
+    this.#keep(this.#strokes, new Map([...links, ...spokes]), ({ line }) => line.remove());
+    for (const [key, { from, to }] of spokes) this.#stroke(key, from, to, () => svg("path", { class: "spoke" }));
+    for (const [key, link] of links) dressLink(this.#stroke(key, link.from, link.to, linkLine), link);
+    this.#start();
+  }
+
+  /** Drops what isn't wanted any longer. */
+  #keep<T>(have: Map<string, T>, wanted: ReadonlyMap<string, unknown>, drop: (gone: T) => void): void {
+    for (const [key, value] of have) {
+      if (wanted.has(key)) continue;
+      drop(value);
+      have.delete(key);
+    }
+  }
+
+  /** The thing of this key, newly made in the middle if need be, on its way to its place. */
+  #thing(key: string, wanted: ReadonlyMap<string, Place>, dress: () => SVGGElement): Thing {
+    const goal = wanted.get(key) ?? { x: 0, y: 0 };
+    const thing = this.#things.get(key) ?? { group: dress(), at: { x: goal.x / 2, y: goal.y / 2 }, goal };
+    if (!this.#things.has(key)) this.#above.append(thing.group);
+    this.#things.set(key, thing);
+    thing.goal = goal;
+    return thing;
+  }
+
+  #stroke(key: string, from: string, to: string, make: () => SVGElement): SVGElement {
+    const line = this.#strokes.get(key)?.line ?? make();
+    if (!this.#strokes.has(key)) this.#below.append(line);
+    this.#strokes.set(key, { line, from, to });
+    return line;
+  }
+
+  /** Places everything at once, then lets it glide; where motion isn't wanted or seen, it is there already. */
+  #start(): void {
+    const still = document.hidden || matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (still) for (const thing of this.#things.values()) thing.at = { ...thing.goal };
+    this.#place();
+    this.#moving ||= requestAnimationFrame(this.#step);
+  }
+
+  readonly #step = (): void => {
+    let far = 0;
+    for (const { at, goal } of this.#things.values()) {
+      far = Math.max(far, Math.hypot(goal.x - at.x, goal.y - at.y));
+      at.x += (goal.x - at.x) * EASE;
+      at.y += (goal.y - at.y) * EASE;
+    }
+    this.#place();
+    this.#moving = far > 0.1 ? requestAnimationFrame(this.#step) : 0;
+  };
+
+  #place(): void {
+    for (const { group, at } of this.#things.values()) group.setAttribute("transform", `translate(${at.x} ${at.y})`);
+    for (const { line, from, to } of this.#strokes.values()) {
+      const a = this.#things.get(from)?.at;
+      const b = this.#things.get(to)?.at;
+      if (a && b) stretch(line, a, b);
+    }
+  }
+}
+
+interface Thing {
+  readonly group: SVGGElement;
+  at: Place;
+  goal: Place;
+}
+
+function leaderGroup(): SVGGElement {
+  const group = svg("g", { class: "leader" });
+  // A drop, as in the badge.
+  const drop = svg("path", { d: "M0-22C7-13 13-6 13 2A13 13 0 0 1-13 2C-13-6-7-13 0-22Z" });
+  group.append(title("the leader: it routes for all frames"), drop, svg("circle", { r: "5", cy: "2" }));
+  return group;
+}
+
+function frameGroup(): SVGGElement {
+  const group = svg("g", { class: "frame" });
+  group.append(title(""), svg("circle", { r: "13" }), svg("text", { y: "28" }));
+  return group;
+}
+
+function dressFrame(group: SVGGElement, { id, origin, links, visible }: Frame): void {
+  const host = URL.canParse(origin) ? new URL(origin).hostname : origin;
+  group.style.setProperty("--hue", String(hueOf(host)));
+  group.dataset["visible"] = String(visible);
+  group.querySelector("circle")?.setAttribute("data-frame", id);
+  write(group, `${origin}: ${count(links, "link")}`, host.split(".")[0] ?? "");
+}
+
+function peerGroup(): SVGGElement {
+  const group = svg("g", { class: "peer" });
+  group.append(title(""), svg("rect", { x: "-9", y: "-9", width: "18", height: "18", rx: "5" }), svg("text", { y: "24" }));
+  return group;
+}
+
+function dressPeer(group: SVGGElement, { id, path, rtt }: Peer): void {
+  group.style.setProperty("--hue", String(hueOf(id)));
+  group.dataset["peer"] = id;
+  write(group, `${id} (${path}${rtt === undefined || rtt === null ? "" : `, ${Math.round(rtt)} ms`})`, short(id));
+}
+
+function linkLine(): SVGElement {
+  return svg("line", { class: "link" });
+}
+
+function dressLink(line: SVGElement, { key, linked }: Line): void {
+  line.classList.toggle("indirect", !linked);
+  if (linked) line.setAttribute("data-link", key);
+  else line.removeAttribute("data-link");
+}
+
+function stretch(line: SVGElement, a: Place, b: Place): void {
+  if (line instanceof SVGLineElement) {
+    for (const [name, value] of Object.entries({ x1: a.x, y1: a.y, x2: b.x, y2: b.y })) line.setAttribute(name, String(value));
+  } else {
+    line.setAttribute("d", `M${a.x} ${a.y}L${b.x} ${b.y}`);
+  }
+}
+
+function write(group: SVGGElement, hint: string, label: string): void {
+  const [titled, text] = [group.querySelector("title"), group.querySelector("text")];
+  if (titled) titled.textContent = hint;
+  if (text) text.textContent = label;
+}
+
+function title(text: string): SVGElement {
+  const element = svg("title");
+  element.textContent = text;
+  return element;
+}
+
+function svg<K extends keyof SVGElementTagNameMap>(tag: K, attributes: Record<string, string> = {}): SVGElementTagNameMap[K] {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
