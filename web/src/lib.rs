@@ -1,1 +1,10 @@
-//! Empty.
+//! Thin handles on the browser, each without opinions: an error that names the call, a clock, a timer, a listener, ports and
+//! channels, locks, and the [`Island`](island::Island), the only way by which frame code reaches what is partitioned.
+
+pub mod clock;
+pub mod error;
+pub mod global;
+pub mod island;
+pub mod lock;
+pub mod pipe;
+pub mod random;

@@ -58,6 +58,9 @@ pub enum LinkMessage {
         /// The signal.
         signal: Signal,
     },
+    /// The sender's leader is new and knows nothing of this link. The receiver forgets what the sender told it of personas and
+    /// topics, and tells its own again; the sender's own follows.
+    Resume,
 }
 
 /// One of the two messages that make a connection (`peercon`), on whatever way leads to the peer.

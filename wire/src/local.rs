@@ -130,6 +130,8 @@ pub enum ToFrame {
     Link(LinkId, LinkCommand),
     /// For a session of the frame's site.
     Packet(Packet),
+    /// Linked nodes, for the badge; after each change.
+    Peers(u32),
     /// The hello is refused; nothing more follows.
     Rejected(Failure),
     /// The answer to [`ToLeader::Service`].

@@ -1,0 +1,33 @@
+//! What leader and frames of one island tell each other without knowing each other.
+
+use bitters_web::{error::WebError, island::Island, pipe::Pipe};
+use bitters_wire::{
+    announce::{Announcement, CHANNEL},
+    codec,
+    limits::MAX_ANNOUNCEMENT,
+};
+
+/// The island's channel of announcements.
+#[derive(Debug)]
+pub struct Announcer(Pipe);
+
+impl Announcer {
+    /// Listens. What isn't an announcement is of another version of ours, and ignored.
+    ///
+    /// # Errors
+    /// What the channel's constructor threw.
+    pub fn open(island: &Island, mut on_announcement: impl FnMut(Announcement) + 'static) -> Result<Self, WebError> {
+        let channel = island.channel(CHANNEL)?;
+        Ok(Self(Pipe::over_channel(channel, move |bytes| {
+            if let Ok(announcement) = codec::decode(&bytes, MAX_ANNOUNCEMENT) {
+                on_announcement(announcement);
+            }
+        })))
+    }
+
+    /// Tells all others.
+    pub fn announce(&self, announcement: &Announcement) {
+        // A channel of a living context takes every message of ours.
+        drop(self.0.send(&codec::encode(announcement)));
+    }
+}

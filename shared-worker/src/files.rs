@@ -1,0 +1,51 @@
+//! The node's own files: what its operator configured and the seeds that it ships.
+
+use bitters_node::{Seed, SeedId};
+use bitters_web::{error::WebError, global};
+use serde::{Deserialize, de::DeserializeOwned};
+use wasm_bindgen::JsValue;
+
+/// `config.json`.
+#[derive(Debug, Default, Deserialize)]
+pub struct Config {
+    /// Origins whose sites may see the whole node.
+    #[serde(default)]
+    pub observe: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Seeds {
+    seeds: Vec<Shipped>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Shipped {
+    server: String,
+}
+
+/// Reads `/config.json`; without it nobody has permissions.
+///
+/// # Errors
+/// A warning for people.
+pub async fn config() -> Result<Config, String> {
+    json("/config.json").await
+}
+
+/// Reads `/seeds.json`: servers, as URLs that may be relative to the node's origin.
+///
+/// # Errors
+/// A warning for people.
+pub async fn seeds() -> Result<Vec<Seed>, String> {
+    let shipped: Seeds = json("/seeds.json").await?;
+    Ok(shipped.seeds.into_iter().map(|seed| Seed::new(SeedId::Server(seed.server))).collect())
+}
+
+async fn json<T: DeserializeOwned>(path: &str) -> Result<T, String> {
+    let value = fetch(path).await.map_err(|error| format!("{path} can't be read ({error})"))?;
+    serde_wasm_bindgen::from_value(value).map_err(|error| format!("{path} isn't what it should be ({error})"))
+}
+
+async fn fetch(path: &str) -> Result<JsValue, WebError> {
+    let response = global::call_async(&js_sys::global(), "fetch", &path.into()).await?;
+    global::call_async(&response, "json", &JsValue::UNDEFINED).await
+}

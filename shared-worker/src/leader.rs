@@ -1,0 +1,252 @@
+//! The loop around the machine: facts in, acts out. It has no opinions.
+
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
+
+use bitters_node::{Input, Node, Output, UplinkCommand, UplinkEvent};
+use bitters_web::{
+    clock::{self, Timer},
+    island::Island,
+    lock,
+    pipe::Pipe,
+};
+use bitters_wire::{
+    announce::{Announcement, frame_channel, frame_lock},
+    codec,
+    id::{Boot, Epoch, FrameId},
+    limits::MAX_LOCAL,
+    local::{Envelope, ToFrame, ToLeader},
+};
+use futures::future::{AbortHandle, abortable};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::MessagePort;
+
+use crate::{
+    announcer::Announcer,
+    guests::{GuestId, Guests},
+    service::{self, Call},
+    store::Store,
+    uplink::Uplink,
+};
+
+/// What a leadership is known by.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The leadership.
+    pub epoch: Epoch,
+    /// The worker's boot.
+    pub boot: Boot,
+    /// What it announces.
+    pub announcement: Announcement,
+}
+
+/// The leader's shell.
+pub struct Leader {
+    node: RefCell<Node>,
+    standing: Standing,
+    island: Island,
+    store: Store,
+    announcer: OnceCell<Announcer>,
+    guests: RefCell<Guests>,
+    uplink: RefCell<Option<Uplink>>,
+    running: RefCell<BTreeMap<(FrameId, u32), AbortHandle>>,
+    timer: OnceCell<Timer>,
+}
+
+impl Leader {
+    /// Starts to lead.
+    pub fn new(node: Node, standing: Standing, island: Island, store: Store) -> Rc<Self> {
+        let leader = Rc::new(Self {
+            node: RefCell::new(node),
+            standing,
+            island,
+            store,
+            announcer: OnceCell::new(),
+            guests: RefCell::default(),
+            uplink: RefCell::default(),
+            running: RefCell::default(),
+            timer: OnceCell::new(),
+        });
+        let this = Rc::downgrade(&leader);
+        let timer = Timer::new(move || {
+            if let Some(leader) = this.upgrade() {
+                leader.on_timer();
+            }
+        });
+        leader.timer.get_or_init(|| timer);
+        leader.handle(Input::WallClock(clock::unix_ms()));
+        leader
+    }
+
+    /// Announces the leadership; from now on announcements are answered through `announcer`.
+    pub fn announce_through(&self, announcer: Announcer) {
+        self.announcer.get_or_init(|| announcer).announce(&self.standing.announcement);
+    }
+
+    /// Another context announced something.
+    pub fn on_announcement(self: &Rc<Self>, announcement: &Announcement) {
+        let Announcement::FrameUp { frame, channel } = announcement else { return };
+        if *channel && !self.guests.borrow().knows(*frame) {
+            self.open_channel(*frame);
+        }
+        if let Some(announcer) = self.announcer.get() {
+            announcer.announce(&self.standing.announcement);
+        }
+    }
+
+    /// A frame came in by its port.
+    pub fn on_port(self: &Rc<Self>, port: MessagePort) {
+        let id = self.guests.borrow_mut().name();
+        let pipe = Pipe::over_port(port, self.hears(id));
+        self.guests.borrow_mut().enter(id, pipe);
+    }
+
+    fn open_channel(self: &Rc<Self>, frame: FrameId) {
+        let id = self.guests.borrow_mut().name();
+        match self.island.channel(&frame_channel(frame)) {
+            Ok(channel) => {
+                let pipe = Pipe::over_channel(channel, self.hears(id));
+                self.guests.borrow_mut().enter(id, pipe);
+            }
+            Err(error) => self.handle(Input::Warning(error.to_string())),
+        }
+    }
+
+    fn hears(self: &Rc<Self>, id: GuestId) -> impl FnMut(Vec<u8>) + 'static {
+        let this = Rc::downgrade(self);
+        move |bytes| {
+            if let Some(leader) = this.upgrade() {
+                leader.on_bytes(id, &bytes);
+            }
+        }
+    }
+
+    fn on_bytes(self: &Rc<Self>, id: GuestId, bytes: &[u8]) {
+        let Ok(envelope) = codec::decode::<Envelope<ToLeader>>(bytes, MAX_LOCAL) else {
+            return self.guests.borrow_mut().nonsense(id);
+        };
+        if let ToLeader::Hello(hello) = &envelope.message {
+            self.guests.borrow_mut().introduce(id, hello.frame);
+        } else if (envelope.epoch, envelope.boot) != (self.standing.epoch, self.standing.boot) {
+            return; // Meant for another leader; the frame registers again when it hears of us.
+        }
+        let frame = self.guests.borrow().frame(id);
+        if let Some(frame) = frame {
+            self.handle(Input::Frame(frame, envelope.message));
+        }
+    }
+
+    fn on_timer(self: &Rc<Self>) {
+        if let Some(timer) = self.timer.get() {
+            timer.fired();
+        }
+        self.handle(Input::WallClock(clock::unix_ms()));
+        self.handle(Input::Timeout);
+    }
+
+    fn handle(self: &Rc<Self>, input: Input) {
+        self.node.borrow_mut().handle_input(input, clock::now());
+        loop {
+            let output = self.node.borrow_mut().poll_output();
+            let Some(output) = output else { break };
+            self.perform(output);
+        }
+        let timeout = self.node.borrow().poll_timeout();
+        if let Some(timer) = self.timer.get() {
+            timer.set(timeout);
+        }
+    }
+
+    fn perform(self: &Rc<Self>, output: Output) {
+        match output {
+            Output::ForgetFrame(frame) => self.guests.borrow_mut().forget(frame),
+            Output::Frame(frame, message) => self.send(frame, message),
+            Output::SaveSeed(seed) => {
+                let store = self.store.clone();
+                self.spawn(async move { store.save_seed(seed).await.err().map(Input::Warning) });
+            }
+            Output::Service { frame, request, origin, persona, name, method, args } => {
+                self.serve(frame, request, name, Call::new(origin, persona, method, args));
+            }
+            Output::ServiceCancel { frame, request } => {
+                if let Some(running) = self.running.borrow_mut().remove(&(frame, request)) {
+                    running.abort();
+                }
+            }
+            Output::Uplink(command) => self.uplink(command),
+            Output::WatchFrame(frame) => {
+                let locks = self.island.locks().clone();
+                self.spawn(async move {
+                    let gone = lock::gone(&locks, &frame_lock(frame)).await;
+                    Some(gone.map_or_else(|error| Input::Warning(error.to_string()), |()| Input::FrameGone(frame)))
+                });
+            }
+        }
+    }
+
+    fn send(&self, frame: FrameId, message: ToFrame) {
+        let envelope = Envelope { epoch: self.standing.epoch, boot: self.standing.boot, message };
+        self.guests.borrow().send(frame, &codec::encode(&envelope));
+    }
+
+    fn serve(self: &Rc<Self>, frame: FrameId, request: u32, name: bitters_wire::name::Name, call: Call) {
+        let this = Rc::clone(self);
+        let (run, handle) = abortable(async move {
+            service::run(&name, call, |reply| this.handle(Input::ServiceReply { frame, request, reply })).await;
+            this.running.borrow_mut().remove(&(frame, request));
+        });
+        self.running.borrow_mut().insert((frame, request), handle);
+        spawn_local(async move { run.await.unwrap_or_default() });
+    }
+
+    fn uplink(self: &Rc<Self>, command: UplinkCommand) {
+        match command {
+            UplinkCommand::Close => {
+                let open = self.uplink.borrow_mut().take();
+                if open.is_some() {
+                    self.later(Input::Uplink(UplinkEvent::Closed));
+                }
+            }
+            UplinkCommand::Connect(url) => {
+                let this = Rc::downgrade(self);
+                let uplink = Uplink::open(&url, move |event| {
+                    if let Some(leader) = this.upgrade() {
+                        leader.handle(Input::Uplink(event));
+                    }
+                });
+                if uplink.is_none() {
+                    self.later(Input::Uplink(UplinkEvent::Closed));
+                }
+                *self.uplink.borrow_mut() = uplink;
+            }
+            UplinkCommand::Send(message) => {
+                if let Some(uplink) = &*self.uplink.borrow() {
+                    uplink.send(&message);
+                }
+            }
+        }
+    }
+
+    /// Inputs that an act causes wait until all acts are done.
+    fn later(self: &Rc<Self>, input: Input) {
+        self.spawn(async move { Some(input) });
+    }
+
+    fn spawn(self: &Rc<Self>, work: impl Future<Output = Option<Input>> + 'static) {
+        let this = Rc::clone(self);
+        spawn_local(async move {
+            if let Some(input) = work.await {
+                this.handle(input);
+            }
+        });
+    }
+}
+
+impl std::fmt::Debug for Leader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Leader").field("standing", &self.standing).finish_non_exhaustive()
+    }
+}
