@@ -1,0 +1,3 @@
+//! The pure machines: no clock, no IO. The shell in the rest of this crate feeds them, and so do simulations.
+
+pub mod rendezvous;

@@ -1,0 +1,402 @@
+//! The rendezvous: where nodes that know nobody meet. A sans-IO machine over [`bitters_wire::rendezvous`].
+//!
+//! A connection is challenged first. It registers as a node by signing the challenge with the node's key, then names the personas
+//! that live there, each proven by the persona's own signature over the challenge and its claim. Registered nodes advertise
+//! topics, are introduced to a random few who did the same, look up personas, and send each other the two messages that make a
+//! connection between browsers.
+//!
+//! Keys decide: a node that registers from a new connection replaces its old one, which is closed; a persona moves likewise. What
+//! a connection said is forgotten when it closes. Nobody is introduced twice to the same node within five minutes unless that
+//! node asks with [`Discover`](ToServer::Discover).
+//!
+//! Connections are strangers. What one can't decode, or sends too fast, is refused and ends it; what a registered node merely may
+//! not do (one topic too many, a persona that isn't its own) is refused and the connection stays. Memory and rates are bounded per
+//! connection, per source address and in all by [`Config`].
+
+mod config;
+mod connection;
+mod introductions;
+mod rate;
+mod refusal;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::IpAddr,
+};
+
+use bitters_wire::{
+    VersionRange, WIRE,
+    claim::Claim,
+    codec,
+    failure::Code,
+    id::{NodeId, PersonaId, TopicId},
+    keys::Signature,
+    limits::{MAX_RENDEZVOUS, MAX_SIGNAL, TOPIC_NEIGHBOURS},
+    link::Signal,
+    rendezvous::{ToNode, ToServer, node_text, persona_text},
+    time::Instant,
+};
+pub use config::Config;
+use connection::{Connection, Registration};
+use fastrand::Rng;
+use introductions::Introductions;
+pub use rate::Rate;
+use refusal::Refusal;
+use sources::Sources;
+use topics::Topics;
+
+/// A connection, named by the shell, which never uses a name again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The connection is gone.
+    Closed(ConnId),
+    /// Somebody connected.
+    Open {
+        /// The new connection.
+        conn: ConnId,
+        /// Where from.
+        addr: IpAddr,
+        /// The challenge: fresh bytes from a cryptographic generator.
+        nonce: [u8; 32],
+    },
+    /// A message came: the undecoded [`ToServer`].
+    Received(ConnId, Vec<u8>),
+    /// The time that [`Rendezvous::poll_timeout`] named has come.
+    Timeout,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Close the connection when what was sent before is out. The machine has forgotten it already.
+    Close(ConnId),
+    /// Send a message.
+    Send(ConnId, ToNode),
+}
+
+/// How much the machine holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Connections, registered or not.
+    pub connections: usize,
+    /// Introductions remembered.
+    pub introductions: usize,
+    /// Registered nodes.
+    pub nodes: usize,
+    /// Personas that can be looked up.
+    pub personas: usize,
+    /// Source addresses remembered.
+    pub sources: usize,
+    /// Topics with a member.
+    pub topics: usize,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Rendezvous {
+    config: Config,
+    rng: Rng,
+    connections: BTreeMap<ConnId, Connection>,
+    /// When connections that haven't registered are closed.
+    deadlines: BTreeSet<(Instant, ConnId)>,
+    nodes: BTreeMap<NodeId, ConnId>,
+    personas: BTreeMap<PersonaId, (ConnId, Claim)>,
+    topics: Topics,
+    introductions: Introductions,
+    sources: Sources,
+    outbox: VecDeque<Output>,
+}
+
+impl Rendezvous {
+    /// An empty rendezvous that draws its introductions from `seed`.
+    #[must_use]
+    pub fn new(config: Config, seed: u64) -> Self {
+        Self {
+            config,
+            rng: Rng::with_seed(seed),
+            connections: BTreeMap::new(),
+            deadlines: BTreeSet::new(),
+            nodes: BTreeMap::new(),
+            personas: BTreeMap::new(),
+            topics: Topics::default(),
+            introductions: Introductions::default(),
+            sources: Sources::default(),
+            outbox: VecDeque::new(),
+        }
+    }
+
+    /// Takes in what happened. Afterwards the shell drains [`poll_output`](Self::poll_output).
+    pub fn handle_input(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::Closed(conn) => self.forget(conn),
+            Input::Open { conn, addr, nonce } => self.on_open(conn, addr, nonce, now),
+            Input::Received(conn, bytes) => {
+                if let Err(refusal) = self.on_received(conn, &bytes, now) {
+                    self.refuse(conn, &refusal);
+                }
+            }
+            Input::Timeout => self.on_timeout(now),
+        }
+    }
+
+    /// The next thing to do.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is wanted.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let deadline = self.deadlines.first().map(|&(at, _)| at);
+        deadline.into_iter().chain(self.sources.timeout()).min()
+    }
+
+    /// How much there is now.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            connections: self.connections.len(),
+            introductions: self.introductions.len(),
+            nodes: self.nodes.len(),
+            personas: self.personas.len(),
+            sources: self.sources.len(),
+            topics: self.topics.len(),
+        }
+    }
+
+    fn on_open(&mut self, conn: ConnId, addr: IpAddr, nonce: [u8; 32], now: Instant) {
+        let source = addr.into();
+        if self.connections.len() >= self.config.connections {
+            return self.refuse(conn, &Refusal::ending(Code::Quota, "the rendezvous is full"));
+        }
+        if !self.sources.open(source, &self.config, now) {
+            return self.refuse(conn, &Refusal::ending(Code::Quota, "too many connections from this address"));
+        }
+        let deadline = now + self.config.register_timeout;
+        self.connections.insert(conn, Connection::challenged(source, nonce, deadline));
+        self.deadlines.insert((deadline, conn));
+        self.send(conn, ToNode::Challenge { nonce, wire: WIRE });
+    }
+
+    fn on_received(&mut self, conn: ConnId, bytes: &[u8], now: Instant) -> Result<(), Refusal> {
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return Ok(()); // It crossed our close.
+        };
+        if !connection.take(bytes.len(), &self.config, now)
+            || !self.sources.message(connection.source(), self.config.source_messages, now)
+        {
+            return Err(Refusal::ending(Code::Quota, "too many messages"));
+        }
+        let message = codec::decode(bytes, MAX_RENDEZVOUS)?;
+        match (message, connection.node()) {
+            (ToServer::Register { node, signature, wire }, None) => self.on_register(conn, node, &signature, wire),
+            (_, None) => Err(Refusal::ending(Code::Denied, "register first")),
+            (message, Some(node)) => self.on_request(conn, node, message, now),
+        }
+    }
+
+    fn on_register(
+        &mut self,
+        conn: ConnId,
+        node: NodeId,
+        signature: &Signature,
+        wire: VersionRange,
+    ) -> Result<(), Refusal> {
+        if WIRE.common(wire).is_none() {
+            return Err(Refusal::ending(Code::VersionMismatch, "no version in common"));
+        }
+        let connection = self.connections.get_mut(&conn).expect("the message was looked up by its connection");
+        if node.verify(&node_text(connection.nonce(), node), signature).is_err() {
+            return Err(Refusal::ending(Code::Denied, "the node's signature does not verify"));
+        }
+        if let Some(deadline) = connection.register(node) {
+            self.deadlines.remove(&(deadline, conn));
+        }
+        if let Some(&old) = self.nodes.get(&node) {
+            self.refuse(old, &Refusal::ending(Code::Closed, "the node registered from another connection"));
+        }
+        self.nodes.insert(node, conn);
+        self.send(conn, ToNode::Registered);
+        Ok(())
+    }
+
+    fn on_request(&mut self, conn: ConnId, node: NodeId, message: ToServer, now: Instant) -> Result<(), Refusal> {
+        match message {
+            ToServer::Advertise(topic) => self.on_advertise(conn, node, topic, now),
+            ToServer::Discover(topic) => {
+                self.on_discover(conn, node, topic, now);
+                Ok(())
+            }
+            ToServer::Lookup(persona) => {
+                self.on_lookup(conn, persona);
+                Ok(())
+            }
+            ToServer::Persona { claim, signature } => self.on_persona(conn, node, claim, &signature),
+            ToServer::Register { .. } => Err(Refusal::ending(Code::BadArgument, "registered already")),
+            ToServer::Signal { to, signal } => self.on_signal(conn, node, to, signal, now),
+            ToServer::Unpersona(persona) => {
+                self.on_unpersona(conn, persona);
+                Ok(())
+            }
+            ToServer::Withdraw(topic) => {
+                self.registration(conn).topics.remove(&topic);
+                self.topics.remove(topic, node);
+                Ok(())
+            }
+        }
+    }
+
+    fn on_advertise(&mut self, conn: ConnId, node: NodeId, topic: TopicId, now: Instant) -> Result<(), Refusal> {
+        let capacity = self.config.topics;
+        let topics = &mut self.registration(conn).topics;
+        if topics.len() >= capacity && !topics.contains(&topic) {
+            return Err(Refusal::staying(Code::Quota, "too many topics"));
+        }
+        topics.insert(topic);
+        self.topics.insert(topic, node);
+        let room = self.room(node, now);
+        let strangers = self
+            .topics
+            .draw(topic, &mut self.rng)
+            .filter(|&other| other != node && !self.introductions.contains(node, other))
+            .take(room.min(TOPIC_NEIGHBOURS))
+            .collect();
+        self.introduce(conn, node, topic, strangers, now);
+        Ok(())
+    }
+
+    /// What is asked for is told even where there is no room left to remember it.
+    fn on_discover(&mut self, conn: ConnId, node: NodeId, topic: TopicId, now: Instant) {
+        let others: Vec<_> =
+            self.topics.draw(topic, &mut self.rng).filter(|&other| other != node).take(TOPIC_NEIGHBOURS).collect();
+        self.introduce(conn, node, topic, others, now);
+    }
+
+    fn introduce(&mut self, conn: ConnId, node: NodeId, topic: TopicId, nodes: Vec<NodeId>, now: Instant) {
+        let room = self.room(node, now);
+        for &other in nodes.iter().take(room) {
+            self.introductions.insert(node, other, now);
+        }
+        self.send(conn, ToNode::Members { topic, nodes });
+    }
+
+    fn room(&mut self, node: NodeId, now: Instant) -> usize {
+        self.introductions.room(node, self.config.introductions, self.config.introduction_memory, now)
+    }
+
+    fn on_lookup(&mut self, conn: ConnId, persona: PersonaId) {
+        let answer = match self.personas.get(&persona) {
+            Some(&(_, claim)) => ToNode::Found(claim),
+            None => ToNode::Missing(persona),
+        };
+        self.send(conn, answer);
+    }
+
+    fn on_persona(&mut self, conn: ConnId, node: NodeId, claim: Claim, signature: &Signature) -> Result<(), Refusal> {
+        let Claim { persona, .. } = claim;
+        if claim.node != node {
+            return Err(Refusal::staying(Code::Denied, "the claim is on another node"));
+        }
+        let capacity = self.config.personas;
+        let nonce = *self.connections[&conn].nonce();
+        let personas = &self.registration(conn).personas;
+        if personas.len() >= capacity && !personas.contains(&persona) {
+            return Err(Refusal::staying(Code::Quota, "too many personas"));
+        }
+        let signed = persona.verify(&persona_text(&nonce, persona, node), signature);
+        if signed.and_then(|()| claim.verify()).is_err() {
+            return Err(Refusal::staying(Code::Denied, "the persona's signature does not verify"));
+        }
+        if let Some((old, _)) = self.personas.insert(persona, (conn, claim)) {
+            self.registration(old).personas.remove(&persona);
+        }
+        self.registration(conn).personas.insert(persona);
+        Ok(())
+    }
+
+    fn on_unpersona(&mut self, conn: ConnId, persona: PersonaId) {
+        if self.registration(conn).personas.remove(&persona) {
+            self.personas.remove(&persona);
+        }
+    }
+
+    fn on_signal(
+        &mut self,
+        conn: ConnId,
+        from: NodeId,
+        to: NodeId,
+        signal: Signal,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        if signal.blob.len() > MAX_SIGNAL {
+            return Err(Refusal::staying(Code::TooLarge, "the signal is too long"));
+        }
+        if to == from {
+            return Err(Refusal::staying(Code::BadArgument, "a signal to oneself"));
+        }
+        let Some(&receiver) = self.nodes.get(&to) else {
+            self.send(conn, ToNode::Unreachable(to));
+            return Ok(());
+        };
+        let rate = self.config.signals;
+        if !self.registration(receiver).signals.take(1, rate, now) {
+            return Err(Refusal::staying(Code::Quota, "the receiver has too many signals"));
+        }
+        self.send(receiver, ToNode::Signal { from, signal });
+        Ok(())
+    }
+
+    fn on_timeout(&mut self, now: Instant) {
+        while let Some(&(at, conn)) = self.deadlines.first()
+            && at <= now
+        {
+            self.refuse(conn, &Refusal::ending(Code::Timeout, "no registration came"));
+        }
+        self.sources.expire(now);
+    }
+
+    fn refuse(&mut self, conn: ConnId, refusal: &Refusal) {
+        self.send(conn, refusal.message());
+        if refusal.ends() {
+            self.forget(conn);
+            self.outbox.push_back(Output::Close(conn));
+        }
+    }
+
+    fn forget(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.remove(&conn) else { return };
+        self.sources.close(connection.source(), &self.config);
+        if let Some(deadline) = connection.deadline() {
+            self.deadlines.remove(&(deadline, conn));
+        }
+        let Some(Registration { node, personas, topics, .. }) = connection.into_registration() else { return };
+        self.nodes.remove(&node);
+        self.introductions.forget(node);
+        for topic in topics {
+            self.topics.remove(topic, node);
+        }
+        for persona in personas {
+            self.personas.remove(&persona);
+        }
+    }
+
+    fn send(&mut self, conn: ConnId, message: ToNode) {
+        self.outbox.push_back(Output::Send(conn, message));
+    }
+
+    fn registration(&mut self, conn: ConnId) -> &mut Registration {
+        let connection = self.connections.get_mut(&conn);
+        connection
+            .and_then(Connection::registration)
+            .expect("requests are taken, and nodes and personas listed, of registered connections")
+    }
+}

@@ -1,0 +1,4 @@
+mod abuse;
+mod people;
+mod topics;
+mod world;

@@ -1,0 +1,233 @@
+//! Strangers at their worst: what they send ends in a refusal or a close, and leaves nothing behind.
+
+use std::net::Ipv4Addr;
+
+use bitters_wire::{
+    codec::encode,
+    failure::Code,
+    id::TopicId,
+    keys::PersonaSecret,
+    limits::MAX_RENDEZVOUS,
+    rendezvous::{ToNode, ToServer},
+};
+use proptest::{collection::vec, prelude::*};
+
+use super::{
+    super::{Config, ConnId, Input, Load, Output, Rate},
+    world::*,
+};
+
+#[test]
+fn garbage_ends_the_connection() {
+    for (bytes, code, why) in [
+        (vec![], Code::BadArgument, "not decodable"),
+        (vec![0xff; 40], Code::BadArgument, "not decodable"),
+        ([encode(&ToServer::Advertise(LOBBY)), vec![0]].concat(), Code::BadArgument, "not decodable"),
+        (vec![0; MAX_RENDEZVOUS + 1], Code::TooLarge, "the message is too long"),
+    ] {
+        let mut world = World::of([ALICE]);
+        assert_eq!(world.input(Input::Received(conn(ALICE), bytes)), expelled(conn(ALICE), code, why));
+        assert_eq!(world.rest(), Load::default());
+    }
+}
+
+#[test]
+fn a_flood_ends_the_connection() {
+    let mut world = World::of([ALICE]);
+
+    let mut answers = 0;
+    let last = loop {
+        match world.say(conn(ALICE), &ToServer::Lookup(site(BOB).id())).as_slice() {
+            [Output::Send(_, ToNode::Missing(_))] => answers += 1,
+            other => break other.to_vec(),
+        }
+    };
+
+    assert_eq!(last, expelled(conn(ALICE), Code::Quota, "too many messages"));
+    assert_eq!(answers, Config::default().messages.burst - 1);
+}
+
+#[test]
+fn a_flood_of_bytes_ends_the_connection() {
+    let mut world = World::with(Config { bytes: Rate { burst: 1024, per_second: 1 }, ..Config::default() });
+    world.join(ALICE);
+    world.join(BOB);
+    let signal = ToServer::Signal { to: node(BOB), signal: signal(400) };
+
+    assert!(matches!(world.say(conn(ALICE), &signal).as_slice(), [Output::Send(_, ToNode::Signal { .. })]));
+    assert!(matches!(world.say(conn(ALICE), &signal).as_slice(), [Output::Send(_, ToNode::Signal { .. })]));
+    assert_eq!(world.say(conn(ALICE), &signal), expelled(conn(ALICE), Code::Quota, "too many messages"));
+}
+
+#[test]
+fn a_source_has_one_rate_for_all_its_connections() {
+    let mut world = World::with(Config { source_messages: Rate { burst: 4, per_second: 1 }, ..Config::default() });
+    for n in [ALICE, BOB] {
+        world.open_from(conn(n), HERE);
+        world.say(conn(n), &register(n, conn(n)));
+    }
+    world.join(3);
+    world.members(ALICE, &ToServer::Advertise(LOBBY));
+    world.members(ALICE, &ToServer::Advertise(LOBBY));
+
+    let flood = world.say(conn(BOB), &ToServer::Advertise(LOBBY));
+
+    assert_eq!(flood, expelled(conn(BOB), Code::Quota, "too many messages"));
+    assert_eq!(world.members(3, &ToServer::Advertise(LOBBY)), [node(ALICE)]);
+}
+
+#[test]
+fn a_victim_is_not_flooded_by_many() {
+    let mut world = World::with(Config { signals: Rate { burst: 3, per_second: 1 }, ..Config::default() });
+    (1..=10).for_each(|n| world.join(n));
+    let to_alice = ToServer::Signal { to: node(ALICE), signal: signal(9) };
+
+    let outputs: Vec<_> = (2..=10).flat_map(|n| world.say(conn(n), &to_alice)).collect();
+
+    let heard = outputs.iter().filter(|output| matches!(output, Output::Send(to, _) if *to == conn(ALICE))).count();
+    assert_eq!(heard, 3);
+    assert_eq!(
+        outputs[3..],
+        (5..=10).map(|n| refused(conn(n), Code::Quota, "the receiver has too many signals")).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn connections_are_bounded_by_source_and_in_all() {
+    let mut world = World::with(Config { connections: 3, connections_per_source: 2, ..Config::default() });
+    let there = Ipv4Addr::new(198, 51, 100, 1);
+
+    assert_eq!(world.open_from(ConnId(1), HERE).len(), 1);
+    assert_eq!(world.open_from(ConnId(2), HERE).len(), 1);
+    let too_many = expelled(ConnId(3), Code::Quota, "too many connections from this address");
+    assert_eq!(world.open_from(ConnId(3), HERE), too_many);
+    assert_eq!(world.open_from(ConnId(4), there).len(), 1);
+    assert_eq!(world.open_from(ConnId(5), there), expelled(ConnId(5), Code::Quota, "the rendezvous is full"));
+
+    world.input(Input::Closed(ConnId(1)));
+    assert_eq!(world.open_from(ConnId(6), HERE).len(), 1);
+}
+
+#[test]
+fn personas_are_counted() {
+    let mut world = World::with(Config { personas: 2, ..Config::default() });
+    world.join(ALICE);
+    let mut add = |n| world.say(conn(ALICE), &persona(ALICE, conn(ALICE), &PersonaSecret::new([n; 32])));
+
+    assert_eq!(add(1), []);
+    assert_eq!(add(2), []);
+    assert_eq!(add(3), [refused(conn(ALICE), Code::Quota, "too many personas")]);
+    assert_eq!(add(2), []);
+}
+
+#[test]
+fn those_who_come_and_go_leave_nothing() {
+    let mut world = World::with(Config { idle_sources: 50, ..Config::default() });
+    world.join(ALICE);
+    world.members(ALICE, &ToServer::Advertise(LOBBY));
+    let mut peak = 0;
+
+    for round in 0..2000_u32 {
+        let id = ConnId(1000 + u64::from(round));
+        world.open_from(id, Ipv4Addr::from_bits(round));
+        if round % 10 == 0 {
+            world.say(id, &register(BOB, id));
+            world.say(id, &persona(BOB, id, &site(BOB)));
+            world.say(id, &ToServer::Advertise(LOBBY));
+            world.say(id, &ToServer::Advertise(TopicId(std::array::from_fn(|at| round.to_le_bytes()[at % 4]))));
+        }
+        if round % 3 == 0 {
+            world.input(Input::Received(id, vec![0xff; 9]));
+        }
+        world.input(Input::Closed(id));
+        let Load { connections, introductions, nodes, personas, sources, topics } = world.machine.load();
+        peak = peak.max(introductions + personas + sources + topics);
+        assert_eq!((connections, nodes), (1, 1), "round {round}");
+    }
+
+    assert!(peak < 60, "{peak}");
+    world.input(Input::Closed(conn(ALICE)));
+    assert_eq!(world.rest(), Load::default());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_comes_nothing_panics_and_nothing_stays(acts in vec(act(), 0..80)) {
+        let mut world = World::with(Config { topics: 3, personas: 2, introductions: 2, connections: 5, ..Config::default() });
+        let mut registered = 0;
+        for act in acts {
+            let outputs = perform(&mut world, act);
+            registered += outputs.iter().filter(|output| matches!(output, Output::Send(_, ToNode::Registered))).count();
+            let load = world.machine.load();
+            prop_assert!(load.connections <= 5 && load.nodes <= load.connections);
+            prop_assert!(load.topics <= 3 * load.nodes && load.personas <= 2 * load.nodes);
+            prop_assert!(load.introductions <= 2 * load.nodes && load.nodes <= registered);
+        }
+        (0..CONNS).for_each(|n| drop(world.input(Input::Closed(conn(n)))));
+        prop_assert_eq!(world.rest(), Load::default());
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Bytes(u8, Vec<u8>),
+    Close(u8),
+    Mangled(u8, u8, usize, u8),
+    Open(u8),
+    Pass(u16),
+    Say(u8, u8),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        1 => (0..CONNS, vec(any::<u8>(), 0..100)).prop_map(|(conn, bytes)| Act::Bytes(conn, bytes)),
+        1 => (0..CONNS).prop_map(Act::Close),
+        1 => (0..CONNS, any::<u8>(), any::<usize>(), any::<u8>()).prop_map(|(conn, n, at, to)| Act::Mangled(conn, n, at, to)),
+        3 => (0..CONNS).prop_map(Act::Open),
+        1 => any::<u16>().prop_map(Act::Pass),
+        9 => (0..CONNS, any::<u8>()).prop_map(|(conn, n)| Act::Say(conn, n)),
+    ]
+}
+
+fn perform(world: &mut World, act: Act) -> Vec<Output> {
+    match act {
+        Act::Bytes(n, bytes) => world.input(Input::Received(conn(n), bytes)),
+        Act::Close(n) => world.input(Input::Closed(conn(n))),
+        Act::Mangled(n, what, at, to) => {
+            let mut bytes = encode(&message(n, what));
+            let at = at % bytes.len();
+            bytes[at] = to;
+            world.input(Input::Received(conn(n), bytes))
+        }
+        Act::Open(n) => {
+            // A connection's name is not used again while it is open.
+            world.input(Input::Closed(conn(n)));
+            world.open(conn(n))
+        }
+        Act::Pass(ms) => {
+            world.pass(std::time::Duration::from_millis(ms.into()));
+            world.input(Input::Timeout)
+        }
+        Act::Say(n, what) => world.say(conn(n), &message(n, what)),
+    }
+}
+
+/// A message of the connection `n`; nodes share connections' numbers modulo four, so that some take over from others.
+fn message(n: u8, what: u8) -> ToServer {
+    let me = n % 4;
+    let topic = TopicId([what / 10 % 5; 32]);
+    match what % 10 {
+        0..=2 => register(me, conn(n)),
+        3 => persona(me, conn(n), &site(what / 10 % 6)),
+        4 | 5 => ToServer::Advertise(topic),
+        6 => ToServer::Discover(topic),
+        7 => ToServer::Signal { to: node(what / 10 % 5), signal: signal(usize::from(what) * 3) },
+        8 => ToServer::Unpersona(site(what / 10 % 6).id()),
+        _ => ToServer::Withdraw(topic),
+    }
+}
+
+const CONNS: u8 = 7;
+const HERE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
