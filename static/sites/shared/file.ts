@@ -11,9 +11,11 @@ export const MAX_SIZE = 256 * 1024 * 1024;
 /** The browser hashes in one piece only, so beyond this nothing is hashed and the size alone is compared. */
 const MAX_HASHED = 64 * 1024 * 1024;
 const MAX_LINE = 4096;
+const LINE_END = 0x0a;
 const MAX_NAME = 120;
 /** A peer that is silent for longer has gone or is stuck. */
 const MAX_SILENCE_MS = 60_000;
+const STRANGE = "They don’t speak this demo’s language.";
 
 /** What the sender says first. */
 export interface Header {
@@ -84,19 +86,22 @@ type Reader = ReadableStreamDefaultReader<Uint8Array>;
 /** The first line, and the bytes behind it that came along. */
 async function readLine(reader: Reader): Promise<{ value: Record<string, unknown>; rest: Uint8Array }> {
   let bytes = new Uint8Array();
-  while (bytes.length < MAX_LINE) {
-    const chunk = await readChunk(reader);
-    if (!chunk) break;
-    const end = chunk.indexOf(0x0a);
+  for (let chunk = await readChunk(reader); chunk; chunk = await readChunk(reader)) {
+    const end = chunk.indexOf(LINE_END);
     bytes = joined(bytes, end < 0 ? chunk : chunk.subarray(0, end));
+    if (bytes.length > MAX_LINE) break;
     if (end >= 0) return { value: parseLine(bytes), rest: chunk.subarray(end + 1) };
   }
-  throw new Error("They don’t speak this demo’s language.");
+  throw new Error(STRANGE);
 }
 
 function parseLine(bytes: Uint8Array): Record<string, unknown> {
-  const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
-  return typeof value === "object" && value ? (value as Record<string, unknown>) : {};
+  try {
+    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    return typeof value === "object" && value ? (value as Record<string, unknown>) : {};
+  } catch (cause) {
+    throw new Error(STRANGE, { cause });
+  }
 }
 
 /** The next bytes; nothing at the end. */

@@ -27,7 +27,7 @@ export const LEADER = "leader";
 
 const FRAME_RADIUS = 68;
 const PEER_RADIUS = 124;
-/** Peers are seen from the side: a wide picture fits a page better than a round one. */
+/** A wide picture fits a page better than a round one. */
 const WIDER = 1.45;
 
 /** The place of the leader, of each frame and of each peer. */
@@ -35,17 +35,15 @@ export function places(shape: Shape): Map<string, Place> {
   const found = new Map<string, Place>([[LEADER, { x: 0, y: 0 }]]);
   const angles = new Map<string, number>();
   shape.frames.forEach(({ id }, at) => {
-    const angle = turn(at, shape.frames.length);
+    const angle = Math.PI + turn(at, shape.frames.length);
     angles.set(id, angle);
     found.set(id, around(FRAME_RADIUS, angle));
   });
   const order = shape.peers
     .map((peer) => ({ id: peer.id, angle: middle(peer.frames.flatMap((id) => angles.get(id) ?? [])) }))
     .sort((a, b) => a.angle - b.angle);
-  order.forEach(({ id }, at) => {
-    const first = order[0]?.angle ?? 0;
-    found.set(id, around(PEER_RADIUS, first + turn(at, order.length) - turn(0, 1)));
-  });
+  const first = order[0]?.angle ?? 0;
+  order.forEach(({ id }, at) => found.set(id, around(PEER_RADIUS, first + turn(at, order.length))));
   return found;
 }
 
@@ -59,9 +57,9 @@ export function lines(shape: Shape): Line[] {
   });
 }
 
-/** An even share of the circle, from the left. */
+/** An even share of the circle. */
 function turn(at: number, of: number): number {
-  return Math.PI + (2 * Math.PI * at) / of;
+  return (2 * Math.PI * at) / of;
 }
 
 function around(radius: number, angle: number): Place {

@@ -35,7 +35,7 @@ function count(number: number, thing: string): string {
 
 /** Keeps one element for each thing, so that things move rather than jump. */
 class Picture {
-  readonly #svg = svg("svg", { viewBox: "-230 -160 460 320", role: "img" });
+  readonly #svg = svg("svg", { viewBox: "-215 -140 430 296", role: "img" });
   readonly #below = svg("g");
   readonly #above = svg("g");
   readonly #things = new Map<string, Thing>();
