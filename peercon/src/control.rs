@@ -1,0 +1,46 @@
+//! What the two ends say on the control channel.
+
+use bitters_wire::{
+    VersionRange,
+    codec::{self, DecodeError},
+    id::NodeId,
+    keys::Signature,
+};
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a control message; the longest, `Identity`, has 66.
+const MAX_CONTROL: usize = 1024;
+
+/// One message of the control channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Control {
+    /// The sender hangs up. Its browser would take seconds to say so.
+    Bye,
+    /// A candidate that came too late for the signal, written as there.
+    Candidate(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// The first message.
+    Hello {
+        /// Who the sender says it is.
+        node: NodeId,
+        /// 16 random bytes of this connection.
+        nonce: [u8; 16],
+        /// The wire versions that it speaks.
+        wire: VersionRange,
+    },
+    /// Proof of the hello: its node's signature of the `IdentityText`.
+    Identity(Signature),
+    /// To be answered with the same number at once.
+    Ping(u32),
+    /// The answer.
+    Pong(u32),
+}
+
+impl Control {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        codec::encode(self)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        codec::decode(bytes, MAX_CONTROL)
+    }
+}

@@ -1,0 +1,8 @@
+//! The whole machine: against a scripted peer, against a hostile one, and two of them in a simulated world.
+
+mod dial;
+mod hostile;
+mod pair;
+mod script;
+mod vectors;
+mod world;
