@@ -11,7 +11,9 @@ use bitters_wire::{
 
 use super::script::*;
 use crate::{
-    Input, Output, control::Control, parts,
+    Input, Output,
+    control::Control,
+    parts,
     sdp::{self, Setup},
     signal::Signal,
 };
@@ -46,10 +48,7 @@ fn the_higher_fingerprint_is_dtls_active() {
     let mut peercon = new();
     let theirs = sdp::read_offer(OFFER).unwrap();
 
-    let outputs = feed(
-        &mut peercon,
-        [Input::Signal(theirs.encode()), Input::LocalDescription(PEERS_OFFER.to_owned())],
-    );
+    let outputs = feed(&mut peercon, [Input::Signal(theirs.encode()), Input::LocalDescription(PEERS_OFFER.to_owned())]);
 
     assert_eq!(outputs, [Output::SetRemoteDescription(sdp::answer(&theirs, Setup::Passive))]);
 }

@@ -1,0 +1,108 @@
+//! Two machines find each other in the simulated world.
+
+use std::time::Duration;
+
+use bitters_wire::{limits::MAX_LINK, local::DownReason, time::Instant};
+
+use super::world::World;
+use crate::{Output, parts::MAX_PART};
+
+const SEEDS: u64 = 300;
+
+#[test]
+fn a_seed_is_a_whole_story() {
+    for seed in 0..20 {
+        assert!(talk(seed).trace == talk(seed).trace, "seed {seed}");
+    }
+}
+
+#[test]
+fn two_ends_come_up_and_all_that_was_sent_arrives_in_order() {
+    let (mut before_up, mut late_candidates) = (0, 0);
+    for seed in 0..SEEDS {
+        let world = talk(seed);
+        for me in [0, 1] {
+            let received: Vec<&Vec<u8>> = world
+                .outputs(me)
+                .filter_map(|output| if let Output::Received(message) = output { Some(message) } else { None })
+                .collect();
+            let expected: Vec<_> = messages(1 - me).map(|(_, message)| message).collect();
+            assert!(received.iter().copied().eq(&expected), "seed {seed}: {} received by {me}", received.len());
+            let ups = world.outputs(me).filter(|output| matches!(output, Output::Up(_))).count();
+            assert_eq!(ups, 1, "seed {seed}");
+            before_up += usize::from(up_at(&world, me) > messages(me).next().unwrap().0);
+            late_candidates += world.outputs(me).filter(|output| matches!(output, Output::AddCandidate(_))).count();
+        }
+    }
+    assert!(before_up > 100, "the world is too quick to show that messages wait: {before_up} waited");
+    assert!(late_candidates > 100, "no candidate is late enough to show anything: {late_candidates} late");
+}
+
+#[test]
+fn no_application_byte_passes_before_both_are_proven() {
+    for seed in 0..SEEDS {
+        let world = talk(seed);
+        for me in [0, 1] {
+            let first = world
+                .outputs(me)
+                .find(|output| matches!(output, Output::Received(_) | Output::SendData(_) | Output::Up(_)));
+            assert!(matches!(first, Some(Output::Up(_))), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn round_trips_are_measured_as_long_as_both_are_up() {
+    for seed in 0..SEEDS {
+        let world = talk(seed);
+        for me in [0, 1] {
+            let trips = world.outputs(me).filter(|output| matches!(output, Output::RoundTrip(_))).count();
+            assert!((4..=5).contains(&trips), "seed {seed}: {trips} in a minute");
+        }
+    }
+}
+
+#[test]
+fn who_is_hung_up_on_knows_at_once() {
+    for seed in 0..SEEDS {
+        let mut world = World::new(seed);
+        world.hang_up_at(0, at(30_000));
+        world.run_until(at(60_000));
+
+        let downs: Vec<_> = world.trace.iter().filter(|(_, _, output)| matches!(output, Output::Down(_))).collect();
+        let [(_, 0, hung_up), (noticed, 1, closed)] = downs[..] else { panic!("seed {seed}: {downs:?}") };
+        assert_eq!(*hung_up, Output::Down(DownReason::HungUp), "seed {seed}");
+        assert_eq!(*closed, Output::Down(DownReason::Closed), "seed {seed}");
+        assert!(noticed.since(at(30_000)) < Duration::from_millis(200), "seed {seed}: noticed at {noticed:?}");
+    }
+}
+
+/// Both ends say their messages, and a minute passes.
+fn talk(seed: u64) -> World {
+    let mut world = World::new(seed);
+    for me in [0, 1] {
+        for (at, message) in messages(me) {
+            world.send_at(me, message, at);
+        }
+    }
+    world.run_until(at(62_000));
+    world
+}
+
+/// What `me` says and when: small and large, before the connection is up and after.
+fn messages(me: usize) -> impl Iterator<Item = (Instant, Vec<u8>)> {
+    let lens = [1, MAX_PART, MAX_PART + 1, 3, MAX_LINK, 5, 2 * MAX_PART];
+    lens.into_iter().zip(0_u8..).map(move |(len, number)| {
+        let fill = number * 2 + u8::from(me == 1);
+        (at(100 + 170 * u64::from(number)), vec![fill; len])
+    })
+}
+
+fn up_at(world: &World, me: usize) -> Instant {
+    let up = world.trace.iter().find(|(_, who, output)| *who == me && matches!(output, Output::Up(_)));
+    up.expect("every seed comes up").0
+}
+
+fn at(ms: u64) -> Instant {
+    Instant::from_millis(ms)
+}

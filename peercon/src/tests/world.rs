@@ -1,0 +1,240 @@
+//! Two machines, two simulated browsers and the ways between them, on simulated time.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bitters_wire::{keys::NodeSecret, time::Instant};
+use fastrand::Rng;
+
+use crate::{
+    Config, Input, Output, Peercon,
+    sdp::{self, Setup},
+    signal::Signal,
+};
+
+pub struct World {
+    ends: [End; 2],
+    now: Instant,
+    rng: Rng,
+    /// Inputs under way; the counter keeps equal times in sending order.
+    in_flight: BTreeMap<(Instant, usize), (usize, Event)>,
+    sent: usize,
+    connected: bool,
+    pub trace: Vec<(Instant, usize, Output)>,
+}
+
+/// One end: its machine, its key and what its browser knows.
+struct End {
+    peercon: Peercon,
+    secret: NodeSecret,
+    offer: String,
+    remote: Option<Setup>,
+    /// The browser knows a place where the other can be reached.
+    reaches_peer: bool,
+    /// When the last message on each channel arrives; order is kept.
+    control_at: Instant,
+    data_at: Instant,
+}
+
+#[derive(Clone, Debug)]
+enum Event {
+    Input(Input),
+    /// The application has something to say.
+    Send(Vec<u8>),
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let secrets = [1, 2].map(|byte| NodeSecret::new([byte; 32]));
+        let ends = [0, 1].map(|me| End::new(me, &secrets, &mut rng));
+        let mut world = Self {
+            ends,
+            now: Instant::START,
+            rng,
+            in_flight: BTreeMap::new(),
+            sent: 0,
+            connected: false,
+            trace: Vec::new(),
+        };
+        for me in [0, 1] {
+            world.gather(me);
+        }
+        world
+    }
+
+    /// Has `me` send a message at `at`, connected or not.
+    pub fn send_at(&mut self, me: usize, message: Vec<u8>, at: Instant) {
+        self.schedule(me, Event::Send(message), at);
+    }
+
+    /// Has `me` hang up.
+    pub fn hang_up_at(&mut self, me: usize, at: Instant) {
+        self.schedule(me, Event::Input(Input::HangUp), at);
+    }
+
+    /// Lets things happen until `end`.
+    pub fn run_until(&mut self, end: Instant) {
+        while let Some(next) = self.next_time().filter(|at| *at <= end) {
+            self.now = self.now.max(next);
+            match self.in_flight.first_entry() {
+                Some(first) if first.key().0 <= self.now => {
+                    let (me, event) = first.remove();
+                    self.happen(me, event);
+                }
+                _ => self.time_out(),
+            }
+        }
+    }
+
+    /// Everything that `me` did.
+    pub fn outputs(&self, me: usize) -> impl Iterator<Item = &Output> {
+        self.trace.iter().filter(move |(_, who, _)| *who == me).map(|(_, _, output)| output)
+    }
+
+    fn next_time(&self) -> Option<Instant> {
+        let arrival = self.in_flight.keys().next().map(|(at, _)| *at);
+        let timeouts = self.ends.iter().filter_map(|end| end.peercon.poll_timeout());
+        arrival.into_iter().chain(timeouts).min()
+    }
+
+    fn time_out(&mut self) {
+        for me in [0, 1] {
+            if self.ends[me].peercon.poll_timeout().is_some_and(|at| at <= self.now) {
+                self.happen(me, Event::Input(Input::Timeout));
+            }
+        }
+    }
+
+    /// A browser makes its offer, then finds candidates, some of them late, and says when there are no more.
+    fn gather(&mut self, me: usize) {
+        let described = self.now + self.ms(1..20);
+        let offer = self.ends[me].offer.clone();
+        self.schedule(me, Event::Input(Input::LocalDescription(offer)), described);
+        let mut last = described;
+        for number in 1..=self.rng.u16(1..5) {
+            let text = format!("candidate:9 1 udp 1 192.0.2.{} {} typ host", me + 1, 5000 + number);
+            let at = described + self.ms(0..200);
+            last = last.max(at);
+            self.schedule(me, Event::Input(Input::LocalCandidate(text)), at);
+        }
+        let done = last + self.ms(0..100);
+        self.schedule(me, Event::Input(Input::GatheringDone), done);
+    }
+
+    fn happen(&mut self, me: usize, event: Event) {
+        let peercon = &mut self.ends[me].peercon;
+        match event {
+            Event::Input(input) => peercon.handle_input(input, self.now),
+            Event::Send(message) => peercon.send(&message),
+        }
+        while let Some(output) = self.ends[me].peercon.poll_output() {
+            self.trace.push((self.now, me, output.clone()));
+            self.perform(me, output);
+        }
+    }
+
+    fn perform(&mut self, me: usize, output: Output) {
+        let other = 1 - me;
+        match output {
+            Output::AddCandidate(_) => self.ends[me].reaches_peer = true,
+            Output::Down(_) => {
+                // The other browser notices late.
+                let at = self.now + Duration::from_secs(15);
+                self.schedule(other, Event::Input(Input::ConnectionFailed), at);
+            }
+            Output::SendControl(bytes) => {
+                let at = (self.now + self.ms(1..80)).max(self.ends[other].control_at);
+                self.ends[other].control_at = at;
+                self.schedule(other, Event::Input(Input::Control(bytes)), at);
+            }
+            Output::SendData(part) => {
+                let at = (self.now + self.ms(1..80)).max(self.ends[other].data_at);
+                self.ends[other].data_at = at;
+                self.schedule(other, Event::Input(Input::Data(part)), at);
+            }
+            Output::SetRemoteDescription(answer) => self.set_remote(me, &answer),
+            Output::Sign(text) => {
+                let signature = self.ends[me].secret.sign(&text.to_bytes());
+                let at = self.now + self.ms(0..60);
+                self.schedule(me, Event::Input(Input::Signed(signature)), at);
+            }
+            Output::Signal(blob) => {
+                for _ in 0..self.rng.u8(1..4) {
+                    let at = self.now + self.ms(5..300);
+                    self.schedule(other, Event::Input(Input::Signal(blob.clone())), at);
+                }
+            }
+            Output::Received(_) | Output::RoundTrip(_) | Output::Up(_) => {}
+        }
+        self.connect();
+    }
+
+    fn set_remote(&mut self, me: usize, answer: &str) {
+        let theirs = sdp::read_offer(&self.ends[1 - me].offer).unwrap();
+        let remote = sdp::read_offer(answer).unwrap();
+        assert_eq!((&remote.credentials, remote.fingerprint), (&theirs.credentials, theirs.fingerprint));
+        let setup = if answer.contains("a=setup:active\r\n") { Setup::Active } else { Setup::Passive };
+        assert_eq!(self.ends[me].remote.replace(setup), None, "a description is set once");
+        self.ends[me].reaches_peer |= !remote.candidates.is_empty();
+    }
+
+    /// ICE, DTLS and SCTP: the channels open when both descriptions are set and one end reaches the other.
+    fn connect(&mut self) {
+        let [Some(a), Some(b)] = self.ends.each_ref().map(|end| end.remote) else { return };
+        if self.connected || !self.ends.iter().any(|end| end.reaches_peer) {
+            return;
+        }
+        assert_ne!(a, b, "one end is active, the other passive");
+        self.connected = true;
+        for me in [0, 1] {
+            let (control_at, data_at) = (self.now + self.ms(1..100), self.now + self.ms(1..100));
+            self.schedule(me, Event::Input(Input::ControlOpen), control_at);
+            self.schedule(me, Event::Input(Input::DataOpen), data_at);
+            (self.ends[me].control_at, self.ends[me].data_at) = (control_at, data_at);
+        }
+    }
+
+    fn schedule(&mut self, me: usize, event: Event, at: Instant) {
+        self.sent += 1;
+        self.in_flight.insert((at, self.sent), (me, event));
+    }
+
+    fn ms(&mut self, range: std::ops::Range<u64>) -> Duration {
+        Duration::from_millis(self.rng.u64(range))
+    }
+}
+
+impl End {
+    fn new(me: usize, secrets: &[NodeSecret; 2], rng: &mut Rng) -> Self {
+        let [node, peer] = [secrets[me].id(), secrets[1 - me].id()];
+        let nonce = std::array::from_fn(|_| rng.u8(..));
+        Self {
+            peercon: Peercon::new(Config { node, peer, nonce }, Instant::START),
+            secret: secrets[me].clone(),
+            offer: offer(rng),
+            remote: None,
+            reaches_peer: false,
+            control_at: Instant::START,
+            data_at: Instant::START,
+        }
+    }
+}
+
+/// An offer of one browser or the other, with credentials and a certificate of its own and no candidates yet.
+fn offer(rng: &mut Rng) -> String {
+    let hex: Vec<String> = (0..32).map(|_| format!("{:02X}", rng.u8(..))).collect();
+    let (ufrag, password) = if rng.bool() { (4, 24) } else { (8, 32) };
+    let mut digits = |len| (0..len).map(|_| rng.digit(16)).collect::<String>();
+    format!(
+        "v=0\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\na=fingerprint:sha-256 {}\r\n",
+        digits(ufrag),
+        digits(password),
+        hex.join(":")
+    )
+}
+
+#[test]
+fn an_offer_of_the_world_is_an_offer() {
+    let Signal { candidates, .. } = sdp::read_offer(&offer(&mut Rng::with_seed(1))).unwrap();
+    assert_eq!(candidates, []);
+}
