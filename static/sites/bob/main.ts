@@ -8,18 +8,15 @@ import { showConnected, showFailed, showNeighbour } from "../shared/status.js";
 
 showNeighbour("alice");
 try {
-  // Connect to the person's node. It is the same one on every site, or the first one if there is none yet.
+  // The person's node: the same one on every site that asks for it.
   const node = await connectHere();
   showConnected(node);
 
-  // A topic is a place where sites of all nodes meet.
+  // A topic: where sites of all nodes meet.
   const lobby = await node.join("bitters-demo-lobby");
 
-  // A stream carries any amount of bytes from here to one peer.
-  showFiles(node, lobby);
-
-  // Both go on for as long as the node does.
-  await Promise.all([showRoom(node, lobby, "Bob"), showPicture(node)]);
+  // All three go on for as long as the node does.
+  await Promise.all([showRoom(node, lobby, "Bob"), showFiles(node, lobby), showPicture(node)]);
 } catch (error) {
   showFailed(error);
 }

@@ -1,17 +1,10 @@
 // Finding and joining the person's node.
 
-import type { connect } from "@bitters/host-sdk";
+import type { BittersNode, connect } from "@bitters/host-sdk";
 import { find } from "./dom.js";
 
-/** The node, as this site sees it. */
-export type SiteNode = Awaited<ReturnType<typeof connect>>;
-/** A topic that it joined. */
-export type Topic = Awaited<ReturnType<SiteNode["join"]>>;
-/** A stream to a peer. */
-export type Stream = Awaited<ReturnType<SiteNode["open"]>>;
-
 /** Connects to the node. The SDK comes from the node itself, so a page needs no package and no build. */
-export async function connectHere(): Promise<SiteNode> {
+export async function connectHere(): Promise<BittersNode> {
   const node = nodeOrigin();
   const sdk = await sdkOf(node);
   return sdk.connect({ node, badge: find("badge") });

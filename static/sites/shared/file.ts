@@ -1,7 +1,7 @@
 // A file over a stream: one line of JSON that says what comes, then the bytes; then, the other way, a line with the hash of
 // what arrived. What a peer says is bounded and checked, for anybody may open this protocol.
 
-import type { Stream } from "./connect.js";
+import type { Stream } from "@bitters/host-sdk";
 
 /** The name under which the demo serves and opens these streams. */
 export const PROTOCOL = "bitters-demo-file";

@@ -1,6 +1,6 @@
 // The list of files: picked or dropped here, sent to everybody present; sent by others, offered for download.
 
-import type { SiteNode, Stream, Topic } from "./connect.js";
+import type { BittersNode, Stream, Topic } from "@bitters/host-sdk";
 import { find, make, short } from "./dom.js";
 import { MAX_SIZE, PROTOCOL, receive, send } from "./file.js";
 import { explain } from "./status.js";
@@ -9,25 +9,25 @@ const MAX_ARRIVING = 4;
 /** Beyond this the oldest finished ones go, and free their memory. */
 const MAX_ROWS = 12;
 
-/** Sends and receives from now on. */
-export function showFiles(node: SiteNode, topic: Topic): void {
-  let arriving = 0;
-  node.serve(PROTOCOL, async (stream) => {
-    if (arriving >= MAX_ARRIVING) return stream.abort("too many files at once");
-    arriving += 1;
-    await take(stream).finally(() => (arriving -= 1));
-  });
-
+/** Sends and receives for as long as the node lasts. */
+export async function showFiles(node: BittersNode, topic: Topic): Promise<void> {
   takeFiles((file) => {
     const peers = [...topic.peers];
     if (file.size > MAX_SIZE) new Row(file.name, "").fail("It is too large for this demo: 256 MB at most.");
     else if (peers.length === 0) new Row(file.name, "").fail("Nobody is here to get it yet.");
-    for (const peer of file.size > MAX_SIZE ? [] : peers) void give(node, peer, file);
+    else for (const peer of peers) void give(node, peer, file);
+  });
+
+  let arriving = 0;
+  await node.serve(PROTOCOL, async (stream) => {
+    if (arriving >= MAX_ARRIVING) return stream.abort("Too many files at once.");
+    arriving += 1;
+    await take(stream).finally(() => (arriving -= 1));
   });
 }
 
 /** Sends one file to one peer. */
-async function give(node: SiteNode, peer: string, file: File): Promise<void> {
+async function give(node: BittersNode, peer: string, file: File): Promise<void> {
   const row = new Row(file.name, `to ${short(peer)}`);
   row.begin("sending", file.size);
   let stream: Stream | undefined;
@@ -35,7 +35,7 @@ async function give(node: SiteNode, peer: string, file: File): Promise<void> {
     stream = await node.open(peer, PROTOCOL);
     row.done(await send(stream, file, row.progress));
   } catch (error) {
-    stream?.abort("the file could not be sent");
+    stream?.abort(explain(error));
     row.fail(explain(error));
   }
 }
@@ -54,7 +54,7 @@ async function take(stream: Stream): Promise<void> {
     );
     row?.done(hash, blob);
   } catch (error) {
-    stream.abort("the file could not be received");
+    stream.abort(explain(error));
     row?.fail(explain(error));
   }
 }
@@ -88,13 +88,15 @@ const rows = new Set<Row>();
 
 /** One line of the list. */
 class Row {
+  readonly #name: string;
   readonly #item: HTMLLIElement;
   readonly #bar = make("progress");
   readonly #note = make("span", { className: "note" });
   #size = 0;
   #url = "";
 
-  constructor(readonly name: string, whom: string) {
+  constructor(name: string, whom: string) {
+    this.#name = name;
     this.#item = make("li", { data: { name, state: "sending" } });
     this.#bar.setAttribute("aria-label", name);
     this.#item.append(make("strong", { text: name }), " ", make("span", { className: "whom", text: whom }), this.#bar, this.#note);
@@ -142,7 +144,7 @@ class Row {
     const link = make("a", { text: "Download" });
     this.#url = URL.createObjectURL(blob);
     link.href = this.#url;
-    link.download = this.name;
+    link.download = this.#name;
     return link;
   }
 }

@@ -1,13 +1,9 @@
 // A live picture of the node: its frames as circles, one colour a site; its leader in the middle; its links as lines to the
 // peers outside.
 
-import type { SiteNode } from "./connect.js";
+import type { BittersNode, FrameStatus, PeerStatus, Status } from "@bitters/host-sdk";
 import { find, hueOf, short } from "./dom.js";
 import { LEADER, type Line, lines, type Place, places } from "./layout.js";
-
-type Status = Awaited<ReturnType<SiteNode["status"]>>;
-type Frame = Status["frames"][number];
-type Peer = Status["peers"][number];
 
 /** More would be a blot; the words below tell the numbers. */
 const MAX_DRAWN = 40;
@@ -15,7 +11,7 @@ const MAX_DRAWN = 40;
 const EASE = 0.16;
 
 /** Redraws at each change of the node, for as long as it lasts. */
-export async function showPicture(node: SiteNode): Promise<void> {
+export async function showPicture(node: BittersNode): Promise<void> {
   const picture = new Picture(find("picture"));
   for await (const status of node.watch()) {
     picture.draw(status);
@@ -142,7 +138,7 @@ function frameGroup(): SVGGElement {
   return group;
 }
 
-function dressFrame(group: SVGGElement, { id, origin, links, visible }: Frame): void {
+function dressFrame(group: SVGGElement, { id, origin, links, visible }: FrameStatus): void {
   const host = URL.canParse(origin) ? new URL(origin).hostname : origin;
   group.style.setProperty("--hue", String(hueOf(host)));
   group.dataset["visible"] = String(visible);
@@ -156,7 +152,7 @@ function peerGroup(): SVGGElement {
   return group;
 }
 
-function dressPeer(group: SVGGElement, { id, path, rtt }: Peer): void {
+function dressPeer(group: SVGGElement, { id, path, rtt }: PeerStatus): void {
   group.style.setProperty("--hue", String(hueOf(id)));
   group.dataset["peer"] = id;
   write(group, `${id} (${path}${rtt === undefined || rtt === null ? "" : `, ${Math.round(rtt)} ms`})`, short(id));

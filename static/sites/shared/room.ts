@@ -1,6 +1,6 @@
 // The room: a topic's messages, and who is there.
 
-import type { SiteNode, Topic } from "./connect.js";
+import type { BittersNode, Topic } from "@bitters/host-sdk";
 import { find, hueOf, make, short } from "./dom.js";
 import { explain } from "./status.js";
 
@@ -15,7 +15,7 @@ interface Said {
 }
 
 /** Shows the room for as long as the topic lasts. */
-export async function showRoom(node: SiteNode, topic: Topic, name: string): Promise<void> {
+export async function showRoom(node: BittersNode, topic: Topic, name: string): Promise<void> {
   const names = new Map<string, string>();
   const list = (): void => listPeers(topic.peers, names);
   topic.addEventListener("peerjoin", list);

@@ -1,12 +1,13 @@
 // The line that says how things stand.
 
-import { origin, type SiteNode } from "./connect.js";
+import type { BittersNode } from "@bitters/host-sdk";
+import { origin } from "./connect.js";
 import { find } from "./dom.js";
 
 declare global {
   interface Window {
     /** The connected node, handy in the browser's console. */
-    node?: SiteNode;
+    node?: BittersNode;
   }
 }
 
@@ -30,7 +31,7 @@ export function explain(error: unknown): string {
 }
 
 /** Shows that the node answered, who we are on it and how far it reaches. */
-export function showConnected(node: SiteNode): void {
+export function showConnected(node: BittersNode): void {
   window.node = node;
   say("connected");
   const tell = (): void => {
