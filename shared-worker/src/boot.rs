@@ -5,7 +5,7 @@ use std::{cell::RefCell, rc::Rc};
 use bitters_node::{Config, Node, seeds};
 use bitters_web::{clock, error::WebError, global, island::Island, lock, random};
 use bitters_wire::{
-    announce::{Announcement, LEADER_LOCK, LeaderKind},
+    announce::{LEADER_LOCK, LeaderKind},
     id::Boot,
 };
 use uuid::Builder;
@@ -109,8 +109,8 @@ pub async fn lead(island: Island, kind: LeaderKind, build: String, worker: Strin
         },
         clock::now(),
     );
-    let announcement = Announcement::LeaderUp { epoch, boot, build, worker, kind };
-    let leader = Leader::new(node, Standing { epoch, boot, announcement }, island.clone(), store);
+    let standing = Standing { epoch, boot, kind, build, worker };
+    let leader = Leader::new(node, standing, island.clone(), store);
     let this = Rc::clone(&leader);
     let announcer = Announcer::open(&island, move |announcement| this.on_announcement(&announcement))?;
     leader.announce_through(announcer);

@@ -14,7 +14,7 @@ use bitters_web::{
     pipe::Pipe,
 };
 use bitters_wire::{
-    announce::{Announcement, frame_channel, frame_lock},
+    announce::{Announcement, LeaderKind, frame_channel, frame_lock},
     codec,
     id::{Boot, Epoch, FrameId},
     limits::MAX_LOCAL,
@@ -39,8 +39,19 @@ pub struct Standing {
     pub epoch: Epoch,
     /// The worker's boot.
     pub boot: Boot,
-    /// What it announces.
-    pub announcement: Announcement,
+    /// What leads.
+    pub kind: LeaderKind,
+    /// Its build.
+    pub build: String,
+    /// The URL of its worker.
+    pub worker: String,
+}
+
+impl Standing {
+    fn announcement(&self, heard: Option<FrameId>) -> Announcement {
+        let Self { epoch, boot, kind, build, worker } = self.clone();
+        Announcement::LeaderUp { epoch, boot, build, worker, kind, heard }
+    }
 }
 
 /// The leader's shell.
@@ -83,7 +94,7 @@ impl Leader {
 
     /// Announces the leadership; from now on announcements are answered through `announcer`.
     pub fn announce_through(&self, announcer: Announcer) {
-        self.announcer.get_or_init(|| announcer).announce(&self.standing.announcement);
+        self.announcer.get_or_init(|| announcer).announce(&self.standing.announcement(None));
     }
 
     /// Another context announced something.
@@ -93,7 +104,7 @@ impl Leader {
             self.open_channel(*frame);
         }
         if let Some(announcer) = self.announcer.get() {
-            announcer.announce(&self.standing.announcement);
+            announcer.announce(&self.standing.announcement(Some(*frame)));
         }
     }
 

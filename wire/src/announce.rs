@@ -37,6 +37,8 @@ pub enum Announcement {
         worker: String,
         /// What leads.
         kind: LeaderKind,
+        /// The frame whose announcement this answers: its channel is open now, if it wanted one.
+        heard: Option<FrameId>,
     },
 }
 

@@ -1,0 +1,18 @@
+// The first module of the node's pages: an iframe's or the node's own.
+import init, { start } from "#glue";
+
+declare const BUILD: string;
+declare const WASM_URL: string;
+declare const LEADER_URL: string;
+declare const DEDICATED_URL: string;
+declare const DEDICATED_WORKER_URL: string;
+
+document.documentElement.dataset.face = parent === window ? "page" : "badge";
+await init({ module_or_path: WASM_URL });
+start({
+  build: BUILD,
+  leader: new URL(LEADER_URL, location.href).href,
+  // Loaded only where there is no SharedWorker.
+  dedicated: () => import(new URL(DEDICATED_URL, location.href).href),
+  dedicatedWorker: new URL(DEDICATED_WORKER_URL, location.href).href,
+});

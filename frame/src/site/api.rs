@@ -1,0 +1,116 @@
+//! What goes into a [`Site`](super::Site) and what comes out.
+
+use bitters_wire::{
+    VersionRange,
+    announce::Announcement,
+    id::{FrameId, LinkId},
+    local::{Envelope, LinkCommand, LinkEvent, ToFrame, ToLeader},
+    rpc::{Event, Identity, Request},
+    status::{Scope, Status},
+};
+
+/// What a frame is started with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This incarnation.
+    pub frame: FrameId,
+    /// The embedding page's origin, from the browser; for the node's own page its own.
+    pub origin: String,
+    /// What the frame got from the browser.
+    pub scope: Scope,
+    /// The frame's build.
+    pub build: String,
+    /// The URL of the build's SharedWorker; `None` where the browser has none.
+    pub worker: Option<String>,
+    /// Whether the page is visible.
+    pub visible: bool,
+    /// Whether the frame itself shows the whole status: the node's own page.
+    pub watching: bool,
+    /// Random, for sessions and seals.
+    pub seed: [u8; 32],
+}
+
+/// A fact, in the order of names.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Another context of the island announced something.
+    Announced(Announcement),
+    /// The site asks.
+    Ask(Request),
+    /// The way that [`Output::Connect`] asked for is there: what was said on an earlier one may be lost.
+    Connected,
+    /// The site introduced itself.
+    Host {
+        /// Versions that its SDK speaks.
+        versions: VersionRange,
+        /// Which id it wants.
+        identity: Identity,
+    },
+    /// The leader says this.
+    Leader(Envelope<ToFrame>),
+    /// The page goes away.
+    Leaving,
+    /// A link in this frame reports.
+    Link(LinkId, LinkEvent),
+    /// The site said something that is no request; with the number it bore, or 0.
+    Nonsense(u32),
+    /// The frame has its lock: it may be seen.
+    Started,
+    /// It is as late as [`poll_timeout`](super::Site::poll_timeout) said.
+    Timeout,
+    /// The page was shown or hidden.
+    Visible(bool),
+}
+
+/// An act for the shell, in the order of names.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Tell all contexts of the island.
+    Announce(Announcement),
+    /// Show this.
+    Badge(Badge),
+    /// Close the site's port: it was refused, or says nothing but nonsense.
+    CloseHost,
+    /// Open this way to a leader, in place of any other; answered with [`Input::Connected`].
+    Connect(Line),
+    /// Take part in the election from here: there is no SharedWorker that would.
+    Contend,
+    /// Tell the leader.
+    Leader(Envelope<ToLeader>),
+    /// For a link in this frame.
+    Link(LinkId, LinkCommand),
+    /// Show the node: for its own page.
+    Status(Status),
+    /// Tell the site.
+    Tell(Event),
+}
+
+/// A way to a leader.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// The BroadcastChannel of the frame's own.
+    Channel,
+    /// A port of a SharedWorker.
+    Port {
+        /// The worker's build, part of its name.
+        build: String,
+        /// The worker's URL.
+        worker: String,
+    },
+}
+
+/// What the badge shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Badge {
+    /// The node doesn't run here, and why.
+    Failed(String),
+    /// The node runs.
+    Ready {
+        /// The site's persona.
+        id: String,
+        /// Linked nodes.
+        peers: u32,
+        /// How much one node covers.
+        scope: Scope,
+    },
+}

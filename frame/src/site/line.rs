@@ -1,0 +1,46 @@
+//! Which way to the leader.
+//!
+//! A frame opens its own build's SharedWorker and says hello into its port, where that waits until the worker leads. When
+//! another worker leads, an announcement says so and the frame turns to it. Where there is no SharedWorker, or a dedicated
+//! worker leads, the way is a BroadcastChannel, which holds nothing back for a late listener: the frame speaks only when
+//! the leader has answered that it listens.
+
+use bitters_wire::announce::{Announcement, LeaderKind};
+
+use super::{Line, Output, Site};
+
+impl Site {
+    pub(super) fn on_started(&mut self) {
+        match self.config.worker.clone() {
+            Some(worker) => self.connect(Line::Port { build: self.config.build.clone(), worker }),
+            None => self.outbox.push_back(Output::Contend),
+        }
+        self.announce(self.config.worker.is_none());
+    }
+
+    pub(super) fn on_announced(&mut self, announcement: Announcement) {
+        let Announcement::LeaderUp { epoch, boot, build, worker, kind, heard } = announcement else { return };
+        let known = (epoch, boot) == self.standing;
+        if epoch < self.standing.0 || (known && self.welcomed) {
+            return;
+        }
+        let by_port = kind == LeaderKind::Shared && self.config.worker.is_some();
+        let line = if by_port { Line::Port { build, worker } } else { Line::Channel };
+        match line {
+            // Our hello waits in the port of the worker that leads now.
+            Line::Port { .. } if !self.welcomed && self.line.as_ref() == Some(&line) => {}
+            Line::Channel if heard != Some(self.config.frame) => self.announce(true),
+            line => self.connect(line),
+        }
+    }
+
+    fn announce(&mut self, channel: bool) {
+        let frame = self.config.frame;
+        self.outbox.push_back(Output::Announce(Announcement::FrameUp { frame, channel }));
+    }
+
+    fn connect(&mut self, line: Line) {
+        self.line = Some(line.clone());
+        self.outbox.push_back(Output::Connect(line));
+    }
+}

@@ -1,0 +1,333 @@
+//! A frame's machine: between one site and its leader.
+//!
+//! It owns what the site's page needs and dies with it: the site's requests, its topics, and through
+//! [`Endpoint`](bitters_session::Endpoint) its sessions. Of the leader it knows only which leadership it speaks with: messages of
+//! an earlier one are dropped, and a changed boot makes it register again.
+
+mod api;
+mod line;
+mod peers;
+mod requests;
+mod streams;
+mod topics;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bitters_session::{CallKey, Endpoint, StreamKey};
+use bitters_wire::{
+    WIRE,
+    failure::{Code, Failure},
+    id::{Boot, Epoch, LinkId, NodeId, PersonaId, TopicId},
+    keys::PersonaSecret,
+    limits::MAX_PENDING_REQUESTS,
+    local::{Envelope, Hello, LinkEvent, ToFrame, ToLeader, Welcome},
+    random::Random,
+    rpc::{Event, FIRST_FRAME_ID, Identity, SiteWelcome, Tell},
+    time::Instant,
+};
+
+pub use api::{Badge, Config, Input, Line, Output};
+use requests::Pending;
+use topics::Topic;
+
+/// A frame's machine.
+#[derive(Debug)]
+pub struct Site {
+    config: Config,
+    random: Random,
+    /// The leadership that took this frame in last.
+    standing: (Epoch, Boot),
+    /// Whether that leadership is the present one.
+    welcomed: bool,
+    /// The way to the leader.
+    line: Option<Line>,
+    /// The node, for the identities of this frame's links.
+    node: Option<NodeId>,
+    host: Host,
+    persona: Option<Persona>,
+    peers: u32,
+    requests: BTreeMap<u32, Pending>,
+    next_id: u32,
+    stream_ids: BTreeMap<StreamKey, u32>,
+    call_ids: BTreeMap<CallKey, u32>,
+    topics: BTreeMap<TopicId, Topic>,
+    /// Personas that the leader had a way to when we asked last.
+    reachable: BTreeSet<PersonaId>,
+    /// Links that are up in this frame, for the next leader.
+    links: BTreeMap<LinkId, NodeId>,
+    /// Packets for a leader that hasn't taken us in yet.
+    held: Vec<ToLeader>,
+    nonsense: u32,
+    outbox: VecDeque<Output>,
+}
+
+/// The site's identity, told by the leader, and the sessions that it has under it.
+#[derive(Debug)]
+struct Persona {
+    secret: PersonaSecret,
+    id: PersonaId,
+    endpoint: Endpoint,
+}
+
+/// The embedding page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Host {
+    /// It hasn't said hello.
+    Absent,
+    /// It was told who it is.
+    Greeted,
+    /// It waits to be told who it is; the RPC version that both speak.
+    Waiting(u16),
+}
+
+/// Messages of our SDK are never nonsense; a page that talks to the port itself may err, not flood.
+const MAX_NONSENSE: u32 = 64;
+
+impl Site {
+    /// A frame without site or leader.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            random: Random::new(config.seed),
+            config,
+            standing: (Epoch::default(), Boot::default()),
+            welcomed: false,
+            line: None,
+            node: None,
+            host: Host::Absent,
+            persona: None,
+            peers: 0,
+            requests: BTreeMap::new(),
+            next_id: FIRST_FRAME_ID,
+            stream_ids: BTreeMap::new(),
+            call_ids: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            reachable: BTreeSet::new(),
+            links: BTreeMap::new(),
+            held: Vec::new(),
+            nonsense: 0,
+            outbox: VecDeque::new(),
+        }
+    }
+
+    /// Takes a fact.
+    pub fn handle_input(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::Announced(announcement) => self.on_announced(announcement),
+            Input::Ask(request) => self.on_ask(request, now),
+            Input::Connected => self.on_connected(),
+            Input::Host { versions, identity } => self.on_host(versions.common(WIRE), identity),
+            Input::Leader(envelope) => self.on_leader(envelope, now),
+            Input::Leaving => self.send(ToLeader::Leaving),
+            Input::Link(link, event) => self.on_link(link, event),
+            Input::Nonsense(id) => self.on_nonsense(id),
+            Input::Started => self.on_started(),
+            Input::Timeout => self.endpoint_input(bitters_session::Input::Timeout, now),
+            Input::Visible(visible) => self.on_visible(visible),
+        }
+        self.drain_endpoint(now);
+    }
+
+    /// The next act.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.persona.as_ref()?.endpoint.poll_timeout()
+    }
+
+    /// The node that this frame is a thread of, once its leader said so.
+    #[must_use]
+    pub const fn node(&self) -> Option<NodeId> {
+        self.node
+    }
+
+    fn on_host(&mut self, version: Option<u16>, identity: Identity) {
+        if self.host != Host::Absent {
+            return;
+        }
+        let refusal = match (version, identity) {
+            (None, _) => Some(Failure::new(
+                Code::VersionMismatch,
+                format!("this node speaks versions {} to {}", WIRE.min, WIRE.max),
+            )),
+            (_, Identity::Person) => {
+                Some(Failure::new(Code::Denied, "the person hasn't granted one id for all sites"))
+            }
+            (Some(rpc), Identity::Site) => {
+                self.host = Host::Waiting(rpc);
+                return self.greet();
+            }
+        };
+        self.host = Host::Greeted;
+        self.tell(0, Tell::Failed(refusal.expect("the accepted case returned")));
+        self.outbox.push_back(Output::CloseHost);
+    }
+
+    /// Tells the site who it is, as soon as both are there.
+    fn greet(&mut self) {
+        let (Host::Waiting(rpc), Some(persona)) = (self.host, &self.persona) else { return };
+        let welcome = SiteWelcome {
+            id: persona.id.to_string(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            scope: self.config.scope,
+            rpc,
+        };
+        self.host = Host::Greeted;
+        self.tell(0, Tell::Welcome(welcome));
+    }
+
+    fn on_nonsense(&mut self, id: u32) {
+        self.nonsense += 1;
+        self.fail(id, Failure::new(Code::BadArgument, "the node doesn't understand this message"));
+        if self.nonsense > MAX_NONSENSE {
+            self.outbox.push_back(Output::CloseHost);
+        }
+    }
+
+    fn on_connected(&mut self) {
+        self.welcomed = false;
+        let hello = Hello {
+            frame: self.config.frame,
+            origin: self.config.origin.clone(),
+            scope: self.config.scope,
+            wire: WIRE,
+            build: self.config.build.clone(),
+            visible: self.config.visible,
+            watching: self.watching(),
+            serves: self.served(),
+            joined: self.topics.keys().copied().collect(),
+            links: self.links.iter().map(|(link, node)| (*link, *node)).collect(),
+        };
+        self.post(ToLeader::Hello(hello));
+    }
+
+    fn on_leader(&mut self, envelope: Envelope<ToFrame>, now: Instant) {
+        let (epoch, boot) = (envelope.epoch, envelope.boot);
+        if epoch < self.standing.0 {
+            return; // An old leader that doesn't know it yet.
+        }
+        match envelope.message {
+            ToFrame::Welcome(welcome) => {
+                self.standing = (epoch, boot);
+                self.on_welcome(welcome, now);
+            }
+            ToFrame::Rejected(failure) => self.on_rejected(failure),
+            _ if (epoch, boot) != self.standing => self.on_connected(),
+            message => self.on_message(message, now),
+        }
+    }
+
+    fn on_message(&mut self, message: ToFrame, now: Instant) {
+        match message {
+            ToFrame::Asked { request, outcome } => self.on_asked(request, outcome, now),
+            ToFrame::Link(link, command) => self.outbox.push_back(Output::Link(link, command)),
+            ToFrame::Packet(packet) => self.endpoint_input(bitters_session::Input::Packet(packet), now),
+            ToFrame::Peers(peers) => {
+                self.peers = peers;
+                self.show_badge();
+            }
+            ToFrame::Rejected(_) | ToFrame::Welcome(_) => {}
+            ToFrame::Service { request, reply } => self.on_service(request, reply),
+            ToFrame::Status(status) => self.on_status(&status),
+            ToFrame::Topic { topic, sealed } => self.on_topic_message(topic, &sealed),
+            ToFrame::TopicPeers { topic, peers } => self.on_topic_peers(topic, peers),
+        }
+    }
+
+    fn on_welcome(&mut self, welcome: Welcome, now: Instant) {
+        self.welcomed = true;
+        self.peers = welcome.peers;
+        self.node = Some(welcome.node);
+        self.adopt_persona(welcome.persona);
+        self.greet();
+        self.show_badge();
+        for held in std::mem::take(&mut self.held) {
+            self.send(held);
+        }
+        self.ask_again(now);
+    }
+
+    fn adopt_persona(&mut self, secret: PersonaSecret) {
+        let id = secret.id();
+        if self.persona.as_ref().is_some_and(|persona| persona.id == id) {
+            return;
+        }
+        let seed = self.random.bytes();
+        let config = bitters_session::Config { persona: secret.clone(), frame: self.config.frame, seed };
+        let mut endpoint = Endpoint::new(config);
+        for service in self.requests.values().filter_map(Pending::service) {
+            endpoint.serve(service.clone());
+        }
+        if self.persona.replace(Persona { secret, id, endpoint }).is_some() {
+            self.end_sessions();
+            self.tell(0, Tell::Identity(id.to_string()));
+        }
+    }
+
+    fn on_rejected(&mut self, failure: Failure) {
+        self.outbox.push_back(Output::Badge(Badge::Failed(failure.message.clone())));
+        self.tell(0, Tell::Failed(failure));
+        self.outbox.push_back(Output::CloseHost);
+    }
+
+    fn on_visible(&mut self, visible: bool) {
+        if self.config.visible != visible {
+            self.config.visible = visible;
+            self.send(ToLeader::Visible(visible));
+        }
+    }
+
+    fn on_link(&mut self, link: LinkId, event: LinkEvent) {
+        match event {
+            LinkEvent::Down(_) => drop(self.links.remove(&link)),
+            LinkEvent::Up(node) => drop(self.links.insert(link, node)),
+            LinkEvent::Received(_) | LinkEvent::RoundTrip(_) | LinkEvent::Sign(_) | LinkEvent::Signal(_) => {}
+        }
+        self.send(ToLeader::Link(link, event));
+    }
+
+    fn show_badge(&mut self) {
+        if let Some(persona) = &self.persona {
+            let (id, peers, scope) = (persona.id.to_string(), self.peers, self.config.scope);
+            self.outbox.push_back(Output::Badge(Badge::Ready { id, peers, scope }));
+        }
+    }
+
+    /// To the leader that took us in. What only says how things are is told by the hello; what must arrive is held or asked
+    /// again.
+    fn send(&mut self, message: ToLeader) {
+        if self.welcomed {
+            self.post(message);
+        } else if matches!(message, ToLeader::Link(..) | ToLeader::Packet(_)) && self.held.len() < MAX_HELD {
+            self.held.push(message);
+        }
+    }
+
+    fn post(&mut self, message: ToLeader) {
+        let (epoch, boot) = self.standing;
+        self.outbox.push_back(Output::Leader(Envelope { epoch, boot, message }));
+    }
+
+    fn tell(&mut self, id: u32, tell: Tell) {
+        self.outbox.push_back(Output::Tell(Event { id, tell }));
+    }
+
+    fn fail(&mut self, id: u32, failure: Failure) {
+        self.tell(id, Tell::Failed(failure));
+    }
+
+    fn too_many(&self) -> bool {
+        self.requests.len() >= MAX_PENDING_REQUESTS
+    }
+}
+
+/// Packets and link reports held while there is no leader: each stream's window is 1 MiB, 32 packets.
+const MAX_HELD: usize = 4096;
+
+#[cfg(test)]
+mod tests;
