@@ -19,7 +19,7 @@ use crate::{
     parts,
     remote::Remote,
     signal::Signal,
-    traffic::{Traffic, is_sendable},
+    traffic::{Opened, Traffic, is_sendable},
 };
 
 /// Who is to be connected.
@@ -344,11 +344,10 @@ impl Live {
     }
 
     fn go_up(&mut self, now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
-        let held = matches!(self.traffic, Traffic::Held { .. });
-        if !held || !self.control_open || !self.data_open || !self.handshake.is_done() {
+        if !self.control_open || !self.data_open || !self.handshake.is_done() {
             return Ok(());
         }
-        let (outgoing, incoming, ping) = self.traffic.open(now);
+        let Some(Opened { outgoing, incoming, ping }) = self.traffic.open(now) else { return Ok(()) };
         outbox.push_back(Output::Up(self.config.peer));
         outbox.push_back(control(&Control::Ping(ping)));
         for message in outgoing {

@@ -54,10 +54,10 @@ pub fn read_offer(sdp: &str) -> Result<Signal, SdpError> {
             password.get_or_insert(value);
         } else if let Some(value) = attribute.strip_prefix("fingerprint:") {
             fingerprint = fingerprint.or_else(|| sha256(value));
-        } else if let Ok(candidate) = Candidate::from_text(attribute) {
-            if candidates.len() < MAX_OFFERED {
-                candidates.push(candidate);
-            }
+        } else if let Ok(candidate) = Candidate::from_text(attribute)
+            && candidates.len() < MAX_OFFERED
+        {
+            candidates.push(candidate);
         }
     }
     let credentials = ufrag.zip(password).and_then(|(ufrag, password)| Credentials::new(ufrag, password).ok());

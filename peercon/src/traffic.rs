@@ -25,6 +25,16 @@ pub(crate) enum Traffic {
     Up { heartbeat: Heartbeat, reassembly: Reassembly },
 }
 
+/// What is to be done first when all may pass.
+pub(crate) struct Opened {
+    /// Whole messages of ours that waited.
+    pub(crate) outgoing: Vec<Vec<u8>>,
+    /// Parts of the peer's that waited.
+    pub(crate) incoming: Vec<Vec<u8>>,
+    /// The first ping's number.
+    pub(crate) ping: u32,
+}
+
 /// Messages that wait, in order, bounded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Held {
@@ -37,14 +47,13 @@ impl Traffic {
         Self::Held { outgoing: Held::default(), incoming: Held::default() }
     }
 
-    /// Lets all pass from now on. Returns what waited, ours and the peer's, and the number of the first ping.
-    pub(crate) fn open(&mut self, now: Instant) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, u32) {
+    /// Lets all pass from now on, if it doesn't already.
+    pub(crate) fn open(&mut self, now: Instant) -> Option<Opened> {
+        let Self::Held { outgoing, incoming } = self else { return None };
+        let (outgoing, incoming) = (std::mem::take(outgoing), std::mem::take(incoming));
         let (heartbeat, ping) = Heartbeat::start(now);
-        let up = Self::Up { heartbeat, reassembly: Reassembly::default() };
-        match std::mem::replace(self, up) {
-            Self::Held { outgoing, incoming } => (outgoing.messages, incoming.messages, ping),
-            Self::Up { .. } => (Vec::new(), Vec::new(), ping),
-        }
+        *self = Self::Up { heartbeat, reassembly: Reassembly::default() };
+        Some(Opened { outgoing: outgoing.messages, incoming: incoming.messages, ping })
     }
 }
 

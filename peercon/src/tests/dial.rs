@@ -254,9 +254,9 @@ fn an_end_has_its_reason_and_is_the_end() {
 
 #[test]
 fn hanging_up_tells_the_peer() {
-    let hung_up = Output::Down(DownReason::HungUp);
-    assert_eq!(feed(&mut new(), [Input::HangUp]), [hung_up.clone()]);
-    assert_eq!(feed(&mut up(), [Input::HangUp]), [say(&Control::Bye), hung_up]);
+    let hung_up = || Output::Down(DownReason::HungUp);
+    assert_eq!(feed(&mut new(), [Input::HangUp]), [hung_up()]);
+    assert_eq!(feed(&mut up(), [Input::HangUp]), [say(&Control::Bye), hung_up()]);
 }
 
 #[test]

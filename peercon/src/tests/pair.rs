@@ -7,7 +7,7 @@ use bitters_wire::{limits::MAX_LINK, local::DownReason, time::Instant};
 use super::world::World;
 use crate::{Output, parts::MAX_PART};
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 150;
 
 #[test]
 fn a_seed_is_a_whole_story() {
