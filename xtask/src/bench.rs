@@ -1,0 +1,33 @@
+//! Measuring in real browsers, and how Playwright is run.
+
+use anyhow::{Result, bail};
+
+use crate::build;
+use crate::cmd::Cmd;
+use crate::tools;
+use crate::workspace::Workspace;
+
+/// Builds as people load it, then measures; the report goes to stdout.
+pub fn bench(workspace: &Workspace) -> Result<()> {
+    if !workspace.path("tests/bench").is_dir() {
+        bail!("tests/bench is missing");
+    }
+    if !playwright(workspace, "tests/bench")?.inherit()?.success() {
+        bail!("the measurements failed");
+    }
+    Ok(())
+}
+
+/// Playwright with the suite in `dir`, after a release build. The suite finds the server's program in `REVPROXY`, what it serves in
+/// `DIST`, and the browser in `CHROMIUM`.
+pub fn playwright(workspace: &Workspace, dir: &str) -> Result<Cmd> {
+    build::build(workspace, true)?;
+    let server = build::server(workspace, true)?;
+    let chromium = tools::ensure_chromium(workspace)?;
+    let playwright = workspace.npm_bin("playwright").args(["test", "-c", dir]);
+    Ok(playwright
+        .env("CHROMIUM", chromium)
+        .env("DIST", workspace.dist(""))
+        .env("NO_COLOR", "1")
+        .env("REVPROXY", server))
+}

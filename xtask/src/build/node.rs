@@ -1,0 +1,107 @@
+//! A node: its leader, its dedicated worker, its frame and its pages.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::js::{Bundle, Constant};
+use super::wasm::Modules;
+use super::{Mode, pages};
+use crate::hash::{asset_url, digest};
+use crate::tree::Tree;
+use crate::workspace::Workspace;
+
+/// The crates that become browser modules.
+pub const CRATES: [&str; 4] = [FRAME.package, LEADER.package, DEDICATED.package, GUESTBOOK_LEADER.package];
+
+/// The nodes that are built.
+pub const NODES: [Node; 2] =
+    [Node { dir: "node", leader: LEADER }, Node { dir: "guestbook", leader: GUESTBOOK_LEADER }];
+
+const FRAME: Part = Part { name: "frame", package: "bitters-frame", boot: "frame/boot.ts" };
+const LEADER: Part = Part { name: "leader", package: "bitters-leader", boot: "shared-worker/boot.ts" };
+const DEDICATED: Part =
+    Part { name: "dedicated", package: "bitters-dedicated", boot: "shared-worker/dedicated/boot.ts" };
+const GUESTBOOK_LEADER: Part = Part { package: "guestbook-node", ..LEADER };
+
+/// A node differs from another by its leader.
+pub struct Node {
+    /// The folder in `dist`.
+    pub dir: &'static str,
+    leader: Part,
+}
+
+/// A module and the JavaScript that starts it.
+struct Part {
+    name: &'static str,
+    package: &'static str,
+    boot: &'static str,
+}
+
+/// All files of a node.
+pub fn tree(workspace: &Workspace, mode: Mode, node: &Node, modules: &Modules) -> Result<Tree> {
+    let mut tree = Tree::default();
+    let build = build_id(workspace, node, modules)?;
+    let mut known = vec![Constant::new("BUILD", &build)];
+
+    let leader = node.leader.add_to(&mut tree, workspace, mode, modules, &known)?;
+    known.push(Constant::new("LEADER_URL", &leader));
+    let dedicated = DEDICATED.add_to(&mut tree, workspace, mode, modules, &known)?;
+    known.push(Constant::new("DEDICATED_URL", &dedicated));
+    known.push(Constant::new("DEDICATED_WORKER_URL", &dedicated));
+    let frame = FRAME.add_to(&mut tree, workspace, mode, modules, &known)?;
+
+    tree.graft("", pages::node(workspace, &[("FRAME_JS", &frame), ("BUILD", &build)])?);
+    if let Some(worker) =
+        Bundle::new("service-worker/main.ts").constant("BUILD", &build).build_if_there(workspace, mode)?
+    {
+        tree.insert("sw.js", worker);
+    }
+    Ok(tree)
+}
+
+impl Part {
+    /// Adds the module and its bundle; returns the bundle's URL.
+    fn add_to(
+        &self,
+        tree: &mut Tree,
+        workspace: &Workspace,
+        mode: Mode,
+        modules: &Modules,
+        known: &[Constant],
+    ) -> Result<String> {
+        let module = modules.of(self.package);
+        let wasm_url = asset_url(self.name, "wasm", &module.wasm);
+        let bundle = Bundle::new(self.boot).glue(&module.glue).constants(known).constant("WASM_URL", &wasm_url);
+        let script = bundle.build(workspace, mode)?;
+        let url = asset_url(self.name, "js", &script);
+        tree.insert(wasm_url, module.wasm.as_slice());
+        tree.insert(url.as_str(), script);
+        Ok(url)
+    }
+}
+
+/// The hash of all code that must fit together: modules, their glue and the scripts that start them.
+fn build_id(workspace: &Workspace, node: &Node, modules: &Modules) -> Result<String> {
+    let mut parts = Vec::new();
+    for part in [&node.leader, &DEDICATED, &FRAME] {
+        parts.push(modules.of(part.package).digest.clone().into_bytes());
+        for script in scripts_beside(&workspace.path(part.boot))? {
+            parts.push(fs::read(&script).with_context(|| script.display().to_string())?);
+        }
+    }
+    let mut id = digest(parts.iter().map(Vec::as_slice));
+    id.truncate(16);
+    Ok(id)
+}
+
+/// The TypeScript files in a script's folder, sorted.
+fn scripts_beside(boot: &std::path::Path) -> Result<Vec<PathBuf>> {
+    let dir = boot.parent().context("a script is in a folder")?;
+    let entries = fs::read_dir(dir).with_context(|| format!("{} can't be read", dir.display()))?;
+    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "ts"));
+    paths.sort();
+    Ok(paths)
+}

@@ -1,0 +1,95 @@
+//! What a first visit loads, against the goals.
+
+use std::io::Write;
+
+use anyhow::Result;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::build;
+use crate::tree::{Tree, brotli};
+use crate::workspace::Workspace;
+
+/// The SDK, gzipped.
+const SDK_GOAL: usize = 5 * 1024;
+/// Everything that a first visit loads, in brotli.
+const FIRST_VISIT_GOAL: usize = 150 * 1024;
+
+/// Bytes of a file, or of some together: as they are, and compressed, each file by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Size {
+    plain: usize,
+    gzip: usize,
+    brotli: usize,
+}
+
+/// Builds for release and prints the table.
+pub fn size(workspace: &Workspace) -> Result<()> {
+    build::build(workspace, true)?;
+    let node = Tree::read(&workspace.dist("node"))?;
+    let sum = |wanted: &dyn Fn(&str) -> bool| {
+        node.files()
+            .filter(|(path, _)| !path.ends_with(".br") && wanted(path))
+            .try_fold(Size::default(), |sum, (_, content)| Ok::<_, anyhow::Error>(sum.plus(Size::of(content)?)))
+    };
+    let asset = |name: &'static str, extension: &'static str| {
+        move |path: &str| path.starts_with(&format!("assets/{name}.")) && path.ends_with(extension)
+    };
+    let rows = [
+        ("SDK", sum(&|path| path == "sdk/bitters.js")?),
+        ("frame, script", sum(&asset("frame", ".js"))?),
+        ("frame, module", sum(&asset("frame", ".wasm"))?),
+        ("leader, script", sum(&asset("leader", ".js"))?),
+        ("leader, module", sum(&asset("leader", ".wasm"))?),
+        ("page", sum(&is_page)?),
+    ];
+    let all = rows.iter().fold(Size::default(), |all, (_, size)| all.plus(*size));
+    println!("{:<16}{:>10}{:>10}{:>10}", "bytes", "plain", "gzip", "brotli");
+    for (name, size) in rows.iter().chain([&("first visit", all)]) {
+        println!("{name:<16}{:>10}{:>10}{:>10}", size.plain, size.gzip, size.brotli);
+    }
+    println!();
+    print_goal("SDK, gzip", rows[0].1.gzip, SDK_GOAL);
+    print_goal("first visit, brotli", all.brotli, FIRST_VISIT_GOAL);
+    Ok(())
+}
+
+/// The document and what it links and fetches, at the top of the node.
+fn is_page(path: &str) -> bool {
+    !path.contains('/') && path != "sw.js"
+}
+
+fn print_goal(name: &str, bytes: usize, goal: usize) {
+    let ratio = bytes as f64 / goal as f64;
+    println!("{name}: {bytes} of {goal} bytes, {ratio:.2} of the goal");
+}
+
+impl Size {
+    fn of(content: &[u8]) -> Result<Self> {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+        gzip.write_all(content)?;
+        Ok(Self { plain: content.len(), gzip: gzip.finish()?.len(), brotli: brotli(content)?.len().min(content.len()) })
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { plain: self.plain + other.plain, gzip: self.gzip + other.gzip, brotli: self.brotli + other.brotli }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_is_what_is_at_the_top() {
+        let paths = ["index.html", "style.css", "seeds.json", "sdk/bitters.js", "assets/frame.1.js", "sw.js"];
+        assert_eq!(paths.map(is_page), [true, true, true, false, false, false]);
+    }
+
+    #[test]
+    fn compression_is_counted_by_file() {
+        let one = Size::of("again ".repeat(100).as_bytes()).unwrap();
+        assert!(one.plain == 600 && one.gzip < 60 && one.brotli < one.gzip, "{one:?}");
+        assert_eq!(one.plus(one), Size { plain: 1200, gzip: 2 * one.gzip, brotli: 2 * one.brotli });
+    }
+}

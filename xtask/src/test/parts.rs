@@ -1,0 +1,73 @@
+//! How each part is run.
+
+use anyhow::{Result, bail};
+
+use super::Part;
+use super::summary::Counts;
+use crate::bench;
+use crate::cmd::Cmd;
+use crate::tools;
+use crate::workspace::Workspace;
+
+/// The crates that know no platform, whose tests run on wasm32 as well.
+const PURE: [&str; 4] = ["bitters-wire", "bitters-session", "bitters-node", "bitters-peercon"];
+/// The simulated worlds, a part of their own.
+const SIM: &str = "bitters-sim";
+
+/// Runs a part, in sight.
+pub fn run(workspace: &Workspace, part: Part, seed: Option<u64>, extra: &[String]) -> Result<Counts> {
+    match part {
+        Part::E2e => e2e(workspace, extra),
+        Part::Native => {
+            cargo_test(workspace.cargo().args(["test", "--locked", "--workspace", "--exclude", SIM]), extra)
+        }
+        Part::Sdk => sdk(workspace),
+        Part::Sim => sim(workspace, seed, extra),
+        Part::Wasm => wasm(workspace, extra),
+    }
+}
+
+fn cargo_test(cargo: Cmd, extra: &[String]) -> Result<Counts> {
+    let seen = cargo.arg("--no-fail-fast").arg("--").args(extra).show()?;
+    Ok(Counts::of_cargo(&seen.text).checked(seen.success))
+}
+
+fn sim(workspace: &Workspace, seed: Option<u64>, extra: &[String]) -> Result<Counts> {
+    let cargo = workspace.cargo().args(["test", "--locked", "--package", SIM]);
+    cargo_test(if let Some(seed) = seed { cargo.env("SEED", seed.to_string()) } else { cargo }, extra)
+}
+
+/// Each test program is run by Node's WASI. A panic ends the whole program there, so `should_panic` tests are left out by rustc.
+fn wasm(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
+    tools::ensure_target(workspace, tools::WASI_TARGET)?;
+    tools::ensure_npm(workspace)?;
+    let runner = serde_json::json!(["node", "--no-warnings", workspace.path("xtask/wasi.mjs")]);
+    let runner = format!("target.{}.runner={runner}", tools::WASI_TARGET);
+    let packages = PURE.iter().flat_map(|name| ["--package", name]);
+    let cargo = workspace.cargo().args(["test", "--locked", "--target", tools::WASI_TARGET, "--config", &runner]);
+    cargo_test(cargo.args(packages).args(["--lib", "--tests"]), extra)
+}
+
+/// Types and size count as a test each.
+fn sdk(workspace: &Workspace) -> Result<Counts> {
+    tools::ensure_npm(workspace)?;
+    let npm = |script| {
+        workspace.command("npm").args(["run", "--silent", "-w", "host-sdk", script]).env("NO_COLOR", "1").show()
+    };
+    let mut counts = Counts::default();
+    for script in ["build", "check", "size"] {
+        let success = npm(script)?.success;
+        counts += Counts { passed: success.into(), failed: (!success).into(), skipped: 0 };
+    }
+    let seen = npm("test")?;
+    counts += Counts::of_vitest(&seen.text).checked(seen.success);
+    Ok(counts)
+}
+
+fn e2e(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
+    if !workspace.path("tests/e2e").is_dir() {
+        bail!("tests/e2e is missing");
+    }
+    let seen = bench::playwright(workspace, "tests/e2e")?.args(extra).show()?;
+    Ok(Counts::of_playwright(&seen.text).checked(seen.success))
+}

@@ -1,0 +1,133 @@
+//! The tools that come from elsewhere: installed where that can be done without asking, else named with what to do.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::cmd::Cmd;
+use crate::workspace::Workspace;
+
+/// Browser modules.
+pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
+/// The pure crates' tests, run in Node.
+pub const WASI_TARGET: &str = "wasm32-wasip1";
+
+const OLDEST_NODE: u32 = 20;
+const CHROMIUMS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// Sees to it that the active toolchain can build for `target`.
+pub fn ensure_target(workspace: &Workspace, target: &str) -> Result<()> {
+    let libraries = workspace.command("rustc").args(["--print", "target-libdir", "--target", target]).read()?;
+    if PathBuf::from(libraries.trim_end()).is_dir() {
+        return Ok(());
+    }
+    need_rustup(workspace, &format!("Rust's standard library for {target}"))?;
+    workspace.command("rustup").args(["target", "add", target]).run(&format!("install {target}"))
+}
+
+/// Sees to it that the active toolchain has rustfmt and clippy.
+pub fn ensure_components(workspace: &Workspace) -> Result<()> {
+    for (component, subcommand) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        if !workspace.cargo().args([subcommand, "--version"]).works() {
+            need_rustup(workspace, component)?;
+            workspace.command("rustup").args(["component", "add", component]).run(&format!("install {component}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Sees to it that Node is recent and that the packages of package-lock.json are there.
+pub fn ensure_npm(workspace: &Workspace) -> Result<()> {
+    let help = "install Node.js 20 or later (https://nodejs.org, or a package named nodejs)";
+    let Ok(version) = workspace.command("node").arg("--version").read() else {
+        bail!("node is missing: {help}");
+    };
+    if major(&version).is_none_or(|major| major < OLDEST_NODE) {
+        bail!("node {} is too old: {help}", version.trim_end());
+    }
+    if npm_is_current(workspace) {
+        return Ok(());
+    }
+    if !workspace.command("npm").arg("--version").works() {
+        bail!("npm is missing: it comes with Node.js, or as a package named npm");
+    }
+    workspace.command("npm").args(["ci", "--no-progress"]).run("npm ci")
+}
+
+/// Finds Chromium, or installs Debian's; returns its path.
+pub fn ensure_chromium(workspace: &Workspace) -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("CHROMIUM").map(PathBuf::from) {
+        if !path.is_file() {
+            bail!("CHROMIUM names {}, which isn't there", path.display());
+        }
+        return Ok(path);
+    }
+    if let Some(path) = find_chromium() {
+        return Ok(path);
+    }
+    install_chromium(workspace)?;
+    match find_chromium() {
+        Some(path) => Ok(path),
+        None => bail!("chromium was installed but isn't in PATH: name it in the variable CHROMIUM"),
+    }
+}
+
+fn install_chromium(workspace: &Workspace) -> Result<()> {
+    if !workspace.command("apt-get").arg("--version").works() {
+        bail!("Chromium is missing: install it, and name it in the variable CHROMIUM unless it is in PATH");
+    }
+    let root = rustix::process::geteuid().is_root();
+    if !root && !workspace.command("sudo").args(["-n", "true"]).works() {
+        bail!("Chromium is missing: run `sudo apt-get install chromium`, or name one in the variable CHROMIUM");
+    }
+    let apt_get = || {
+        let apt = if root { workspace.command("apt-get") } else { workspace.command("sudo").args(["-n", "apt-get"]) };
+        apt.env("DEBIAN_FRONTEND", "noninteractive")
+    };
+    apt_get().arg("update").run("apt-get update")?;
+    apt_get()
+        .args(["install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"])
+        .run("install Chromium")
+}
+
+fn find_chromium() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let dirs: Vec<_> = std::env::split_paths(&path).collect();
+    CHROMIUMS.iter().flat_map(|name| dirs.iter().map(move |dir| dir.join(name))).find(|path| path.is_file())
+}
+
+/// npm notes what it installed in a file of its own.
+fn npm_is_current(workspace: &Workspace) -> bool {
+    let modified = |path| fs::metadata(workspace.path(path)).and_then(|metadata| metadata.modified()).ok();
+    match (modified("node_modules/.package-lock.json"), modified("package-lock.json")) {
+        (Some(installed), Some(wanted)) => installed >= wanted,
+        _ => false,
+    }
+}
+
+fn need_rustup(workspace: &Workspace, what: &str) -> Result<()> {
+    if !rustup(workspace).works() {
+        bail!("{what} is missing, and so is rustup, which would install it: see https://rustup.rs");
+    }
+    Ok(())
+}
+
+fn rustup(workspace: &Workspace) -> Cmd {
+    workspace.command("rustup").arg("--version")
+}
+
+/// The first number of `v20.1.2`.
+fn major(version: &str) -> Option<u32> {
+    version.trim_start_matches('v').split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_of_node_is_read() {
+        assert_eq!([major("v20.20.2\n"), major("v9.0.0"), major("none")], [Some(20), Some(9), None]);
+    }
+}
