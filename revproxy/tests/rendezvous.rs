@@ -1,0 +1,280 @@
+//! The rendezvous over real sockets.
+
+mod support;
+
+use std::{net::SocketAddr, time::Duration};
+
+use bitters_revproxy::core::rendezvous::Rate;
+use bitters_wire::{
+    WIRE,
+    codec::{decode, encode},
+    failure::Code,
+    id::{NodeId, TopicId},
+    keys::NodeSecret,
+    limits::MAX_RENDEZVOUS,
+    link::Signal,
+    rendezvous::{ToNode, ToServer, node_text},
+};
+use futures::{SinkExt, StreamExt};
+use support::{start, start_with};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{Message, protocol::frame::coding::CloseCode},
+};
+
+const LOBBY: TopicId = TopicId([3; 32]);
+
+#[tokio::test]
+async fn two_nodes_meet_in_a_topic_and_signal() {
+    let server = start().await;
+    let mut alice = Node::register(server.addr, 1).await;
+    let mut bob = Node::register(server.addr, 2).await;
+
+    assert_eq!(alice.ask(&ToServer::Advertise(LOBBY)).await, members(&[]));
+    assert_eq!(bob.ask(&ToServer::Advertise(LOBBY)).await, members(&[1]));
+    let signal = Signal { attempt: 1, answers: None, blob: vec![7; 90] };
+    bob.say(&ToServer::Signal { to: id(1), signal: signal.clone() }).await;
+
+    assert_eq!(alice.hear().await, ToNode::Signal { from: id(2), signal });
+    assert_eq!(alice.ask(&ToServer::Discover(LOBBY)).await, members(&[2]));
+}
+
+#[tokio::test]
+async fn a_node_is_forgotten_when_its_socket_breaks() {
+    let server = start().await;
+    let mut alice = Node::register(server.addr, 1).await;
+    let mut bob = Node::register(server.addr, 2).await;
+    alice.ask(&ToServer::Advertise(LOBBY)).await;
+    let signal = ToServer::Signal { to: id(1), signal: Signal { attempt: 1, answers: None, blob: vec![] } };
+
+    drop(alice);
+
+    // The server hears of it when the system tells it; until then signals go into the void.
+    loop {
+        bob.say(&signal).await;
+        match timeout(Duration::from_millis(50), bob.hear()).await {
+            Ok(answer) => break assert_eq!(answer, ToNode::Unreachable(id(1))),
+            Err(_silence) => {}
+        }
+    }
+    assert_eq!(bob.ask(&ToServer::Discover(LOBBY)).await, members(&[]));
+}
+
+#[tokio::test]
+async fn a_node_that_comes_back_replaces_itself() {
+    let server = start().await;
+    let mut old = Node::register(server.addr, 1).await;
+    let mut new = Node::register(server.addr, 1).await;
+
+    assert_eq!(old.hear_refusal().await, Code::Closed);
+    assert_eq!(old.end().await, Some(CloseCode::Policy));
+    assert_eq!(new.ask(&ToServer::Advertise(LOBBY)).await, members(&[]));
+}
+
+#[tokio::test]
+async fn garbage_is_refused_and_closed() {
+    let server = start().await;
+    let mut bystander = Node::register(server.addr, 1).await;
+
+    for (bytes, code) in [(vec![0xff; 20], Code::BadArgument), (vec![0; MAX_RENDEZVOUS + 1], Code::TooLarge)] {
+        let mut node = Node::connect(server.addr).await;
+        node.send(Message::binary(bytes)).await;
+        assert_eq!(node.hear_refusal().await, code);
+        assert_eq!(node.end().await, Some(CloseCode::Policy));
+    }
+    for message in [Message::text("hello"), Message::binary(vec![0; 10 * MAX_RENDEZVOUS])] {
+        let mut node = Node::connect(server.addr).await;
+        node.send(message).await;
+        assert_eq!(node.end().await, Some(CloseCode::Policy));
+    }
+    assert_eq!(bystander.ask(&ToServer::Advertise(LOBBY)).await, members(&[]));
+}
+
+#[tokio::test]
+async fn a_flood_is_refused_and_closed() {
+    let server = start_with(|config| config.rendezvous.messages = Rate { burst: 100, per_second: 1 }).await;
+    let mut bystander = Node::register(server.addr, 1).await;
+    let mut flooder = Node::register(server.addr, 2).await;
+
+    for _ in 0..200 {
+        flooder.send(Message::binary(encode(&ToServer::Advertise(LOBBY)))).await;
+    }
+    let mut answers = 0;
+    while flooder.hear().await == members(&[]) {
+        answers += 1;
+    }
+
+    assert!((99..150).contains(&answers), "{answers}");
+    assert_eq!(flooder.end().await, Some(CloseCode::Policy));
+    assert_eq!(bystander.ask(&ToServer::Advertise(LOBBY)).await, members(&[]));
+}
+
+#[tokio::test]
+async fn who_never_reads_does_not_hold_up_others() {
+    let server = start_with(|config| {
+        config.rendezvous.messages = Rate { burst: 1_000_000, per_second: 1_000_000 };
+        config.rendezvous.bytes = Rate { burst: u32::MAX, per_second: u32::MAX };
+        config.rendezvous.source_messages = config.rendezvous.messages;
+        config.rendezvous.signals = config.rendezvous.messages;
+    })
+    .await;
+    let deaf = Node::register(server.addr, 1).await;
+    let mut talker = Node::register(server.addr, 2).await;
+    let signal = ToServer::Signal { to: id(1), signal: Signal { attempt: 1, answers: None, blob: vec![7; 512] } };
+
+    // Until the system's buffers and the server's queue are full: then the deaf node is dropped.
+    let dropped = async {
+        loop {
+            for _ in 0..1000 {
+                talker.say(&signal).await;
+            }
+            talker.say(&ToServer::Advertise(LOBBY)).await;
+            match talker.hear().await {
+                ToNode::Members { .. } => {}
+                other => break other,
+            }
+        }
+    };
+
+    assert_eq!(timeout(Duration::from_secs(20), dropped).await, Ok(ToNode::Unreachable(id(1))));
+    drop(deaf);
+}
+
+#[tokio::test]
+async fn who_does_not_register_is_closed() {
+    let server = start_with(|config| config.rendezvous.register_timeout = Duration::from_millis(30)).await;
+    let mut node = Node::connect(server.addr).await;
+
+    assert_eq!(node.hear_refusal().await, Code::Timeout);
+    assert_eq!(node.end().await, Some(CloseCode::Policy));
+}
+
+#[tokio::test]
+async fn any_host_and_origin_may_come_and_only_sockets() {
+    let server = start().await;
+
+    let node = Node::connect_as(server.addr, "unknown.example").await;
+    drop(node);
+    assert_eq!(server.get("node.localhost", "/rendezvous").await.status, 400);
+}
+
+#[tokio::test]
+async fn stopping_closes_sockets_in_good_order_and_frees_the_port() {
+    let server = start().await;
+    let mut node = Node::register(server.addr, 1).await;
+    let mut mute = TcpStream::connect(server.addr).await.unwrap();
+    let begun = Instant::now();
+
+    let (end, ()) = tokio::join!(node.end(), server.running.shutdown());
+
+    assert_eq!(end, Some(CloseCode::Away));
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let mut byte = [0];
+    assert_eq!(tokio::io::AsyncReadExt::read(&mut mute, &mut byte).await.unwrap(), 0);
+    let again = start_with(|config| config.listen = vec![server.addr]).await;
+    Node::register(again.addr, 1).await;
+}
+
+#[tokio::test]
+async fn a_socket_that_ignores_the_close_does_not_hold_up_the_stop() {
+    let server = start().await;
+    let node = Node::register(server.addr, 1).await;
+    let begun = Instant::now();
+
+    server.running.shutdown().await;
+
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    drop(node);
+}
+
+#[tokio::test]
+async fn dropping_the_server_stops_it() {
+    let server = start().await;
+    let mut node = Node::register(server.addr, 1).await;
+
+    drop(server.running);
+
+    assert_eq!(node.end().await, Some(CloseCode::Away));
+}
+
+struct Node {
+    socket: WebSocketStream<TcpStream>,
+    nonce: [u8; 32],
+}
+
+impl Node {
+    async fn connect(addr: SocketAddr) -> Self {
+        Self::connect_as(addr, "node.localhost").await
+    }
+
+    async fn connect_as(addr: SocketAddr, host: &str) -> Self {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        let (socket, _) = client_async(format!("ws://{host}/rendezvous"), stream).await.unwrap();
+        let mut node = Self { socket, nonce: [0; 32] };
+        match node.hear().await {
+            ToNode::Challenge { nonce, wire } if wire == WIRE => Self { nonce, ..node },
+            other => panic!("not a challenge: {other:?}"),
+        }
+    }
+
+    async fn register(addr: SocketAddr, n: u8) -> Self {
+        let mut node = Self::connect(addr).await;
+        let signature = NodeSecret::new([n; 32]).sign(&node_text(&node.nonce, id(n)));
+        let registered = node.ask(&ToServer::Register { node: id(n), signature, wire: WIRE }).await;
+        assert_eq!(registered, ToNode::Registered);
+        node
+    }
+
+    async fn ask(&mut self, message: &ToServer) -> ToNode {
+        self.say(message).await;
+        self.hear().await
+    }
+
+    async fn say(&mut self, message: &ToServer) {
+        self.send(Message::binary(encode(message))).await;
+    }
+
+    async fn send(&mut self, message: Message) {
+        self.socket.send(message).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> ToNode {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Binary(bytes))) => return decode(&bytes, MAX_RENDEZVOUS).unwrap(),
+                Some(Ok(Message::Ping(_))) => {}
+                other => panic!("not a message: {other:?}"),
+            }
+        }
+    }
+
+    async fn hear_refusal(&mut self) -> Code {
+        match self.hear().await {
+            ToNode::Refused { code, .. } => code,
+            other => panic!("not a refusal: {other:?}"),
+        }
+    }
+
+    /// The code that the server closes with, once it has.
+    async fn end(&mut self) -> Option<CloseCode> {
+        let mut code = None;
+        while let Some(Ok(message)) = self.socket.next().await {
+            if let Message::Close(Some(frame)) = message {
+                code = Some(frame.code);
+            }
+        }
+        code
+    }
+}
+
+fn id(n: u8) -> NodeId {
+    NodeSecret::new([n; 32]).id()
+}
+
+fn members(nodes: &[u8]) -> ToNode {
+    ToNode::Members { topic: LOBBY, nodes: nodes.iter().copied().map(id).collect() }
+}

@@ -1,0 +1,110 @@
+//! A server on a free port with files of its own, and the plainest of clients.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
+
+use bitters_revproxy::{Config, Host, HostKind, Running, serve};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+pub struct Server {
+    pub running: Running,
+    pub addr: SocketAddr,
+    pub files: TempDir,
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: BTreeMap<String, String>,
+    pub body: Vec<u8>,
+}
+
+pub async fn start() -> Server {
+    start_with(|_| {}).await
+}
+
+pub async fn start_with(change: impl FnOnce(&mut Config)) -> Server {
+    let files = files();
+    let mut config = config(files.path());
+    change(&mut config);
+    let running = serve(config).await.unwrap();
+    let addr = running.addrs[0];
+    Server { running, addr, files }
+}
+
+pub fn config(files: &Path) -> Config {
+    let host = |name: &str, dir: &str, kind| Host { name: name.into(), dir: files.join(dir), kind };
+    Config {
+        listen: vec![([127, 0, 0, 1], 0).into()],
+        hosts: vec![host("node.localhost", "node", HostKind::Node), host("alice.localhost", "alice", HostKind::Site)],
+        observe: vec!["http://alice.localhost:8787".into()],
+        ..Config::default()
+    }
+}
+
+pub fn files() -> TempDir {
+    let root = tempfile::tempdir().unwrap();
+    for (path, text) in [
+        ("secret.txt", "not for you"),
+        ("alice/index.html", "<h1>alice"),
+        ("alice/.env", "not for you"),
+        ("node/index.html", "<h1>node"),
+        ("node/config.json", r#"{"observe":["https://own.example"],"x":1}"#),
+        ("node/assets/leader.3f2a9c1d.js", "plain script"),
+        ("node/assets/leader.3f2a9c1d.js.br", "packed script"),
+        ("node/assets/leader.3f2a9c1d.wasm", "\0asm"),
+        ("node/sdk/bitters.js", "the node's own sdk"),
+        ("sdk/bitters.js", "another sdk"),
+        ("sdk/.npmrc", "not for you"),
+    ] {
+        let path = root.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    root
+}
+
+impl Server {
+    pub async fn get(&self, host: &str, path: &str) -> Answer {
+        self.request("GET", host, path, &[]).await
+    }
+
+    pub async fn request(&self, method: &str, host: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        self.raw(&format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n")).await
+    }
+
+    pub async fn raw(&self, request: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.addr).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        Answer::parse(&bytes)
+    }
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Self {
+        let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer has a head");
+        let head = std::str::from_utf8(&bytes[..end]).unwrap();
+        let (first, rest) = head.split_once("\r\n").unwrap();
+        let headers = rest.lines().map(|line| line.split_once(": ").unwrap());
+        Self {
+            status: first.split(' ').nth(1).unwrap().parse().unwrap(),
+            headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value.into())).collect(),
+            body: bytes[end + 4..].to_vec(),
+        }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(String::as_str)
+    }
+
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
