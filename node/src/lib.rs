@@ -1,8 +1,45 @@
 //! The leader's brain: a machine that takes facts and the time, and returns acts.
+//!
+//! Frames (iframe threads) introduce themselves with a hello and say what their sites want; links, held by frames, lead to other
+//! nodes; the uplink leads to a rendezvous. The node knows who is where and passes packets, topic messages and signals
+//! on. It keeps no conversation: what must not be lost lives in the sessions of the frames, and everything here is told again
+//! by those who know it when another leader takes over.
+//!
+//! | module | idea |
+//! | --- | --- |
+//! | `api` | facts and acts |
+//! | `attempt` | how two attempts at one link find each other |
+//! | `dials` | personas that sites want to be reachable |
+//! | `frames` | who they are, what they serve and have joined |
+//! | `links` | which frame holds the link to which node |
+//! | `node` | who handles what, what is due when |
+//! | `placement` | which frame carries a new link |
+//! | `quotas` | bounds and rates |
+//! | `redials` | when a node is dialled again |
+//! | `routes` | which node a persona lives on |
+//! | `seeds` | whom to turn to first |
+//! | `seen` | messages that were seen |
+//! | `status` | when a watching frame is told |
+//! | `topics` | what holds a topic together |
+//! | `uplink` | the socket to the rendezvous |
+//! | `warnings` | what people should know |
 
 mod api;
+mod attempt;
+mod dials;
+mod frames;
+mod links;
 mod node;
+mod placement;
+mod quotas;
+mod redials;
+mod routes;
 pub mod seeds;
+mod seen;
+mod status;
+mod topics;
+mod uplink;
+mod warnings;
 
 pub use api::{Config, Input, Output, UplinkCommand, UplinkEvent};
 pub use node::Node;

@@ -1,24 +1,107 @@
-//! The machine itself.
+//! The machine itself: what it is made of, who handles what, and what is due when.
 
-use std::collections::VecDeque;
+mod gossip;
+mod hello;
+mod linking;
+mod packets;
+mod peer;
+mod rendezvous;
+mod requests;
+mod view;
 
-use bitters_wire::{id::NodeId, time::Instant};
+use std::collections::{BTreeSet, VecDeque};
 
-use crate::api::{Config, Input, Output};
+use bitters_wire::{
+    announce::LeaderKind,
+    codec,
+    failure::{Code, Failure},
+    id::{Boot, FrameId, LinkId, NodeId, TopicId},
+    keys::NodeSecret,
+    link::LinkMessage,
+    local::{DownReason, LinkCommand, ToFrame, ToLeader},
+    rendezvous::ToServer,
+    status::LeaderStatus,
+    time::Instant,
+};
+
+use crate::{
+    api::{Config, Input, Output, UplinkCommand},
+    dials::Dials,
+    frames::Frames,
+    links::Links,
+    redials::Redials,
+    routes::Routes,
+    seeds::{Seed, Seeds},
+    topics::Topics,
+    uplink::Uplink,
+    warnings::{Audience, Warnings},
+};
 
 /// One node's leader.
 #[derive(Debug)]
 pub struct Node {
+    secret: NodeSecret,
     id: NodeId,
+    leader: LeaderStatus,
+    observers: BTreeSet<String>,
+    frames: Frames,
+    links: Links,
+    routes: Routes,
+    topics: Topics,
+    dials: Dials,
+    redials: Redials,
+    uplink: Uplink,
+    seeds: Seeds,
+    warnings: Warnings,
+    rng: fastrand::Rng,
+    wall_clock: Option<(u64, Instant)>,
+    /// Whether no link was ever up: then, and only then, seeds are dialled.
+    cold: bool,
+    changed: Changed,
     outbox: VecDeque<Output>,
+}
+
+/// What an input changed, to be followed up once it is handled.
+#[derive(Debug, Default)]
+struct Changed {
+    /// Whether links may be wanted that weren't.
+    plans: bool,
+    /// Whether a status may look different.
+    status: bool,
+    /// Topics whose peers may be others.
+    topics: BTreeSet<TopicId>,
 }
 
 impl Node {
     /// A node that leads from now on.
     #[must_use]
-    #[allow(clippy::needless_pass_by_value, reason = "the node keeps it")]
-    pub fn new(config: Config, _now: Instant) -> Self {
-        Self { id: config.secret.id(), outbox: VecDeque::new() }
+    pub fn new(config: Config, now: Instant) -> Self {
+        let Config { secret, epoch, boot, kind, build, observe, page_origin, seeds, warnings, seed } = config;
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut node = Self {
+            id: secret.id(),
+            secret,
+            leader: leader(epoch, boot, kind, build),
+            observers: observe.into_iter().chain([page_origin]).collect(),
+            frames: Frames::default(),
+            links: Links::new(epoch, &mut rng),
+            routes: Routes::default(),
+            topics: Topics::default(),
+            dials: Dials::default(),
+            redials: Redials::default(),
+            uplink: Uplink::new(now),
+            seeds: Seeds::new(seeds),
+            warnings: Warnings::default(),
+            rng,
+            wall_clock: None,
+            cold: true,
+            changed: Changed::default(),
+            outbox: VecDeque::new(),
+        };
+        for warning in warnings {
+            node.warn(Audience::Everyone, &warning);
+        }
+        node
     }
 
     /// Who this node is to other nodes.
@@ -27,8 +110,20 @@ impl Node {
         self.id
     }
 
-    /// Takes a fact in.
-    pub fn handle_input(&mut self, _input: Input, _now: Instant) {}
+    /// Takes a fact in. Whatever it says, nothing panics and everything kept is bounded.
+    pub fn handle_input(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::Frame(frame, message) => self.on_frame(frame, message, now),
+            Input::FrameGone(frame) => self.drop_frame(frame, now),
+            Input::ServiceReply { frame, request, reply } => self.on_service_reply(frame, request, reply),
+            Input::Timeout => {}
+            Input::Uplink(event) => self.on_uplink(event, now),
+            Input::Warning(text) => self.warn(Audience::Everyone, &text),
+            Input::WallClock(ms) => self.wall_clock = Some((ms, now)),
+        }
+        self.on_time(now);
+        self.follow_up(now);
+    }
 
     /// The next act, until there is none.
     #[must_use]
@@ -38,7 +133,112 @@ impl Node {
 
     /// When [`Input::Timeout`] is due, if at all.
     #[must_use]
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        None
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let attempts = self.links.attempts().map(|(_, _, attempt)| attempt.deadline()).min();
+        [attempts, self.dials.deadline(), self.redials.next(), self.topics.next(), self.uplink_due(), self.view_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
+
+    fn on_frame(&mut self, frame: FrameId, message: ToLeader, now: Instant) {
+        match message {
+            ToLeader::Hello(hello) => self.on_hello(frame, &hello, now),
+            _ if self.frames.frame(frame).is_none() => {}
+            ToLeader::Dial { request, peer } => self.on_dial(frame, request, peer, now),
+            ToLeader::Join { request, topic } => self.on_join(frame, request, topic, now),
+            ToLeader::Leaving => self.drop_frame(frame, now),
+            ToLeader::Leave(topic) => self.leave_topic(frame, topic),
+            ToLeader::Link(link, event) => self.on_link_event(frame, link, event, now),
+            ToLeader::Packet(packet) => self.on_frame_packet(frame, packet, now),
+            ToLeader::Publish { request, topic, sealed } => self.on_publish(frame, request, topic, &sealed, now),
+            ToLeader::Serve(tag) => self.on_serve(frame, tag),
+            ToLeader::Service { request, name, method, args } => self.on_service(frame, request, name, method, args),
+            ToLeader::ServiceCancel { request } => self.on_service_cancel(frame, request),
+            ToLeader::Status => self.on_status(frame, now),
+            ToLeader::Unserve(tag) => self.on_unserve(frame, tag),
+            ToLeader::Visible(visible) => self.on_visible(frame, visible),
+            ToLeader::Watch(watching) => self.on_watch(frame, watching),
+        }
+    }
+
+    fn on_time(&mut self, now: Instant) {
+        let late: Vec<LinkId> =
+            self.links.attempts().filter(|(_, _, it)| it.deadline() <= now).map(|(id, _, _)| id).collect();
+        for link in late {
+            self.hang_up(link);
+            self.end_link(link, DownReason::DialTimeout, now);
+        }
+        for persona in self.dials.overdue(now) {
+            let text = self.unreachable_text(persona);
+            self.fail_dial(persona, text);
+        }
+        let missed = self.topics.end_lingering(now);
+        self.changed.status |= !missed.is_empty();
+        self.changed.topics.extend(missed);
+        self.drive_uplink(now);
+        self.search_topics(now);
+        self.changed.plans |= self.redials.next().is_some_and(|at| at <= now);
+    }
+
+    fn follow_up(&mut self, now: Instant) {
+        if std::mem::take(&mut self.changed.plans) {
+            self.dial_wanted(now);
+        }
+        self.tell_topic_peers(now);
+        self.tell_statuses(now);
+    }
+
+    fn warn(&mut self, audience: Audience, text: &str) {
+        self.changed.status |= self.warnings.add(audience, text);
+    }
+
+    fn act(&mut self, output: Output) {
+        self.outbox.push_back(output);
+    }
+
+    fn tell(&mut self, frame: FrameId, message: ToFrame) {
+        self.act(Output::Frame(frame, message));
+    }
+
+    fn asked(&mut self, frame: FrameId, request: u32, outcome: Result<(), Failure>) {
+        self.tell(frame, ToFrame::Asked { request, outcome });
+    }
+
+    fn tell_server(&mut self, message: ToServer) {
+        self.act(Output::Uplink(UplinkCommand::Send(message)));
+    }
+
+    fn tell_peer(&mut self, link: LinkId, message: &LinkMessage) {
+        self.command(link, LinkCommand::Send(codec::encode(message)));
+    }
+
+    fn command(&mut self, link: LinkId, command: LinkCommand) {
+        if let Some(frame) = self.links.link(link).map(|it| it.frame) {
+            self.tell(frame, ToFrame::Link(link, command));
+        }
+    }
+
+    fn hang_up(&mut self, link: LinkId) {
+        self.command(link, LinkCommand::HangUp);
+    }
+
+    fn save_seed(&mut self, seed: Seed) {
+        self.changed.status = true;
+        self.act(Output::SaveSeed(seed));
+    }
+
+    fn wall_clock(&self, now: Instant) -> Option<u64> {
+        let (ms, told) = self.wall_clock?;
+        let elapsed = u64::try_from(now.since(told).as_millis()).unwrap_or(u64::MAX);
+        Some(ms.saturating_add(elapsed))
+    }
+}
+
+const fn leader(epoch: bitters_wire::id::Epoch, boot: Boot, kind: LeaderKind, build: String) -> LeaderStatus {
+    LeaderStatus { epoch, boot, kind, build }
+}
+
+fn quota(what: &str) -> Failure {
+    Failure::new(Code::Quota, what)
 }

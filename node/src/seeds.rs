@@ -64,3 +64,134 @@ pub fn rank(mut seeds: Vec<Seed>) -> Vec<Seed> {
     seeds.sort_by(|a, b| a.merit().cmp(&b.merit()).then_with(|| a.id.cmp(&b.id)));
     seeds
 }
+
+/// The seeds that a running node knows.
+#[derive(Debug)]
+pub struct Seeds(BTreeMap<SeedId, Seed>);
+
+impl Seeds {
+    /// Of a list in which a seed may stand twice.
+    pub(crate) fn new(seeds: Vec<Seed>) -> Self {
+        Self(merge(seeds, Vec::new()).into_iter().map(|seed| (seed.id.clone(), seed)).collect())
+    }
+
+    /// How many are known.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How many servers are known.
+    pub(crate) fn servers(&self) -> usize {
+        self.0.keys().filter(|id| matches!(id, SeedId::Server(_))).count()
+    }
+
+    /// The best server's URL.
+    pub(crate) fn best_server(&self) -> Option<String> {
+        self.ranked().find_map(|seed| match seed.id {
+            SeedId::Server(url) => Some(url),
+            SeedId::Node(_) => None,
+        })
+    }
+
+    /// The best nodes, best first.
+    pub(crate) fn best_nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.ranked().filter_map(|seed| match seed.id {
+            SeedId::Node(node) => Some(node),
+            SeedId::Server(_) => None,
+        })
+    }
+
+    /// A seed was reached, maybe for the first time; tells what to store.
+    pub(crate) fn succeeded(&mut self, id: SeedId, latency_ms: u32, wall_clock: Option<u64>) -> Seed {
+        let before = self.0.get(&id).and_then(|seed| seed.last_success);
+        let last_success = wall_clock.or(before);
+        let seed = Seed { id: id.clone(), last_success, latency_ms: Some(latency_ms), failures: 0 };
+        self.0.insert(id, seed.clone());
+        self.shrink();
+        seed
+    }
+
+    /// A seed could not be reached; tells what to store if it is known.
+    pub(crate) fn failed(&mut self, id: &SeedId) -> Option<Seed> {
+        let seed = self.0.get_mut(id)?;
+        seed.failures = seed.failures.saturating_add(1);
+        Some(seed.clone())
+    }
+
+    fn ranked(&self) -> impl Iterator<Item = Seed> {
+        rank(self.0.values().cloned().collect()).into_iter()
+    }
+
+    fn shrink(&mut self) {
+        if self.0.len() <= MAX_SEEDS {
+            return;
+        }
+        if let Some(worst) = self.best_nodes().last() {
+            self.0.remove(&SeedId::Node(worst));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_learned_wins_over_what_was_shipped() {
+        let shipped = vec![server("ws://a"), server("ws://b")];
+        let stored = vec![Seed { failures: 3, ..server("ws://b") }, node(1, 20)];
+
+        let merged = merge(shipped, stored);
+        assert_eq!(merged, [node(1, 20), server("ws://a"), Seed { failures: 3, ..server("ws://b") }]);
+    }
+
+    #[test]
+    fn the_best_seed_fails_least_was_reached_and_is_quick() {
+        let never = server("ws://never");
+        let slow = Seed { last_success: Some(9), latency_ms: Some(90), ..server("ws://slow") };
+        let quick = Seed { last_success: Some(5), latency_ms: Some(30), ..server("ws://quick") };
+        let failing = Seed { failures: 1, latency_ms: Some(1), last_success: Some(9), ..server("ws://failing") };
+
+        let ranked = rank(vec![failing.clone(), never.clone(), slow.clone(), quick.clone()]);
+        assert_eq!(ranked, [quick, slow, never, failing]);
+    }
+
+    #[test]
+    fn a_failure_moves_a_seed_back_until_it_is_reached_again() {
+        let mut seeds = Seeds::new(vec![server("ws://a"), server("ws://b")]);
+        let a = SeedId::Server("ws://a".into());
+
+        assert_eq!(seeds.failed(&a), Some(Seed { failures: 1, ..server("ws://a") }));
+        assert_eq!(seeds.best_server(), Some("ws://b".into()));
+
+        let reached = seeds.succeeded(a, 12, Some(1_700_000_000_000));
+        let known = Seed { last_success: Some(1_700_000_000_000), latency_ms: Some(12), ..server("ws://a") };
+        assert_eq!(reached, known);
+        assert_eq!(seeds.best_server(), Some("ws://a".into()));
+        assert_eq!(seeds.failed(&node(7, 1).id), None, "a stranger that fails is no seed");
+    }
+
+    #[test]
+    fn the_worst_nodes_make_room() {
+        let mut seeds = Seeds::new(vec![server("ws://a")]);
+        for n in 0..=u8::MAX {
+            seeds.succeeded(node(n, 0).id, 1000 - u32::from(n), None);
+        }
+        assert_eq!((seeds.len(), seeds.servers()), (MAX_SEEDS, 1));
+        assert!(seeds.best_nodes().all(|node| node.0[0] != 0), "the slowest is gone");
+    }
+
+    #[test]
+    fn a_shipped_seed_needs_no_more_than_its_id() {
+        let json = r#"{"id":{"server":"ws://a"}}"#;
+        assert_eq!(serde_json::from_str::<Seed>(json).unwrap(), server("ws://a"));
+    }
+
+    fn server(url: &str) -> Seed {
+        Seed::new(SeedId::Server(url.into()))
+    }
+
+    fn node(n: u8, latency: u32) -> Seed {
+        Seed { latency_ms: Some(latency), ..Seed::new(SeedId::Node(NodeId([n; 32]))) }
+    }
+}

@@ -1,0 +1,145 @@
+//! Personas that sites want to be reachable, until they are or can't be.
+//!
+//! All who wait for the same persona share one look-up and one attempt. Each gets exactly one answer.
+
+use std::collections::BTreeMap;
+
+use bitters_wire::{
+    id::{FrameId, NodeId, PersonaId},
+    limits::DIAL_TIMEOUT,
+    time::Instant,
+};
+
+use crate::quotas::{MAX_DIALS, MAX_DIALS_PER_FRAME};
+
+/// Who asked: a frame, and its request.
+pub type Asker = (FrameId, u32);
+
+/// What a persona waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The rendezvous looks it up.
+    Lookup,
+    /// A link to its node connects.
+    Node(NodeId),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    deadline: Instant,
+    stage: Stage,
+    askers: Vec<Asker>,
+}
+
+/// All dials that wait.
+#[derive(Debug, Default)]
+pub struct Dials(BTreeMap<PersonaId, Waiting>);
+
+impl Dials {
+    /// Whether there is room for one more of this frame.
+    pub fn has_room(&self, frame: FrameId) -> bool {
+        let waits = self.0.values().flat_map(|it| &it.askers).filter(|(asker, _)| *asker == frame).count();
+        self.0.len() < MAX_DIALS && waits < MAX_DIALS_PER_FRAME
+    }
+
+    /// Adds an asker to those who wait for `persona` already, if any do.
+    #[must_use]
+    pub fn share(&mut self, persona: PersonaId, asker: Asker) -> bool {
+        let Some(waiting) = self.0.get_mut(&persona) else { return false };
+        waiting.askers.push(asker);
+        true
+    }
+
+    /// The first asker waits for `persona`.
+    pub fn wait(&mut self, persona: PersonaId, stage: Stage, asker: Asker, now: Instant) {
+        self.0.insert(persona, Waiting { deadline: now + DIAL_TIMEOUT, stage, askers: vec![asker] });
+    }
+
+    /// What `persona` waits for.
+    pub fn stage(&self, persona: PersonaId) -> Option<Stage> {
+        self.0.get(&persona).map(|waiting| waiting.stage)
+    }
+
+    /// `persona` was found.
+    pub fn advance(&mut self, persona: PersonaId, node: NodeId) {
+        if let Some(waiting) = self.0.get_mut(&persona) {
+            waiting.stage = Stage::Node(node);
+        }
+    }
+
+    /// Nobody waits for `persona` any longer; these did.
+    pub fn end(&mut self, persona: PersonaId) -> Vec<Asker> {
+        self.0.remove(&persona).map_or_else(Vec::new, |waiting| waiting.askers)
+    }
+
+    /// Personas at a stage.
+    pub fn at(&self, stage: Stage) -> Vec<PersonaId> {
+        self.0.iter().filter(|(_, waiting)| waiting.stage == stage).map(|(persona, _)| *persona).collect()
+    }
+
+    /// Personas whose time is over.
+    pub fn overdue(&self, now: Instant) -> Vec<PersonaId> {
+        self.0.iter().filter(|(_, waiting)| waiting.deadline <= now).map(|(persona, _)| *persona).collect()
+    }
+
+    /// When the first time is over.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.0.values().map(|waiting| waiting.deadline).min()
+    }
+
+    /// A frame is gone and waits for nothing.
+    pub fn forget(&mut self, frame: FrameId) {
+        for waiting in self.0.values_mut() {
+            waiting.askers.retain(|(asker, _)| *asker != frame);
+        }
+        self.0.retain(|_, waiting| !waiting.askers.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_wait_for_one_persona_share_its_end() {
+        let mut dials = Dials::default();
+        dials.wait(ALICE, Stage::Lookup, (TAB, 1), Instant::START);
+        assert!(dials.share(ALICE, (OTHER, 2)));
+        assert_eq!(dials.at(Stage::Lookup), [ALICE]);
+
+        dials.advance(ALICE, NODE);
+        assert_eq!(dials.stage(ALICE), Some(Stage::Node(NODE)));
+        assert_eq!(dials.deadline(), Some(Instant::START + DIAL_TIMEOUT));
+        assert_eq!(dials.overdue(Instant::START), []);
+        assert_eq!(dials.overdue(Instant::START + DIAL_TIMEOUT), [ALICE]);
+
+        assert_eq!(dials.end(ALICE), [(TAB, 1), (OTHER, 2)]);
+        assert_eq!(dials.end(ALICE), []);
+    }
+
+    #[test]
+    fn a_frame_that_is_gone_waits_for_nothing() {
+        let mut dials = Dials::default();
+        dials.wait(ALICE, Stage::Lookup, (TAB, 1), Instant::START);
+        dials.forget(OTHER);
+        assert_eq!(dials.stage(ALICE), Some(Stage::Lookup));
+        dials.forget(TAB);
+        assert_eq!(dials.stage(ALICE), None);
+    }
+
+    #[test]
+    fn one_frame_cannot_wait_for_everybody() {
+        let mut dials = Dials::default();
+        for n in 0..64 {
+            assert!(dials.has_room(TAB));
+            dials.wait(PersonaId([n; 32]), Stage::Lookup, (TAB, 1), Instant::START);
+        }
+        assert!(!dials.has_room(TAB));
+        assert!(dials.has_room(OTHER));
+    }
+
+    const TAB: FrameId = FrameId::from_random([1; 16]);
+    const OTHER: FrameId = FrameId::from_random([2; 16]);
+    const ALICE: PersonaId = PersonaId([0xa1; 32]);
+    const NODE: NodeId = NodeId([1; 32]);
+}

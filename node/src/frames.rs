@@ -1,0 +1,257 @@
+//! The frames of a node: who they are, what they serve and which topics they are in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bitters_wire::{
+    claim::Claim,
+    id::{FrameId, PersonaId, Tag, TopicId},
+    keys::PersonaSecret,
+    limits::MAX_SERVED_PER_FRAME,
+    local::Hello,
+    status::Scope,
+    time::Instant,
+};
+
+use crate::{
+    quotas::{Bucket, DIALS, JOINS, PUBLISHES, STATUSES},
+    status::Watch,
+};
+
+/// Personas that one frame is remembered to talk with; the one longest silent is forgotten first.
+const MAX_TALKS: usize = 64;
+
+/// One frame.
+#[derive(Debug)]
+pub struct Frame {
+    /// The embedding page's origin.
+    pub origin: String,
+    /// The secret of the origin's persona.
+    pub secret: PersonaSecret,
+    /// That the persona lives here.
+    pub claim: Claim,
+    /// What the frame got from the browser.
+    pub scope: Scope,
+    /// Whether its page is visible.
+    pub visible: bool,
+    /// Whether its site may see the whole node.
+    pub observes: bool,
+    /// What its site serves.
+    pub serves: BTreeSet<Tag>,
+    /// Topics that its site is in.
+    pub joined: BTreeSet<TopicId>,
+    /// When it came first, counted in frames.
+    pub age: u64,
+    /// When it said hello last, counted in hellos.
+    pub recency: u64,
+    /// Service requests that wait for an end.
+    pub services: BTreeSet<u32>,
+    /// Personas that its sessions talk with, and when they did last.
+    pub talks: BTreeMap<PersonaId, Instant>,
+    /// The peers of its topics, as it was told.
+    pub peers_told: BTreeMap<TopicId, Vec<PersonaId>>,
+    /// Until then it isn't told who is in its topics: it brought them along, and we are only learning.
+    pub settles_at: Instant,
+    /// What it was told of the node's status, if it wants that.
+    pub watch: Option<Watch>,
+    /// How often it may dial.
+    pub dials: Bucket,
+    /// How often it may join.
+    pub joins: Bucket,
+    /// How often it may publish.
+    pub publishes: Bucket,
+    /// How often it may ask for a status.
+    pub statuses: Bucket,
+}
+
+impl Frame {
+    /// Its site's persona.
+    pub const fn persona(&self) -> PersonaId {
+        self.claim.persona
+    }
+
+    /// Remembers that its site talks with `peer`; tells whether that is new.
+    pub fn talks_with(&mut self, peer: PersonaId, now: Instant) -> bool {
+        let new = self.talks.insert(peer, now).is_none();
+        if self.talks.len() > MAX_TALKS
+            && let Some(silent) = self.talks.iter().min_by_key(|(_, at)| **at).map(|(peer, _)| *peer)
+        {
+            self.talks.remove(&silent);
+        }
+        new
+    }
+}
+
+/// All frames.
+#[derive(Debug, Default)]
+pub struct Frames {
+    frames: BTreeMap<FrameId, Frame>,
+    came: u64,
+}
+
+impl Frames {
+    /// Takes a frame in, or takes down what a known one says anew. Topics are joined by the caller.
+    pub fn admit(&mut self, hello: &Hello, secret: PersonaSecret, claim: Claim, observes: bool, now: Instant) -> bool {
+        self.came += 1;
+        let recency = self.came;
+        let new = !self.frames.contains_key(&hello.frame);
+        let frame = self.frames.entry(hello.frame).or_insert_with(|| Frame {
+            origin: hello.origin.clone(),
+            secret,
+            claim,
+            scope: hello.scope,
+            visible: hello.visible,
+            observes,
+            serves: BTreeSet::new(),
+            joined: BTreeSet::new(),
+            age: recency,
+            recency,
+            services: BTreeSet::new(),
+            talks: BTreeMap::new(),
+            peers_told: BTreeMap::new(),
+            settles_at: now,
+            watch: None,
+            dials: Bucket::new(DIALS, now),
+            joins: Bucket::new(JOINS, now),
+            publishes: Bucket::new(PUBLISHES, now),
+            statuses: Bucket::new(STATUSES, now),
+        });
+        frame.recency = recency;
+        frame.scope = hello.scope;
+        frame.visible = hello.visible;
+        frame.serves = hello.serves.iter().copied().take(MAX_SERVED_PER_FRAME).collect();
+        frame.peers_told.clear();
+        frame.watch = hello.watching.then(Watch::default);
+        new
+    }
+
+    /// Lets a frame go.
+    pub fn remove(&mut self, id: FrameId) -> Option<Frame> {
+        self.frames.remove(&id)
+    }
+
+    /// A frame.
+    pub fn frame(&self, id: FrameId) -> Option<&Frame> {
+        self.frames.get(&id)
+    }
+
+    /// A frame, to change.
+    pub fn frame_mut(&mut self, id: FrameId) -> Option<&mut Frame> {
+        self.frames.get_mut(&id)
+    }
+
+    /// All frames.
+    pub fn iter(&self) -> impl Iterator<Item = (FrameId, &Frame)> {
+        self.frames.iter().map(|(id, frame)| (*id, frame))
+    }
+
+    /// All frames, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (FrameId, &mut Frame)> {
+        self.frames.iter_mut().map(|(id, frame)| (*id, frame))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// Whether a frame of this persona is here.
+    pub fn has_persona(&self, persona: PersonaId) -> bool {
+        self.claim(persona).is_some()
+    }
+
+    /// The claim of a persona that is here.
+    pub fn claim(&self, persona: PersonaId) -> Option<Claim> {
+        self.frames.values().find(|frame| frame.persona() == persona).map(|frame| frame.claim)
+    }
+
+    /// Topics of all frames.
+    pub fn topics(&self) -> BTreeSet<TopicId> {
+        self.frames.values().flat_map(|frame| frame.joined.iter().copied()).collect()
+    }
+
+    /// Topics with the personas that are in them.
+    pub fn memberships(&self) -> BTreeSet<(TopicId, PersonaId)> {
+        self.frames.values().flat_map(|it| it.joined.iter().map(|topic| (*topic, it.persona()))).collect()
+    }
+
+    /// Frames in a topic.
+    pub fn in_topic(&self, topic: TopicId) -> impl Iterator<Item = (FrameId, &Frame)> {
+        self.iter().filter(move |(_, frame)| frame.joined.contains(&topic))
+    }
+
+    /// Whether a persona is in a topic.
+    pub fn is_member(&self, topic: TopicId, persona: PersonaId) -> bool {
+        self.in_topic(topic).any(|(_, frame)| frame.persona() == persona)
+    }
+
+    /// The frame of a persona that serves this: visible first, most recent first.
+    pub fn server(&self, persona: PersonaId, tag: Tag) -> Option<FrameId> {
+        let serves = |frame: &Frame| frame.persona() == persona && frame.serves.contains(&tag);
+        let best = self.iter().filter(|(_, it)| serves(it)).max_by_key(|(_, it)| (it.visible, it.recency))?;
+        Some(best.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bitters_wire::{WIRE, keys::NodeSecret};
+
+    use super::*;
+
+    const TAG: Tag = Tag([1; 8]);
+
+    #[test]
+    fn a_server_is_visible_before_hidden_and_recent_before_early() {
+        let mut frames = Frames::default();
+        for (n, visible, serves) in [(1, true, true), (2, true, true), (3, false, true), (4, true, false)] {
+            admit(&mut frames, n, visible, serves);
+        }
+        let persona = frames.frame(id(1)).unwrap().persona();
+        assert_eq!(frames.server(persona, TAG), Some(id(2)));
+
+        admit(&mut frames, 1, true, true);
+        assert_eq!(frames.server(persona, TAG), Some(id(1)), "a frame that says hello again is recent");
+
+        frames.frame_mut(id(1)).unwrap().visible = false;
+        frames.remove(id(2));
+        assert_eq!(frames.server(persona, TAG), Some(id(1)));
+        assert_eq!(frames.server(persona, Tag([2; 8])), None);
+        assert_eq!(frames.server(PersonaId([9; 32]), TAG), None);
+    }
+
+    #[test]
+    fn the_talk_longest_silent_is_forgotten() {
+        let mut frames = Frames::default();
+        admit(&mut frames, 1, true, false);
+        let frame = frames.frame_mut(id(1)).unwrap();
+        for n in 0..=64 {
+            assert!(frame.talks_with(PersonaId([n; 32]), Instant::from_millis(u64::from(n))));
+        }
+        assert!(!frame.talks_with(PersonaId([64; 32]), Instant::from_millis(99)));
+        assert_eq!(frame.talks.len(), MAX_TALKS);
+        assert!(!frame.talks.contains_key(&PersonaId([0; 32])));
+    }
+
+    fn admit(frames: &mut Frames, n: u8, visible: bool, serves: bool) {
+        let node = NodeSecret::new([7; 32]);
+        let secret = node.persona("https://a.example");
+        let claim = Claim::sign(&secret, node.id());
+        let hello = Hello {
+            frame: id(n),
+            origin: "https://a.example".into(),
+            scope: Scope::Browser,
+            wire: WIRE,
+            build: String::new(),
+            visible,
+            watching: false,
+            serves: if serves { vec![TAG] } else { Vec::new() },
+            joined: Vec::new(),
+            links: Vec::new(),
+        };
+        frames.admit(&hello, secret, claim, false, Instant::START);
+    }
+
+    fn id(n: u8) -> FrameId {
+        FrameId::from_random([n; 16])
+    }
+}

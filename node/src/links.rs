@@ -1,0 +1,348 @@
+//! The links of a node, each held by one frame.
+//!
+//! A peer has one link that is up, and at most one attempt beside it: the peer dials when the link is dead at its end, and
+//! what is dead here shows only when the new link is up. Further links for one peer (standbys) would be more entries of
+//! the same table; nothing but [`Links::up_to`] says that there is one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use bitters_wire::{
+    id::{Epoch, FrameId, LinkId, NodeId, PersonaId, TopicId},
+    limits::DIAL_TIMEOUT,
+    time::Instant,
+};
+
+use crate::{
+    attempt::Standing,
+    quotas::{Bucket, LINK_CONTROL, LINK_PUBLISHES, LINK_RESUMES, LINK_SIGNALS, MAX_CLAIMS},
+};
+
+/// After a change of leader a peer's claims are on their way to us; what comes before them is believed that long.
+const LENIENCE: Duration = Duration::from_secs(10);
+
+/// How a signal travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Over a common peer.
+    Relay(NodeId),
+    /// By the rendezvous.
+    Uplink,
+}
+
+/// One link.
+#[derive(Debug)]
+pub struct Link {
+    /// The frame that holds it.
+    pub frame: FrameId,
+    /// The node at the other end.
+    pub peer: NodeId,
+    /// How far it is.
+    pub state: State,
+}
+
+/// How far a link is.
+#[derive(Debug)]
+pub enum State {
+    /// Signals are exchanged.
+    Connecting(Attempt),
+    /// Messages pass.
+    Up(Box<Up>),
+}
+
+/// A link that isn't up yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// When it began.
+    pub started: Instant,
+    /// Whether we began, not the peer.
+    pub dialled: bool,
+    /// The peer's attempt that it belongs with.
+    pub paired: Option<u32>,
+    /// Whether our signal is on its way.
+    pub told: bool,
+    /// How our signal travels.
+    pub way: Way,
+}
+
+impl Attempt {
+    /// One that begins now.
+    pub const fn new(way: Way, paired: Option<u32>, now: Instant) -> Self {
+        Self { started: now, dialled: paired.is_none(), paired, told: false, way }
+    }
+
+    /// When it is given up.
+    pub fn deadline(&self) -> Instant {
+        self.started + DIAL_TIMEOUT
+    }
+}
+
+/// A link that is up.
+#[derive(Debug)]
+pub struct Up {
+    /// The peer's attempt that it came from.
+    pub paired: Option<u32>,
+    /// Measured round trip in microseconds.
+    pub rtt_us: Option<u32>,
+    /// Personas that the peer claimed, oldest first.
+    pub claims: VecDeque<PersonaId>,
+    /// Personas of ours that the peer was told of, oldest first.
+    pub told: VecDeque<PersonaId>,
+    /// The peer's personas in topics.
+    pub joined: BTreeMap<TopicId, BTreeSet<PersonaId>>,
+    /// Topics whose other members the peer was told of.
+    pub hinted: BTreeSet<TopicId>,
+    /// When a session's packet passed last.
+    pub last_packet: Option<Instant>,
+    /// Until then the peer may not have told us who it is.
+    pub lenient_until: Option<Instant>,
+    /// How often the peer may tell of claims and topics.
+    pub control: Bucket,
+    /// How often the peer may pass on topic messages.
+    pub publishes: Bucket,
+    /// How often the peer may have signals passed on, or pass them on to us.
+    pub signals: Bucket,
+    /// How often the peer may change its leader.
+    pub resumes: Bucket,
+}
+
+impl Up {
+    fn new(paired: Option<u32>, now: Instant) -> Self {
+        Self {
+            paired,
+            rtt_us: None,
+            claims: VecDeque::new(),
+            told: VecDeque::new(),
+            joined: BTreeMap::new(),
+            hinted: BTreeSet::new(),
+            last_packet: None,
+            lenient_until: None,
+            control: Bucket::new(LINK_CONTROL, now),
+            publishes: Bucket::new(LINK_PUBLISHES, now),
+            signals: Bucket::new(LINK_SIGNALS, now),
+            resumes: Bucket::new(LINK_RESUMES, now),
+        }
+    }
+
+    /// Whether the peer is in a topic.
+    pub fn is_in(&self, topic: TopicId) -> bool {
+        self.joined.contains_key(&topic)
+    }
+
+    /// The peer or we have a new leader; claims are on their way.
+    pub fn be_lenient(&mut self, now: Instant) {
+        self.lenient_until = Some(now + LENIENCE);
+    }
+
+    /// Whether the peer's claims may still be on their way.
+    pub fn is_lenient(&self, now: Instant) -> bool {
+        self.lenient_until.is_some_and(|until| now < until)
+    }
+
+    /// Topics and the peer's personas in them.
+    pub fn memberships(&self) -> impl Iterator<Item = (TopicId, PersonaId)> {
+        self.joined.iter().flat_map(|(topic, personas)| personas.iter().map(|persona| (*topic, *persona)))
+    }
+
+    /// Notes a persona in one of the two lists of claims, which both ends bound alike; tells whether it is new there.
+    pub fn note(list: &mut VecDeque<PersonaId>, persona: PersonaId) -> bool {
+        if list.contains(&persona) {
+            return false;
+        }
+        list.push_back(persona);
+        if list.len() > MAX_CLAIMS {
+            list.pop_front();
+        }
+        true
+    }
+}
+
+/// All links.
+#[derive(Debug)]
+pub struct Links {
+    epoch: Epoch,
+    next: u32,
+    links: BTreeMap<LinkId, Link>,
+    up: BTreeMap<NodeId, LinkId>,
+}
+
+impl Links {
+    /// None yet. Numbers begin anywhere, so that a signal for a leader before us doesn't fit an attempt of ours.
+    pub fn new(epoch: Epoch, rng: &mut fastrand::Rng) -> Self {
+        Self { epoch, next: rng.u32(..u32::MAX / 2), links: BTreeMap::new(), up: BTreeMap::new() }
+    }
+
+    /// A new link that connects.
+    pub fn begin(&mut self, frame: FrameId, peer: NodeId, attempt: Attempt) -> LinkId {
+        let id = LinkId { epoch: self.epoch, number: self.next };
+        self.next = self.next.wrapping_add(1);
+        self.links.insert(id, Link { frame, peer, state: State::Connecting(attempt) });
+        id
+    }
+
+    /// Takes over a link from the leader before us. The caller saw to it that there is no other to its peer.
+    pub fn adopt(&mut self, id: LinkId, frame: FrameId, peer: NodeId, now: Instant) {
+        let mut up = Up::new(None, now);
+        up.be_lenient(now);
+        self.links.insert(id, Link { frame, peer, state: State::Up(Box::new(up)) });
+        self.up.insert(peer, id);
+    }
+
+    /// A connecting link is up now. The caller saw to it that there is no other to its peer.
+    pub fn set_up(&mut self, id: LinkId, now: Instant) {
+        if let Some(link) = self.links.get_mut(&id)
+            && let State::Connecting(attempt) = &link.state
+        {
+            link.state = State::Up(Box::new(Up::new(attempt.paired, now)));
+            self.up.insert(link.peer, id);
+        }
+    }
+
+    /// Lets a link go.
+    pub fn remove(&mut self, id: LinkId) -> Option<Link> {
+        let link = self.links.remove(&id)?;
+        if self.up.get(&link.peer) == Some(&id) {
+            self.up.remove(&link.peer);
+        }
+        Some(link)
+    }
+
+    /// A link.
+    pub fn link(&self, id: LinkId) -> Option<&Link> {
+        self.links.get(&id)
+    }
+
+    /// The attempt of a link that connects, to change.
+    pub fn attempt_mut(&mut self, id: LinkId) -> Option<(&mut Attempt, NodeId)> {
+        let link = self.links.get_mut(&id)?;
+        match &mut link.state {
+            State::Connecting(attempt) => Some((attempt, link.peer)),
+            State::Up(_) => None,
+        }
+    }
+
+    /// A link that is up.
+    pub fn up(&self, id: LinkId) -> Option<&Up> {
+        match &self.links.get(&id)?.state {
+            State::Up(up) => Some(up),
+            State::Connecting(_) => None,
+        }
+    }
+
+    /// A link that is up, to change.
+    pub fn up_mut(&mut self, id: LinkId) -> Option<&mut Up> {
+        match &mut self.links.get_mut(&id)?.state {
+            State::Up(up) => Some(up),
+            State::Connecting(_) => None,
+        }
+    }
+
+    /// The link to a node that is up.
+    pub fn up_to(&self, node: NodeId) -> Option<LinkId> {
+        self.up.get(&node).copied()
+    }
+
+    /// The link to a node that connects.
+    pub fn connecting_to(&self, node: NodeId) -> Option<(LinkId, &Attempt)> {
+        self.attempts().find(|(_, link, _)| link.peer == node).map(|(id, _, attempt)| (id, attempt))
+    }
+
+    /// What is going on with a node.
+    pub fn standing(&self, node: NodeId) -> Standing {
+        Standing {
+            connecting: self.connecting_to(node).map(|(id, attempt)| (id.number, attempt.paired)),
+            up: self.up_to(node).and_then(|id| self.up(id)).and_then(|up| up.paired),
+        }
+    }
+
+    /// Links that connect.
+    pub fn attempts(&self) -> impl Iterator<Item = (LinkId, &Link, &Attempt)> {
+        self.links.iter().filter_map(|(id, link)| match &link.state {
+            State::Connecting(attempt) => Some((*id, link, attempt)),
+            State::Up(_) => None,
+        })
+    }
+
+    /// Links that are up.
+    pub fn ups(&self) -> impl Iterator<Item = (LinkId, &Link, &Up)> {
+        self.links.iter().filter_map(|(id, link)| match &link.state {
+            State::Up(up) => Some((*id, link, up.as_ref())),
+            State::Connecting(_) => None,
+        })
+    }
+
+    /// Links to nodes in a topic.
+    pub fn in_topic(&self, topic: TopicId) -> impl Iterator<Item = (LinkId, &Link, &Up)> {
+        self.ups().filter(move |(_, _, up)| up.is_in(topic))
+    }
+
+    /// All links of a frame.
+    pub fn held_by(&self, frame: FrameId) -> Vec<LinkId> {
+        self.links.iter().filter(|(_, link)| link.frame == frame).map(|(id, _)| *id).collect()
+    }
+
+    /// How many links there are.
+    pub fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    /// How many of them are up.
+    pub fn up_len(&self) -> usize {
+        self.up.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_found_by_its_peer_once_it_is_up() {
+        let mut links = links();
+        let id = links.begin(TAB, ALICE, Attempt::new(Way::Uplink, Some(7), Instant::START));
+        assert_eq!(links.up_to(ALICE), None);
+        assert_eq!(links.standing(ALICE), Standing { connecting: Some((id.number, Some(7))), up: None });
+
+        links.set_up(id, Instant::START);
+        assert_eq!(links.up_to(ALICE), Some(id));
+        assert_eq!(links.standing(ALICE), Standing { connecting: None, up: Some(7) });
+
+        links.remove(id);
+        assert_eq!(links.up_to(ALICE), None);
+        assert_eq!(links.standing(ALICE), Standing::default());
+    }
+
+    #[test]
+    fn an_attempt_that_ends_leaves_the_link_that_is_up() {
+        let mut links = links();
+        let up = links.begin(TAB, ALICE, Attempt::new(Way::Uplink, None, Instant::START));
+        links.set_up(up, Instant::START);
+        let attempt = links.begin(TAB, ALICE, Attempt::new(Way::Uplink, None, Instant::START));
+
+        links.remove(attempt);
+        assert_eq!(links.up_to(ALICE), Some(up));
+        assert_eq!(links.held_by(TAB), [up]);
+    }
+
+    #[test]
+    fn claims_are_bounded_and_the_oldest_goes() {
+        let mut list = VecDeque::new();
+        for n in 0..=MAX_CLAIMS {
+            let mut persona = [0; 32];
+            persona[..8].copy_from_slice(&n.to_le_bytes());
+            assert!(Up::note(&mut list, PersonaId(persona)));
+            assert!(!Up::note(&mut list, PersonaId(persona)));
+        }
+        assert_eq!(list.len(), MAX_CLAIMS);
+        assert!(!list.contains(&PersonaId([0; 32])));
+    }
+
+    const TAB: FrameId = FrameId::from_random([1; 16]);
+    const ALICE: NodeId = NodeId([0xa1; 32]);
+
+    fn links() -> Links {
+        Links::new(Epoch(3), &mut fastrand::Rng::with_seed(1))
+    }
+}

@@ -1,0 +1,188 @@
+//! Frames come and go.
+
+use std::time::Duration;
+
+use bitters_wire::{
+    WIRE,
+    claim::Claim,
+    failure::{Code, Failure},
+    id::{FrameId, LinkId, NodeId, TopicId},
+    limits::MAX_TOPICS_PER_FRAME,
+    link::LinkMessage,
+    local::{DownReason, Hello, LinkCommand, ToFrame, Welcome},
+    rendezvous::{ToServer, persona_text},
+    time::Instant,
+};
+
+use super::{Node, quota};
+use crate::{
+    api::Output,
+    frames::Frame,
+    quotas::{MAX_FRAMES, MAX_FRAMES_PER_ORIGIN, MAX_LINKS},
+};
+
+/// After a change of leader all frames and peers have said who they are within that time, most of the time. Until then a frame
+/// that comes with topics isn't told who else is in them, or its site would see everybody leave and come again.
+const SETTLING: Duration = Duration::from_secs(2);
+
+impl Node {
+    pub(super) fn on_hello(&mut self, id: FrameId, hello: &Hello, now: Instant) {
+        let wire = match self.admissible(id, hello) {
+            Ok(wire) => wire,
+            Err(failure) => return self.reject(id, failure, now),
+        };
+        let new = self.admit(hello, now);
+        if new {
+            self.act(Output::WatchFrame(id));
+        }
+        self.welcome(id, wire);
+        for (link, peer) in hello.links.iter().take(MAX_LINKS) {
+            self.adopt(id, *link, *peer, now);
+        }
+        self.drop_unnamed_links(id, &hello.links, now);
+        self.bring_topics(id, &hello.joined);
+        if let Some(frame) = self.frames.frame_mut(id) {
+            let settles = !hello.joined.is_empty();
+            frame.settles_at = if settles { now + SETTLING } else { now };
+        }
+        self.changed.plans = true;
+        self.changed.status = true;
+    }
+
+    /// The version to speak with the frame, or why it can't be taken in.
+    fn admissible(&self, id: FrameId, hello: &Hello) -> Result<u16, Failure> {
+        if hello.frame != id {
+            return Err(Failure::new(Code::BadArgument, "the hello names another frame than its port"));
+        }
+        let Some(wire) = WIRE.common(hello.wire) else {
+            let (theirs, ours) = (hello.wire, WIRE);
+            let text = format!(
+                "the frame ({}) speaks wire versions {} to {}, the leader ({}) {} to {}: reload the page",
+                hello.build, theirs.min, theirs.max, self.leader.build, ours.min, ours.max
+            );
+            return Err(Failure::new(Code::VersionMismatch, text));
+        };
+        match self.frames.frame(id) {
+            Some(known) if known.origin != hello.origin => {
+                Err(Failure::new(Code::Denied, "the frame's embedding page has another origin than before"))
+            }
+            Some(_) => Ok(wire),
+            None => self.room_for(&hello.origin).map(|()| wire),
+        }
+    }
+
+    fn room_for(&self, origin: &str) -> Result<(), Failure> {
+        let same = self.frames.iter().filter(|(_, frame)| frame.origin == origin).count();
+        if self.frames.len() >= MAX_FRAMES {
+            return Err(quota("this node has all the frames that it takes"));
+        }
+        if same >= MAX_FRAMES_PER_ORIGIN {
+            return Err(quota("this node has all the frames that it takes of one site"));
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, id: FrameId, failure: Failure, now: Instant) {
+        self.tell(id, ToFrame::Rejected(failure));
+        if self.frames.frame(id).is_some() {
+            self.drop_frame(id, now);
+        } else {
+            self.act(Output::ForgetFrame(id));
+        }
+    }
+
+    fn admit(&mut self, hello: &Hello, now: Instant) -> bool {
+        let secret = self.secret.persona(&hello.origin);
+        let known = self.frames.claim(secret.id());
+        let claim = known.unwrap_or_else(|| Claim::sign(&secret, self.id));
+        let observes = self.observers.contains(&hello.origin);
+        let new = self.frames.admit(hello, secret, claim, observes, now);
+        if known.is_none() {
+            self.register_persona(hello.frame);
+        }
+        new
+    }
+
+    fn welcome(&mut self, id: FrameId, wire: u16) {
+        let Some(frame) = self.frames.frame(id) else { return };
+        let peers = u32::try_from(self.links.up_len()).unwrap_or(u32::MAX);
+        let welcome = Welcome { wire, persona: frame.secret.clone(), node: self.id, observe: frame.observes, peers };
+        self.tell(id, ToFrame::Welcome(welcome));
+    }
+
+    /// Tells the rendezvous that the persona of `frame` lives here.
+    pub(super) fn register_persona(&mut self, frame: FrameId) {
+        let (Some(nonce), Some(frame)) = (self.uplink.nonce(), self.frames.frame(frame)) else { return };
+        let signature = frame.secret.sign(&persona_text(nonce, frame.persona(), self.id));
+        let message = ToServer::Persona { claim: frame.claim, signature };
+        self.tell_server(message);
+    }
+
+    /// The frame holds a link that the leader before us, or we, opened.
+    fn adopt(&mut self, frame: FrameId, link: LinkId, peer: NodeId, now: Instant) {
+        if self.links.link(link).is_some() || peer == self.id {
+            return;
+        }
+        // Of two links with one peer both ends keep the later.
+        let rival = self.links.up_to(peer);
+        if self.links.len() >= MAX_LINKS || rival.is_some_and(|rival| rival > link) {
+            return self.tell(frame, ToFrame::Link(link, LinkCommand::HangUp));
+        }
+        if let Some(rival) = rival {
+            self.hang_up(rival);
+            self.replace_link(rival, now);
+        }
+        self.links.adopt(link, frame, peer, now);
+        self.cold = false;
+        self.tell_peer(link, &LinkMessage::Resume);
+        self.introduce_ourselves(link);
+        self.link_is_there(peer);
+    }
+
+    /// A frame that says hello again names all its links that are up; others of its are down by now.
+    fn drop_unnamed_links(&mut self, frame: FrameId, named: &[(LinkId, NodeId)], now: Instant) {
+        for link in self.links.held_by(frame) {
+            if self.links.up(link).is_some() && !named.iter().any(|(id, _)| *id == link) {
+                self.end_link(link, DownReason::Closed, now);
+            }
+        }
+    }
+
+    fn bring_topics(&mut self, id: FrameId, joined: &[TopicId]) {
+        let before: Vec<TopicId> =
+            self.frames.frame(id).map_or_else(Vec::new, |it| it.joined.iter().copied().collect());
+        for topic in before.into_iter().filter(|topic| !joined.contains(topic)) {
+            self.leave_topic(id, topic);
+        }
+        for topic in joined.iter().take(MAX_TOPICS_PER_FRAME) {
+            self.join_topic(id, *topic);
+            self.changed.topics.insert(*topic);
+        }
+    }
+
+    pub(super) fn drop_frame(&mut self, id: FrameId, now: Instant) {
+        let held = self.links.held_by(id);
+        let topics: Vec<TopicId> =
+            self.frames.frame(id).map_or_else(Vec::new, |it| it.joined.iter().copied().collect());
+        let Some(frame) = self.frames.remove(id) else { return };
+        self.dials.forget(id);
+        for link in held {
+            self.end_link(link, DownReason::FrameGone, now);
+        }
+        for topic in topics {
+            self.after_leaving(frame.persona(), topic);
+        }
+        self.forget_persona_of(&frame);
+        for request in frame.services {
+            self.act(Output::ServiceCancel { frame: id, request });
+        }
+        self.act(Output::ForgetFrame(id));
+        self.changed.status = true;
+    }
+
+    fn forget_persona_of(&mut self, frame: &Frame) {
+        if self.uplink.is_registered() && !self.frames.has_persona(frame.persona()) {
+            self.tell_server(ToServer::Unpersona(frame.persona()));
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Links are dialled, paired, and lost.
+
+use std::time::Duration;
+
+use bitters_wire::{
+    id::{FrameId, LinkId, NodeId},
+    limits::MAX_SIGNAL,
+    link::{LinkMessage, Signal},
+    local::{DownReason, IdentityText, LinkCommand, LinkEvent, ToFrame},
+    rendezvous::ToServer,
+    time::Instant,
+};
+
+use super::Node;
+use crate::{
+    attempt::{Verdict, judge},
+    dials::Stage,
+    links::{Attempt, Link, State, Up, Way},
+    placement::{Candidate, place},
+    quotas::{MAX_LINKS, MAX_PASSIVE},
+    seeds::SeedId,
+    warnings::Audience,
+};
+
+/// A link that sessions used so lately is made again when it breaks: they wait that long.
+const SESSION_PATIENCE: Duration = Duration::from_secs(60);
+
+impl Node {
+    /// Sees to it that there is a link to `node` or an attempt at one. The text says why there is none; sites may read it.
+    pub(super) fn dial_node(&mut self, node: NodeId, now: Instant) -> Result<(), &'static str> {
+        if node == self.id {
+            return Err("it lives on this node, but no page of its site is open");
+        }
+        if self.links.up_to(node).is_some() || self.links.connecting_to(node).is_some() {
+            return Ok(());
+        }
+        let way = self.way_to(node).ok_or("neither a rendezvous nor a common peer leads to its node")?;
+        if self.links.len() >= MAX_LINKS && !self.make_room(now) {
+            return Err("this node has all the links that it takes");
+        }
+        self.begin(node, Attempt::new(way, None, now)).ok_or("no page is open to carry a connection")?;
+        self.redials.begun(node, now);
+        Ok(())
+    }
+
+    /// A common peer is asked before the rendezvous, which then need not be there.
+    fn way_to(&self, node: NodeId) -> Option<Way> {
+        let relay = self.topics.ways(node).into_iter().find(|relay| self.links.up_to(*relay).is_some());
+        relay.map(Way::Relay).or(self.uplink.is_registered().then_some(Way::Uplink))
+    }
+
+    fn begin(&mut self, node: NodeId, attempt: Attempt) -> Option<LinkId> {
+        let load = |frame: FrameId| self.links.held_by(frame).len();
+        let candidates = self.frames.iter().map(|(id, frame)| Candidate {
+            frame: id,
+            load: load(id),
+            visible: frame.visible,
+            age: frame.age,
+        });
+        let frame = place(candidates)?;
+        let link = self.links.begin(frame, node, attempt);
+        self.command(link, LinkCommand::Dial { peer: node });
+        self.changed.status = true;
+        Some(link)
+    }
+
+    /// Hangs up the link that was unused for the longest time, if one can be missed.
+    fn make_room(&mut self, now: Instant) -> bool {
+        let is_used = |up: &Up| {
+            up.last_packet.is_some_and(|at| now.since(at) < SESSION_PATIENCE)
+                || up.joined.keys().any(|topic| self.topics.is_open(*topic))
+        };
+        let unused = self.links.ups().filter(|(_, _, up)| !is_used(up));
+        let Some(link) = unused.min_by_key(|(_, _, up)| up.last_packet).map(|(id, _, _)| id) else { return false };
+        self.hang_up(link);
+        self.replace_link(link, now);
+        true
+    }
+
+    /// A signal arrived for us.
+    pub(super) fn on_signal(&mut self, from: NodeId, signal: Signal, way: Way, now: Instant) {
+        if from == self.id || signal.blob.len() > MAX_SIGNAL {
+            return;
+        }
+        let connecting = self.links.connecting_to(from).map(|(id, _)| id);
+        match (judge(self.links.standing(from), &signal), connecting) {
+            (Verdict::Accept, _) => self.accept(from, signal, way, now),
+            (Verdict::Pair, Some(link)) => self.pair(link, signal, way),
+            (Verdict::Redial, Some(link)) => {
+                self.abandon(link);
+                if self.dial_node(from, now).is_err() {
+                    self.fail_node_dials(from, DownReason::Closed);
+                }
+            }
+            (Verdict::Replace, Some(link)) => {
+                self.abandon(link);
+                self.accept(from, signal, way, now);
+            }
+            (Verdict::Ignore | Verdict::Pair | Verdict::Redial | Verdict::Replace, _) => {}
+        }
+    }
+
+    fn accept(&mut self, from: NodeId, signal: Signal, way: Way, now: Instant) {
+        let passive = self.links.attempts().filter(|(_, _, attempt)| !attempt.dialled).count();
+        if passive >= MAX_PASSIVE || (self.links.len() >= MAX_LINKS && !self.make_room(now)) {
+            return;
+        }
+        if let Some(link) = self.begin(from, Attempt::new(way, Some(signal.attempt), now)) {
+            self.command(link, LinkCommand::Signal(signal.blob));
+        }
+    }
+
+    fn pair(&mut self, link: LinkId, signal: Signal, way: Way) {
+        if let Some((attempt, _)) = self.links.attempt_mut(link) {
+            attempt.paired = Some(signal.attempt);
+            attempt.way = way;
+        }
+        self.command(link, LinkCommand::Signal(signal.blob));
+    }
+
+    fn abandon(&mut self, link: LinkId) {
+        self.hang_up(link);
+        self.links.remove(link);
+    }
+
+    pub(super) fn on_link_event(&mut self, frame: FrameId, link: LinkId, event: LinkEvent, now: Instant) {
+        let Some(peer) = self.links.link(link).filter(|it| it.frame == frame).map(|it| it.peer) else {
+            // We gave up on this link while the frame's report was on its way.
+            if !matches!(event, LinkEvent::Down(_)) {
+                self.tell(frame, ToFrame::Link(link, LinkCommand::HangUp));
+            }
+            return;
+        };
+        match event {
+            LinkEvent::Down(reason) => self.end_link(link, reason, now),
+            LinkEvent::Received(bytes) => self.on_received(link, peer, &bytes, now),
+            LinkEvent::RoundTrip(us) => self.on_round_trip(link, us),
+            LinkEvent::Sign(text) => self.on_sign(link, peer, text, now),
+            LinkEvent::Signal(blob) => self.on_local_signal(link, blob, now),
+            LinkEvent::Up(node) if node == peer => self.on_up(link, peer, now),
+            LinkEvent::Up(_) => self.refuse_identity(link, now),
+        }
+    }
+
+    fn on_round_trip(&mut self, link: LinkId, us: u32) {
+        if let Some(up) = self.links.up_mut(link) {
+            self.changed.status |= up.rtt_us != Some(us);
+            up.rtt_us = Some(us);
+        }
+    }
+
+    /// The frame can have nothing signed but that its link to `peer` ends here.
+    fn on_sign(&mut self, link: LinkId, peer: NodeId, text: IdentityText, now: Instant) {
+        let other = if text.signer_is_a { text.b.id } else { text.a.id };
+        if text.signer() != self.id || other != peer {
+            return self.refuse_identity(link, now);
+        }
+        let signature = self.secret.sign(&text.to_bytes());
+        self.command(link, LinkCommand::Signed(signature));
+    }
+
+    fn refuse_identity(&mut self, link: LinkId, now: Instant) {
+        self.hang_up(link);
+        self.end_link(link, DownReason::Identity, now);
+    }
+
+    /// The frame made our signal; a second one of the same link says nothing new.
+    fn on_local_signal(&mut self, link: LinkId, blob: Vec<u8>, now: Instant) {
+        let Some((attempt, peer)) = self.links.attempt_mut(link) else { return };
+        if std::mem::replace(&mut attempt.told, true) || blob.len() > MAX_SIGNAL {
+            return;
+        }
+        let way = attempt.way;
+        let signal = Signal { attempt: link.number, answers: attempt.paired, blob };
+        if !self.send_signal(peer, signal, way) {
+            self.hang_up(link);
+            self.end_link(link, DownReason::Closed, now);
+        }
+    }
+
+    fn send_signal(&mut self, to: NodeId, signal: Signal, way: Way) -> bool {
+        if let Way::Relay(relay) = way
+            && let Some(link) = self.links.up_to(relay)
+        {
+            self.tell_peer(link, &LinkMessage::Relay { to, signal });
+            return true;
+        }
+        if self.uplink.is_registered() {
+            self.tell_server(ToServer::Signal { to, signal });
+            return true;
+        }
+        false
+    }
+
+    fn on_up(&mut self, link: LinkId, peer: NodeId, now: Instant) {
+        let Some((attempt, _)) = self.links.attempt_mut(link) else { return };
+        let took = now.since(attempt.started);
+        if let Some(old) = self.links.up_to(peer) {
+            // The peer dialled, so the old one is dead at its end.
+            self.hang_up(old);
+            self.replace_link(old, now);
+        }
+        self.links.set_up(link, now);
+        self.cold = false;
+        let latency_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+        let seed = self.seeds.succeeded(SeedId::Node(peer), latency_ms, self.wall_clock(now));
+        self.save_seed(seed);
+        self.introduce_ourselves(link);
+        self.link_is_there(peer);
+    }
+
+    /// Tells a peer which personas are in which topics.
+    pub(super) fn introduce_ourselves(&mut self, link: LinkId) {
+        for (topic, persona) in self.frames.memberships() {
+            self.claim_on(link, persona);
+            self.tell_peer(link, &LinkMessage::Joined { topic, persona });
+        }
+    }
+
+    pub(super) fn link_is_there(&mut self, node: NodeId) {
+        self.redials.forget(node);
+        for persona in self.dials.at(Stage::Node(node)) {
+            self.finish_dial(persona);
+        }
+        self.changed.status = true;
+    }
+
+    /// A link is over that another takes the place of, or that nobody needs.
+    pub(super) fn replace_link(&mut self, link: LinkId, now: Instant) {
+        if let Some(Link { state: State::Up(up), .. }) = self.links.remove(link) {
+            self.miss_members(&up, now);
+        }
+        self.changed.status = true;
+    }
+
+    /// A link is over.
+    pub(super) fn end_link(&mut self, link: LinkId, reason: DownReason, now: Instant) {
+        let Some(Link { peer, state, .. }) = self.links.remove(link) else { return };
+        match state {
+            State::Connecting(attempt) => self.after_attempt(peer, attempt, reason, now),
+            State::Up(up) => self.after_link(peer, &up, reason, now),
+        }
+        self.changed.plans = true;
+        self.changed.status = true;
+    }
+
+    fn after_attempt(&mut self, peer: NodeId, attempt: Attempt, reason: DownReason, now: Instant) {
+        if self.links.up_to(peer).is_some() {
+            return;
+        }
+        if reason == DownReason::FrameGone && self.dial_node(peer, now).is_ok() {
+            return;
+        }
+        if attempt.way != Way::Uplink {
+            self.topics.forget_ways(peer);
+            let wanted = !self.dials.at(Stage::Node(peer)).is_empty();
+            if wanted && self.dial_node(peer, now).is_ok() {
+                return;
+            }
+        }
+        self.fail_node_dials(peer, reason);
+        if !attempt.dialled {
+            return;
+        }
+        if let Some(seed) = self.seeds.failed(&SeedId::Node(peer)) {
+            self.save_seed(seed);
+        }
+        self.count_failure(peer, now);
+    }
+
+    /// A dial failed or could not begin: the next is later, if there is one.
+    pub(super) fn count_failure(&mut self, node: NodeId, now: Instant) {
+        if self.redials.failed(node, now, &mut self.rng) {
+            self.topics.give_up(node, now, &mut self.rng);
+        }
+    }
+
+    fn fail_node_dials(&mut self, node: NodeId, reason: DownReason) {
+        let why = why(reason);
+        for persona in self.dials.at(Stage::Node(node)) {
+            self.fail_dial(persona, format!("{persona}: {why}"));
+        }
+    }
+
+    fn after_link(&mut self, peer: NodeId, up: &Up, reason: DownReason, now: Instant) {
+        self.miss_members(up, now);
+        let wanted_until = up.last_packet.map_or(now, |at| at + SESSION_PATIENCE);
+        let shared = up.joined.keys().any(|topic| self.topics.is_open(*topic));
+        if !shared && wanted_until <= now {
+            return;
+        }
+        // The peer can't know yet that our frame is gone: it takes its browser seconds, unless we tell it.
+        if reason == DownReason::FrameGone && self.dial_node(peer, now).is_ok() {
+            return;
+        }
+        self.redials.broke(peer, wanted_until, now, &mut self.rng);
+    }
+
+    fn miss_members(&mut self, up: &Up, now: Instant) {
+        for (topic, persona) in up.memberships() {
+            self.topics.linger(topic, persona, now);
+        }
+        for topic in up.joined.keys() {
+            self.topics.search_soon(*topic, now, &mut self.rng);
+            self.changed.topics.insert(*topic);
+        }
+    }
+
+    /// A peer broke the protocol.
+    pub(super) fn punish(&mut self, link: LinkId, peer: NodeId, what: &str, now: Instant) {
+        self.warn(Audience::Observers, &format!("{peer} broke the protocol: {what}"));
+        self.hang_up(link);
+        self.end_link(link, DownReason::Protocol, now);
+        self.redials.shun(peer, now);
+    }
+
+    /// Dials what topics and sessions want.
+    pub(super) fn dial_wanted(&mut self, now: Instant) {
+        if self.frames.len() == 0 {
+            return;
+        }
+        let due = self.redials.due(now);
+        for (node, _) in due.iter().filter(|(_, for_sessions)| *for_sessions) {
+            if self.dial_node(*node, now).is_err() {
+                self.count_failure(*node, now);
+            }
+        }
+        for topic in self.topics.iter().collect::<Vec<_>>() {
+            self.dial_neighbours(topic, now);
+        }
+        // Those that nobody wanted by now are wanted by nobody.
+        for (node, _) in self.redials.due(now) {
+            self.redials.forget(node);
+        }
+    }
+}
+
+fn why(reason: DownReason) -> &'static str {
+    match reason {
+        DownReason::Closed => "the connection to its node failed",
+        DownReason::DialTimeout => "no connection to its node within 15 s",
+        DownReason::FrameGone => "the page that connected is gone, and no other is open",
+        DownReason::HungUp => "its node hung up",
+        DownReason::Identity => "its node did not prove who it is",
+        DownReason::Platform => "the browser refused to connect",
+        DownReason::Protocol => "its node broke the protocol",
+    }
+}

@@ -1,0 +1,107 @@
+//! Sessions' packets: from frame to frame, here or over a link. Nothing in them is opened.
+
+use bitters_wire::{
+    id::{FrameId, LinkId, PersonaId},
+    link::LinkMessage,
+    local::ToFrame,
+    packet::{Body, Packet, Refusal},
+    time::Instant,
+};
+
+use super::Node;
+use crate::links::Up;
+
+impl Node {
+    pub(super) fn on_frame_packet(&mut self, id: FrameId, packet: Packet, now: Instant) {
+        let Some(frame) = self.frames.frame_mut(id) else { return };
+        if packet.from != frame.persona() || packet.from_frame != id {
+            return;
+        }
+        self.changed.status |= frame.talks_with(packet.to, now);
+        if self.frames.has_persona(packet.to) {
+            if let Some(refusal) = self.deliver(packet, now) {
+                self.tell(id, ToFrame::Packet(refusal));
+            }
+            return;
+        }
+        let link = self.routes.home(packet.to).and_then(|node| self.links.up_to(node));
+        match link {
+            Some(link) => self.send_packet(link, packet, now),
+            None => {
+                if let Some(refusal) = packet.refuse(Refusal::NoRoute) {
+                    self.tell(id, ToFrame::Packet(refusal));
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_link_packet(&mut self, link: LinkId, packet: Packet, now: Instant) {
+        let Some((peer, lenient)) = self.links.link(link).map(|it| it.peer).zip(self.lenient(link, now)) else {
+            return;
+        };
+        // A claim in force is enough, whichever way it came: after a refusal there may be no frame left to claim anew.
+        if !lenient && self.routes.home(packet.from) != Some(peer) {
+            return;
+        }
+        if let Some(up) = self.links.up_mut(link) {
+            up.last_packet = Some(now);
+        }
+        if !self.frames.has_persona(packet.to) {
+            if let Some(refusal) = packet.refuse(Refusal::NoRoute) {
+                self.send_packet(link, refusal, now);
+            }
+        } else if let Some(refusal) = self.deliver(packet, now) {
+            self.send_packet(link, refusal, now);
+        }
+    }
+
+    /// Gives a packet to a frame of its persona, or returns what to answer. Refusals without a receiver are dropped.
+    fn deliver(&mut self, packet: Packet, now: Instant) -> Option<Packet> {
+        match self.receiver(&packet) {
+            Ok(id) => {
+                if let Some(frame) = self.frames.frame_mut(id) {
+                    self.changed.status |= frame.talks_with(packet.from, now);
+                }
+                self.tell(id, ToFrame::Packet(packet));
+                None
+            }
+            Err(reason) => packet.refuse(reason),
+        }
+    }
+
+    fn receiver(&self, packet: &Packet) -> Result<FrameId, Refusal> {
+        match (packet.to_frame, &packet.body) {
+            (Some(id), _) => {
+                let frame = self.frames.frame(id).filter(|frame| frame.persona() == packet.to);
+                frame.map(|_| id).ok_or(Refusal::FrameGone)
+            }
+            (None, Body::Open { tag, .. }) => self.frames.server(packet.to, *tag).ok_or(Refusal::NotServed),
+            (None, _) => Err(Refusal::UnknownSession),
+        }
+    }
+
+    fn send_packet(&mut self, link: LinkId, packet: Packet, now: Instant) {
+        self.claim_on(link, packet.from);
+        if let Some(up) = self.links.up_mut(link) {
+            up.last_packet = Some(now);
+        }
+        self.tell_peer(link, &LinkMessage::Packet(packet));
+    }
+
+    /// Makes sure that the peer knows that `persona` lives here, if it does.
+    pub(super) fn claim_on(&mut self, link: LinkId, persona: PersonaId) {
+        if self.links.up(link).is_none_or(|up| up.told.contains(&persona)) {
+            return;
+        }
+        let Some(claim) = self.frames.claim(persona) else { return };
+        if let Some(up) = self.links.up_mut(link) {
+            Up::note(&mut up.told, persona);
+        }
+        self.tell_peer(link, &LinkMessage::Claim(claim));
+    }
+
+    /// Whether the peer's claims may still be on their way; `None` if the link isn't up.
+    pub(super) fn lenient(&self, link: LinkId, now: Instant) -> Option<bool> {
+        self.links.up(link).map(|up| up.is_lenient(now))
+    }
+}

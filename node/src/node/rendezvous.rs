@@ -1,0 +1,196 @@
+//! The node at the rendezvous: it registers, asks, and is told. Nothing waits for it.
+
+use bitters_wire::{
+    WIRE,
+    claim::Claim,
+    failure::Code,
+    id::{FrameId, NodeId, PersonaId},
+    local::DownReason,
+    rendezvous::{ToNode, ToServer, node_text},
+    time::Instant,
+};
+
+use super::Node;
+use crate::{
+    api::{UplinkCommand, UplinkEvent},
+    dials::Stage,
+    links::Way,
+    seeds::SeedId,
+    uplink::Ended,
+    warnings::Audience,
+};
+
+/// Node seeds dialled on a cold start.
+const COLD_DIALS: usize = 3;
+
+impl Node {
+    pub(super) fn on_uplink(&mut self, event: UplinkEvent, now: Instant) {
+        match event {
+            UplinkEvent::Closed => {
+                let servers = self.seeds.servers();
+                let ended = self.uplink.closed(servers, now, &mut self.rng);
+                self.after_uplink(ended);
+            }
+            // The server speaks first.
+            UplinkEvent::Open => {}
+            UplinkEvent::Received(message) => self.on_server_message(message, now),
+        }
+    }
+
+    fn on_server_message(&mut self, message: ToNode, now: Instant) {
+        match message {
+            ToNode::Challenge { nonce, wire } => {
+                if WIRE.common(wire).is_some() {
+                    self.on_challenge(nonce);
+                } else {
+                    self.refuse_version(wire.min, wire.max, now);
+                }
+            }
+            ToNode::Registered => self.on_registered(now),
+            ToNode::Refused { code, message } => self.on_refused(code, &message),
+            _ if !self.uplink.is_registered() => {}
+            ToNode::Found(claim) => self.on_found(&claim, now),
+            ToNode::Members { topic, nodes } => {
+                // An honest server keeps the bound; of another's list none is believed.
+                let _ = self.on_members(topic, &nodes, None);
+            }
+            ToNode::Missing(persona) => self.on_missing(persona),
+            ToNode::Signal { from, signal } => {
+                if self.uplink.signals.take(now) {
+                    self.on_signal(from, signal, Way::Uplink, now);
+                }
+            }
+            ToNode::Unreachable(node) => self.on_unreachable(node, now),
+        }
+    }
+
+    fn on_challenge(&mut self, nonce: [u8; 32]) {
+        if self.uplink.challenge(nonce) {
+            let signature = self.secret.sign(&node_text(&nonce, self.id));
+            self.tell_server(ToServer::Register { node: self.id, signature, wire: WIRE });
+        }
+    }
+
+    fn refuse_version(&mut self, min: u16, max: u16, now: Instant) {
+        if let Some(url) = self.uplink.url().map(str::to_owned) {
+            let text = format!(
+                "the rendezvous {url} speaks wire versions {min} to {max}, this node {} to {}",
+                WIRE.min, WIRE.max
+            );
+            self.warn(Audience::Everyone, &text);
+            self.close_uplink(now);
+        }
+    }
+
+    fn on_refused(&mut self, code: Code, message: &str) {
+        let url = self.uplink.url().unwrap_or("a rendezvous").to_owned();
+        self.warn(Audience::Everyone, &format!("{url} refused: {code:?}: {message}"));
+    }
+
+    fn on_registered(&mut self, now: Instant) {
+        let Some((url, took)) = self.uplink.registered(now) else { return };
+        let latency_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+        let seed = self.seeds.succeeded(SeedId::Server(url), latency_ms, self.wall_clock(now));
+        self.save_seed(seed);
+        let mut told = std::collections::BTreeSet::new();
+        let frames: Vec<(FrameId, PersonaId)> = self.frames.iter().map(|(id, frame)| (id, frame.persona())).collect();
+        for (frame, persona) in frames {
+            if told.insert(persona) {
+                self.register_persona(frame);
+            }
+        }
+        for topic in self.topics.iter().collect::<Vec<_>>() {
+            self.tell_server(ToServer::Advertise(topic));
+        }
+        for persona in self.dials.at(Stage::Lookup) {
+            self.tell_server(ToServer::Lookup(persona));
+        }
+        self.dial_seeds(now);
+        self.changed.plans = true;
+    }
+
+    /// On a cold start the best few seeds are dialled at once.
+    fn dial_seeds(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.cold, false) || self.frames.len() == 0 {
+            return;
+        }
+        let own = self.id;
+        let best: Vec<NodeId> = self.seeds.best_nodes().filter(|node| *node != own).take(COLD_DIALS).collect();
+        for node in best {
+            if self.dial_node(node, now).is_err() {
+                self.count_failure(node, now);
+            }
+        }
+    }
+
+    /// A look-up was answered. Only a claim that was asked for, and that its persona signed, counts.
+    fn on_found(&mut self, claim: &Claim, now: Instant) {
+        let persona = claim.persona;
+        if self.dials.stage(persona) != Some(Stage::Lookup) || self.routes.learn(claim).is_err() {
+            return;
+        }
+        match self.dial_node(claim.node, now) {
+            Ok(()) if self.links.up_to(claim.node).is_some() => self.finish_dial(persona),
+            Ok(()) => self.dials.advance(persona, claim.node),
+            Err(why) => self.fail_dial(persona, format!("{persona}: {why}")),
+        }
+    }
+
+    fn on_missing(&mut self, persona: PersonaId) {
+        if self.dials.stage(persona) == Some(Stage::Lookup) {
+            let url = self.uplink.url().unwrap_or("the rendezvous").to_owned();
+            self.fail_dial(persona, format!("{persona}: nobody registered this persona at {url}"));
+        }
+    }
+
+    fn on_unreachable(&mut self, node: NodeId, now: Instant) {
+        let attempt = self.links.connecting_to(node).filter(|(_, attempt)| attempt.way == Way::Uplink);
+        if let Some(link) = attempt.map(|(id, _)| id) {
+            self.hang_up(link);
+            self.end_link(link, DownReason::Closed, now);
+        }
+    }
+
+    /// Connects and gives up as time goes by.
+    pub(super) fn drive_uplink(&mut self, now: Instant) {
+        if self.uplink.is_overdue(now) {
+            if self.uplink.is_closing() {
+                let servers = self.seeds.servers();
+                self.uplink.closed(servers, now, &mut self.rng);
+            } else {
+                self.close_uplink(now);
+            }
+        }
+        if self.frames.len() == 0 || !self.uplink.is_due(now) {
+            return;
+        }
+        if let Some(url) = self.seeds.best_server() {
+            self.uplink.connect(url.clone(), now);
+            self.act(crate::api::Output::Uplink(UplinkCommand::Connect(url)));
+        }
+    }
+
+    fn close_uplink(&mut self, now: Instant) {
+        let ended = self.uplink.give_up(now);
+        self.act(crate::api::Output::Uplink(UplinkCommand::Close));
+        self.after_uplink(ended);
+    }
+
+    /// Links, topics and streams go on without it; only those who waited for an answer hear of it.
+    fn after_uplink(&mut self, ended: Option<Ended>) {
+        let Some(Ended { url, registered }) = ended else { return };
+        if !registered && let Some(seed) = self.seeds.failed(&SeedId::Server(url.clone())) {
+            self.save_seed(seed);
+        }
+        for persona in self.dials.at(Stage::Lookup) {
+            self.fail_dial(persona, format!("{persona}: the rendezvous {url} could not be asked where it lives"));
+        }
+        self.changed.status = true;
+    }
+
+    /// When the uplink is to be driven. Without frames nobody needs it again.
+    pub(super) fn uplink_due(&self) -> Option<Instant> {
+        let idle = self.uplink.is_waiting() && (self.frames.len() == 0 || self.seeds.servers() == 0);
+        self.uplink.deadline().filter(|_| !idle)
+    }
+}

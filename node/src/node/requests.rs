@@ -1,0 +1,134 @@
+//! What frames ask for themselves: dials, services, and what they say of their page.
+
+use bitters_wire::{
+    failure::{Code, Failure},
+    id::{FrameId, NodeId, PersonaId, Tag},
+    limits::{DIAL_TIMEOUT, MAX_SERVED_PER_FRAME, MAX_SERVICE_JSON},
+    local::{ServiceReply, ToFrame},
+    name::Name,
+    rendezvous::ToServer,
+    time::Instant,
+};
+
+use super::{Node, quota};
+use crate::{api::Output, dials::Stage, quotas::MAX_SERVICES};
+
+impl Node {
+    pub(super) fn on_dial(&mut self, id: FrameId, request: u32, peer: PersonaId, now: Instant) {
+        let Some(frame) = self.frames.frame_mut(id) else { return };
+        if !frame.dials.take(now) {
+            return self.asked(id, request, Err(quota("this site dials too often")));
+        }
+        if !self.dials.has_room(id) {
+            return self.asked(id, request, Err(quota("this site waits for too many dials")));
+        }
+        if self.is_reachable(peer) {
+            return self.asked(id, request, Ok(()));
+        }
+        if self.dials.share(peer, (id, request)) {
+            return;
+        }
+        match self.begin_dial(peer, now) {
+            Ok(stage) => self.dials.wait(peer, stage, (id, request), now),
+            Err(text) => self.asked(id, request, Err(Failure::new(Code::PeerUnreachable, text))),
+        }
+    }
+
+    fn is_reachable(&self, peer: PersonaId) -> bool {
+        let linked = |node: NodeId| self.links.up_to(node).is_some();
+        self.frames.has_persona(peer) || self.routes.home(peer).is_some_and(linked)
+    }
+
+    fn begin_dial(&mut self, peer: PersonaId, now: Instant) -> Result<Stage, String> {
+        if peer.noise_key().is_err() {
+            return Err(format!("{peer}: no persona has this id"));
+        }
+        if let Some(node) = self.routes.home(peer) {
+            return self.dial_node(node, now).map(|()| Stage::Node(node)).map_err(|why| format!("{peer}: {why}"));
+        }
+        if !self.uplink.is_hopeful() {
+            return Err(format!("{peer}: no linked node knows this persona, and no rendezvous is reachable to ask"));
+        }
+        if self.uplink.is_registered() {
+            self.tell_server(ToServer::Lookup(peer));
+        }
+        Ok(Stage::Lookup)
+    }
+
+    pub(super) fn finish_dial(&mut self, persona: PersonaId) {
+        for (frame, request) in self.dials.end(persona) {
+            self.asked(frame, request, Ok(()));
+        }
+    }
+
+    pub(super) fn fail_dial(&mut self, persona: PersonaId, text: String) {
+        let failure = Failure::new(Code::PeerUnreachable, text);
+        for (frame, request) in self.dials.end(persona) {
+            self.asked(frame, request, Err(failure.clone()));
+        }
+    }
+
+    /// Why a persona could not be reached in time. Sites may read it: it names no node.
+    pub(super) fn unreachable_text(&self, persona: PersonaId) -> String {
+        let seconds = DIAL_TIMEOUT.as_secs();
+        match (self.dials.stage(persona), self.uplink.url()) {
+            (Some(Stage::Node(_)), _) => format!("{persona}: no connection to its node within {seconds} s"),
+            (_, Some(url)) => format!("{persona}: {url} did not say within {seconds} s where it lives"),
+            (_, None) => format!("{persona}: no rendezvous was reachable within {seconds} s"),
+        }
+    }
+
+    pub(super) fn on_service(&mut self, id: FrameId, request: u32, name: Name, method: Name, args: String) {
+        let Some(frame) = self.frames.frame_mut(id) else { return };
+        let refusal = if args.len() > MAX_SERVICE_JSON {
+            Failure::new(Code::TooLarge, format!("{name}.{method}: the arguments are {} bytes of JSON", args.len()))
+        } else if frame.services.contains(&request) {
+            Failure::new(Code::BadArgument, format!("request {request} is being served"))
+        } else if frame.services.len() >= MAX_SERVICES {
+            quota("this site waits for too many service calls")
+        } else {
+            frame.services.insert(request);
+            let (origin, persona) = (frame.origin.clone(), frame.persona());
+            return self.act(Output::Service { frame: id, request, origin, persona, name, method, args });
+        };
+        self.tell(id, ToFrame::Service { request, reply: ServiceReply::Failed(refusal) });
+    }
+
+    pub(super) fn on_service_cancel(&mut self, id: FrameId, request: u32) {
+        let Some(frame) = self.frames.frame_mut(id) else { return };
+        if frame.services.remove(&request) {
+            self.act(Output::ServiceCancel { frame: id, request });
+        }
+    }
+
+    pub(super) fn on_service_reply(&mut self, id: FrameId, request: u32, reply: ServiceReply) {
+        let Some(frame) = self.frames.frame_mut(id) else { return };
+        let pending = match reply {
+            ServiceReply::Next(_) => frame.services.contains(&request),
+            ServiceReply::End | ServiceReply::Failed(_) | ServiceReply::Value(_) => frame.services.remove(&request),
+        };
+        if pending {
+            self.tell(id, ToFrame::Service { request, reply });
+        }
+    }
+
+    pub(super) fn on_serve(&mut self, id: FrameId, tag: Tag) {
+        let Some(frame) = self.frames.frame_mut(id) else { return };
+        if frame.serves.len() < MAX_SERVED_PER_FRAME {
+            frame.serves.insert(tag);
+        }
+    }
+
+    pub(super) fn on_unserve(&mut self, id: FrameId, tag: Tag) {
+        if let Some(frame) = self.frames.frame_mut(id) {
+            frame.serves.remove(&tag);
+        }
+    }
+
+    pub(super) fn on_visible(&mut self, id: FrameId, visible: bool) {
+        if let Some(frame) = self.frames.frame_mut(id) {
+            frame.visible = visible;
+            self.changed.status = true;
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What `status()` and `watch()` give: to an observer the whole node, to a site its own part.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use bitters_wire::{
+    id::{FrameId, NodeId, PersonaId, TopicId},
+    local::ToFrame,
+    status::{FrameStatus, Path, PeerStatus, Status},
+    time::Instant,
+};
+
+use super::Node;
+use crate::{
+    frames::Frame,
+    links::{Link, Up},
+    status::Watch,
+};
+
+/// A site talks with whom it exchanged a packet in that time.
+const TALK: Duration = Duration::from_secs(300);
+
+impl Node {
+    pub(super) fn on_status(&mut self, id: FrameId, now: Instant) {
+        let in_time = self.frames.frame_mut(id).is_some_and(|frame| frame.statuses.take(now));
+        if in_time && let Some(status) = self.status(id, now) {
+            self.tell(id, ToFrame::Status(status));
+        }
+    }
+
+    pub(super) fn on_watch(&mut self, id: FrameId, watching: bool) {
+        if let Some(frame) = self.frames.frame_mut(id) {
+            frame.watch = watching.then(Watch::default);
+        }
+    }
+
+    pub(super) fn tell_statuses(&mut self, now: Instant) {
+        if std::mem::take(&mut self.changed.status) {
+            self.frames.iter_mut().filter_map(|(_, frame)| frame.watch.as_mut()).for_each(Watch::touch);
+        }
+        let is_due = |frame: &Frame| frame.watch.as_ref().and_then(Watch::due).is_some_and(|at| at <= now);
+        let due: Vec<FrameId> = self.frames.iter().filter(|(_, frame)| is_due(frame)).map(|(id, _)| id).collect();
+        for id in due {
+            let Some(status) = self.status(id, now) else { continue };
+            let watch = self.frames.frame_mut(id).and_then(|frame| frame.watch.as_mut());
+            if let Some(news) = watch.and_then(|watch| watch.tell(status, now)) {
+                self.tell(id, ToFrame::Status(news));
+            }
+        }
+    }
+
+    /// When a frame is to be told of the node, or of its topics.
+    pub(super) fn view_due(&self) -> Option<Instant> {
+        let watches = self.frames.iter().filter_map(|(_, frame)| frame.watch.as_ref()?.due());
+        watches.chain(self.settling_due()).min()
+    }
+
+    fn status(&self, id: FrameId, now: Instant) -> Option<Status> {
+        let frame = self.frames.frame(id)?;
+        Some(if frame.observes { self.whole(frame) } else { self.part(frame, now) })
+    }
+
+    fn whole(&self, viewer: &Frame) -> Status {
+        Status {
+            scope: viewer.scope,
+            leader: Some(self.leader.clone()),
+            frames: self.frame_statuses(|_| true),
+            peers: self.links.ups().map(|(_, link, up)| node_status(link, up)).collect(),
+            seeds: u32::try_from(self.seeds.len()).unwrap_or(u32::MAX),
+            topics: names(&self.frames.topics()),
+            warnings: self.texts(true),
+        }
+    }
+
+    fn part(&self, viewer: &Frame, now: Instant) -> Status {
+        let site: Vec<&Frame> =
+            self.frames.iter().map(|(_, frame)| frame).filter(|frame| frame.origin == viewer.origin).collect();
+        let topics: BTreeSet<TopicId> = site.iter().flat_map(|frame| frame.joined.iter().copied()).collect();
+        let talks = site.iter().flat_map(|frame| &frame.talks).filter(|(_, at)| now.since(**at) <= TALK);
+        let mut peers: BTreeSet<PersonaId> = talks.map(|(peer, _)| *peer).collect();
+        for topic in &topics {
+            peers.extend(self.topic_peers(*topic, viewer.persona()));
+        }
+        Status {
+            scope: viewer.scope,
+            leader: None,
+            frames: self.frame_statuses(|frame| frame.origin == viewer.origin),
+            peers: peers.into_iter().map(|peer| self.persona_status(peer)).collect(),
+            seeds: 0,
+            topics: names(&topics),
+            warnings: self.texts(false),
+        }
+    }
+
+    fn frame_statuses(&self, shown: impl Fn(&Frame) -> bool) -> Vec<FrameStatus> {
+        let by_age: BTreeMap<u64, (FrameId, &Frame)> =
+            self.frames.iter().filter(|(_, it)| shown(it)).map(|(id, it)| (it.age, (id, it))).collect();
+        let status = |(id, frame): (FrameId, &Frame)| FrameStatus {
+            id,
+            origin: frame.origin.clone(),
+            links: self.links.ups().filter(|(_, link, _)| link.frame == id).fold(0, |sum, _| sum + 1),
+            visible: frame.visible,
+        };
+        by_age.into_values().map(status).collect()
+    }
+
+    fn persona_status(&self, peer: PersonaId) -> PeerStatus {
+        let linked = |node: NodeId| self.links.up_to(node).is_some();
+        let links = u32::from(self.routes.home(peer).is_some_and(linked));
+        PeerStatus { id: peer.to_string(), links, rtt: None, path: Path::Direct, frames: Vec::new() }
+    }
+
+    fn texts(&self, observes: bool) -> Vec<String> {
+        let uplink = if self.seeds.servers() == 0 {
+            Some("no rendezvous is known: the seeds name no server")
+        } else if self.uplink.is_failing() {
+            Some("no rendezvous is reachable; trying again")
+        } else {
+            None
+        };
+        self.warnings.texts(observes).chain(uplink.map(str::to_owned)).collect()
+    }
+}
+
+fn node_status(link: &Link, up: &Up) -> PeerStatus {
+    let rtt = up.rtt_us.map(|us| f64::from(us) / 1000.0);
+    PeerStatus { id: link.peer.to_string(), links: 1, rtt, path: Path::Direct, frames: vec![link.frame] }
+}
+
+fn names(topics: &BTreeSet<TopicId>) -> Vec<String> {
+    topics.iter().map(ToString::to_string).collect()
+}

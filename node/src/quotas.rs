@@ -1,0 +1,134 @@
+//! Bounds and rates of what frames, peers and the rendezvous may ask of a node.
+
+use std::time::Duration;
+
+use bitters_wire::time::Instant;
+
+/// Frames of one node.
+pub const MAX_FRAMES: usize = 256;
+
+/// Frames of one site: a quarter of all, so that no site shuts the others out.
+pub const MAX_FRAMES_PER_ORIGIN: usize = 64;
+
+/// Links, up or connecting. Chromium allows 500 connections in one renderer; each costs memory in its frame.
+pub const MAX_LINKS: usize = 64;
+
+/// Connections that peers asked for and that aren't up: strangers can't use up the room for our own dials.
+pub const MAX_PASSIVE: usize = 16;
+
+/// Pairs of topic and persona of one node; what one link may tell of.
+pub const MAX_MEMBERSHIPS: usize = 1024;
+
+/// Personas that are known as claimed on one link. Both ends forget the oldest, in the same order.
+pub const MAX_CLAIMS: usize = 256;
+
+/// Service requests of one frame that wait for an end.
+pub const MAX_SERVICES: usize = 64;
+
+/// Personas that are dialled at once.
+pub const MAX_DIALS: usize = 256;
+
+/// Requests of one frame that wait for a dial.
+pub const MAX_DIALS_PER_FRAME: usize = 64;
+
+/// Dials of one frame.
+pub const DIALS: Rate = Rate { per_second: 10, burst: 64 };
+
+/// Joins of one frame: a page that attaches again joins all it had at once, twice over.
+pub const JOINS: Rate = Rate { per_second: 20, burst: 128 };
+
+/// Publishes of one frame.
+pub const PUBLISHES: Rate = Rate { per_second: 200, burst: 400 };
+
+/// Statuses asked for by one frame.
+pub const STATUSES: Rate = Rate { per_second: 100, burst: 200 };
+
+/// Topic messages of one link: ten busy frames.
+pub const LINK_PUBLISHES: Rate = Rate { per_second: 2000, burst: 4000 };
+
+/// Claims, joins and the like of one link: all there may be at the start, then a trickle.
+pub const LINK_CONTROL: Rate = Rate { per_second: 200, burst: 4096 };
+
+/// Signals that one link may have passed on, or pass on to us.
+pub const LINK_SIGNALS: Rate = Rate { per_second: 10, burst: 64 };
+
+/// Changes of leader on one link.
+pub const LINK_RESUMES: Rate = Rate { per_second: 1, burst: 8 };
+
+/// Signals from the rendezvous.
+pub const UPLINK_SIGNALS: Rate = Rate { per_second: 50, burst: 256 };
+
+/// How often something may happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// In the long run.
+    pub per_second: u32,
+    /// At once after a rest.
+    pub burst: u32,
+}
+
+/// A token bucket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    rate: Rate,
+    /// Thousandths of tokens, so that a millisecond earns `per_second` of them.
+    level: u64,
+    at_ms: u64,
+}
+
+impl Bucket {
+    /// A full bucket.
+    pub fn new(rate: Rate, now: Instant) -> Self {
+        Self { rate, level: u64::from(rate.burst) * 1000, at_ms: now.as_millis() }
+    }
+
+    /// Takes a token if there is one.
+    #[must_use]
+    pub fn take(&mut self, now: Instant) -> bool {
+        let elapsed = now.as_millis().saturating_sub(self.at_ms);
+        self.at_ms = self.at_ms.max(now.as_millis());
+        let earned = elapsed.saturating_mul(u64::from(self.rate.per_second));
+        self.level = self.level.saturating_add(earned).min(u64::from(self.rate.burst) * 1000);
+        match self.level.checked_sub(1000) {
+            Some(rest) => {
+                self.level = rest;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+/// A delay that doubles with each failure up to `cap`, spread by half of it either way so that nobody retries in step.
+pub fn backoff(first: Duration, failures: u32, cap: Duration, rng: &mut fastrand::Rng) -> Duration {
+    let delay = first.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(cap);
+    delay.mul_f64(0.5 + rng.f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_gives_its_burst_and_then_its_rate() {
+        let mut bucket = Bucket::new(Rate { per_second: 10, burst: 3 }, Instant::START);
+        let taken = |bucket: &mut Bucket, ms| (0..100).filter(|_| bucket.take(Instant::from_millis(ms))).count();
+
+        assert_eq!(taken(&mut bucket, 0), 3);
+        assert_eq!(taken(&mut bucket, 99), 0);
+        assert_eq!(taken(&mut bucket, 100), 1);
+        assert_eq!(taken(&mut bucket, 60_000), 3);
+        assert_eq!(taken(&mut bucket, 59_000), 0, "time that goes backwards earns nothing");
+    }
+
+    #[test]
+    fn a_backoff_grows_to_its_cap() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut nth = |failures| backoff(Duration::from_secs(1), failures, Duration::from_secs(60), &mut rng);
+        for _ in 0..100 {
+            assert!((0.5..1.5).contains(&nth(0).as_secs_f64()));
+            assert!((2.0..6.0).contains(&nth(2).as_secs_f64()));
+            assert!((30.0..90.0).contains(&nth(40).as_secs_f64()));
+        }
+    }
+}

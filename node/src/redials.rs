@@ -1,0 +1,140 @@
+//! Nodes that a link is wanted to, and when the next dial is due.
+//!
+//! A link that broke is dialled again soon, by both ends, and one that can't be had less and less often, until it is given up.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bitters_wire::{id::NodeId, limits::DIAL_TIMEOUT, time::Instant};
+
+use crate::quotas::backoff;
+
+/// Dials without success before a node is given up: about a minute.
+const MAX_FAILURES: u32 = 6;
+
+const FIRST: Duration = Duration::from_secs(1);
+const CAP: Duration = Duration::from_secs(60);
+
+/// A broken link is dialled again that soon, give or take a half: both ends notice within some hundred milliseconds.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// Nodes kept in mind.
+const CAPACITY: usize = 256;
+
+#[derive(Debug)]
+struct Redial {
+    failures: u32,
+    not_before: Instant,
+    /// Sessions used the link: it is wanted for their sake until then, whatever topics want.
+    wanted_until: Instant,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Redials(BTreeMap<NodeId, Redial>);
+
+impl Redials {
+    /// A link broke; for the sake of sessions it is wanted until `wanted_until`.
+    pub fn broke(&mut self, node: NodeId, wanted_until: Instant, now: Instant, rng: &mut fastrand::Rng) {
+        let not_before = now + backoff(BREATH, 0, CAP, rng);
+        self.insert(node, Redial { failures: 0, not_before, wanted_until });
+    }
+
+    /// A peer broke the protocol: it isn't dialled for a while.
+    pub fn shun(&mut self, node: NodeId, now: Instant) {
+        self.insert(node, Redial { failures: 0, not_before: now + CAP, wanted_until: now });
+    }
+
+    /// A dial failed. Tells whether the node is given up.
+    #[must_use]
+    pub fn failed(&mut self, node: NodeId, now: Instant, rng: &mut fastrand::Rng) -> bool {
+        let (failures, wanted_until) = self.0.get(&node).map_or((0, now), |it| (it.failures, it.wanted_until));
+        if failures + 1 >= MAX_FAILURES {
+            self.0.remove(&node);
+            return true;
+        }
+        let not_before = now + backoff(FIRST, failures, CAP, rng);
+        self.insert(node, Redial { failures: failures + 1, not_before, wanted_until });
+        false
+    }
+
+    /// A dial began; the node's failures are remembered until it ends.
+    pub fn begun(&mut self, node: NodeId, now: Instant) {
+        if let Some(redial) = self.0.get_mut(&node) {
+            redial.not_before = now + DIAL_TIMEOUT + FIRST;
+        }
+    }
+
+    /// A link is up, or isn't wanted any longer.
+    pub fn forget(&mut self, node: NodeId) {
+        self.0.remove(&node);
+    }
+
+    /// Whether a node may be dialled now.
+    pub fn may_dial(&self, node: NodeId, now: Instant) -> bool {
+        self.0.get(&node).is_none_or(|redial| redial.not_before <= now)
+    }
+
+    /// Nodes whose time has come, and whether sessions want them.
+    pub fn due(&self, now: Instant) -> Vec<(NodeId, bool)> {
+        let due = self.0.iter().filter(|(_, redial)| redial.not_before <= now);
+        due.map(|(node, redial)| (*node, now < redial.wanted_until)).collect()
+    }
+
+    /// When the next one's time comes.
+    pub fn next(&self) -> Option<Instant> {
+        self.0.values().map(|redial| redial.not_before).min()
+    }
+
+    fn insert(&mut self, node: NodeId, redial: Redial) {
+        self.0.insert(node, redial);
+        if self.0.len() > CAPACITY
+            && let Some(last) = self.0.iter().max_by_key(|(_, it)| it.not_before).map(|(node, _)| *node)
+        {
+            self.0.remove(&last);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_fails_is_dialled_less_often_and_given_up() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut redials = Redials::default();
+        let mut now = Instant::START;
+        let mut dials = 1;
+        while !redials.failed(ALICE, now, &mut rng) {
+            assert!(!redials.may_dial(ALICE, now));
+            now = redials.next().unwrap();
+            assert_eq!(redials.due(now), [(ALICE, false)]);
+            dials += 1;
+        }
+        assert_eq!(dials, MAX_FAILURES);
+        assert!((10..100).contains(&(now.as_millis() / 1000)));
+        assert_eq!(redials.next(), None);
+    }
+
+    #[test]
+    fn a_broken_link_is_dialled_soon_for_the_sake_of_sessions() {
+        let mut redials = Redials::default();
+        let until = Instant::from_millis(60_000);
+        redials.broke(ALICE, until, Instant::START, &mut fastrand::Rng::with_seed(1));
+
+        let due = redials.next().unwrap();
+        assert!(due < Instant::from_millis(300));
+        assert_eq!(redials.due(due), [(ALICE, true)]);
+        assert_eq!(redials.due(until), [(ALICE, false)]);
+    }
+
+    #[test]
+    fn an_offender_is_shunned() {
+        let mut redials = Redials::default();
+        redials.shun(ALICE, Instant::START);
+        assert!(!redials.may_dial(ALICE, Instant::from_millis(59_999)));
+        assert!(redials.may_dial(ALICE, Instant::from_millis(60_000)));
+    }
+
+    const ALICE: NodeId = NodeId([0xa1; 32]);
+}
