@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use bitters_node::{Config, Node, seeds};
-use bitters_web::{clock, error::WebError, global, island::Island, lock, random};
+use bitters_web::{announcer::Announcer, clock, error::WebError, global, island::Island, lock, random};
 use bitters_wire::{
     announce::{LEADER_LOCK, LeaderKind},
     id::Boot,
@@ -14,7 +14,6 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{MessagePort, console};
 
 use crate::{
-    announcer::Announcer,
     files,
     leader::{Leader, Standing},
     store::{self, Loaded},

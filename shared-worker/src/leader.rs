@@ -8,6 +8,7 @@ use std::{
 
 use bitters_node::{Input, Node, Output, UplinkCommand, UplinkEvent};
 use bitters_web::{
+    announcer::Announcer,
     clock::{self, Timer},
     island::Island,
     lock,
@@ -25,7 +26,6 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::MessagePort;
 
 use crate::{
-    announcer::Announcer,
     guests::{GuestId, Guests},
     service::{self, Call},
     store::Store,

@@ -33,7 +33,6 @@
 //! }
 //! ```
 
-mod announcer;
 mod boot;
 mod files;
 mod guests;

@@ -1,6 +1,7 @@
 //! Thin handles on the browser, each without opinions: an error that names the call, a clock, a timer, a listener, ports and
 //! channels, locks, and the [`Island`](island::Island), the only way by which frame code reaches what is partitioned.
 
+pub mod announcer;
 pub mod clock;
 pub mod error;
 pub mod global;

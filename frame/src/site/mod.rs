@@ -62,11 +62,16 @@ pub struct Site {
 }
 
 /// The site's identity, told by the leader, and the sessions that it has under it.
-#[derive(Debug)]
 struct Persona {
     secret: PersonaSecret,
     id: PersonaId,
     endpoint: Endpoint,
+}
+
+impl std::fmt::Debug for Persona {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Persona").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 /// The embedding page.
@@ -155,9 +160,7 @@ impl Site {
                 Code::VersionMismatch,
                 format!("this node speaks versions {} to {}", WIRE.min, WIRE.max),
             )),
-            (_, Identity::Person) => {
-                Some(Failure::new(Code::Denied, "the person hasn't granted one id for all sites"))
-            }
+            (_, Identity::Person) => Some(Failure::new(Code::Denied, "the person hasn't granted one id for all sites")),
             (Some(rpc), Identity::Site) => {
                 self.host = Host::Waiting(rpc);
                 return self.greet();

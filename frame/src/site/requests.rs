@@ -106,7 +106,7 @@ impl Site {
                 self.ask_open(id, persona(&peer)?, Service::Protocol(name(&protocol)?), now);
                 Ok(())
             }
-            Ask::Publish { topic, data } => self.publish(id, topic, data),
+            Ask::Publish { topic, data } => self.publish(id, topic, &data),
             Ask::Serve { protocol } => self.serve(id, Service::Protocol(name(&protocol)?)),
             Ask::Service { name: service, method, args } => {
                 let (name, method) = (name(&service)?, name(&method)?);
@@ -303,7 +303,9 @@ impl Site {
                 | Pending::Stream(StreamState::Dialling { peer, .. }) => {
                     again.push(ToLeader::Dial { request, peer: *peer });
                 }
-                Pending::Join(topic) if !self.is_joined(*topic, request) => again.push(ToLeader::Join { request, topic: *topic }),
+                Pending::Join(topic) if !self.is_joined(*topic, request) => {
+                    again.push(ToLeader::Join { request, topic: *topic });
+                }
                 Pending::Publish { topic, sealed } => {
                     again.push(ToLeader::Publish { request, topic: *topic, sealed: sealed.clone() });
                 }

@@ -57,12 +57,10 @@ impl Site {
                 endpoint.stop(stream);
                 self.over(stream, Direction::Received);
             }
-            Ask::Write { bytes } => {
-                if endpoint.write(stream, &bytes).is_err() {
-                    endpoint.reset(stream, "the writer ignored its credit");
-                    self.forget_stream(stream);
-                    self.fail(id, Failure::new(Code::Quota, "more was written than the peer gave credit for"));
-                }
+            Ask::Write { bytes } if endpoint.write(stream, &bytes).is_err() => {
+                endpoint.reset(stream, "the writer ignored its credit");
+                self.forget_stream(stream);
+                self.fail(id, Failure::new(Code::Quota, "more was written than the peer gave credit for"));
             }
             _ => {}
         }

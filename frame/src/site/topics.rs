@@ -93,7 +93,7 @@ impl Site {
         last
     }
 
-    pub(super) fn publish(&mut self, id: u32, subscription: u32, data: Data) -> Result<(), Failure> {
+    pub(super) fn publish(&mut self, id: u32, subscription: u32, data: &Data) -> Result<(), Failure> {
         if !data.fits() {
             return Err(Failure::new(Code::TooLarge, "a message has at most 256 KiB; use a stream for more"));
         }

@@ -1,11 +1,12 @@
 //! What leader and frames of one island tell each other without knowing each other.
 
-use bitters_web::{error::WebError, island::Island, pipe::Pipe};
 use bitters_wire::{
     announce::{Announcement, CHANNEL},
     codec,
     limits::MAX_ANNOUNCEMENT,
 };
+
+use crate::{error::WebError, island::Island, pipe::Pipe};
 
 /// The island's channel of announcements.
 #[derive(Debug)]

@@ -1,0 +1,83 @@
+//! From a document's load to a frame of the node.
+
+use std::rc::Rc;
+
+use bitters_web::{error::WebError, global, island::Island, lock, random};
+use bitters_wire::{announce::frame_lock, id::FrameId, rpc::Identity};
+use futures::join;
+use js_sys::{Function, Reflect};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::console;
+
+use crate::{
+    host::{self, Greeting},
+    page::Page,
+    shell::{Shell, Urls},
+    site::{Config, Input},
+};
+
+/// Starts the frame. `options` are `{ build, leader, dedicated, dedicatedWorker }`: the build, the URL of its SharedWorker, and
+/// for browsers without it a function that loads the fallback's module, and the URL of its worker.
+///
+/// # Errors
+/// A missing option.
+#[wasm_bindgen]
+pub fn start(options: &JsValue) -> Result<(), JsValue> {
+    console_error_panic_hook::set_once();
+    let text = |name: &str| Reflect::get(options, &name.into())?.as_string().ok_or_else(|| JsValue::from(name));
+    let urls = Urls {
+        build: text("build")?,
+        leader: text("leader")?,
+        dedicated: Reflect::get(options, &"dedicated".into())?.dyn_into::<Function>()?,
+        dedicated_worker: text("dedicatedWorker")?,
+    };
+    spawn_local(async move {
+        let page = Page::of_document();
+        if let Err(error) = run(urls, page.clone()).await {
+            console::error_1(&format!("bitters: the node can't run here: {error}").into());
+            page.show_failure(&error.to_string());
+        }
+    });
+    Ok(())
+}
+
+async fn run(urls: Urls, page: Page) -> Result<(), WebError> {
+    let top_level = host::is_top_level();
+    let frame = FrameId::from_random(random::bytes());
+    let (seat, greeting) = join!(take_seat(top_level, frame), host::greeting());
+    let (island, held) = seat?;
+    let config = Config {
+        frame,
+        origin: greeting.as_ref().map_or_else(global::origin, |greeting| greeting.origin.clone()),
+        scope: island.scope(),
+        build: urls.build.clone(),
+        worker: Island::has_shared_worker().then(|| urls.leader.clone()),
+        visible: host::is_visible(),
+        watching: top_level,
+        seed: random::bytes(),
+    };
+    let shell = Shell::new(config, island, held, urls, page)?;
+    if let Some(greeting) = greeting {
+        welcome(&shell, greeting);
+    }
+    shell.handle(Input::Started);
+    Ok(())
+}
+
+/// The frame holds its lock before anyone hears of it: whoever asks for that lock learns of its death.
+async fn take_seat(top_level: bool, frame: FrameId) -> Result<(Island, lock::Held), WebError> {
+    let island = Island::of_window(top_level).await?;
+    let held = lock::acquire(island.locks(), &frame_lock(frame)).await?;
+    Ok((island, held))
+}
+
+fn welcome(shell: &Rc<Shell>, greeting: Greeting) {
+    let Greeting { port, hello, .. } = greeting;
+    shell.attach_host(port);
+    match hello {
+        Some(hello) => shell.handle(Input::Host { versions: hello.versions, identity: hello.identity }),
+        // Not a hello that we understand, hence of no version that we speak.
+        None => shell.handle(Input::Host { versions: host::NO_VERSION, identity: Identity::Site }),
+    }
+}

@@ -1,0 +1,144 @@
+//! The embedding page: who it is, from the browser alone, and its port.
+
+use bitters_web::{global, random};
+use bitters_wire::{
+    VersionRange,
+    rpc::{Event, HostHello, Ready, Request, Tell},
+};
+use futures::{StreamExt, channel::mpsc};
+use gloo_events::EventListener;
+use js_sys::{Array, Reflect, Uint8Array};
+use serde::Serialize;
+use serde_wasm_bindgen::Serializer;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{MessageEvent, MessagePort, Window};
+
+/// What a page speaks whose hello isn't understood.
+pub const NO_VERSION: VersionRange = VersionRange { min: u16::MAX, max: 0 };
+
+/// A page's hello.
+#[derive(Debug)]
+pub struct Greeting {
+    /// The page's origin, from the browser.
+    pub origin: String,
+    /// The page's port.
+    pub port: MessagePort,
+    /// What it said, if that is understood.
+    pub hello: Option<HostHello>,
+}
+
+/// Whether this document isn't embedded.
+#[must_use]
+pub fn is_top_level() -> bool {
+    let window = window();
+    window.parent().ok().flatten().is_none_or(|parent| parent == window)
+}
+
+/// Whether the page is visible.
+#[must_use]
+pub fn is_visible() -> bool {
+    window().document().is_none_or(|document| !document.hidden())
+}
+
+/// This document's window.
+#[must_use]
+pub fn window() -> Window {
+    js_sys::global().unchecked_into()
+}
+
+/// Says that this document listens and waits for its page's hello: the first that repeats the nonce, from the parent window,
+/// with a port. All others are not heard, a second one neither. `None` at top level.
+pub async fn greeting() -> Option<Greeting> {
+    if is_top_level() {
+        return None;
+    }
+    let window = window();
+    let parent = window.parent().ok().flatten()?;
+    let nonce = uuid::Builder::from_random_bytes(random::bytes()).into_uuid().to_string();
+    let (hellos, mut heard) = mpsc::unbounded();
+    let (expected, sender) = (nonce.clone(), parent.clone());
+    let _listening = EventListener::new(&window, "message", move |event| {
+        if let Some(greeting) = read_hello(event.unchecked_ref(), &sender, &expected) {
+            drop(hellos.unbounded_send(greeting));
+        }
+    });
+    let ready = serde_wasm_bindgen::to_value(&Ready { bitters: "ready".into(), nonce }).ok()?;
+    parent.post_message(&ready, "*").ok()?;
+    heard.next().await
+}
+
+fn read_hello(event: &MessageEvent, parent: &Window, nonce: &str) -> Option<Greeting> {
+    if event.source()?.unchecked_into::<Window>() != *parent {
+        return None;
+    }
+    let data = event.data();
+    let field = |name: &str| global::property(&data, name)?.as_string();
+    if field("bitters")? != "hello" || field("nonce")? != nonce {
+        return None;
+    }
+    let port = event.ports().get(0).dyn_into::<MessagePort>().ok()?;
+    Some(Greeting { origin: event.origin(), port, hello: serde_wasm_bindgen::from_value(data).ok() })
+}
+
+/// The page's port.
+#[derive(Debug)]
+pub struct Host {
+    port: MessagePort,
+    _listener: EventListener,
+}
+
+/// What came by the port.
+pub enum Heard {
+    /// Something else, with the number it bore or 0.
+    Nonsense(u32),
+    /// A request.
+    Request(Request),
+}
+
+impl Host {
+    /// Listens to the port.
+    pub fn open(port: MessagePort, on_heard: impl Fn(Heard) + 'static) -> Self {
+        let listener = EventListener::new(&port, "message", move |event| {
+            let data = event.unchecked_ref::<MessageEvent>().data();
+            on_heard(read(data));
+        });
+        port.start();
+        Self { port, _listener: listener }
+    }
+
+    /// Tells the page.
+    pub fn tell(&self, event: &Event) {
+        let Ok(message) = event.serialize(&Serializer::new()) else { return };
+        let transfer = match event.tell {
+            Tell::Bytes(_) => buffer_of(&message).unwrap_or_default(),
+            _ => Array::new(),
+        };
+        // A page that is gone needs no news; its frame is about to go, too.
+        drop(self.port.post_message_with_transferable(&message, &transfer));
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.port.close();
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a saturating cast of what may be anything"
+)]
+fn read(data: JsValue) -> Heard {
+    let id = Reflect::get(&data, &"id".into()).ok().and_then(|id| id.as_f64()).unwrap_or(0.0);
+    match serde_wasm_bindgen::from_value(data) {
+        Ok(request) => Heard::Request(request),
+        Err(_) => Heard::Nonsense(id as u32),
+    }
+}
+
+/// The buffer of `{ tell: { bytes } }`, to be transferred rather than copied.
+fn buffer_of(message: &JsValue) -> Option<Array> {
+    let bytes = global::property(&global::property(message, "tell")?, "bytes")?;
+    Some(Array::of1(&bytes.dyn_ref::<Uint8Array>()?.buffer()))
+}

@@ -1,0 +1,55 @@
+//! The way to the leader.
+
+use bitters_web::{error::WebError, island::Island, pipe::Pipe};
+use bitters_wire::{
+    announce::{frame_channel, worker_name},
+    codec,
+    id::FrameId,
+    limits::MAX_LOCAL,
+    local::{Envelope, ToFrame, ToLeader},
+};
+use web_sys::SharedWorker;
+
+use crate::site::Line;
+
+/// An open way to a leader.
+#[derive(Debug)]
+pub struct LeaderLine {
+    pipe: Pipe,
+    /// A SharedWorker lives as long as one of its clients.
+    _worker: Option<SharedWorker>,
+}
+
+impl LeaderLine {
+    /// Opens the way.
+    ///
+    /// # Errors
+    /// What the browser threw.
+    pub fn open(
+        island: &Island,
+        line: &Line,
+        frame: FrameId,
+        mut on_message: impl FnMut(Envelope<ToFrame>) + 'static,
+    ) -> Result<Self, WebError> {
+        let on_bytes = move |bytes: Vec<u8>| {
+            if let Ok(envelope) = codec::decode(&bytes, MAX_LOCAL) {
+                on_message(envelope);
+            }
+        };
+        match line {
+            Line::Channel => {
+                let channel = island.channel(&frame_channel(frame))?;
+                Ok(Self { pipe: Pipe::over_channel(channel, on_bytes), _worker: None })
+            }
+            Line::Port { build, worker } => {
+                let open = island.shared_worker(worker, &worker_name(build))?;
+                Ok(Self { pipe: Pipe::over_port(open.port, on_bytes), _worker: Some(open.worker) })
+            }
+        }
+    }
+
+    /// Sends; a leader that is gone answers nothing, and its successor asks again.
+    pub fn send(&self, envelope: &Envelope<ToLeader>) {
+        drop(self.pipe.send(&codec::encode(envelope)));
+    }
+}

@@ -1,0 +1,301 @@
+//! One RTCPeerConnection and its machine.
+//!
+//! The browser's steps are promises and must follow one another: the local description is set before the remote one, that
+//! before a candidate. So they wait in a queue.
+
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::VecDeque,
+    rc::Rc,
+};
+
+use bitters_peercon::{Config, Input, Output, Peercon};
+use bitters_web::{
+    clock::{self, Timer},
+    error::WebError,
+    pipe::bytes_of,
+    random,
+};
+use bitters_wire::{
+    id::NodeId,
+    local::{LinkCommand, LinkEvent},
+};
+use futures::{
+    StreamExt,
+    channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded},
+};
+use gloo_events::EventListener;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{
+    MessageEvent, RtcDataChannel, RtcDataChannelInit, RtcDataChannelType, RtcIceCandidate, RtcIceCandidateInit,
+    RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
+};
+
+/// Chromium's data channel fails when more than 16 MiB wait in it; little is enough to keep it busy.
+const MAX_BUFFERED: u32 = 1024 * 1024;
+
+/// Bytes that wait for the data channel before the link is given up. Sessions keep far below by their credit.
+const MAX_WAITING: usize = 64 * 1024 * 1024;
+
+/// One connection to one peer.
+pub struct Connection {
+    machine: RefCell<Peercon>,
+    pc: RtcPeerConnection,
+    control: RtcDataChannel,
+    data: RtcDataChannel,
+    waiting: RefCell<Waiting>,
+    steps: UnboundedSender<Step>,
+    on_event: Box<dyn Fn(LinkEvent)>,
+    timer: OnceCell<Timer>,
+    listeners: RefCell<Vec<EventListener>>,
+}
+
+/// What waits for room in the data channel.
+#[derive(Default)]
+struct Waiting {
+    messages: VecDeque<Vec<u8>>,
+    bytes: usize,
+}
+
+/// What the browser does in its own time.
+enum Step {
+    Answer(String),
+    Candidate(String),
+    Offer,
+}
+
+impl Connection {
+    /// Makes a connection and its offer.
+    ///
+    /// # Errors
+    /// What the browser threw.
+    pub fn open(node: NodeId, peer: NodeId, on_event: impl Fn(LinkEvent) + 'static) -> Result<Rc<Self>, WebError> {
+        let pc = RtcPeerConnection::new().map_err(WebError::calling("RTCPeerConnection"))?;
+        let (steps, queue) = unbounded();
+        let connection = Rc::new(Self {
+            machine: RefCell::new(Peercon::new(Config { node, peer, nonce: random::bytes() }, clock::now())),
+            control: channel(&pc, "control", 0),
+            data: channel(&pc, "data", 1),
+            pc,
+            waiting: RefCell::default(),
+            steps,
+            on_event: Box::new(on_event),
+            timer: OnceCell::new(),
+            listeners: RefCell::default(),
+        });
+        connection.data.set_buffered_amount_low_threshold(MAX_BUFFERED / 2);
+        let this = Rc::clone(&connection);
+        connection.timer.get_or_init(|| Timer::new(move || this.on_timer()));
+        connection.listen();
+        spawn_local(Rc::clone(&connection).walk(queue));
+        connection.step(Step::Offer);
+        connection.rest();
+        Ok(connection)
+    }
+
+    /// The leader wants something of this link.
+    pub fn command(self: &Rc<Self>, command: LinkCommand) {
+        match command {
+            LinkCommand::Dial { .. } => {}
+            LinkCommand::HangUp => self.handle(Input::HangUp),
+            LinkCommand::Send(message) => {
+                self.machine.borrow_mut().send(&message);
+                self.drain();
+            }
+            LinkCommand::Signal(blob) => self.handle(Input::Signal(blob)),
+            LinkCommand::Signed(signature) => self.handle(Input::Signed(signature)),
+        }
+    }
+
+    fn handle(self: &Rc<Self>, input: Input) {
+        self.machine.borrow_mut().handle_input(input, clock::now());
+        self.drain();
+    }
+
+    fn drain(self: &Rc<Self>) {
+        loop {
+            let output = self.machine.borrow_mut().poll_output();
+            let Some(output) = output else { break };
+            self.perform(output);
+        }
+        self.rest();
+    }
+
+    fn rest(&self) {
+        if let Some(timer) = self.timer.get() {
+            timer.set(self.machine.borrow().poll_timeout());
+        }
+    }
+
+    fn perform(self: &Rc<Self>, output: Output) {
+        match output {
+            Output::AddCandidate(candidate) => self.step(Step::Candidate(candidate)),
+            Output::Down(reason) => {
+                self.close();
+                self.tell(LinkEvent::Down(reason));
+            }
+            Output::Received(message) => self.tell(LinkEvent::Received(message)),
+            Output::RoundTrip(rtt) => {
+                self.tell(LinkEvent::RoundTrip(u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX)));
+            }
+            // A channel that is closing says so by its event.
+            Output::SendControl(bytes) => drop(self.control.send_with_u8_array(&bytes)),
+            Output::SendData(bytes) => self.send_data(bytes),
+            Output::SetRemoteDescription(sdp) => self.step(Step::Answer(sdp)),
+            Output::Sign(text) => self.tell(LinkEvent::Sign(text)),
+            Output::Signal(blob) => self.tell(LinkEvent::Signal(blob)),
+            Output::Up(node) => self.tell(LinkEvent::Up(node)),
+        }
+    }
+
+    fn tell(&self, event: LinkEvent) {
+        (self.on_event)(event);
+    }
+
+    fn send_data(self: &Rc<Self>, bytes: Vec<u8>) {
+        let overrun = {
+            let mut waiting = self.waiting.borrow_mut();
+            waiting.bytes += bytes.len();
+            waiting.messages.push_back(bytes);
+            waiting.bytes > MAX_WAITING
+        };
+        if overrun { self.later(Input::PlatformError) } else { self.pump() }
+    }
+
+    /// Fills the data channel from what waits.
+    fn pump(self: &Rc<Self>) {
+        while self.data.buffered_amount() < MAX_BUFFERED {
+            let next = self.waiting.borrow_mut().messages.pop_front();
+            let Some(bytes) = next else { break };
+            self.waiting.borrow_mut().bytes -= bytes.len();
+            if self.data.send_with_u8_array(&bytes).is_err() {
+                return self.later(Input::PlatformError);
+            }
+        }
+    }
+
+    fn later(self: &Rc<Self>, input: Input) {
+        let this = Rc::clone(self);
+        spawn_local(async move { this.handle(input) });
+    }
+
+    fn step(&self, step: Step) {
+        // The walker ends with the connection.
+        drop(self.steps.unbounded_send(step));
+    }
+
+    async fn walk(self: Rc<Self>, mut queue: UnboundedReceiver<Step>) {
+        while let Some(step) = queue.next().await {
+            if let Err(error) = self.take(step).await {
+                web_sys::console::warn_1(&format!("bitters: the connection failed: {error}").into());
+                self.handle(Input::PlatformError);
+            }
+        }
+    }
+
+    async fn take(self: &Rc<Self>, step: Step) -> Result<(), WebError> {
+        match step {
+            Step::Answer(sdp) => {
+                let answer = RtcSessionDescriptionInit::new(RtcSdpType::Answer);
+                answer.set_sdp(&sdp);
+                settle("setRemoteDescription", self.pc.set_remote_description(&answer)).await
+            }
+            Step::Candidate(candidate) => {
+                let init = RtcIceCandidateInit::new(&candidate);
+                init.set_sdp_mid(Some("0"));
+                let candidate = RtcIceCandidate::new(&init).map_err(WebError::calling("RTCIceCandidate"))?;
+                let adding = self.pc.add_ice_candidate_with_opt_rtc_ice_candidate(Some(&candidate));
+                // One that this browser can't use is no reason to give up the others.
+                settle("addIceCandidate", adding).await.or(Ok(()))
+            }
+            Step::Offer => self.offer().await,
+        }
+    }
+
+    async fn offer(self: &Rc<Self>) -> Result<(), WebError> {
+        let offer = JsFuture::from(self.pc.create_offer()).await.map_err(WebError::calling("createOffer"))?;
+        let offer: RtcSessionDescriptionInit = offer.unchecked_into();
+        settle("setLocalDescription", self.pc.set_local_description(&offer)).await?;
+        let sdp = self.pc.local_description().map(|description| description.sdp()).unwrap_or_default();
+        self.handle(Input::LocalDescription(sdp));
+        Ok(())
+    }
+
+    fn on_timer(self: &Rc<Self>) {
+        if let Some(timer) = self.timer.get() {
+            timer.fired();
+        }
+        self.handle(Input::Timeout);
+    }
+
+    fn listen(self: &Rc<Self>) {
+        let mut listeners = self.listeners.borrow_mut();
+        let mut on =
+            |target: &web_sys::EventTarget, name: &'static str, input: fn(&web_sys::Event) -> Option<Input>| {
+                let this = Rc::clone(self);
+                listeners.push(EventListener::new(target, name, move |event| {
+                    if let Some(input) = input(event) {
+                        this.handle(input);
+                    }
+                }));
+            };
+        on(&self.control, "open", |_| Some(Input::ControlOpen));
+        on(&self.control, "message", |event| message(event).map(Input::Control));
+        on(&self.control, "close", |_| Some(Input::ChannelClosed));
+        on(&self.data, "open", |_| Some(Input::DataOpen));
+        on(&self.data, "message", |event| message(event).map(Input::Data));
+        on(&self.data, "close", |_| Some(Input::ChannelClosed));
+        on(&self.pc, "icecandidate", |event| Some(candidate(event.unchecked_ref())));
+        on(&self.pc, "connectionstatechange", |event| {
+            let pc: RtcPeerConnection = event.target()?.unchecked_into();
+            let state = pc.connection_state();
+            matches!(state, RtcPeerConnectionState::Failed | RtcPeerConnectionState::Closed)
+                .then_some(Input::ConnectionFailed)
+        });
+        let this = Rc::clone(self);
+        listeners.push(EventListener::new(&self.data, "bufferedamountlow", move |_| this.pump()));
+    }
+
+    /// Also ends the cycles of references through listeners, timer and walker.
+    fn close(&self) {
+        if let Some(timer) = self.timer.get() {
+            timer.set(None);
+        }
+        self.steps.close_channel();
+        self.listeners.borrow_mut().clear();
+        self.waiting.replace(Waiting::default());
+        self.pc.close();
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+fn channel(pc: &RtcPeerConnection, label: &str, id: u16) -> RtcDataChannel {
+    let init = RtcDataChannelInit::new();
+    init.set_negotiated(true);
+    init.set_id(id);
+    let channel = pc.create_data_channel_with_data_channel_dict(label, &init);
+    channel.set_binary_type(RtcDataChannelType::Arraybuffer);
+    channel
+}
+
+async fn settle(call: &'static str, promise: impl Into<JsValue>) -> Result<(), WebError> {
+    let promise: js_sys::Promise = promise.into().unchecked_into();
+    JsFuture::from(promise).await.map(drop).map_err(WebError::calling(call))
+}
+
+fn message(event: &web_sys::Event) -> Option<Vec<u8>> {
+    bytes_of(&event.unchecked_ref::<MessageEvent>().data())
+}
+
+fn candidate(event: &RtcPeerConnectionIceEvent) -> Input {
+    match event.candidate().map(|candidate| candidate.candidate()) {
+        Some(text) if !text.is_empty() => Input::LocalCandidate(text),
+        _ => Input::GatheringDone,
+    }
+}

@@ -1,0 +1,237 @@
+//! The loop around the machine: facts in, acts out. It has no opinions.
+
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
+
+use bitters_web::{
+    announcer::Announcer,
+    clock::{self, Timer},
+    error::WebError,
+    island::Island,
+    lock::Held,
+};
+use bitters_wire::{
+    id::{FrameId, LinkId},
+    local::{DownReason, LinkCommand, LinkEvent},
+};
+use gloo_events::EventListener;
+use js_sys::Function;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{MessagePort, console};
+
+use crate::{
+    fallback,
+    host::{self, Heard, Host},
+    leader::LeaderLine,
+    page::Page,
+    rtc::Connection,
+    site::{Config, Input, Line, Output, Site},
+};
+
+/// What the build put beside this module.
+#[derive(Clone, Debug)]
+pub struct Urls {
+    /// The build.
+    pub build: String,
+    /// The SharedWorker.
+    pub leader: String,
+    /// Loads the fallback's module.
+    pub dedicated: Function,
+    /// The fallback's worker.
+    pub dedicated_worker: String,
+}
+
+/// The frame's shell.
+pub struct Shell {
+    site: RefCell<Site>,
+    frame: FrameId,
+    island: Island,
+    urls: Urls,
+    page: Page,
+    seat: RefCell<Option<Held>>,
+    announcer: OnceCell<Announcer>,
+    leader: RefCell<Option<LeaderLine>>,
+    host: RefCell<Option<Host>>,
+    links: RefCell<BTreeMap<LinkId, Rc<Connection>>>,
+    timer: OnceCell<Timer>,
+    listeners: OnceCell<[EventListener; 3]>,
+}
+
+impl Shell {
+    /// A frame that holds its lock and isn't heard of yet.
+    ///
+    /// # Errors
+    /// [`WebError`] where there is no BroadcastChannel.
+    pub fn new(config: Config, island: Island, seat: Held, urls: Urls, page: Page) -> Result<Rc<Self>, WebError> {
+        let shell = Rc::new(Self {
+            frame: config.frame,
+            site: RefCell::new(Site::new(config)),
+            island,
+            urls,
+            page,
+            seat: RefCell::new(Some(seat)),
+            announcer: OnceCell::new(),
+            leader: RefCell::default(),
+            host: RefCell::default(),
+            links: RefCell::default(),
+            timer: OnceCell::new(),
+            listeners: OnceCell::new(),
+        });
+        let this = Rc::clone(&shell);
+        let announcer = Announcer::open(&shell.island, move |heard| this.handle(Input::Announced(heard)))?;
+        shell.announcer.get_or_init(|| announcer);
+        let this = Rc::clone(&shell);
+        shell.timer.get_or_init(|| Timer::new(move || this.on_timer()));
+        shell.listeners.get_or_init(|| shell.listen());
+        Ok(shell)
+    }
+
+    /// The site's port is there.
+    pub fn attach_host(self: &Rc<Self>, port: MessagePort) {
+        let this = Rc::clone(self);
+        let host = Host::open(port, move |heard| match heard {
+            Heard::Nonsense(id) => this.handle(Input::Nonsense(id)),
+            Heard::Request(request) => this.handle(Input::Ask(request)),
+        });
+        self.host.replace(Some(host));
+    }
+
+    /// Takes a fact and performs what follows.
+    pub fn handle(self: &Rc<Self>, input: Input) {
+        self.site.borrow_mut().handle_input(input, clock::now());
+        loop {
+            let output = self.site.borrow_mut().poll_output();
+            let Some(output) = output else { break };
+            self.perform(output);
+        }
+        let timeout = self.site.borrow().poll_timeout();
+        if let Some(timer) = self.timer.get() {
+            timer.set(timeout);
+        }
+    }
+
+    fn perform(self: &Rc<Self>, output: Output) {
+        match output {
+            Output::Announce(announcement) => {
+                if let Some(announcer) = self.announcer.get() {
+                    announcer.announce(&announcement);
+                }
+            }
+            Output::Badge(badge) => self.page.show(&badge),
+            Output::CloseHost => drop(self.host.borrow_mut().take()),
+            Output::Connect(line) => self.connect(&line),
+            Output::Contend => {
+                let contending = fallback::contend(self.island.clone(), self.urls.clone());
+                self.or_fail(contending);
+            }
+            Output::Leader(envelope) => {
+                if let Some(leader) = &*self.leader.borrow() {
+                    leader.send(&envelope);
+                }
+            }
+            Output::Link(link, command) => self.link(link, command),
+            Output::Status(status) => self.page.show_status(&status),
+            Output::Tell(event) => {
+                if let Some(host) = &*self.host.borrow() {
+                    host.tell(&event);
+                }
+            }
+        }
+    }
+
+    fn connect(self: &Rc<Self>, line: &Line) {
+        let this = Rc::clone(self);
+        let opened =
+            LeaderLine::open(&self.island, line, self.frame, move |envelope| this.handle(Input::Leader(envelope)));
+        match opened {
+            Ok(leader) => {
+                self.leader.replace(Some(leader));
+                let this = Rc::clone(self);
+                spawn_local(async move { this.handle(Input::Connected) });
+            }
+            Err(error) => self.page.show_failure(&error.to_string()),
+        }
+    }
+
+    fn link(self: &Rc<Self>, link: LinkId, command: LinkCommand) {
+        if let LinkCommand::Dial { peer } = command {
+            let Some(node) = self.site.borrow().node() else { return };
+            let this = Rc::clone(self);
+            match Connection::open(node, peer, move |event| this.on_link_event(link, event)) {
+                Ok(connection) => drop(self.links.borrow_mut().insert(link, connection)),
+                Err(error) => {
+                    console::warn_1(&format!("bitters: no connection: {error}").into());
+                    self.later(Input::Link(link, LinkEvent::Down(DownReason::Platform)));
+                }
+            }
+            return;
+        }
+        let connection = self.links.borrow().get(&link).cloned();
+        if let Some(connection) = connection {
+            connection.command(command);
+        }
+    }
+
+    fn on_link_event(self: &Rc<Self>, link: LinkId, event: LinkEvent) {
+        if matches!(event, LinkEvent::Down(_)) {
+            self.links.borrow_mut().remove(&link);
+        }
+        self.later_or_now(Input::Link(link, event));
+    }
+
+    /// Events of a connection may come while an act is performed on it.
+    fn later_or_now(self: &Rc<Self>, input: Input) {
+        if self.site.try_borrow_mut().is_ok() { self.handle(input) } else { self.later(input) }
+    }
+
+    /// Inputs that an act causes wait until all acts are done.
+    fn later(self: &Rc<Self>, input: Input) {
+        let this = Rc::clone(self);
+        spawn_local(async move { this.handle(input) });
+    }
+
+    fn on_timer(self: &Rc<Self>) {
+        if let Some(timer) = self.timer.get() {
+            timer.fired();
+        }
+        self.handle(Input::Timeout);
+    }
+
+    fn or_fail(self: &Rc<Self>, work: impl Future<Output = Result<(), WebError>> + 'static) {
+        let page = self.page.clone();
+        spawn_local(async move {
+            if let Err(error) = work.await {
+                page.show_failure(&error.to_string());
+            }
+        });
+    }
+
+    fn listen(self: &Rc<Self>) -> [EventListener; 3] {
+        let window = host::window();
+        let (shown, hidden, again) = (Rc::clone(self), Rc::clone(self), window.clone());
+        [
+            EventListener::new(&window, "visibilitychange", move |_| shown.handle(Input::Visible(host::is_visible()))),
+            EventListener::new(&window, "pagehide", move |_| {
+                hidden.handle(Input::Leaving);
+                // In the back/forward cache the page would keep its lock, and the leader would think it alive.
+                hidden.seat.borrow_mut().take();
+            }),
+            EventListener::new(&window, "pageshow", move |event| {
+                let persisted = bitters_web::global::property(event, "persisted");
+                if persisted.is_some_and(|persisted| persisted.is_truthy()) {
+                    // It was given up when it went; it comes back as a new incarnation.
+                    drop(again.location().reload());
+                }
+            }),
+        ]
+    }
+}
+
+impl std::fmt::Debug for Shell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shell").field("frame", &self.frame).finish_non_exhaustive()
+    }
+}
