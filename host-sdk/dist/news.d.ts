@@ -1,0 +1,2 @@
+/** An event that has one thing to say. */
+export declare function tellOf(target: EventTarget, type: string, detail: string): void;

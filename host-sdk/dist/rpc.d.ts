@@ -1,0 +1,147 @@
+import type { Code, Executed } from "./error.js";
+import type { Scope, Status } from "./status.js";
+/** Versions of the wire that this SDK speaks. */
+export declare const VERSIONS: {
+    min: number;
+    max: number;
+};
+/** A variant without content is a string, one with content an object of one key. */
+type Variant<T> = {
+    [K in keyof T]: T[K] extends undefined ? K : {
+        [P in K]: T[K];
+    };
+}[keyof T];
+export type WireData = {
+    bytes: Uint8Array;
+} | {
+    json: string;
+} | {
+    text: string;
+};
+export type Identity = "person" | "site";
+export interface Ready {
+    bitters: "ready";
+    nonce: string;
+}
+export interface HostHello {
+    bitters: "hello";
+    nonce: string;
+    versions: {
+        min: number;
+        max: number;
+    };
+    identity: Identity;
+}
+export interface Asks {
+    answer: {
+        method: string;
+    };
+    call: {
+        peer: string;
+        method: string;
+        data: WireData;
+        timeout: number;
+        idempotent: boolean;
+    };
+    cancel: undefined;
+    credit: {
+        limit: number;
+    };
+    dial: {
+        to: string;
+    };
+    finish: undefined;
+    join: {
+        name: string;
+    };
+    open: {
+        peer: string;
+        protocol: string;
+    };
+    publish: {
+        topic: number;
+        data: WireData;
+    };
+    reply: {
+        outcome: {
+            err: string;
+        } | {
+            ok: WireData;
+        };
+    };
+    reset: {
+        reason: string;
+    };
+    serve: {
+        protocol: string;
+    };
+    service: {
+        name: string;
+        method: string;
+        args: string;
+    };
+    status: undefined;
+    stop: undefined;
+    watch: undefined;
+    write: {
+        bytes: Uint8Array;
+    };
+}
+export type Ask = Variant<Asks>;
+/** From the SDK. */
+export interface Request {
+    id: number;
+    ask: Ask;
+}
+export interface Failure {
+    code: Code;
+    message: string;
+    retryable: boolean;
+    executed?: Executed | undefined;
+}
+export interface SiteWelcome {
+    id: string;
+    version: string;
+    scope: Scope;
+    rpc: number;
+}
+export interface Tells {
+    bytes: Uint8Array;
+    cancelled: undefined;
+    credit: number;
+    done: undefined;
+    end: undefined;
+    failed: Failure;
+    finished: undefined;
+    identity: string;
+    incomingCall: {
+        call: number;
+        from: string;
+        data: WireData;
+    };
+    incomingStream: {
+        stream: number;
+        peer: string;
+    };
+    message: {
+        from: string;
+        data: WireData;
+        id: string;
+    };
+    next: string;
+    peer: string;
+    peerJoin: string;
+    peerLeave: string;
+    reply: WireData;
+    scope: Scope;
+    status: Status;
+    value: string;
+    welcome: SiteWelcome;
+}
+export type Tell = Variant<Tells>;
+/** From the frame. */
+export interface Event {
+    id: number;
+    tell: Tell;
+}
+export {};

@@ -1,0 +1,91 @@
+// What sites say to one another, and what they call things.
+
+import { BittersError, badArgument } from "./error.js";
+import type { WireData } from "./rpc.js";
+
+/** A JSON value. */
+export type Json = boolean | null | number | string | readonly Json[] | { readonly [key: string]: Json | undefined };
+
+/** What may be sent: it arrives as the kind that was sent. */
+export type Data = BufferSource | Json;
+
+/** What arrives: bytes, a string or another JSON value. */
+export type Received = Uint8Array | Json;
+
+/** Bytes of a topic's message, a call's argument or result, a service's arguments. */
+const MAX_MESSAGE = 256 * 1024;
+
+const encoder = new TextEncoder();
+
+/** @throws `BadArgument` for what is neither bytes nor text nor JSON, `TooLarge`. */
+export function toWire(data: unknown): WireData {
+  if (typeof data == "string") return { text: fitting(data) };
+  const bytes = viewOf(data);
+  if (!bytes) return { json: toJson(data) };
+  fits(bytes.length);
+  // A copy: the site keeps its buffer, and the frame gets the viewed part only.
+  return { bytes: bytes.slice() };
+}
+
+/** @throws `Remote` for what isn't JSON: a peer made it, so anything may come. */
+export function fromWire(data: WireData): Received {
+  if ("bytes" in data) return data.bytes;
+  return "text" in data ? data.text : fromJson(data.json);
+}
+
+/** Bytes or characters of content: for bounds on memory. */
+export function sizeOf(data: WireData): number {
+  return Object.values(data)[0].length;
+}
+
+/** @throws `BadArgument` for what isn't a JSON value, `TooLarge`. */
+export function toJson(value: unknown): string {
+  let text: unknown;
+  let cause: unknown;
+  try {
+    text = JSON.stringify(value);
+  } catch (error) {
+    cause = error;
+  }
+  if (typeof text != "string") throw badArgument("neither bytes nor text nor JSON", cause);
+  return fitting(text);
+}
+
+/** @throws `Remote` for what isn't JSON. */
+export function fromJson(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch (cause) {
+    throw new BittersError("Remote", "not JSON", { cause });
+  }
+}
+
+/** The bytes of a `BufferSource` of any realm, not copied. */
+export function viewOf(data: unknown): Uint8Array | undefined {
+  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return /ArrayBuffer]$/.test({}.toString.call(data)) ? new Uint8Array(data as ArrayBuffer) : undefined;
+}
+
+/** @throws `BadArgument` unless it has 1 to 128 characters (code points) and no control characters. */
+export function nameOf(name: unknown): string {
+  return matching(name, /^\P{Cc}{1,128}$/u, "a name has 1 to 128 characters");
+}
+
+/** @throws `BadArgument` unless it is a persona's id: z-base-32, 52 characters. */
+export function peerOf(peer: unknown): string {
+  return matching(peer, /^[13-9a-km-uw-z]{52}$/, "not a peer's id");
+}
+
+function matching(text: unknown, pattern: RegExp, message: string): string {
+  if (typeof text != "string" || !pattern.test(text)) throw badArgument(message);
+  return text;
+}
+
+function fitting(text: string): string {
+  fits(encoder.encode(text).length);
+  return text;
+}
+
+function fits(size: number): void {
+  if (size > MAX_MESSAGE) throw new BittersError("TooLarge", "over 256 KiB: use a stream");
+}

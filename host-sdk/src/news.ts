@@ -1,0 +1,4 @@
+/** An event that has one thing to say. */
+export function tellOf(target: EventTarget, type: string, detail: string): void {
+  target.dispatchEvent(new CustomEvent(type, { detail }));
+}

@@ -1,0 +1,193 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+import { type Data, type Received, fromWire, nameOf, peerOf, toWire } from "./data.js";
+import { BittersError, type Executed, aborted, ofCall } from "./error.js";
+import type { Limits } from "./limits.js";
+import type { Port, Talk, Terms } from "./port.js";
+import { tellOf } from "./news.js";
+import { Queue } from "./queue.js";
+import type { Ask, SiteWelcome, Tells } from "./rpc.js";
+import { type Returned, type Service, serviceOf } from "./service.js";
+import type { Scope, Status } from "./status.js";
+import { type Stream, streamOf } from "./stream.js";
+import { Topic } from "./topic.js";
+
+/** How a call may be made. */
+export interface CallOptions extends Limits {
+  /** It may run twice: then a change of leader or frame repeats it instead of failing it. */
+  idempotent?: boolean | undefined;
+}
+
+/** What a handler of calls learns besides the argument. */
+export interface CallContext {
+  /** Who calls: a persona's id. */
+  from: string;
+  /** Aborted when the caller doesn't wait any longer. */
+  signal: AbortSignal;
+}
+
+/** What may be told to end. */
+export interface Abortable {
+  /** Ends it. */
+  signal?: AbortSignal | undefined;
+}
+
+export interface BittersNode extends AsyncDisposable {
+  addEventListener(type: "scope", listener: ((event: CustomEvent<Scope>) => void) | null, options?: AddEventListenerOptions | boolean): void;
+  addEventListener(type: "identity", listener: ((event: CustomEvent<string>) => void) | null, options?: AddEventListenerOptions | boolean): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: AddEventListenerOptions | boolean): void;
+  removeEventListener(type: "scope", listener: ((event: CustomEvent<Scope>) => void) | null, options?: EventListenerOptions | boolean): void;
+  removeEventListener(type: "identity", listener: ((event: CustomEvent<string>) => void) | null, options?: EventListenerOptions | boolean): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: EventListenerOptions | boolean): void;
+}
+
+/** The person's node, as this site has it. Event `scope`: how much it covers changed; `identity`: its id had to change with that. */
+export class BittersNode extends EventTarget {
+  /** Whose software answers. */
+  declare readonly origin: string;
+  /** This site's persona: 52 characters of z-base-32, the same on every visit and another on every other site. */
+  declare readonly id: string;
+  /** The node software's version. */
+  declare readonly version: string;
+  /** Whether this is one node for all sites of the browser or one for this site. */
+  declare readonly scope: Scope;
+  readonly #port: Port;
+  readonly #close: () => void;
+
+  /** @internal */
+  constructor(port: Port, origin: string, close: () => void) {
+    super();
+    this.#port = port;
+    this.origin = origin;
+    this.#close = close;
+    // Not a method of the class: where the symbol is a polyfill's, it may have come after this module.
+    if (Symbol.asyncDispose) this[Symbol.asyncDispose] = () => this.close();
+  }
+
+  /** The node now, as this site may see it. */
+  status(limits: Limits = {}): Promise<Status> {
+    return this.#ask("status", "status", { ...limits, again: true });
+  }
+
+  /** Statuses: one now, one after each change. A slow reader gets the latest. */
+  watch({ signal }: Abortable = {}): AsyncIterable<Status> {
+    const watch = (): Queue<Status> => {
+      const statuses: Queue<Status> = new Queue(() => talk.cancel());
+      const failed = (error: BittersError): void => statuses.end(error);
+      const talk: Talk<void> = this.#lasting("watch", { signal, bound: true }, (talk) => {
+        talk.listener = { failed, status: (status) => statuses.replace(status) };
+      });
+      talk.answer.catch(failed);
+      return statuses;
+    };
+    return { [Symbol.asyncIterator]: watch };
+  }
+
+  /** Connects to a persona; resolves with its id. */
+  async dial(where: string, limits: Limits = {}): Promise<string> {
+    return this.#ask({ dial: { to: peerOf(where) } }, "peer", { ...limits, again: true });
+  }
+
+  /** Joins a topic. The limits are those of joining: to go, `leave()`. */
+  async join<T = Received>(name: string, limits: Limits = {}): Promise<Topic<T>> {
+    return this.#lasting<Topic<T>>({ join: { name: nameOf(name) } }, limits, (talk) => new Topic<T>(this.#port, talk, name)).answer;
+  }
+
+  /** Opens a stream to a peer that serves the protocol. The limits are those of opening: to end it, `abort()` it. */
+  async open(peer: string, protocol: string, limits: Limits = {}): Promise<Stream> {
+    const ask = { open: { peer: peerOf(peer), protocol: nameOf(protocol) } };
+    return this.#lasting<Stream>(ask, { ...limits, again: false }, (talk) => streamOf(talk, peer, protocol)).answer;
+  }
+
+  /** Accepts streams until the signal is aborted; resolves when it does. A handler that throws aborts its stream. */
+  async serve(protocol: string, handler: (stream: Stream) => unknown, { signal }: Abortable = {}): Promise<void> {
+    return this.#serving({ serve: { protocol: nameOf(protocol) } }, signal, {
+      incomingStream: async ({ stream: id, peer }) => {
+        const stream = streamOf(this.#port.adopt(id), peer, protocol);
+        try {
+          await handler(stream);
+        } catch (error) {
+          stream.abort(error);
+        }
+      },
+    });
+  }
+
+  /** Calls a method of a peer's; at most 256 KiB each way. */
+  async call<T = Received>(peer: string, method: string, data: Data, { idempotent = false, ...limits }: CallOptions = {}): Promise<T> {
+    let executed: Executed = "no";
+    try {
+      const call = { peer: peerOf(peer), method: nameOf(method), data: toWire(data), idempotent };
+      const ask = (timeout: number): Ask => {
+        executed = "unknown";
+        return { call: { ...call, timeout } };
+      };
+      return await this.#port.begin(ask, ["reply"], { ...limits, again: idempotent }, (reply) => {
+        executed = "yes";
+        return fromWire(reply) as T;
+      }).answer;
+    } catch (error) {
+      throw ofCall(error, executed);
+    }
+  }
+
+  /**
+   * Answers calls until the signal is aborted; resolves when it does. What the handler returns is the result (nothing is
+   * `null`), what it throws is told to the caller.
+   */
+  async answer<T = Received>(
+    method: string,
+    handler: (data: T, context: CallContext) => Data | void | Promise<Data | void>,
+    { signal }: Abortable = {},
+  ): Promise<void> {
+    return this.#serving({ answer: { method: nameOf(method) } }, signal, {
+      incomingCall: async ({ call, from, data }) => {
+        const talk = this.#port.adopt(call);
+        const caller = new AbortController();
+        const failed = (error: BittersError): void => caller.abort(error);
+        talk.listener = { cancelled: () => talk.fail(aborted(undefined)), failed };
+        try {
+          const result = await handler(fromWire(data) as T, { from, signal: caller.signal });
+          talk.say({ reply: { outcome: { ok: toWire(result ?? null) } } });
+        } catch (error) {
+          talk.say({ reply: { outcome: { err: error instanceof Error ? error.message : `${error}` } } });
+        }
+        talk.over();
+      },
+    });
+  }
+
+  /** A proxy for a node author's own API: `await node.service("guestbook").sign("hello")`. */
+  service<T extends { [M in keyof T]: (...args: any[]) => Returned } = Service>(name: string, limits: Limits = {}): T {
+    return serviceOf(this.#port, name, limits) as unknown as T;
+  }
+
+  /** Ends everything and takes the node out of the page. */
+  async close(): Promise<void> {
+    this.#close();
+  }
+
+  #ask<K extends "peer" | "status">(ask: Ask, kind: K, terms: Terms): Promise<Tells[K]> {
+    return this.#port.begin(() => ask, [kind], terms, (value) => value).answer;
+  }
+
+  #lasting<T>(ask: Ask, terms: Terms, made: (talk: Talk<T>) => T): Talk<T> {
+    return this.#port.begin(() => ask, ["done"], { again: true, ...terms, lasts: true }, (_, talk: Talk<T>) => made(talk));
+  }
+
+  #serving(ask: Ask, signal: AbortSignal | undefined, incoming: Omit<Talk["listener"], "failed">): Promise<void> {
+    const { answer } = this.#lasting<void>(ask, { signal, bound: true }, (talk) => {
+      talk.listener = { ...incoming, failed() {} };
+    });
+    // Who stops serving need not await that it began.
+    signal?.addEventListener("abort", () => answer.catch(() => {}));
+    return answer;
+  }
+}
+
+/** The node learned about itself. */
+export function update(node: BittersNode, news: Partial<SiteWelcome>): void {
+  const { id, scope } = node;
+  Object.assign(node, news);
+  if (node.scope != scope) tellOf(node, "scope", node.scope);
+  if (node.id != id) tellOf(node, "identity", node.id);
+}

@@ -1,0 +1,58 @@
+/** `browser`: one node for all sites of this browser. `site`: one for this site. */
+export type Scope = "browser" | "site";
+
+/** The node, as this site may see it: its own part, or with the `observe` permission all of it. */
+export interface Status {
+  /** How much one node covers. */
+  scope: Scope;
+  /** The node's leader; only with `observe`. */
+  leader?: LeaderStatus | undefined;
+  /** Frames, oldest first; a site sees its own. */
+  frames: FrameStatus[];
+  /** The personas that this site talks with; with `observe` the linked nodes. */
+  peers: PeerStatus[];
+  /** Seeds known; 0 without `observe`. */
+  seeds: number;
+  /** Topics joined: their ids on the wire. */
+  topics: string[];
+  /** What doesn't work as it should, for people. */
+  warnings: string[];
+}
+
+/** The leader. */
+export interface LeaderStatus {
+  /** Its leadership; later ones are higher. */
+  epoch: number;
+  /** Its worker's boot. */
+  boot: string;
+  /** What leads: a SharedWorker or a frame's dedicated worker. */
+  kind: "dedicated" | "shared";
+  /** Its build. */
+  build: string;
+}
+
+/** One iframe of the node. */
+export interface FrameStatus {
+  /** Which. */
+  id: string;
+  /** The embedding page's origin. */
+  origin: string;
+  /** Links that it holds. */
+  links: number;
+  /** Whether its page is visible. */
+  visible: boolean;
+}
+
+/** One peer. */
+export interface PeerStatus {
+  /** A persona's id; with `observe` the node's. */
+  id: string;
+  /** Links to it. */
+  links: number;
+  /** Round trip in milliseconds; only with `observe`. */
+  rtt?: number | undefined;
+  /** How it is reached. */
+  path: "direct" | "proxied" | "relayed";
+  /** The frames that hold the links; only with `observe`. */
+  frames: string[];
+}
