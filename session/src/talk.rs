@@ -1,0 +1,377 @@
+//! The streams of one session: what this side's site does to them, and what the peer says about them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bitters_wire::{
+    failure::Failure,
+    id::{PersonaId, Tag},
+    limits::MAX_STREAMS,
+    packet::Service,
+    rpc::Outcome,
+    time::Instant,
+};
+
+use crate::{
+    Output, WriteError,
+    call::{self, CALL_LIMIT, Caller, Handler, MAX_GRANTS, REQUEST_FREE},
+    context::{Call, Context, Place, Role, SessionKey},
+    keys::{CallKey, StreamKey},
+    message::{Act, Message, Reason},
+    over::Over,
+    stream::{Receiver, Sender, Site, Stream, User},
+};
+
+/// As many streams are open as may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// The streams of one session.
+#[derive(Debug)]
+pub struct Talk {
+    session: SessionKey,
+    peer: PersonaId,
+    tag: Tag,
+    streams: BTreeMap<u64, Stream>,
+    /// The next stream to be opened, here and by the peer.
+    ours: u64,
+    theirs: u64,
+    /// Goes out before any bytes.
+    control: VecDeque<Message>,
+    /// The stream that sent last.
+    turn: u64,
+}
+
+/// What this side's site does.
+impl Talk {
+    pub const fn new(session: SessionKey, peer: PersonaId, tag: Tag) -> Self {
+        let (ours, theirs) = match session.1 {
+            Role::Listener => (1, 0),
+            Role::Opener => (0, 1),
+        };
+        Self { session, peer, tag, streams: BTreeMap::new(), ours, theirs, control: VecDeque::new(), turn: 0 }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.streams.is_empty()
+    }
+
+    pub const fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    pub fn open(&mut self, service: Service, ctx: &mut Context) -> Result<StreamKey, Full> {
+        let stream = self.begin(service)?;
+        let key = ctx.new_stream(Place { session: self.session, stream });
+        self.insert(stream, User::Site(Site { key, opening: true }), 0, 0);
+        Ok(key)
+    }
+
+    pub fn call(
+        &mut self,
+        method: Service,
+        request: &[u8],
+        deadline: Instant,
+        ctx: &mut Context,
+    ) -> Result<CallKey, Full> {
+        let stream = self.begin(method)?;
+        let place = Place { session: self.session, stream };
+        let call = ctx.new_call(Call { place, deadline: Some(deadline) });
+        let caller = Caller { call, reply: Vec::new() };
+        let sender = &mut self.insert(stream, User::Caller(caller), REQUEST_FREE, CALL_LIMIT).sender;
+        sender.queue(request);
+        sender.finish();
+        Ok(call)
+    }
+
+    pub fn credit(&mut self, stream: u64, limit: u64) {
+        if let Some(found) = self.streams.get_mut(&stream) {
+            found.receiver.allow(limit);
+            self.tell_credit(stream);
+        }
+    }
+
+    pub fn write(&mut self, stream: u64, bytes: &[u8]) -> Result<(), WriteError> {
+        self.streams.get_mut(&stream).ok_or(WriteError::Closed)?.sender.write(bytes)
+    }
+
+    pub fn finish(&mut self, stream: u64) {
+        if let Some(found) = self.streams.get_mut(&stream) {
+            found.sender.finish();
+        }
+    }
+
+    pub fn stop(&mut self, stream: u64) {
+        if self.streams.get_mut(&stream).is_some_and(|found| found.receiver.stop()) {
+            self.say(stream, Act::Stop);
+        }
+    }
+
+    /// Gives a stream up, both ways, without a word to this side's site.
+    pub fn give_up(&mut self, stream: u64, reason: Reason, ctx: &mut Context) {
+        if self.remove(stream, ctx).is_some() {
+            self.say(stream, Act::Reset(reason));
+            self.grant();
+        }
+    }
+
+    pub fn reply(&mut self, stream: u64, outcome: Outcome, ctx: &mut Context) {
+        let Some(Stream { user: User::Handler(handler), sender, .. }) = self.streams.get_mut(&stream) else { return };
+        let Handler::Told(call) = *handler else { return };
+        *handler = Handler::Replied;
+        ctx.calls.remove(&call);
+        match call::write_outcome(outcome) {
+            Ok(bytes) => {
+                sender.queue(&bytes);
+                sender.finish();
+            }
+            Err(reason) => self.give_up(stream, reason, ctx),
+        }
+    }
+
+    /// Whether the call at this stream was made here.
+    pub fn is_caller(&self, stream: u64) -> bool {
+        self.streams.get(&stream).is_some_and(|found| matches!(found.user, User::Caller(_)))
+    }
+
+    fn begin(&mut self, service: Service) -> Result<u64, Full> {
+        let stream = self.ours;
+        if self.opened_like(stream) >= MAX_STREAMS {
+            return Err(Full);
+        }
+        self.ours += 2;
+        self.say(stream, Act::Open(service));
+        Ok(stream)
+    }
+
+    fn opened_like(&self, stream: u64) -> usize {
+        self.streams.keys().filter(|other| **other % 2 == stream % 2).count()
+    }
+
+    fn insert(&mut self, stream: u64, user: User, send: u64, receive: u64) -> &mut Stream {
+        let new = Stream { user, sender: Sender::new(send), receiver: Receiver::new(receive) };
+        self.streams.entry(stream).insert_entry(new).into_mut()
+    }
+}
+
+/// What goes out.
+impl Talk {
+    /// The next message. Bytes and ends go in turn, and only with `room` for them.
+    pub fn next(&mut self, room: bool, ctx: &mut Context) -> Option<Message> {
+        if let Some(message) = self.control.pop_front() {
+            return Some(message);
+        }
+        let after = self.streams.range(self.turn + 1..).chain(self.streams.range(..=self.turn));
+        let stream = *after.filter(|(_, stream)| room && stream.sender.is_ready()).map(|(id, _)| id).next()?;
+        self.turn = stream;
+        let act = self.streams.get_mut(&stream)?.sender.next()?;
+        self.remove_if_over(stream, ctx);
+        Some(Message { stream, act })
+    }
+
+    /// The peer has received a message.
+    pub fn on_acked(&mut self, message: &Message) {
+        if let (Act::Data(bytes), Some(stream)) = (&message.act, self.streams.get_mut(&message.stream)) {
+            stream.sender.on_acked(bytes.len());
+        }
+    }
+
+    fn say(&mut self, stream: u64, act: Act) {
+        self.control.push_back(Message { stream, act });
+    }
+
+    fn tell_credit(&mut self, stream: u64) {
+        if let Some(limit) = self.streams.get_mut(&stream).and_then(|found| found.receiver.credit_due()) {
+            self.say(stream, Act::Credit(limit));
+        }
+    }
+
+    /// Lets long arguments in, a few at a time, the oldest first.
+    fn grant(&mut self) {
+        let handlers = || self.streams.iter().filter(|(_, stream)| matches!(stream.user, User::Handler(_)));
+        if handlers().filter(|(_, stream)| stream.receiver.is_granted(CALL_LIMIT)).count() >= MAX_GRANTS {
+            return;
+        }
+        let waiting = handlers().find(|(_, stream)| stream.receiver.waits_at(REQUEST_FREE)).map(|(id, _)| *id);
+        if let Some(stream) = waiting {
+            self.credit(stream, CALL_LIMIT);
+        }
+    }
+}
+
+/// What the peer says.
+impl Talk {
+    /// The next message in order. A message about a stream that is gone is late, and not an error.
+    pub fn on_message(&mut self, message: Message, ctx: &mut Context) -> Result<(), Over> {
+        let Message { stream, act } = message;
+        if let Act::Open(service) = act {
+            return self.on_open(stream, service, ctx);
+        }
+        let Some(found) = self.streams.get_mut(&stream) else { return Ok(()) };
+        match act {
+            Act::Accept => on_accept(found, ctx),
+            Act::Credit(limit) => on_credit(found, limit, ctx),
+            Act::Data(bytes) => self.on_data(stream, bytes, ctx),
+            Act::Finish => self.on_finish(stream, ctx),
+            Act::Open(_) => {}
+            Act::Reset(reason) => self.on_reset(stream, reason, ctx),
+            Act::Stop => on_stop(found, ctx),
+        }
+        self.remove_if_over(stream, ctx);
+        Ok(())
+    }
+
+    /// The session is over, and all its streams.
+    pub fn fail(&mut self, over: Over, was_up: bool, ctx: &mut Context) {
+        for stream in self.streams.keys().copied().collect::<Vec<_>>() {
+            let Some(Stream { user, sender, .. }) = self.remove(stream, ctx) else { continue };
+            let mut failure = call::over_failure(over, was_up);
+            if over == Over::Silent {
+                failure.message = format!("{}; {} bytes were acknowledged", failure.message, sender.acked());
+            }
+            tell_failure(user, failure, ctx);
+        }
+    }
+
+    fn on_open(&mut self, stream: u64, service: Service, ctx: &mut Context) -> Result<(), Over> {
+        if stream != self.theirs {
+            return Err(Over::Protocol);
+        }
+        self.theirs += 2;
+        if self.opened_like(stream) >= MAX_STREAMS {
+            self.say(stream, Act::Reset(Reason::Quota));
+        } else if service.tag() != self.tag || !ctx.served.contains(&service) {
+            self.say(stream, Act::Reset(Reason::NotServed));
+        } else {
+            self.accept(stream, service, ctx);
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, stream: u64, service: Service, ctx: &mut Context) {
+        match service {
+            Service::Method(method) => {
+                let handler = Handler::Collecting { method, request: Vec::new() };
+                self.insert(stream, User::Handler(handler), CALL_LIMIT, REQUEST_FREE);
+            }
+            Service::Protocol(protocol) => {
+                let key = ctx.new_stream(Place { session: self.session, stream });
+                self.insert(stream, User::Site(Site { key, opening: false }), 0, 0);
+                self.say(stream, Act::Accept);
+                ctx.tell(Output::IncomingStream { stream: key, peer: self.peer, protocol });
+            }
+        }
+    }
+
+    fn on_data(&mut self, stream: u64, bytes: Vec<u8>, ctx: &mut Context) {
+        let Some(found) = self.streams.get_mut(&stream) else { return };
+        match found.receiver.receive(bytes) {
+            Err(_) => return self.on_protocol_error(stream, ctx),
+            Ok(None) => {}
+            Ok(Some(bytes)) => match &mut found.user {
+                User::Caller(caller) => caller.reply.extend(bytes),
+                User::Handler(Handler::Collecting { request, .. }) => request.extend(bytes),
+                User::Handler(Handler::Replied | Handler::Told(_)) => {}
+                User::Site(site) => ctx.tell(Output::Data { stream: site.key, bytes }),
+            },
+        }
+        if matches!(found.user, User::Site(_)) { self.tell_credit(stream) } else { self.grant() }
+    }
+
+    fn on_finish(&mut self, stream: u64, ctx: &mut Context) {
+        let Some(found) = self.streams.get_mut(&stream) else { return };
+        if !found.receiver.finish() {
+            return;
+        }
+        match &mut found.user {
+            User::Caller(caller) => {
+                let done = Output::CallDone { call: caller.call, outcome: caller.outcome() };
+                ctx.tell(done);
+                if !found.is_over() {
+                    self.say(stream, Act::Reset(Reason::Cancelled));
+                }
+                self.remove(stream, ctx);
+            }
+            User::Handler(_) => self.on_request(stream, ctx),
+            User::Site(site) => ctx.tell(Output::Finished(site.key)),
+        }
+    }
+
+    fn on_request(&mut self, stream: u64, ctx: &mut Context) {
+        let Some(Stream { user: User::Handler(handler), .. }) = self.streams.get_mut(&stream) else { return };
+        let Handler::Collecting { method, request } = handler else { return };
+        if let Ok(data) = call::read_request(request) {
+            let place = Place { session: self.session, stream };
+            let call = ctx.new_call(Call { place, deadline: None });
+            ctx.tell(Output::IncomingCall { call, from: self.peer, method: method.clone(), data });
+            *handler = Handler::Told(call);
+            self.grant();
+        } else {
+            self.on_protocol_error(stream, ctx);
+        }
+    }
+
+    fn on_reset(&mut self, stream: u64, reason: Reason, ctx: &mut Context) {
+        if let Some(Stream { user, .. }) = self.remove(stream, ctx) {
+            tell_failure(user, call::reset_failure(reason), ctx);
+            self.grant();
+        }
+    }
+
+    fn on_protocol_error(&mut self, stream: u64, ctx: &mut Context) {
+        if let Some(Stream { user, .. }) = self.remove(stream, ctx) {
+            self.say(stream, Act::Reset(Reason::Protocol));
+            tell_failure(user, call::over_failure(Over::Protocol, true), ctx);
+            self.grant();
+        }
+    }
+
+    fn remove_if_over(&mut self, stream: u64, ctx: &mut Context) {
+        if self.streams.get(&stream).is_some_and(Stream::is_over) {
+            self.remove(stream, ctx);
+        }
+    }
+
+    fn remove(&mut self, stream: u64, ctx: &mut Context) -> Option<Stream> {
+        let removed = self.streams.remove(&stream)?;
+        match &removed.user {
+            User::Caller(Caller { call, .. }) => drop(ctx.calls.remove(call)),
+            User::Handler(Handler::Told(call)) => drop(ctx.calls.remove(call)),
+            User::Handler(Handler::Collecting { .. } | Handler::Replied) => {}
+            User::Site(site) => drop(ctx.streams.remove(&site.key)),
+        }
+        Some(removed)
+    }
+}
+
+fn on_accept(stream: &mut Stream, ctx: &mut Context) {
+    if let User::Site(Site { key, opening }) = &mut stream.user
+        && *opening
+    {
+        *opening = false;
+        ctx.tell(Output::Opened(*key));
+    }
+}
+
+fn on_credit(stream: &mut Stream, limit: u64, ctx: &mut Context) {
+    if let (Some(limit), User::Site(site)) = (stream.sender.on_credit(limit), &stream.user) {
+        ctx.tell(Output::Credit { stream: site.key, limit });
+    }
+}
+
+fn on_stop(stream: &mut Stream, ctx: &mut Context) {
+    if let (true, User::Site(site)) = (stream.sender.stop(), &stream.user) {
+        ctx.tell(Output::Stopped(site.key));
+    }
+}
+
+fn tell_failure(user: User, failure: Failure, ctx: &mut Context) {
+    match user {
+        User::Caller(caller) => ctx.tell(Output::CallDone { call: caller.call, outcome: Err(failure) }),
+        User::Handler(Handler::Told(call)) => ctx.tell(Output::CallCancelled(call)),
+        User::Handler(Handler::Collecting { .. } | Handler::Replied) => {}
+        User::Site(Site { key, .. }) => {
+            let failure = Failure { executed: None, ..failure };
+            ctx.tell(Output::Reset { stream: key, failure });
+        }
+    }
+}
