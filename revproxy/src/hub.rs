@@ -95,8 +95,7 @@ impl Hub {
         match output {
             Output::Close(conn) => drop(state.outgoing.remove(&conn)),
             Output::Send(conn, message) => {
-                let sent = state.outgoing.get(&conn).map(|sender| sender.try_send(message));
-                if sent.is_some_and(|sent| sent.is_err()) {
+                if state.outgoing.get(&conn).is_some_and(|sender| sender.try_send(message).is_err()) {
                     // It doesn't read what it is sent.
                     state.outgoing.remove(&conn);
                     state.machine.handle_input(Input::Closed(conn), Instant::START + self.start.elapsed());

@@ -1,6 +1,10 @@
 //! The command. See `revproxy --help`.
 
-use std::{io::Write, net::SocketAddr, path::PathBuf};
+use std::{
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+    path::PathBuf,
+};
 
 use anyhow::Context;
 use bitters_revproxy::{Config, Host, HostKind, serve};
@@ -47,7 +51,8 @@ struct Options {
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
     let filter = EnvFilter::try_new(&options.log).context("--log")?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
     // Heard from here on, so that an early signal stops it in good order too.
     let mut signals = Signals::new().context("can't listen for signals")?;
     let running = serve(options.into()).await?;

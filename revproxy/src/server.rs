@@ -92,6 +92,7 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     tokio::spawn(keep_time(Arc::clone(&shared)));
     let mut addrs = Vec::new();
     for (listener, addr) in listeners {
+        tracing::info!("listening on {addr}");
         addrs.push(addr);
         tokio::spawn(accept_all(listener, Arc::clone(&shared)));
     }

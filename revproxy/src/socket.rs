@@ -26,9 +26,9 @@ pub(crate) const GOODBYE: Duration = Duration::from_secs(1);
 /// Why a conversation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// Not what this socket takes: text, a message far too long, broken frames.
+    /// Not what this socket takes: text, a message far too long, broken frames; or reading failed.
     BadFrame,
-    /// The other side closed, or its connection broke.
+    /// The other side closed, or writing failed.
     Gone,
     /// The machine closes.
     Refused,

@@ -1,5 +1,6 @@
 //! The command as people and scripts run it.
 
+#![allow(clippy::unwrap_used, reason = "what a test can't do fails it")]
 #![cfg(unix)]
 
 mod support;

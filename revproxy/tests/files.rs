@@ -1,10 +1,19 @@
 //! Files by host name, over a real socket.
 
+#![allow(clippy::unwrap_used, reason = "what a test can't do fails it")]
+
 mod support;
+
+use std::time::Duration;
 
 use bitters_revproxy::{Config, ServeError, serve};
 use serde_json::{Value, json};
 use support::{config, files, start, start_with};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    time::{Instant, sleep, timeout},
+};
 
 const NODE: &str = "node.localhost";
 const ALICE: &str = "alice.localhost";
@@ -185,6 +194,24 @@ async fn a_request_that_is_none_is_answered() {
     let long = "x".repeat(100_000);
     assert_eq!(server.raw(&format!("GET / HTTP/1.1\r\nhost: a\r\nx: {long}\r\n\r\n")).await.status, 431);
     assert_eq!(server.get(NODE, "/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_end_ends_the_connection() {
+    let server = start().await;
+    let mut stream = TcpStream::connect(server.addr).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: node.localhost\r\nx: ").await.unwrap();
+    tokio::time::pause();
+    let begun = Instant::now();
+
+    let drip = async {
+        while stream.write_all(b"x").await.is_ok() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+
+    assert!(timeout(Duration::from_secs(60), drip).await.is_ok());
+    assert!((15..20).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The rendezvous over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "what a test can't do fails it")]
+
 mod support;
 
 use std::{net::SocketAddr, time::Duration};
@@ -18,6 +20,7 @@ use bitters_wire::{
 use futures::{SinkExt, StreamExt};
 use support::{start, start_with};
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, timeout},
 };
@@ -154,6 +157,39 @@ async fn who_does_not_register_is_closed() {
 }
 
 #[tokio::test]
+async fn who_falls_silent_is_asked_then_closed() {
+    let server = start_with(|config| config.rendezvous.register_timeout = Duration::from_secs(1000)).await;
+    let Node { socket, .. } = Node::connect(server.addr).await;
+    // The stream beneath answers no ping.
+    let mut stream = socket.into_inner();
+    tokio::time::pause();
+    let begun = Instant::now();
+
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).await.unwrap();
+
+    const PING: [u8; 2] = [0x89, 0];
+    assert_eq!(heard[..4], [PING, PING].concat());
+    assert!(heard.ends_with(b"silent"), "{heard:?}");
+    assert!((60..63).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn who_answers_pings_may_be_silent_for_long() {
+    let server = start().await;
+    let mut node = Node::register(server.addr, 1).await;
+    tokio::time::pause();
+    let begun = Instant::now();
+
+    for _ in 0..10 {
+        assert!(matches!(node.socket.next().await, Some(Ok(Message::Ping(_)))));
+    }
+
+    assert!(begun.elapsed() >= Duration::from_secs(200));
+    assert_eq!(node.ask(&ToServer::Advertise(LOBBY)).await, members(&[]));
+}
+
+#[tokio::test]
 async fn any_host_and_origin_may_come_and_only_sockets() {
     let server = start().await;
 
@@ -166,15 +202,16 @@ async fn any_host_and_origin_may_come_and_only_sockets() {
 async fn stopping_closes_sockets_in_good_order_and_frees_the_port() {
     let server = start().await;
     let mut node = Node::register(server.addr, 1).await;
-    let mut mute = TcpStream::connect(server.addr).await.unwrap();
+    let mut idle = TcpStream::connect(server.addr).await.unwrap();
+    idle.write_all(b"HEAD / HTTP/1.1\r\nhost: node.localhost\r\n\r\n").await.unwrap();
+    assert!(idle.read(&mut [0; 4096]).await.unwrap() > 0);
     let begun = Instant::now();
 
     let (end, ()) = tokio::join!(node.end(), server.running.shutdown());
 
     assert_eq!(end, Some(CloseCode::Away));
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
-    let mut byte = [0];
-    assert_eq!(tokio::io::AsyncReadExt::read(&mut mute, &mut byte).await.unwrap(), 0);
+    assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
     let again = start_with(|config| config.listen = vec![server.addr]).await;
     Node::register(again.addr, 1).await;
 }
