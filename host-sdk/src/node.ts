@@ -99,8 +99,8 @@ export class BittersNode extends EventTarget {
   }
 
   /** Accepts streams until the signal is aborted; resolves when it does. A handler that throws aborts its stream. */
-  async serve(protocol: string, handler: (stream: Stream) => unknown, { signal }: Abortable = {}): Promise<void> {
-    return this.#serving({ serve: { protocol: nameOf(protocol) } }, signal, {
+  serve(protocol: string, handler: (stream: Stream) => unknown, { signal }: Abortable = {}): Promise<void> {
+    return this.#serving(() => ({ serve: { protocol: nameOf(protocol) } }), signal, {
       incomingStream: async ({ stream: id, peer }) => {
         const stream = streamOf(this.#port.adopt(id), peer, protocol);
         try {
@@ -134,12 +134,12 @@ export class BittersNode extends EventTarget {
    * Answers calls until the signal is aborted; resolves when it does. What the handler returns is the result (nothing is
    * `null`), what it throws is told to the caller.
    */
-  async answer<T = Received>(
+  answer<T = Received>(
     method: string,
     handler: (data: T, context: CallContext) => Data | void | Promise<Data | void>,
     { signal }: Abortable = {},
   ): Promise<void> {
-    return this.#serving({ answer: { method: nameOf(method) } }, signal, {
+    return this.#serving(() => ({ answer: { method: nameOf(method) } }), signal, {
       incomingCall: async ({ call, from, data }) => {
         const talk = this.#port.adopt(call);
         const caller = new AbortController();
@@ -174,13 +174,17 @@ export class BittersNode extends EventTarget {
     return this.#port.begin(() => ask, ["done"], { again: true, ...terms, lasts: true }, (_, talk: Talk<T>) => made(talk));
   }
 
-  #serving(ask: Ask, signal: AbortSignal | undefined, incoming: Omit<Talk["listener"], "failed">): Promise<void> {
-    const { answer } = this.#lasting<void>(ask, { signal, bound: true }, (talk) => {
-      talk.listener = { ...incoming, failed() {} };
-    });
+  #serving(ask: () => Ask, signal: AbortSignal | undefined, incoming: Omit<Talk["listener"], "failed">): Promise<void> {
+    const begin = async (): Promise<void> =>
+      this.#lasting<void>(ask(), { signal, bound: true }, (talk) => {
+        talk.listener = { ...incoming, failed() {} };
+      }).answer;
+    const serving = begin();
     // Who stops serving need not await that it began.
-    signal?.addEventListener("abort", () => answer.catch(() => {}));
-    return answer;
+    const forgive = (): Promise<void> => serving.catch(() => {});
+    signal?.addEventListener("abort", forgive);
+    if (signal?.aborted) forgive();
+    return serving;
   }
 }
 

@@ -84,7 +84,8 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
     failed(error) {
       failure ??= error;
       readEnded ||= (input.error(failure), true);
-      output.error(failure);
+      // A writable that is being aborted fails by itself.
+      if (!output.signal.aborted) output.error(failure);
       wake();
       drained();
     },

@@ -1,0 +1,165 @@
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { BittersError, connect } from "../src/index.js";
+import { ALICE, BOB, FakeFrame, NODE, connected, failing, settled } from "./frame.js";
+import { FakeElement, page } from "./page.js";
+
+afterEach(() => {
+  vi.useRealTimers();
+  for (const iframe of page.iframes()) iframe.remove();
+});
+
+describe("connecting", () => {
+  it("gives the node that was welcomed", async () => {
+    const { node } = await connected();
+    expect(node).toMatchObject({ id: ALICE, origin: NODE, version: "0.1.0", scope: "site" });
+  });
+
+  it("embeds exactly the URL that was given", async () => {
+    const { frame } = await connected({ node: `${NODE}/` });
+    expect(frame.iframe).toMatchObject({ src: `${NODE}/`, title: "bitters node" });
+    expect(frame.iframe["allow"]).toContain("storage-access");
+  });
+
+  it("says hello to that origin alone, with the frame's nonce", async () => {
+    const { frame } = await connected({ identity: "person" });
+    expect(frame.iframe.posted[0]?.targetOrigin).toBe(NODE);
+    expect(frame.hello).toEqual({ bitters: "hello", nonce: "n1", versions: { min: 1, max: 1 }, identity: "person" });
+  });
+
+  it("falls back where no node is given", async () => {
+    const { node } = await connected({ node: undefined, fallback: NODE });
+    expect(node.origin).toBe(NODE);
+  });
+
+  it("shows the badge as it is told", async () => {
+    const holder = new FakeElement();
+    page.body.append(holder);
+    const corner = (await connected()).frame.iframe;
+    const hidden = (await connected({ badge: "hidden" })).frame.iframe;
+    const held = (await connected({ badge: holder as unknown as HTMLElement })).frame.iframe;
+
+    expect(corner.style.cssText).toMatch(/position:fixed.*width:132px.*height:36px/);
+    expect(corner["inert"]).toBe(false);
+    expect(hidden).toMatchObject({ inert: true, ariaHidden: "true" });
+    expect(hidden.style.cssText).not.toContain("display:none");
+    expect(held.parent).toBe(holder);
+    expect(held.style.cssText).toMatch(/width:100%.*height:36px/);
+    holder.remove();
+  });
+});
+
+describe("what can't be connected", () => {
+  it.each([
+    [{}, "NoNode"],
+    [{ node: "nowhere" }, "BadArgument"],
+    [{ node: "javascript:alert(1)" }, "BadArgument"],
+    [{ node: NODE, identity: "other" }, "BadArgument"],
+    [{ node: NODE, badge: "loud" }, "BadArgument"],
+    [{ node: NODE, timeout: -1 }, "BadArgument"],
+  ])("%o is %s", async (options, code) => {
+    await failing(connect(options as object), { code });
+    expect(page.iframes()).toEqual([]);
+  });
+
+  it("is unsupported outside a page, which may import it", async () => {
+    const { document } = globalThis;
+    vi.stubGlobal("document", undefined);
+    await failing(connect({ node: NODE }), { code: "Unsupported" });
+    vi.stubGlobal("document", document);
+  });
+
+  it("is no node where none says ready", async () => {
+    vi.useFakeTimers();
+    const failed = failing(connect({ node: NODE }), { code: "NoNode" });
+    await vi.advanceTimersByTimeAsync(10_000);
+    await failed;
+    expect(page.iframes()).toEqual([]);
+  });
+
+  it("is a timeout where the node says ready and no more", async () => {
+    vi.useFakeTimers();
+    const failed = failing(connect({ node: NODE, timeout: 50 }), { code: "Timeout", retryable: true });
+    FakeFrame.newest().ready();
+    await vi.advanceTimersByTimeAsync(50);
+    await failed;
+  });
+
+  it.each(["VersionMismatch", "Denied"])("is %s where the node says so", async (code) => {
+    const connecting = connect({ node: NODE });
+    const frame = FakeFrame.newest();
+    frame.ready();
+    frame.tell(0, { failed: { code, message: "no", retryable: false } });
+    await failing(connecting, { code, message: "no" });
+    expect(page.iframes()).toEqual([]);
+  });
+
+  it("is aborted with the signal's reason as the cause", async () => {
+    const before = failing(connect({ node: NODE, signal: AbortSignal.abort("why") }), { code: "Aborted", cause: "why" });
+    await before;
+    const controller = new AbortController();
+    const connecting = connect({ node: NODE, signal: controller.signal });
+    controller.abort("enough");
+    await failing(connecting, { code: "Aborted", cause: "enough" });
+    expect(page.iframes()).toEqual([]);
+  });
+});
+
+describe("strangers", () => {
+  it("are not heard: other windows, other origins, other words, the same document twice", async () => {
+    const connecting = connect({ node: NODE });
+    const frame = FakeFrame.newest();
+    const ready = { bitters: "ready", nonce: "n1" };
+    page.post(ready, NODE, {});
+    page.post(ready, NODE, null);
+    page.post(ready, "https://evil.example", frame.iframe.contentWindow);
+    for (const data of [null, 5, "ready", { bitters: "hello", nonce: "n1" }, { bitters: "ready", nonce: 7 }]) {
+      page.post(data, NODE, frame.iframe.contentWindow);
+    }
+    expect(frame.iframe.posted).toEqual([]);
+
+    frame.welcome();
+    await connecting;
+    page.post(ready, NODE, frame.iframe.contentWindow);
+    expect(frame.iframe.posted.length).toBe(1);
+  });
+});
+
+describe("a connected node", () => {
+  it("tells when its scope and id change", async () => {
+    const { node, frame } = await connected();
+    const news: unknown[] = [];
+    node.addEventListener("scope", ({ detail }) => news.push(detail));
+    node.addEventListener("identity", ({ detail }) => news.push(detail));
+
+    frame.tell(0, { scope: "browser" });
+    frame.tell(0, { scope: "browser" });
+    frame.tell(0, { identity: BOB });
+    await settled();
+
+    expect(news).toEqual(["browser", BOB]);
+    expect(node).toMatchObject({ scope: "browser", id: BOB });
+  });
+
+  it("leaves the page when it is closed, and all that waits fails", async () => {
+    const { node, frame } = await connected();
+    const pending = failing(node.status(), { code: "Closed" });
+    const topic = node.join("lobby");
+    await frame.begun("join");
+    const reading = (await topic)[Symbol.asyncIterator]().next();
+
+    await node[Symbol.asyncDispose]();
+
+    await pending;
+    expect(await reading).toEqual({ done: true, value: undefined });
+    expect(page.iframes()).toEqual([]);
+    await failing(node.status(), { code: "Closed" });
+    await failing(node.call(BOB, "add", 1), { code: "Closed", executed: "no" });
+  });
+});
+
+it("errors are one class with a closed set of codes", () => {
+  const error = new BittersError("Quota", "slow down");
+  expect(error).toBeInstanceOf(Error);
+  expect(error).toMatchObject({ name: "BittersError", code: "Quota", message: "slow down", retryable: true });
+  expect(new BittersError("Denied", "no").retryable).toBe(false);
+});
