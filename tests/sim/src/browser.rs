@@ -1,0 +1,146 @@
+//! A browser: its node, and its pages with the frames in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bitters_node::Node;
+use bitters_revproxy::core::rendezvous::ConnId;
+use bitters_wire::{
+    WIRE,
+    failure::Failure,
+    id::{Epoch, FrameId, LinkId, NodeId, PersonaId, TopicId},
+    keys::NodeSecret,
+    local::{Hello, ToFrame, ToLeader, Welcome},
+    packet::Packet,
+    status::{Scope, Status},
+};
+
+use crate::connection::{Connection, Phase};
+
+/// One browser.
+#[derive(Debug)]
+pub struct Browser {
+    /// Its node's secret.
+    pub secret: NodeSecret,
+    /// Its leader.
+    pub node: Node,
+    /// The leadership.
+    pub epoch: Epoch,
+    /// The socket to the rendezvous.
+    pub socket: Option<ConnId>,
+}
+
+/// A page with a frame in it.
+#[derive(Debug)]
+pub struct Page {
+    /// In which browser.
+    pub browser: usize,
+    /// The embedding page's origin.
+    pub origin: String,
+    /// The leadership that the frame speaks with.
+    pub epoch: Epoch,
+    /// What the frame was welcomed with, once for each hello.
+    pub welcomes: Vec<Welcome>,
+    /// How often the frame said hello.
+    pub hellos: usize,
+    /// Topics that the site wants to be in.
+    pub wanted: BTreeSet<TopicId>,
+    /// Who is in them, as the frame was told.
+    pub peers: BTreeMap<TopicId, Vec<PersonaId>>,
+    /// Messages heard, and how often.
+    pub heard: BTreeMap<(TopicId, Vec<u8>), usize>,
+    /// Packets that came.
+    pub packets: Vec<Packet>,
+    /// Requests that wait for an answer.
+    pub waiting: BTreeMap<u32, ToLeader>,
+    /// Requests that were answered, and how.
+    pub answers: BTreeMap<u32, Result<(), Failure>>,
+    /// Statuses that came.
+    pub statuses: Vec<Status>,
+    /// Connections that the frame holds.
+    pub connections: BTreeMap<LinkId, Connection>,
+    requests: u32,
+}
+
+impl Page {
+    /// A page that was just opened.
+    pub fn new(browser: usize, origin: &str) -> Self {
+        Self {
+            browser,
+            origin: origin.to_owned(),
+            epoch: Epoch::default(),
+            welcomes: Vec::new(),
+            hellos: 0,
+            wanted: BTreeSet::new(),
+            peers: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            packets: Vec::new(),
+            waiting: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            statuses: Vec::new(),
+            connections: BTreeMap::new(),
+            requests: 0,
+        }
+    }
+
+    /// What the frame says to a leader first.
+    pub fn hello(&mut self, id: FrameId) -> ToLeader {
+        self.hellos += 1;
+        ToLeader::Hello(Hello {
+            frame: id,
+            origin: self.origin.clone(),
+            scope: Scope::Browser,
+            wire: WIRE,
+            build: "sim".into(),
+            visible: true,
+            watching: true,
+            serves: vec![crate::world::TAG],
+            joined: self.joined().collect(),
+            links: self.links().collect(),
+        })
+    }
+
+    /// The persona of its site, once it was welcomed.
+    pub fn persona(&self) -> Option<PersonaId> {
+        self.welcomes.last().map(|welcome| welcome.persona.id())
+    }
+
+    /// Links that are up.
+    pub fn links(&self) -> impl Iterator<Item = (LinkId, NodeId)> {
+        let up = self.connections.iter().filter(|(_, it)| it.phase == Phase::Up);
+        up.map(|(link, connection)| (*link, connection.peer))
+    }
+
+    /// A request with a number of its own, noted until it is answered.
+    pub fn request(&mut self, make: impl FnOnce(u32) -> ToLeader) -> (u32, ToLeader) {
+        self.requests += 1;
+        let message = make(self.requests);
+        self.waiting.insert(self.requests, message.clone());
+        (self.requests, message)
+    }
+
+    /// Takes in what the leader says of anything but links.
+    pub fn hear(&mut self, message: ToFrame) {
+        match message {
+            ToFrame::Asked { request, outcome } => {
+                assert!(self.waiting.remove(&request).is_some(), "request {request} was answered before");
+                self.answers.insert(request, outcome);
+            }
+            ToFrame::Packet(packet) => self.packets.push(packet),
+            ToFrame::Status(status) => self.statuses.push(status),
+            ToFrame::Topic { topic, sealed } => *self.heard.entry((topic, sealed)).or_default() += 1,
+            ToFrame::TopicPeers { topic, peers } => drop(self.peers.insert(topic, peers)),
+            ToFrame::Welcome(welcome) => self.welcomes.push(welcome),
+            ToFrame::Link(..) | ToFrame::Rejected(_) | ToFrame::Service { .. } => {
+                unreachable!("links are the world's, and nothing else is said in this world")
+            }
+        }
+    }
+
+    /// Topics joined: wanted, and not just being asked for.
+    fn joined(&self) -> impl Iterator<Item = TopicId> {
+        let asked = |topic: &TopicId| {
+            self.waiting.values().any(|it| matches!(it, ToLeader::Join { topic: asked, .. } if asked == topic))
+        };
+        self.wanted.iter().copied().filter(move |topic| !asked(topic))
+    }
+}

@@ -1,0 +1,49 @@
+//! A simulated RTCPeerConnection: up when both ends were given each other's signals.
+
+use bitters_wire::{
+    id::{FrameId, LinkId, NodeId},
+    local::{IdentityEnd, IdentityText},
+};
+
+/// One end: which frame, which link.
+pub type End = (FrameId, LinkId);
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Signals are exchanged.
+    New,
+    /// The connection stands; the frame wants its identity signed.
+    Proving,
+    /// Messages pass.
+    Up,
+}
+
+/// One end of a connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Who is to be at the other end.
+    pub peer: NodeId,
+    /// Whose signal was given to this end.
+    pub remote: Option<End>,
+    /// How far it is.
+    pub phase: Phase,
+    /// What came before it was up.
+    pub early: Vec<Vec<u8>>,
+}
+
+impl Connection {
+    /// One that was just asked for.
+    pub const fn new(peer: NodeId) -> Self {
+        Self { peer, remote: None, phase: Phase::New, early: Vec::new() }
+    }
+}
+
+/// What an end has signed.
+pub const fn identity(own: NodeId, peer: NodeId) -> IdentityText {
+    IdentityText { signer_is_a: true, a: end_of(own), b: end_of(peer) }
+}
+
+const fn end_of(id: NodeId) -> IdentityEnd {
+    IdentityEnd { id, fingerprint: [0; 32], nonce: [0; 16] }
+}
