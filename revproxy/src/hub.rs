@@ -111,23 +111,27 @@ impl Hub {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::{net::Ipv4Addr, time::Duration};
 
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn time_is_kept() {
         let hub = Hub::new(Config::default(), 1);
-        let (_, mut messages) = hub.open(HERE, [1; 32]);
 
         let all = async {
+            let (_, mut messages) = hub.open(HERE, [1; 32]);
             let mut all = Vec::new();
             while let Some(message) = messages.recv().await {
                 all.push(message);
             }
             all
         };
-        let all = tokio::select! { all = all => all, () = hub.keep_time() => unreachable!() };
+        // The clock is watched before there is anything to wait for.
+        let all = async {
+            tokio::select! { biased; () = hub.keep_time() => unreachable!(), all = all => all }
+        };
+        let all = time::timeout(Duration::from_secs(60), all).await.unwrap();
 
         assert!(matches!(all.as_slice(), [ToNode::Challenge { .. }, ToNode::Refused { .. }]), "{all:?}");
         assert_eq!(hub.start.elapsed().as_secs(), 10);

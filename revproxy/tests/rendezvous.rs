@@ -92,7 +92,7 @@ async fn garbage_is_refused_and_closed() {
     for message in [Message::text("hello"), Message::binary(vec![0; 10 * MAX_RENDEZVOUS])] {
         let mut node = Node::connect(server.addr).await;
         node.send(message).await;
-        assert_eq!(node.end().await, Some(CloseCode::Policy));
+        assert_eq!(node.close_code().await, Some(CloseCode::Policy));
     }
     assert_eq!(bystander.ask(&ToServer::Advertise(LOBBY)).await, members(&[]));
 }
@@ -296,15 +296,21 @@ impl Node {
         }
     }
 
-    /// The code that the server closes with, once it has.
+    /// The code that the server closes with, once it has, in good order.
     async fn end(&mut self) -> Option<CloseCode> {
-        let mut code = None;
-        while let Some(Ok(message)) = self.socket.next().await {
-            if let Message::Close(Some(frame)) = message {
-                code = Some(frame.code);
+        let code = self.close_code().await;
+        assert!(self.socket.next().await.is_none(), "the connection was reset");
+        code
+    }
+
+    async fn close_code(&mut self) -> Option<CloseCode> {
+        loop {
+            match self.socket.next().await? {
+                Ok(Message::Close(frame)) => return frame.map(|frame| frame.code),
+                Ok(_) => {}
+                Err(error) => panic!("not closed: {error}"),
             }
         }
-        code
     }
 }
 
