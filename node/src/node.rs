@@ -55,6 +55,8 @@ pub struct Node {
     warnings: Warnings,
     rng: fastrand::Rng,
     wall_clock: Option<(u64, Instant)>,
+    /// Linked nodes, as all frames were told.
+    peers_told: usize,
     /// Whether no link was ever up: then, and only then, seeds are dialled.
     cold: bool,
     changed: Changed,
@@ -94,6 +96,7 @@ impl Node {
             warnings: Warnings::default(),
             rng,
             wall_clock: None,
+            peers_told: 0,
             cold: true,
             changed: Changed::default(),
             outbox: VecDeque::new(),
@@ -186,6 +189,7 @@ impl Node {
             self.dial_wanted(now);
         }
         self.tell_topic_peers(now);
+        self.tell_peers();
         self.tell_statuses(now);
     }
 

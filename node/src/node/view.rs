@@ -51,6 +51,18 @@ impl Node {
         }
     }
 
+    /// Tells all frames how many nodes are linked, for the badge, if that changed.
+    pub(super) fn tell_peers(&mut self) {
+        let linked = self.links.up_len();
+        if std::mem::replace(&mut self.peers_told, linked) == linked {
+            return;
+        }
+        let peers = u32::try_from(linked).unwrap_or(u32::MAX);
+        for id in self.frames.iter().map(|(id, _)| id).collect::<Vec<_>>() {
+            self.tell(id, ToFrame::Peers(peers));
+        }
+    }
+
     /// When a frame is to be told of the node, or of its topics.
     pub(super) fn view_due(&self) -> Option<Instant> {
         let watches = self.frames.iter().filter_map(|(_, frame)| frame.watch.as_ref()?.due());

@@ -56,6 +56,8 @@ pub struct Page {
     pub answers: BTreeMap<u32, Result<(), Failure>>,
     /// Statuses that came.
     pub statuses: Vec<Status>,
+    /// Linked nodes, as the badge shows.
+    pub linked: u32,
     /// Connections that the frame holds.
     pub connections: BTreeMap<LinkId, Connection>,
     requests: u32,
@@ -77,6 +79,7 @@ impl Page {
             waiting: BTreeMap::new(),
             answers: BTreeMap::new(),
             statuses: Vec::new(),
+            linked: 0,
             connections: BTreeMap::new(),
             requests: 0,
         }
@@ -125,11 +128,15 @@ impl Page {
                 assert!(self.waiting.remove(&request).is_some(), "request {request} was answered before");
                 self.answers.insert(request, outcome);
             }
+            ToFrame::Peers(linked) => self.linked = linked,
             ToFrame::Packet(packet) => self.packets.push(packet),
             ToFrame::Status(status) => self.statuses.push(status),
             ToFrame::Topic { topic, sealed } => *self.heard.entry((topic, sealed)).or_default() += 1,
             ToFrame::TopicPeers { topic, peers } => drop(self.peers.insert(topic, peers)),
-            ToFrame::Welcome(welcome) => self.welcomes.push(welcome),
+            ToFrame::Welcome(welcome) => {
+                self.linked = welcome.peers;
+                self.welcomes.push(welcome);
+            }
             ToFrame::Link(..) | ToFrame::Rejected(_) | ToFrame::Service { .. } => {
                 unreachable!("links are the world's, and nothing else is said in this world")
             }

@@ -114,6 +114,10 @@ fn assert_one_link_each(world: &World) {
         let other = world.browsers.iter().position(|it| it.node.id() == *peer).expect("peers are browsers");
         assert!(links.contains_key(&(other, node(*browser))), "seed {}: a link with one end", world.seed);
     }
+    for (id, page) in &world.pages {
+        let linked = links.keys().filter(|(browser, _)| *browser == page.browser).count();
+        assert_eq!(page.linked as usize, linked, "seed {}: the badge of {id}", world.seed);
+    }
 }
 
 fn assert_all_answered(world: &World) {
