@@ -188,7 +188,9 @@ impl Endpoint {
     }
 
     fn on_session_packet(&mut self, key: SessionKey, packet: Packet) {
-        if self.sessions.contains_key(&key) {
+        // Not even for its other side, which a forged packet could otherwise have refused to its peer.
+        let is_unknown = [Role::Listener, Role::Opener].iter().all(|role| !self.sessions.contains_key(&(key.0, *role)));
+        if !is_unknown {
             self.on_session(key, |session, ctx| session.on_packet(packet, ctx));
         } else if self.refusals.allow(self.ctx.now) {
             self.ctx.outbox.extend(packet.refuse(Refusal::UnknownSession).map(Output::Packet));
@@ -332,6 +334,14 @@ impl Endpoint {
         let seed = self.random.bytes();
         self.random = Random::new(self.random.bytes());
         seed
+    }
+}
+
+#[cfg(test)]
+impl Endpoint {
+    /// Messages that wait to be acknowledged, in all sessions.
+    pub(crate) fn kept(&self) -> usize {
+        self.sessions.values().map(Session::kept).sum()
     }
 }
 

@@ -85,7 +85,8 @@ pub enum Output {
     Opened(StreamKey),
     /// For the leader.
     Packet(Packet),
-    /// The stream is over, both ways, by the peer or the world. What this side resets itself isn't told.
+    /// The stream is over, both ways, by the peer or the world. What this side resets itself isn't told. May come, as may
+    /// [`Output::Opened`], after this side has finished and stopped, as long as its last bytes are under way.
     Reset {
         /// Which stream.
         stream: StreamKey,

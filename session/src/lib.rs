@@ -36,6 +36,9 @@ mod stream;
 mod talk;
 mod throttle;
 
+#[cfg(test)]
+mod hostile;
+
 pub use endpoint::Endpoint;
 pub use io::{Config, Input, OpenError, Output, WriteError};
 pub use keys::{CallKey, StreamKey};

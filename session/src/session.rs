@@ -149,6 +149,12 @@ impl Session {
         (self.stake() == Stake::Nothing).then_some(self.active)
     }
 
+    /// Messages that wait to be acknowledged.
+    #[cfg(test)]
+    pub fn kept(&self) -> usize {
+        self.ledger.in_flight()
+    }
+
     /// Whether another stream may be opened: messages of this side don't pile up.
     pub fn has_room(&self) -> bool {
         self.ledger.in_flight() < MAX_FLIGHT

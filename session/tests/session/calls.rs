@@ -1,0 +1,148 @@
+//! Calls, from a site to another.
+
+use std::time::Duration;
+
+use crate::support::{Net, call, echo, name, start_call, text};
+use bitters_session::{CallKey, OpenError, Output};
+use bitters_wire::{
+    data::Data,
+    failure::{Code, Executed},
+    limits::MAX_MESSAGE,
+    rpc::Outcome,
+};
+
+#[test]
+fn a_call_is_answered() {
+    let mut net = Net::new([1, 2]);
+    net.frames[1].endpoint.serve(echo());
+    let near = start_call(&mut net, text("hello"));
+    let caller = net.frames[0].persona;
+
+    let Output::IncomingCall { call: far, .. } = net.frames[1].told[0] else { panic!("no call") };
+    let incoming = Output::IncomingCall { call: far, from: caller, method: name("echo"), data: text("hello") };
+    assert_eq!(net.told(1), [incoming]);
+    net.at(1, |endpoint, _| endpoint.reply(far, Outcome::Ok(text("hello to you"))));
+
+    assert_eq!(net.told(0), [Output::CallDone { call: near, outcome: Ok(text("hello to you")) }]);
+    net.at(1, |endpoint, _| endpoint.reply(far, Outcome::Ok(text("again"))));
+    net.pass(Duration::from_secs(120));
+    assert_eq!((net.told(0), net.told(1), net.next_timeout()), (vec![], vec![], None));
+}
+
+#[test]
+fn the_largest_call_passes_both_ways_and_a_larger_one_not() {
+    let mut net = Net::new([1, 2]);
+    let largest = Data::Bytes(vec![7; MAX_MESSAGE]);
+    let (near, far) = call(&mut net, largest.clone());
+    net.at(1, |endpoint, _| endpoint.reply(far, Outcome::Ok(largest.clone())));
+
+    assert_eq!(net.told(0), [Output::CallDone { call: near, outcome: Ok(largest) }]);
+    let (peer, larger) = (net.frames[1].persona, Data::Bytes(vec![7; MAX_MESSAGE + 1]));
+    let refused = net.at(0, |endpoint, now| endpoint.call(peer, name("echo"), larger, Duration::ZERO, now));
+    assert_eq!(refused, Err(OpenError::TooLarge));
+}
+
+#[test]
+fn many_long_arguments_come_in_a_few_at_a_time() {
+    let mut net = Net::new([1, 2]);
+    net.frames[1].endpoint.serve(echo());
+    net.cut = true;
+    for _ in 0..100 {
+        start_call(&mut net, Data::Bytes(vec![7; MAX_MESSAGE]));
+    }
+    net.cut = false;
+    net.pass(Duration::from_secs(6));
+
+    let incoming = net.told(1).into_iter().filter(|output| matches!(output, Output::IncomingCall { .. })).count();
+    assert_eq!(incoming, 100);
+}
+
+#[test]
+fn what_a_handler_throws_arrives() {
+    let mut net = Net::new([1, 2]);
+    let (near, far) = call(&mut net, text(""));
+    net.at(1, |endpoint, _| endpoint.reply(far, Outcome::Err("no".to_owned())));
+    assert_eq!(failed(&mut net, near), (Code::Remote, Executed::Yes));
+}
+
+#[test]
+fn a_result_too_large_says_that_it_ran() {
+    let mut net = Net::new([1, 2]);
+    let (near, far) = call(&mut net, text(""));
+    net.at(1, |endpoint, _| endpoint.reply(far, Outcome::Ok(Data::Bytes(vec![0; MAX_MESSAGE + 1]))));
+    assert_eq!(failed(&mut net, near), (Code::TooLarge, Executed::Yes));
+}
+
+#[test]
+fn a_method_that_nobody_answers_did_not_run() {
+    let mut net = Net::new([1, 2]);
+    let near = start_call(&mut net, text(""));
+    assert_eq!(failed(&mut net, near), (Code::NotFound, Executed::No));
+}
+
+#[test]
+fn a_call_is_over_at_its_deadline_and_its_handler_knows() {
+    let mut net = Net::new([1, 2]);
+    let (near, far) = call(&mut net, text(""));
+
+    net.pass(Duration::from_millis(14_999));
+    assert_eq!(net.told(0), []);
+    net.pass(Duration::from_millis(1));
+
+    assert_eq!(failed(&mut net, near), (Code::Timeout, Executed::Unknown));
+    assert_eq!(net.told(1), [Output::CallCancelled(far)]);
+}
+
+#[test]
+fn a_call_that_never_left_did_not_run() {
+    let mut net = Net::new([1, 2]);
+    net.cut = true;
+    let peer = net.frames[1].persona;
+    let near =
+        net.at(0, |endpoint, now| endpoint.call(peer, name("echo"), text(""), Duration::from_secs(3), now)).unwrap();
+    net.pass(Duration::from_secs(3));
+    assert_eq!(failed(&mut net, near), (Code::Timeout, Executed::No));
+}
+
+#[test]
+fn a_cancelled_call_is_done_at_once_and_its_handler_knows() {
+    let mut net = Net::new([1, 2]);
+    let (near, far) = call(&mut net, text(""));
+    net.at(0, |endpoint, _| endpoint.cancel_call(near));
+
+    assert_eq!(failed(&mut net, near), (Code::Aborted, Executed::Unknown));
+    assert_eq!(net.told(1), [Output::CallCancelled(far)]);
+    net.at(1, |endpoint, _| endpoint.reply(far, Outcome::Ok(text("late"))));
+    assert_eq!(net.told(0), []);
+}
+
+#[test]
+fn a_handler_cannot_cancel_and_a_caller_cannot_reply() {
+    let mut net = Net::new([1, 2]);
+    let (near, far) = call(&mut net, text(""));
+    net.at(1, |endpoint, _| endpoint.cancel_call(far));
+    net.at(0, |endpoint, _| endpoint.reply(near, Outcome::Ok(text("self-made"))));
+    assert_eq!((net.told(0), net.told(1)), (vec![], vec![]));
+}
+
+#[test]
+fn a_page_that_is_gone_may_have_run_it() {
+    let mut net = Net::new([1, 2]);
+    let (first, _) = call(&mut net, text(""));
+    net.frames[1].gone = true;
+    let second = start_call(&mut net, text(""));
+
+    let lost = |output: &Output| match output {
+        Output::CallDone { call, outcome: Err(failure) } => (*call, failure.code, failure.executed.unwrap()),
+        other => panic!("{other:?}"),
+    };
+    let told: Vec<_> = net.told(0).iter().map(lost).collect();
+    assert_eq!(told, [first, second].map(|call| (call, Code::PeerUnreachable, Executed::Unknown)));
+}
+
+fn failed(net: &mut Net, call: CallKey) -> (Code, Executed) {
+    let told = net.told(0);
+    let [Output::CallDone { call: done, outcome: Err(failure) }] = &told[..] else { panic!("one failure: {told:?}") };
+    assert_eq!(*done, call);
+    (failure.code, failure.executed.unwrap())
+}
