@@ -17,3 +17,5 @@ export declare function ofCall(error: unknown, executed: Executed): unknown;
 export declare function aborted(cause: unknown): BittersError;
 /** The caller did it wrong. */
 export declare function badArgument(message: string, cause?: unknown): BittersError;
+/** What was thrown, for whoever only reads text. */
+export declare function textOf(thrown: unknown): string;

@@ -54,3 +54,8 @@ export function aborted(cause: unknown): BittersError {
 export function badArgument(message: string, cause?: unknown): BittersError {
   return new BittersError("BadArgument", message, { cause });
 }
+
+/** What was thrown, for whoever only reads text. */
+export function textOf(thrown: unknown): string {
+  return String((thrown as Error | null | undefined)?.message ?? thrown ?? "");
+}

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { type Data, type Received, fromWire, nameOf, peerOf, toWire } from "./data.js";
-import { BittersError, type Executed, aborted, ofCall } from "./error.js";
+import { BittersError, type Executed, aborted, ofCall, textOf } from "./error.js";
 import type { Limits } from "./limits.js";
 import type { Port, Talk, Terms } from "./port.js";
 import { tellOf } from "./news.js";
@@ -149,7 +149,7 @@ export class BittersNode extends EventTarget {
           const result = await handler(fromWire(data) as T, { from, signal: caller.signal });
           talk.say({ reply: { outcome: { ok: toWire(result ?? null) } } });
         } catch (error) {
-          talk.say({ reply: { outcome: { err: error instanceof Error ? error.message : `${error}` } } });
+          talk.say({ reply: { outcome: { err: textOf(error) } } });
         }
         talk.over();
       },

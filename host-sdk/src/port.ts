@@ -82,7 +82,8 @@ export class Port {
     const talk = this.#talk<T>(this.#next++);
     talk.answer = new Promise<T>((resolve, failed) => {
       const heard = (kind: K, value: Tells[K]): void => {
-        talk.limited?.[terms.bound ? "untime" : "unlimit"]();
+        talk.limited?.untime();
+        if (!terms.bound) talk.limited?.unlimit();
         if (!terms.lasts) talk.over();
         resolve(made(value, talk, kind));
       };

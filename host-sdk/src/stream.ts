@@ -1,5 +1,5 @@
 import { viewOf } from "./data.js";
-import { BittersError, aborted, badArgument } from "./error.js";
+import { BittersError, aborted, badArgument, textOf } from "./error.js";
 import type { Talk } from "./port.js";
 
 /** Bytes between a peer and a site that may be unread (`STREAM_WINDOW` of the wire). */
@@ -39,6 +39,7 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
   let readEnded = false;
   let writeEnded = false;
   let failure: BittersError | undefined;
+  let closing: Promise<void> | undefined;
   // Chunks that wait in the writable, counted by its strategy: a locked stream has no other way to know that it is drained.
   let waiting = 0;
   let wake = (): void => {};
@@ -54,8 +55,7 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
     halfEnded();
   };
   const giveUp = (error: BittersError, reason: unknown): void => {
-    const text = reason instanceof Error ? reason.message : String(reason ?? "");
-    talk.farewell = { reset: { reason: text.slice(0, MAX_REASON) } };
+    talk.farewell = { reset: { reason: textOf(reason).slice(0, MAX_REASON) } };
     talk.fail(error);
   };
 
@@ -146,18 +146,19 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
     { highWaterMark: 1, size: () => (waiting++, 1) },
   );
 
+  // Not the writable's own: that can't be closed while a writer of the site's holds it.
+  const close = async (): Promise<void> => {
+    if (waiting && !failure) await new Promise<void>((resolve) => (drained = resolve));
+    if (failure && !writeEnded) throw failure;
+    finish();
+  };
+
   return {
     peer,
     protocol,
     readable,
     writable,
-    async close() {
-      if (writeEnded) return;
-      if (!writable.locked) return writable.close();
-      if (waiting && !failure) await new Promise<void>((resolve) => (drained = resolve));
-      if (failure) throw failure;
-      finish();
-    },
+    close: () => (closing ??= close()),
     abort: (reason) => giveUp(aborted(reason), reason),
   };
 }

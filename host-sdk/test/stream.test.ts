@@ -74,7 +74,7 @@ describe("writing", () => {
     frame.tell(id, { credit: 1 });
     expect(await frame.all("finish")).toEqual([]);
     frame.tell(id, { credit: 2 });
-    await Promise.all([writing, closing]);
+    await Promise.all([writing, closing, stream.close()]);
     await frame.take("finish");
     await stream.close();
     expect(await frame.all("finish")).toEqual([]);
