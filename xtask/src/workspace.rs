@@ -25,6 +25,11 @@ impl Workspace {
         Ok(Self { root, target })
     }
 
+    /// The checkout.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// A path inside the checkout.
     pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         self.root.join(path)

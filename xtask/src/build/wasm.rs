@@ -121,8 +121,7 @@ fn remap(workspace: &Workspace) -> Result<String> {
     let cargo_home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo_home =
         cargo_home.or_else(|| Some(std::env::home_dir()?.join(".cargo"))).context("there is no home directory")?;
-    let root = workspace.path("");
-    let flags = [(cargo_home.as_path(), "cargo"), (root.as_path(), ".")]
+    let flags = [(cargo_home.as_path(), "cargo"), (workspace.root(), ".")]
         .map(|(from, to)| serde_json::Value::from(format!("--remap-path-prefix={}={to}", from.display())));
     Ok(format!("target.{WASM_TARGET}.rustflags=[{},{}]", flags[0], flags[1]))
 }

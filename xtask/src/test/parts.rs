@@ -45,7 +45,9 @@ fn wasm(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
     let runner = format!("target.{}.runner={runner}", tools::WASI_TARGET);
     let packages = PURE.iter().flat_map(|name| ["--package", name]);
     let cargo = workspace.cargo().args(["test", "--locked", "--target", tools::WASI_TARGET, "--config", &runner]);
-    cargo_test(cargo.args(packages).args(["--lib", "--tests"]), extra)
+    // Captured output would be lost with the program.
+    let extra: Vec<_> = ["--nocapture".to_owned()].into_iter().chain(extra.iter().cloned()).collect();
+    cargo_test(cargo.args(packages).args(["--lib", "--tests"]), &extra)
 }
 
 /// Types and size count as a test each.
