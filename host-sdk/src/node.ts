@@ -95,7 +95,9 @@ export class BittersNode extends EventTarget {
   /** Opens a stream to a peer that serves the protocol. The limits are those of opening: to end it, `abort()` it. */
   async open(peer: string, protocol: string, limits: Limits = {}): Promise<Stream> {
     const ask = { open: { peer: peerOf(peer), protocol: nameOf(protocol) } };
-    return this.#lasting<Stream>(ask, { ...limits, again: false }, (talk) => streamOf(talk, peer, protocol)).answer;
+    const talk = this.#lasting<Stream>(ask, { ...limits, again: false }, (talk) => streamOf(talk, peer, protocol));
+    talk.farewell = { reset: { reason: "given up" } };
+    return talk.answer;
   }
 
   /** Accepts streams until the signal is aborted; resolves when it does. A handler that throws aborts its stream. */

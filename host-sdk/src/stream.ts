@@ -63,7 +63,7 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
     if (!rule) throw new BittersError("Remote", "beyond its credit");
   };
 
-  talk.farewell = { reset: { reason: "broken" } };
+  talk.farewell = { reset: { reason: "beyond its credit" } };
   talk.listener = {
     bytes(bytes) {
       received += bytes.byteLength;
