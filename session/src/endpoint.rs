@@ -204,12 +204,14 @@ impl Endpoint {
             return;
         }
         let Ok(opener_key) = from.0.noise_key() else { return };
-        if !self.handshakes.allow(self.ctx.now) || !self.make_room(from.0, Role::Listener) {
+        if !self.handshakes.allow(self.ctx.now) {
             return;
         }
         let binding = Binding { opener: from.0, opener_frame: from.1, listener: self.ctx.persona, session: id, tag };
         let seed = self.draw();
-        if let Some(noise) = noise::accept(&self.secret, &opener_key, &binding, handshake, seed) {
+        if let Some(noise) = noise::accept(&self.secret, &opener_key, &binding, handshake, seed)
+            && self.make_room(from.0, Role::Listener)
+        {
             let session = Session::accept(key, from, tag, noise, &mut self.ctx);
             self.sessions.insert(key, session);
         }
@@ -281,17 +283,15 @@ impl Endpoint {
     /// half, so that strangers can't keep this side's site from opening; and no stranger may have many.
     fn make_room(&mut self, peer: PersonaId, role: Role) -> bool {
         let of_role = || self.sessions.iter().filter(|(key, _)| key.1 == role);
-        if role == Role::Listener && of_role().filter(|(_, session)| session.peer() == peer).count() >= MAX_FROM_PEER {
-            return false;
-        }
-        if of_role().count() < MAX_SESSIONS / 2 {
+        let of_peer = || of_role().filter(|(_, session)| session.peer() == peer);
+        let quietest = if role == Role::Listener && of_peer().count() >= MAX_FROM_PEER {
+            quietest(of_peer())
+        } else if of_role().count() >= MAX_SESSIONS / 2 {
+            quietest(of_role())
+        } else {
             return true;
-        }
-        let quiet = of_role().filter_map(|(key, session)| Some((session.quiet_since()?, *key))).min();
-        if let Some((_, key)) = quiet {
-            self.on_session(key, |session, ctx| session.end(Over::Idle, ctx));
-        }
-        quiet.is_some()
+        };
+        quietest.is_some_and(|key| self.on_session(key, |session, ctx| session.end(Over::Idle, ctx)).is_some())
     }
 
     fn on_session<T>(&mut self, key: SessionKey, act: impl FnOnce(&mut Session, &mut Context) -> T) -> Option<T> {
@@ -335,6 +335,10 @@ impl Endpoint {
         self.random = Random::new(self.random.bytes());
         seed
     }
+}
+
+fn quietest<'a>(sessions: impl Iterator<Item = (&'a SessionKey, &'a Session)>) -> Option<SessionKey> {
+    sessions.filter_map(|(key, session)| Some((session.quiet_since()?, *key))).min().map(|(_, key)| key)
 }
 
 #[cfg(test)]

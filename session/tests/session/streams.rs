@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::support::{Net, chat, stream};
+use crate::support::{Net, chat, name, stream};
 use bitters_session::{OpenError, Output, WriteError};
 use bitters_wire::{
     failure::{Code, Failure},
     id::{FrameId, PersonaId, SessionId},
-    limits::{MAX_STREAMS, STREAM_WINDOW},
-    packet::{Body, Packet, Refusal},
+    keys::PersonaSecret,
+    limits::{MAX_SESSIONS, MAX_STREAMS, STREAM_WINDOW},
+    packet::{Body, Packet, Refusal, Service},
 };
 
 #[test]
@@ -90,7 +91,7 @@ fn what_is_not_served_is_not_found() {
 #[test]
 fn a_persona_without_a_way_is_unreachable() {
     let mut net = Net::new([1]);
-    let stranger = bitters_wire::keys::PersonaSecret::new([9; 32]).id();
+    let stranger = PersonaSecret::new([9; 32]).id();
 
     net.at(0, |endpoint, now| endpoint.open(stranger, chat(), now)).unwrap();
 
@@ -133,6 +134,44 @@ fn streams_of_a_session_are_counted() {
 
     assert!(net.at(0, |endpoint, now| endpoint.open(peer, chat(), now)).is_ok());
     assert!(codes(&net.told(0)).is_empty());
+}
+
+#[test]
+fn sessions_are_counted_and_quiet_ones_make_room() {
+    let mut net = Net::new([1, 2]);
+    let (near, far) = stream(&mut net);
+    net.cut = true;
+    let mut open = |n: u8| {
+        let peer = PersonaSecret::new([n; 32]).id();
+        net.at(0, |endpoint, now| endpoint.open(peer, chat(), now))
+    };
+
+    let others = u8::try_from(MAX_SESSIONS / 2 - 1).unwrap();
+    assert!((3..3 + others).all(|n| open(n).is_ok()));
+    assert_eq!(open(254), Err(OpenError::Quota));
+    net.cut = false;
+    net.at(0, |endpoint, _| endpoint.finish(near));
+    net.at(1, |endpoint, _| endpoint.finish(far));
+    net.pass(Duration::from_secs(1));
+    let peer = PersonaSecret::new([254; 32]).id();
+
+    assert!(net.at(0, |endpoint, now| endpoint.open(peer, chat(), now)).is_ok());
+    assert_eq!(net.frames[1].endpoint.poll_timeout(), None, "the quiet session was closed");
+}
+
+#[test]
+fn one_persona_has_a_bounded_part_of_a_frame() {
+    let mut net = Net::new([1, 2]);
+    let peer = net.frames[1].persona;
+    let services = (0..100).map(|n| Service::Protocol(name(&n.to_string())));
+    for service in services {
+        net.frames[1].endpoint.serve(service.clone());
+        net.at(0, |endpoint, now| endpoint.open(peer, service, now)).unwrap();
+        net.pass(Duration::from_millis(100));
+    }
+
+    let opened = net.told(0).iter().filter(|told| matches!(told, Output::Opened(_))).count();
+    assert_eq!(opened, 32);
 }
 
 #[test]
