@@ -257,7 +257,7 @@ impl World {
     }
 
     fn on_output(&mut self, site: usize, output: Output) {
-        let story = format!("seed {} at {:?}, frame {site}: {output:.200?}", self.seed, self.now);
+        let story = format!("seed {} at {:?}, frame {site}", self.seed, self.now);
         let Site { streams, ended, made, asked, .. } = &mut self.sites[site];
         match output {
             Output::CallCancelled(call) => {
