@@ -60,6 +60,8 @@ pub struct Node {
     /// Whether no link was ever up: then, and only then, seeds are dialled.
     cold: bool,
     changed: Changed,
+    /// Topics whose peers some frame is to be told of once it settled.
+    deferred: BTreeSet<(Instant, TopicId)>,
     outbox: VecDeque<Output>,
 }
 
@@ -99,6 +101,7 @@ impl Node {
             peers_told: 0,
             cold: true,
             changed: Changed::default(),
+            deferred: BTreeSet::new(),
             outbox: VecDeque::new(),
         };
         for warning in warnings {
@@ -179,6 +182,10 @@ impl Node {
         let missed = self.topics.end_lingering(now);
         self.changed.status |= !missed.is_empty();
         self.changed.topics.extend(missed);
+        while let Some((_, topic)) = self.deferred.first().filter(|(at, _)| *at <= now).copied() {
+            self.deferred.pop_first();
+            self.changed.topics.insert(topic);
+        }
         self.drive_uplink(now);
         self.search_topics(now);
         self.changed.plans |= self.redials.next().is_some_and(|at| at <= now);

@@ -205,7 +205,7 @@ impl Node {
                 self.frames.in_topic(topic).map(|(id, frame)| (id, frame.persona(), frame.settles_at)).collect();
             for (id, persona, settles_at) in members {
                 if now < settles_at {
-                    self.changed.topics.insert(topic);
+                    self.deferred.insert((settles_at, topic));
                     continue;
                 }
                 let peers: Vec<PersonaId> = self.topic_peers(topic, persona).into_iter().collect();
@@ -220,12 +220,6 @@ impl Node {
             frame.peers_told.insert(topic, peers.clone());
             self.tell(id, ToFrame::TopicPeers { topic, peers });
         }
-    }
-
-    /// When frames that settle are to be told of their topics.
-    pub(super) fn settling_due(&self) -> Option<Instant> {
-        let topics = self.changed.topics.iter();
-        topics.flat_map(|topic| self.frames.in_topic(*topic)).map(|(_, frame)| frame.settles_at).min()
     }
 
     fn up_links(&self) -> Vec<LinkId> {

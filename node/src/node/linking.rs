@@ -316,9 +316,6 @@ impl Node {
 
     /// Dials what topics and sessions want.
     pub(super) fn dial_wanted(&mut self, now: Instant) {
-        if self.frames.len() == 0 {
-            return;
-        }
         let due = self.redials.due(now);
         for (node, _) in due.iter().filter(|(_, for_sessions)| *for_sessions) {
             if self.dial_node(*node, now).is_err() {

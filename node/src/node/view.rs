@@ -66,7 +66,7 @@ impl Node {
     /// When a frame is to be told of the node, or of its topics.
     pub(super) fn view_due(&self) -> Option<Instant> {
         let watches = self.frames.iter().filter_map(|(_, frame)| frame.watch.as_ref()?.due());
-        watches.chain(self.settling_due()).min()
+        watches.chain(self.deferred.first().map(|(at, _)| *at)).min()
     }
 
     fn status(&self, id: FrameId, now: Instant) -> Option<Status> {

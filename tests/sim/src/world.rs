@@ -402,7 +402,11 @@ impl World {
             return;
         }
         page.epoch = epoch;
-        page.connections.retain(|_, connection| connection.phase == Phase::Up);
+        let unfinished = page.connections.iter().filter(|(_, it)| it.phase != Phase::Up);
+        for link in unfinished.map(|(link, _)| *link).collect::<Vec<_>>() {
+            self.hang_up((id, link));
+        }
+        let Some(page) = self.pages.get_mut(&id) else { return };
         let hello = page.hello(id);
         let waiting: Vec<ToLeader> = page.waiting.values().cloned().collect();
         for message in [hello].into_iter().chain(waiting) {
