@@ -2,7 +2,9 @@
 //!
 //! A connection is made of two signals, one each way, and either may come first (`peercon`). Each end numbers its attempts; a
 //! signal names the sender's and, when it answers, the receiver's. Because both ends do the same thing, two nodes that dial
-//! each other at once need no tie-break: each takes the other's dial for the answer to its own. What is left to decide is
+//! each other at once need no tie-break: each takes the other's dial for the answer to its own. (It sends its own signal again as
+//! an answer, for its dial may have been lost; without that, two ends whose dials are lost in turn could miss each other for
+//! ever.) What is left to decide is
 //! what to do with a signal that doesn't fit.
 //!
 //! An end has at most one attempt with a peer, and begins another only when the one before is over. So of two attempts

@@ -53,7 +53,7 @@ pub enum State {
 }
 
 /// A link that isn't up yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// When it began.
     pub started: Instant,
@@ -61,8 +61,8 @@ pub struct Attempt {
     pub dialled: bool,
     /// The peer's attempt that it belongs with.
     pub paired: Option<u32>,
-    /// Whether our signal is on its way.
-    pub told: bool,
+    /// Our signal, once it is on its way.
+    pub told: Option<Vec<u8>>,
     /// How our signal travels.
     pub way: Way,
 }
@@ -70,7 +70,7 @@ pub struct Attempt {
 impl Attempt {
     /// One that begins now.
     pub const fn new(way: Way, paired: Option<u32>, now: Instant) -> Self {
-        Self { started: now, dialled: paired.is_none(), paired, told: false, way }
+        Self { started: now, dialled: paired.is_none(), paired, told: None, way }
     }
 
     /// When it is given up.

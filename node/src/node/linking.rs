@@ -111,11 +111,16 @@ impl Node {
     }
 
     fn pair(&mut self, link: LinkId, signal: Signal, way: Way) {
-        if let Some((attempt, _)) = self.links.attempt_mut(link) {
-            attempt.paired = Some(signal.attempt);
-            attempt.way = way;
-        }
+        let Some((attempt, peer)) = self.links.attempt_mut(link) else { return };
+        attempt.paired = Some(signal.attempt);
+        attempt.way = way;
+        // Our dial may be lost, or the peer would have answered it. If it isn't, this says nothing new.
+        let again = attempt.told.clone().filter(|_| signal.answers.is_none());
         self.command(link, LinkCommand::Signal(signal.blob));
+        if let Some(blob) = again {
+            let answer = Signal { attempt: link.number, answers: Some(signal.attempt), blob };
+            self.send_signal(peer, answer, way);
+        }
     }
 
     fn abandon(&mut self, link: LinkId) {
@@ -167,9 +172,10 @@ impl Node {
     /// The frame made our signal; a second one of the same link says nothing new.
     fn on_local_signal(&mut self, link: LinkId, blob: Vec<u8>, now: Instant) {
         let Some((attempt, peer)) = self.links.attempt_mut(link) else { return };
-        if std::mem::replace(&mut attempt.told, true) || blob.len() > MAX_SIGNAL {
+        if attempt.told.is_some() || blob.len() > MAX_SIGNAL {
             return;
         }
+        attempt.told = Some(blob.clone());
         let way = attempt.way;
         let signal = Signal { attempt: link.number, answers: attempt.paired, blob };
         if !self.send_signal(peer, signal, way) {
@@ -237,14 +243,14 @@ impl Node {
     pub(super) fn end_link(&mut self, link: LinkId, reason: DownReason, now: Instant) {
         let Some(Link { peer, state, .. }) = self.links.remove(link) else { return };
         match state {
-            State::Connecting(attempt) => self.after_attempt(peer, attempt, reason, now),
+            State::Connecting(attempt) => self.after_attempt(peer, &attempt, reason, now),
             State::Up(up) => self.after_link(peer, &up, reason, now),
         }
         self.changed.plans = true;
         self.changed.status = true;
     }
 
-    fn after_attempt(&mut self, peer: NodeId, attempt: Attempt, reason: DownReason, now: Instant) {
+    fn after_attempt(&mut self, peer: NodeId, attempt: &Attempt, reason: DownReason, now: Instant) {
         if self.links.up_to(peer).is_some() {
             return;
         }
