@@ -31,7 +31,8 @@ const DEAD_SERVER: &str = "ws://gone.example/rendezvous";
 /// What arrives, or becomes known.
 #[derive(Clone, Debug)]
 enum Event {
-    Bye(End),
+    /// The second end closed.
+    Bye(End, End),
     ConnectionStands(End),
     Data(End, Vec<u8>),
     Deadline(End),
@@ -177,10 +178,10 @@ impl World {
             self.say(id, ToLeader::Leaving);
         }
         let Some(page) = self.pages.remove(&id) else { return };
-        for connection in page.connections.into_values() {
+        for (link, connection) in page.connections {
             if let Some(remote) = connection.remote {
                 let at = self.now + self.millis(5_000, 15_000);
-                self.agenda.at(at, Event::Bye(remote));
+                self.agenda.at(at, Event::Bye(remote, (id, link)));
             }
         }
         let times = if self.chance(self.faults.death_is_double) { 2 } else { 1 };
@@ -310,7 +311,11 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Bye(end) => self.close_end(end, DownReason::Closed),
+            Event::Bye(end, remote) => {
+                if self.end_mut(end).is_some_and(|it| it.remote == Some(remote)) {
+                    self.close_end(end, DownReason::Closed);
+                }
+            }
             Event::ConnectionStands(end) => self.on_connection_stands(end),
             Event::Data(end, bytes) => self.on_data(end, bytes),
             Event::Deadline(end) => {
@@ -471,9 +476,9 @@ impl World {
             return;
         }
         let fails = self.chance(self.faults.connection_fails);
-        for end in [end, remote] {
+        for (end, other) in [(end, remote), (remote, end)] {
             let at = self.now + self.millis(30, 400);
-            self.agenda.at(at, if fails { Event::Bye(end) } else { Event::ConnectionStands(end) });
+            self.agenda.at(at, if fails { Event::Bye(end, other) } else { Event::ConnectionStands(end) });
         }
     }
 
@@ -523,10 +528,8 @@ impl World {
     fn hang_up(&mut self, end: End) {
         let Some(page) = self.pages.get_mut(&end.0) else { return };
         let Some(remote) = page.connections.remove(&end.1).and_then(|it| it.remote) else { return };
-        if self.end_mut(remote).is_some_and(|it| it.remote == Some(end)) {
-            let latency = self.millis(5, 80);
-            self.agenda.through(Pipe::Channel(remote.0, remote.1), self.now, latency, Event::Bye(remote));
-        }
+        let latency = self.millis(5, 80);
+        self.agenda.through(Pipe::Channel(remote.0, remote.1), self.now, latency, Event::Bye(remote, end));
     }
 
     fn close_end(&mut self, end: End, reason: DownReason) {

@@ -1,0 +1,49 @@
+// Browsers as people have them: a profile of their own, storage partitioned, third-party cookies allowed (Chrome's default).
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { type BrowserContext, chromium } from "@playwright/test";
+
+const QUIET = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+export interface Profile {
+  /** Third-party cookies, as the person set them. */
+  readonly thirdPartyCookies?: "allowed" | "blocked";
+  /** More command line arguments. */
+  readonly args?: readonly string[];
+  /** Runs in every page and frame before anything else. */
+  readonly init?: string;
+}
+
+/**
+ * Opens a browser with a new profile. Playwright turns storage partitioning off by default; naming the features to disable
+ * once more, last, turns it on again. The field trial refuses edits of local descriptions, as browsers will.
+ */
+export async function open(profile: Profile = {}): Promise<BrowserContext> {
+  const dir = await mkdtemp(join(tmpdir(), "bitters-"));
+  const blocked = profile.thirdPartyCookies === "blocked";
+  const preferences = { profile: { block_third_party_cookies: blocked, cookie_controls_mode: blocked ? 1 : 0 } };
+  await mkdir(join(dir, "Default"), { recursive: true });
+  await writeFile(join(dir, "Default", "Preferences"), JSON.stringify(preferences));
+  const context = await chromium.launchPersistentContext(dir, {
+    executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+    args: [
+      ...QUIET,
+      "--disable-features=Translate,WebRtcHideLocalIpsWithMdns",
+      "--force-fieldtrials=WebRTC-NoSdpMangleUfrag/Enabled/",
+      ...(profile.args ?? []),
+    ],
+  });
+  if (profile.init !== undefined) await context.addInitScript(profile.init);
+  context.on("close", () => void rm(dir, { recursive: true, force: true, maxRetries: 5 }));
+  return context;
+}

@@ -1,0 +1,88 @@
+// One server for a test: revproxy on free ports of the loopback, with the built node and empty sites.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+export const ROOT = join(import.meta.dirname, "../../..");
+const DIST = process.env["DIST"] ?? join(ROOT, "dist");
+const REVPROXY = process.env["REVPROXY"] ?? join(ROOT, "target/release/revproxy");
+const EMPTY_SITE = join(import.meta.dirname, "site");
+
+/** Sites of the tests, each of an origin of its own; the demo's are `alice` and `bob`. */
+export const SITES = ["a", "b", "c"] as const;
+
+export class Server {
+  #child: ChildProcess | undefined;
+  #output: string[] = [];
+
+  readonly port: number;
+  readonly extra: readonly string[];
+
+  private constructor(port: number, extra: readonly string[]) {
+    this.port = port;
+    this.extra = extra;
+  }
+
+  /** Starts on a free port; `extra` are more arguments of revproxy's, in which `PORT` stands for the port. */
+  static async start(extra: readonly string[] = []): Promise<Server> {
+    const server = new Server(await freePort(), extra);
+    await server.start();
+    return server;
+  }
+
+  /** The URL of `path` on a host: `node`, `guestbook`, `alice`, `bob`, or one of `SITES`. */
+  url(host: string, path = "/"): string {
+    return `http://${host}.localhost:${this.port}${path}`;
+  }
+
+  get node(): string {
+    return this.url("node").slice(0, -1);
+  }
+
+  get log(): string {
+    return this.#output.join("\n");
+  }
+
+  /** Again, on the same port. */
+  async start(): Promise<void> {
+    const dist = (path: string): string => join(DIST, path);
+    const site = (name: string, dir: string): string[] => ["--site", `${name}.localhost=${dir}`];
+    const observers = ["alice", "bob", "a"].flatMap((name) => ["--observe", this.url(name).slice(0, -1)]);
+    const args = [
+      ...["--listen", `127.0.0.1:${this.port}`, "--listen", `[::1]:${this.port}`],
+      ...["--node", `node.localhost=${dist("node")}`, "--node", `guestbook.localhost=${dist("guestbook")}`],
+      ...site("alice", dist("sites/alice")),
+      ...site("bob", dist("sites/bob")),
+      ...SITES.flatMap((name) => site(name, EMPTY_SITE)),
+      ...observers,
+      ...this.extra.map((arg) => arg.replaceAll("PORT", String(this.port))),
+    ];
+    const child = spawn(REVPROXY, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    createInterface({ input: child.stderr }).on("line", (line) => this.#output.push(line));
+    const lines = createInterface({ input: child.stdout });
+    for await (const line of lines) if (line === "ready") return;
+    throw new Error(`revproxy ended before it was ready:\n${this.log}`);
+  }
+
+  /** Stops it as Ctrl-C would; sockets close. */
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (!child || child.exitCode !== null) return;
+    const gone = once(child, "exit");
+    child.kill("SIGINT");
+    await gone;
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  probe.close();
+  await once(probe, "close");
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
