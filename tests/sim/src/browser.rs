@@ -38,10 +38,9 @@ pub struct Page {
     pub origin: String,
     /// The leadership that the frame speaks with.
     pub epoch: Epoch,
-    /// What the frame was welcomed with, once for each hello.
+    /// What the leader welcomed the frame with since its last hello; once is right.
     pub welcomes: Vec<Welcome>,
-    /// How often the frame said hello.
-    pub hellos: usize,
+    persona: Option<PersonaId>,
     /// Topics that the site wants to be in.
     pub wanted: BTreeSet<TopicId>,
     /// Who is in them, as the frame was told.
@@ -71,7 +70,7 @@ impl Page {
             origin: origin.to_owned(),
             epoch: Epoch::default(),
             welcomes: Vec::new(),
-            hellos: 0,
+            persona: None,
             wanted: BTreeSet::new(),
             peers: BTreeMap::new(),
             heard: BTreeMap::new(),
@@ -87,7 +86,7 @@ impl Page {
 
     /// What the frame says to a leader first.
     pub fn hello(&mut self, id: FrameId) -> ToLeader {
-        self.hellos += 1;
+        self.welcomes.clear();
         ToLeader::Hello(Hello {
             frame: id,
             origin: self.origin.clone(),
@@ -103,8 +102,8 @@ impl Page {
     }
 
     /// The persona of its site, once it was welcomed.
-    pub fn persona(&self) -> Option<PersonaId> {
-        self.welcomes.last().map(|welcome| welcome.persona.id())
+    pub const fn persona(&self) -> Option<PersonaId> {
+        self.persona
     }
 
     /// Links that are up.
@@ -135,6 +134,7 @@ impl Page {
             ToFrame::TopicPeers { topic, peers } => drop(self.peers.insert(topic, peers)),
             ToFrame::Welcome(welcome) => {
                 self.linked = welcome.peers;
+                self.persona = Some(welcome.persona.id());
                 self.welcomes.push(welcome);
             }
             ToFrame::Link(..) | ToFrame::Rejected(_) | ToFrame::Service { .. } => {
