@@ -253,6 +253,10 @@ impl Site {
             self.send(held);
         }
         self.ask_again(now);
+        // What an earlier leader took along is sent again.
+        for peer in self.reachable.clone() {
+            self.endpoint_input(bitters_session::Input::PathRestored(peer), now);
+        }
     }
 
     fn adopt_persona(&mut self, secret: PersonaSecret) {

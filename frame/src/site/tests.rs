@@ -1,1 +1,401 @@
-//! Tests of the frame's machine.
+//! The frame's machine against a leader that welcomes, agrees to everything and routes by persona.
+
+use std::time::Duration;
+
+use bitters_wire::{
+    VersionRange,
+    announce::{Announcement, LeaderKind},
+    data::Data,
+    failure::Executed,
+    id::FrameId,
+    keys::NodeSecret,
+    rpc::{Ask, Outcome, Request},
+    status::Scope,
+};
+
+use super::*;
+
+#[test]
+fn a_site_is_told_who_it_is_once_both_it_and_the_leader_are_there() {
+    let mut world = World::new([ALICE]);
+    assert_eq!(world.tells(0), []);
+
+    world.host(0);
+
+    let welcome = SiteWelcome {
+        id: persona(ALICE).id().to_string(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        scope: Scope::Site,
+        rpc: 1,
+    };
+    assert_eq!(world.tells(0), [Event { id: 0, tell: Tell::Welcome(welcome) }]);
+}
+
+#[test]
+fn a_page_of_another_version_or_with_a_greater_wish_is_refused() {
+    let refusal = |versions, identity| {
+        let mut world = World::new([ALICE]);
+        world.handle(0, Input::Host { versions, identity });
+        let [Event { id: 0, tell: Tell::Failed(failure) }] = &world.tells(0)[..] else { panic!("not refused") };
+        assert!(world.sites[0].closed);
+        failure.code
+    };
+    assert_eq!(refusal(VersionRange { min: 7, max: 9 }, Identity::Site), Code::VersionMismatch);
+    assert_eq!(refusal(WIRE, Identity::Person), Code::Denied);
+}
+
+#[test]
+fn a_call_reaches_the_other_site_and_its_answer_comes_back() {
+    let mut world = World::welcomed([ALICE, BOB]);
+    world.ask(1, 1, Ask::Answer { method: "add".into() });
+    world.ask(0, 1, call(BOB, "add", 1000));
+
+    let [_, Event { id: 1, tell: Tell::IncomingCall { call: number, from, data } }] = &world.tells(1)[..] else {
+        panic!("no call came in")
+    };
+    assert_eq!((from, data), (&persona(ALICE).id().to_string(), &Data::Json("[1,2]".into())));
+    assert!(*number >= FIRST_FRAME_ID);
+    world.ask(1, *number, Ask::Reply { outcome: Outcome::Ok(Data::Json("3".into())) });
+
+    assert_eq!(world.tells(0), [Event { id: 1, tell: Tell::Reply(Data::Json("3".into())) }]);
+    assert!(world.sites.iter().all(|site| site.machine.call_ids.is_empty()));
+}
+
+#[test]
+fn a_call_that_nobody_answers_ends_at_its_time() {
+    let mut world = World::welcomed([ALICE, BOB]);
+    world.ask(1, 1, Ask::Answer { method: "add".into() });
+    world.ask(0, 1, call(BOB, "add", 1000));
+
+    world.pass(Duration::from_secs(2));
+
+    let tells = world.tells(0);
+    let [Event { id: 1, tell: Tell::Failed(failure) }] = &tells[..] else { panic!("{tells:?}") };
+    assert_eq!(failure.code, Code::Timeout);
+}
+
+#[test]
+fn a_stream_carries_bytes_within_the_reader_s_credit_and_ends() {
+    let mut world = World::welcomed([ALICE, BOB]);
+    world.ask(1, 1, Ask::Serve { protocol: "file".into() });
+    world.ask(0, 5, Ask::Open { peer: persona(BOB).id().to_string(), protocol: "file".into() });
+    let Some(Event { tell: Tell::IncomingStream { stream, .. }, .. }) = world.tells(1).pop() else {
+        panic!("no stream came in")
+    };
+    assert_eq!(world.tells(0), [Event { id: 5, tell: Tell::Done }]);
+
+    world.ask(1, stream, Ask::Credit { limit: 3.0 });
+    assert_eq!(world.tells(0), [Event { id: 5, tell: Tell::Credit(3.0) }]);
+    world.ask(0, 5, Ask::Write { bytes: b"abc".to_vec() });
+    world.ask(0, 5, Ask::Finish);
+    let bytes = Event { id: stream, tell: Tell::Bytes(b"abc".to_vec()) };
+    assert_eq!(world.tells(1), [bytes, Event { id: stream, tell: Tell::Finished }]);
+
+    world.ask(1, stream, Ask::Finish);
+    assert_eq!(world.tells(0), [Event { id: 5, tell: Tell::Finished }]);
+    assert!(world.sites.iter().all(|site| site.machine.stream_ids.is_empty()));
+}
+
+#[test]
+fn a_writer_that_ignores_its_credit_loses_the_stream_and_no_more() {
+    let mut world = World::welcomed([ALICE, BOB]);
+    world.ask(1, 1, Ask::Serve { protocol: "file".into() });
+    world.ask(0, 5, Ask::Open { peer: persona(BOB).id().to_string(), protocol: "file".into() });
+    world.tells(0);
+
+    world.ask(0, 5, Ask::Write { bytes: vec![0; 10] });
+
+    let tells = world.tells(0);
+    let [Event { id: 5, tell: Tell::Failed(failure) }] = &tells[..] else { panic!("{tells:?}") };
+    assert_eq!(failure.code, Code::Quota);
+    world.ask(0, 6, Ask::Open { peer: persona(BOB).id().to_string(), protocol: "file".into() });
+    assert_eq!(world.tells(0), [Event { id: 6, tell: Tell::Done }]);
+}
+
+#[test]
+fn topics_reach_every_subscription_but_the_publisher_s() {
+    let mut world = World::welcomed([ALICE, BOB]);
+    for (site, id) in [(0, 1), (0, 2), (1, 1)] {
+        world.ask(site, id, Ask::Join { name: "lobby".into() });
+        assert_eq!(world.tells(site), [Event { id, tell: Tell::Done }]);
+    }
+
+    world.ask(0, 3, Ask::Publish { topic: 1, data: Data::Text("hello".into()) });
+
+    let tells = world.tells(0);
+    let [Event { id: 2, tell: Tell::Message { from, .. } }, Event { id: 3, tell: Tell::Done }] = &tells[..] else {
+        panic!("{tells:?}")
+    };
+    assert_eq!(*from, persona(ALICE).id().to_string());
+    let tells = world.tells(1);
+    let [Event { id: 1, tell: Tell::Message { data, .. } }] = &tells[..] else { panic!("{tells:?}") };
+    assert_eq!(*data, Data::Text("hello".into()));
+}
+
+#[test]
+fn peers_of_a_topic_come_and_go() {
+    let mut world = World::welcomed([ALICE]);
+    world.ask(0, 1, Ask::Join { name: "lobby".into() });
+    world.tells(0);
+    let topic = *world.sites[0].machine.topics.keys().next().unwrap();
+    let bob = persona(BOB).id();
+
+    world.leader_says(0, ToFrame::TopicPeers { topic, peers: vec![bob] });
+    world.leader_says(0, ToFrame::TopicPeers { topic, peers: vec![] });
+
+    let joined = Event { id: 1, tell: Tell::PeerJoin(bob.to_string()) };
+    assert_eq!(world.tells(0), [joined, Event { id: 1, tell: Tell::PeerLeave(bob.to_string()) }]);
+}
+
+#[test]
+fn bad_arguments_are_named_and_harm_nobody() {
+    let mut world = World::welcomed([ALICE]);
+    let bad = [
+        Ask::Dial { to: "nobody".into() },
+        Ask::Join { name: String::new() },
+        Ask::Serve { protocol: "x".repeat(129) },
+        Ask::Open { peer: PersonaId([0; 32]).to_string(), protocol: "file".into() },
+    ];
+    for (id, ask) in (1..).zip(bad) {
+        world.ask(0, id, ask);
+        let tells = world.tells(0);
+        let [Event { tell: Tell::Failed(failure), .. }] = &tells[..] else { panic!("{tells:?}") };
+        assert_eq!(failure.code, Code::BadArgument);
+    }
+    assert!(world.sites[0].machine.requests.is_empty());
+}
+
+#[test]
+fn a_request_s_number_is_used_once_at_a_time() {
+    let mut world = World::welcomed([ALICE]);
+    world.ask(0, 1, Ask::Watch);
+    for id in [0, 1, FIRST_FRAME_ID] {
+        world.ask(0, id, Ask::Status);
+    }
+    let codes: Vec<_> = (world.tells(0).into_iter())
+        .filter_map(|event| if let Tell::Failed(failure) = event.tell { Some(failure.code) } else { None })
+        .collect();
+    assert_eq!(codes, [Code::BadArgument; 3]);
+}
+
+#[test]
+fn nonsense_is_answered_until_it_is_too_much() {
+    let mut world = World::welcomed([ALICE]);
+    for _ in 0..MAX_NONSENSE {
+        world.handle(0, Input::Nonsense(3));
+    }
+    assert!(!world.sites[0].closed);
+    world.handle(0, Input::Nonsense(3));
+    assert!(world.sites[0].closed);
+}
+
+#[test]
+fn an_old_leader_isn_t_heard_and_a_new_boot_is_registered_with() {
+    let mut world = World::welcomed([ALICE]);
+    world.ask(0, 1, Ask::Join { name: "lobby".into() });
+    world.tells(0);
+
+    let peers = ToFrame::Peers(9);
+    let old = Envelope { epoch: Epoch(6), boot: boot(1), message: peers.clone() };
+    world.sites[0].machine.handle_input(Input::Leader(old), world.now);
+    assert_eq!(world.sites[0].machine.poll_output(), None);
+
+    let restarted = Envelope { epoch: Epoch(7), boot: boot(2), message: peers };
+    world.sites[0].machine.handle_input(Input::Leader(restarted), world.now);
+    let Some(Output::Leader(Envelope { message: ToLeader::Hello(hello), .. })) = world.sites[0].machine.poll_output()
+    else {
+        panic!("not registered again")
+    };
+    assert_eq!(hello.joined.len(), 1);
+}
+
+#[test]
+fn what_the_old_leader_didn_t_answer_is_asked_of_the_new_one() {
+    let mut world = World::welcomed([ALICE]);
+    world.ask(0, 1, Ask::Join { name: "lobby".into() });
+    world.deaf = true;
+    world.ask(0, 2, Ask::Publish { topic: 1, data: Data::Text("hello".into()) });
+    world.ask(0, 3, Ask::Service { name: "guestbook".into(), method: "sign".into(), args: "[]".into() });
+    world.tells(0);
+
+    world.deaf = false;
+    world.boot = boot(2);
+    world.handle(0, Input::Connected);
+
+    let tells = world.tells(0);
+    let [Event { id: 3, tell: Tell::Failed(failure) }, Event { id: 2, tell: Tell::Done }] = &tells[..] else {
+        panic!("{tells:?}")
+    };
+    assert_eq!((failure.code, failure.executed), (Code::LeaderLost, Some(Executed::Unknown)));
+}
+
+#[test]
+fn a_frame_turns_to_whoever_leads() {
+    let mut machine = Site::new(config(ALICE));
+    machine.handle_input(Input::Started, Instant::START);
+    let own = Line::Port { build: "b1".into(), worker: "/leader.js".into() };
+    assert_eq!(machine.poll_output(), Some(Output::Connect(own)));
+    while machine.poll_output().is_some() {}
+
+    let up = |worker: &str, kind, heard| {
+        Input::Announced(Announcement::LeaderUp {
+            epoch: Epoch(7),
+            boot: boot(1),
+            build: "b1".into(),
+            worker: worker.into(),
+            kind,
+            heard,
+        })
+    };
+    // Our hello waits in this one's port already.
+    machine.handle_input(up("/leader.js", LeaderKind::Shared, None), Instant::START);
+    assert_eq!(machine.poll_output(), None);
+
+    machine.handle_input(up("/old.js", LeaderKind::Shared, None), Instant::START);
+    let other = Line::Port { build: "b1".into(), worker: "/old.js".into() };
+    assert_eq!(machine.poll_output(), Some(Output::Connect(other)));
+
+    // A channel holds nothing for a late listener, so the leader is asked to open it first.
+    machine.handle_input(up("/d.js", LeaderKind::Dedicated, None), Instant::START);
+    let frame = config(ALICE).frame;
+    assert_eq!(machine.poll_output(), Some(Output::Announce(Announcement::FrameUp { frame, channel: true })));
+    machine.handle_input(up("/d.js", LeaderKind::Dedicated, Some(frame)), Instant::START);
+    assert_eq!(machine.poll_output(), Some(Output::Connect(Line::Channel)));
+}
+
+struct World {
+    sites: Vec<Played>,
+    now: Instant,
+    boot: Boot,
+    /// The leader hears nothing.
+    deaf: bool,
+}
+
+struct Played {
+    origin: &'static str,
+    machine: Site,
+    tells: Vec<Event>,
+    closed: bool,
+}
+
+impl World {
+    fn new<const N: usize>(origins: [&'static str; N]) -> Self {
+        let played = |origin| Played { origin, machine: Site::new(config(origin)), tells: Vec::new(), closed: false };
+        let sites = origins.map(played).into();
+        let mut world = Self { sites, now: Instant::START, boot: boot(1), deaf: false };
+        for site in 0..N {
+            world.handle(site, Input::Connected);
+        }
+        world
+    }
+
+    fn welcomed<const N: usize>(origins: [&'static str; N]) -> Self {
+        let mut world = Self::new(origins);
+        for site in 0..N {
+            world.host(site);
+            world.tells(site);
+        }
+        world
+    }
+
+    fn host(&mut self, site: usize) {
+        self.handle(site, Input::Host { versions: WIRE, identity: Identity::Site });
+    }
+
+    fn ask(&mut self, site: usize, id: u32, ask: Ask) {
+        self.handle(site, Input::Ask(Request { id, ask }));
+    }
+
+    fn tells(&mut self, site: usize) -> Vec<Event> {
+        std::mem::take(&mut self.sites[site].tells)
+    }
+
+    fn leader_says(&mut self, site: usize, message: ToFrame) {
+        self.handle(site, Input::Leader(Envelope { epoch: Epoch(7), boot: self.boot, message }));
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(next) = self.sites.iter().filter_map(|site| site.machine.poll_timeout()).min() {
+            if next > end {
+                break;
+            }
+            self.now = self.now.max(next);
+            for site in 0..self.sites.len() {
+                self.handle(site, Input::Timeout);
+            }
+        }
+        self.now = end;
+    }
+
+    fn handle(&mut self, site: usize, input: Input) {
+        self.sites[site].machine.handle_input(input, self.now);
+        while let Some(output) = self.sites[site].machine.poll_output() {
+            match output {
+                Output::CloseHost => self.sites[site].closed = true,
+                Output::Leader(envelope) if !self.deaf => self.lead(site, envelope.message),
+                Output::Tell(event) => self.sites[site].tells.push(event),
+                _ => {}
+            }
+        }
+    }
+
+    fn lead(&mut self, site: usize, message: ToLeader) {
+        match message {
+            ToLeader::Hello(_) => {
+                let welcome = Welcome {
+                    wire: 1,
+                    persona: persona(self.sites[site].origin),
+                    node: NodeSecret::new([9; 32]).id(),
+                    observe: false,
+                    peers: 0,
+                };
+                self.leader_says(site, ToFrame::Welcome(welcome));
+            }
+            ToLeader::Dial { request, .. } | ToLeader::Join { request, .. } => {
+                self.leader_says(site, ToFrame::Asked { request, outcome: Ok(()) });
+            }
+            ToLeader::Publish { request, topic, sealed } => {
+                for other in (0..self.sites.len()).filter(|other| *other != site) {
+                    self.leader_says(other, ToFrame::Topic { topic, sealed: sealed.clone() });
+                }
+                self.leader_says(site, ToFrame::Asked { request, outcome: Ok(()) });
+            }
+            ToLeader::Packet(packet) => {
+                let to = self.sites.iter().position(|site| persona(site.origin).id() == packet.to);
+                self.leader_says(to.unwrap(), ToFrame::Packet(packet));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn config(origin: &str) -> Config {
+    let number = u8::try_from(origin.len()).unwrap();
+    Config {
+        frame: FrameId::from_random([number; 16]),
+        origin: origin.into(),
+        scope: Scope::Site,
+        build: "b1".into(),
+        worker: Some("/leader.js".into()),
+        visible: true,
+        watching: false,
+        seed: [number; 32],
+    }
+}
+
+fn persona(origin: &str) -> PersonaSecret {
+    NodeSecret::new([9; 32]).persona(origin)
+}
+
+fn boot(number: u8) -> Boot {
+    Boot(FrameId::from_random([number; 16]).0)
+}
+
+fn call(peer: &str, method: &str, timeout: u32) -> Ask {
+    let peer = persona(peer).id().to_string();
+    Ask::Call { peer, method: method.into(), data: Data::Json("[1,2]".into()), timeout, idempotent: false }
+}
+
+const ALICE: &str = "https://alice.example";
+const BOB: &str = "https://bob.example";
