@@ -17,7 +17,10 @@ use bitters_wire::{
     topic::message_id,
 };
 
-use crate::{quotas::backoff, seen::Seen};
+use crate::{
+    quotas::{MAX_MEMBERSHIPS, backoff},
+    seen::Seen,
+};
 
 /// A link takes that long to be made again, most of the time.
 const LINGER: Duration = Duration::from_secs(2);
@@ -58,9 +61,25 @@ pub struct Topics {
     open: BTreeMap<TopicId, Topic>,
     seen: Seen,
     lingering: BTreeMap<(TopicId, PersonaId), Instant>,
+    advertised: BTreeSet<TopicId>,
 }
 
 impl Topics {
+    /// The rendezvous is told of a topic; tells whether it was told before on the same connection. It remembers whom it
+    /// introduced to us, and has to be asked for them again.
+    #[must_use]
+    pub fn advertise_again(&mut self, topic: TopicId) -> bool {
+        if self.advertised.len() >= MAX_MEMBERSHIPS {
+            self.advertised.clear();
+        }
+        !self.advertised.insert(topic)
+    }
+
+    /// The rendezvous forgot us.
+    pub fn advertise_anew(&mut self) {
+        self.advertised.clear();
+    }
+
     /// The first site joined.
     pub fn open(&mut self, topic: TopicId) {
         self.open.entry(topic).or_default();
@@ -270,6 +289,14 @@ mod tests {
         assert_eq!(topics.ways(node(0)), [].into());
         topics.left(LOBBY, node(0));
         assert_eq!(topics.candidates(LOBBY).count(), MAX_CANDIDATES - 1);
+    }
+
+    #[test]
+    fn a_topic_is_advertised_first_once_a_connection() {
+        let mut topics = lobby();
+        assert_eq!([(); 2].map(|()| topics.advertise_again(LOBBY)), [false, true]);
+        topics.advertise_anew();
+        assert!(!topics.advertise_again(LOBBY));
     }
 
     #[test]

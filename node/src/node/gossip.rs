@@ -74,11 +74,18 @@ impl Node {
     fn open_topic(&mut self, topic: TopicId) {
         self.topics.open(topic);
         if self.uplink.is_registered() {
-            self.tell_server(ToServer::Advertise(topic));
+            self.advertise(topic);
         }
         let members: Vec<NodeId> = self.links.in_topic(topic).map(|(_, link, _)| link.peer).collect();
         for node in members {
             self.topics.introduce(topic, node, None);
+        }
+    }
+
+    pub(super) fn advertise(&mut self, topic: TopicId) {
+        self.tell_server(ToServer::Advertise(topic));
+        if self.topics.advertise_again(topic) {
+            self.tell_server(ToServer::Discover(topic));
         }
     }
 

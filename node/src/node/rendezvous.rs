@@ -99,8 +99,9 @@ impl Node {
                 self.register_persona(frame);
             }
         }
+        self.topics.advertise_anew();
         for topic in self.topics.iter().collect::<Vec<_>>() {
-            self.tell_server(ToServer::Advertise(topic));
+            self.advertise(topic);
         }
         for persona in self.dials.at(Stage::Lookup) {
             self.tell_server(ToServer::Lookup(persona));
