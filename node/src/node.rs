@@ -7,6 +7,8 @@ mod packets;
 mod peer;
 mod rendezvous;
 mod requests;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use std::collections::{BTreeSet, VecDeque};

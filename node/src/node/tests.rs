@@ -1,0 +1,572 @@
+//! The machine as its shell sees it. What takes several nodes is told in `tests/sim`.
+
+use std::time::Duration;
+
+use bitters_wire::{
+    VersionRange, WIRE,
+    announce::LeaderKind,
+    claim::Claim,
+    codec,
+    failure::{Code, Failure},
+    id::{Boot, Epoch, FrameId, LinkId, NodeId, PersonaId, SessionId, Tag, TopicId},
+    keys::{NodeSecret, PersonaSecret},
+    limits::MAX_LINK,
+    link::{LinkMessage, Signal},
+    local::{
+        DownReason, Hello, IdentityEnd, IdentityText, LinkCommand, LinkEvent, ServiceReply, ToFrame, ToLeader, Welcome,
+    },
+    packet::{Body, Packet, Refusal},
+    rendezvous::{ToNode, ToServer, node_text, persona_text},
+    status::{Scope, Status},
+    time::Instant,
+};
+use proptest::prelude::*;
+
+use crate::{Config, Input, Node, Output, Seed, SeedId, UplinkCommand, UplinkEvent};
+
+#[test]
+fn a_frame_is_welcomed_with_its_own_persona_and_watched_once() {
+    let mut lab = Lab::without_server();
+    let hello = hello(TAB, SITE);
+
+    let welcome = Welcome { wire: 1, persona: home().persona(SITE), node: home().id(), observe: false, peers: 0 };
+    let told = Output::Frame(TAB, ToFrame::Welcome(welcome));
+    assert_eq!(lab.frame(TAB, ToLeader::Hello(hello.clone())), [Output::WatchFrame(TAB), told.clone()]);
+    assert_eq!(lab.frame(TAB, ToLeader::Hello(hello)), [told], "a second hello registers again");
+}
+
+#[test]
+fn the_nodes_own_page_and_observers_see_the_whole_node() {
+    let mut lab = Lab::without_server();
+    let observes = |lab: &mut Lab, frame, origin| {
+        let outputs = lab.frame(frame, ToLeader::Hello(hello(frame, origin)));
+        outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Welcome(Welcome { observe: true, .. }))))
+    };
+    assert!(observes(&mut lab, TAB, PAGE));
+    assert!(observes(&mut lab, OTHER, "https://observer.example"));
+    assert!(!observes(&mut lab, THIRD, SITE));
+}
+
+#[test]
+fn a_frame_of_another_version_is_refused() {
+    let mut lab = Lab::without_server();
+    let hello = Hello { wire: VersionRange { min: 9, max: 9 }, ..hello(TAB, SITE) };
+    let text = "the frame (new) speaks wire versions 9 to 9, the leader (test) 1 to 1: reload the page";
+    let failure = Failure::new(Code::VersionMismatch, text);
+    assert_eq!(
+        lab.frame(TAB, ToLeader::Hello(hello)),
+        [Output::Frame(TAB, ToFrame::Rejected(failure)), Output::ForgetFrame(TAB)]
+    );
+}
+
+#[test]
+fn strangers_and_the_gone_are_not_answered() {
+    let mut lab = Lab::without_server();
+    assert_eq!(lab.frame(TAB, ToLeader::Status), []);
+    assert_eq!(lab.input(Input::FrameGone(TAB)), []);
+
+    lab.admit(TAB, SITE);
+    assert_eq!(lab.frame(TAB, ToLeader::Leaving), [Output::ForgetFrame(TAB)]);
+    assert_eq!(lab.input(Input::FrameGone(TAB)), []);
+    assert_eq!(lab.frame(TAB, ToLeader::Status), []);
+}
+
+#[test]
+fn the_uplink_registers_the_node_its_personas_and_topics() {
+    let mut lab = Lab::new();
+    let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
+    assert_eq!(outputs.last(), Some(&Output::Uplink(UplinkCommand::Connect(URL.into()))));
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+
+    let challenge = ToNode::Challenge { nonce: NONCE, wire: WIRE };
+    let signature = home().sign(&node_text(&NONCE, home().id()));
+    let register = ToServer::Register { node: home().id(), signature, wire: WIRE };
+    assert_eq!(lab.server(challenge), [send(register)]);
+
+    let persona = home().persona(SITE);
+    let signature = persona.sign(&persona_text(&NONCE, persona.id(), home().id()));
+    let seed = Seed { latency_ms: Some(0), ..Seed::new(SeedId::Server(URL.into())) };
+    assert_eq!(
+        lab.server(ToNode::Registered),
+        [
+            Output::SaveSeed(seed),
+            send(ToServer::Persona { claim: Claim::sign(&persona, home().id()), signature }),
+            send(ToServer::Advertise(LOBBY)),
+        ]
+    );
+    assert_eq!(
+        lab.frame(TAB, ToLeader::Leaving),
+        [send(ToServer::Withdraw(LOBBY)), send(ToServer::Unpersona(persona.id())), Output::ForgetFrame(TAB)]
+    );
+}
+
+#[test]
+fn a_dial_is_answered_once_its_persona_is_linked() {
+    let mut lab = Lab::registered();
+    let alice = away().persona(SITE).id();
+    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice }), [send(ToServer::Lookup(alice))]);
+    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 2, peer: alice }), [], "they share the look-up");
+
+    let link = lab.dialled(ToNode::Found(Claim::sign(&away().persona(SITE), away().id())));
+    let blob = vec![1, 2, 3];
+    let signal = Signal { attempt: link.number, answers: None, blob: blob.clone() };
+    assert_eq!(lab.link(link, LinkEvent::Signal(blob)), [send(ToServer::Signal { to: away().id(), signal })]);
+
+    let answer = Signal { attempt: 77, answers: Some(link.number), blob: vec![4] };
+    let given = Output::Frame(TAB, ToFrame::Link(link, LinkCommand::Signal(vec![4])));
+    assert_eq!(lab.server(ToNode::Signal { from: away().id(), signal: answer.clone() }), [given]);
+    assert_eq!(lab.server(ToNode::Signal { from: away().id(), signal: answer }), [], "it was told twice");
+
+    let seed = Seed { latency_ms: Some(0), ..Seed::new(SeedId::Node(away().id())) };
+    assert_eq!(
+        lab.link(link, LinkEvent::Up(away().id())),
+        [Output::SaveSeed(seed), asked(1, Ok(())), asked(2, Ok(())), Output::Frame(TAB, ToFrame::Peers(1))]
+    );
+    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 3, peer: alice }), [asked(3, Ok(()))]);
+}
+
+#[test]
+fn a_dial_that_leads_nowhere_says_so() {
+    let mut lab = Lab::registered();
+    let alice = away().persona(SITE).id();
+    let unreachable = |text: String| Err(Failure::new(Code::PeerUnreachable, text));
+
+    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice });
+    let text = format!("{alice}: nobody registered this persona at {URL}");
+    assert_eq!(lab.server(ToNode::Missing(alice)), [asked(1, unreachable(text))]);
+
+    lab.frame(TAB, ToLeader::Dial { request: 2, peer: alice });
+    let text = format!("{alice}: {URL} did not say within 15 s where it lives");
+    lab.now = lab.now + Duration::from_secs(15);
+    assert_eq!(lab.input(Input::Timeout), [asked(2, unreachable(text))]);
+
+    let nobody = PersonaId([0; 32]);
+    let text = format!("{nobody}: no persona has this id");
+    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 3, peer: nobody }), [asked(3, unreachable(text))]);
+
+    let own = home().persona(SITE).id();
+    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 4, peer: own }), [asked(4, Ok(()))]);
+}
+
+#[test]
+fn a_dial_moves_on_when_its_frame_dies() {
+    let mut lab = Lab::registered();
+    lab.admit(OTHER, SITE);
+    let alice = away().persona(SITE);
+    lab.frame(OTHER, ToLeader::Dial { request: 1, peer: alice.id() });
+    let link = lab.dialled(ToNode::Found(Claim::sign(&alice, away().id())));
+
+    let next = LinkId { number: link.number + 1, ..link };
+    let dial = Output::Frame(OTHER, ToFrame::Link(next, LinkCommand::Dial { peer: away().id() }));
+    assert_eq!(lab.input(Input::FrameGone(TAB)), [dial, Output::ForgetFrame(TAB)]);
+}
+
+#[test]
+fn a_frame_has_signed_only_that_its_link_ends_here() {
+    let end = |id| IdentityEnd { id, fingerprint: [1; 32], nonce: [2; 16] };
+    let text = IdentityText { signer_is_a: true, a: end(home().id()), b: end(away().id()) };
+    let (mut lab, link) = Lab::connecting();
+    let signed = LinkCommand::Signed(home().sign(&text.to_bytes()));
+    assert_eq!(lab.link(link, LinkEvent::Sign(text)), [Output::Frame(TAB, ToFrame::Link(link, signed))]);
+
+    let other = IdentityText { b: end(NodeId([9; 32])), ..text };
+    let hang_up = Output::Frame(TAB, ToFrame::Link(link, LinkCommand::HangUp));
+    assert_eq!(lab.link(link, LinkEvent::Sign(other))[0], hang_up);
+
+    let (mut lab, link) = Lab::connecting();
+    let stranger = lab.link(link, LinkEvent::Up(NodeId([9; 32])));
+    assert_eq!(stranger[0], Output::Frame(TAB, ToFrame::Link(link, LinkCommand::HangUp)));
+}
+
+#[test]
+fn packets_find_their_frame_here_or_are_refused() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    lab.admit(OTHER, "https://other.example");
+    let (from, to) = (home().persona(SITE).id(), home().persona("https://other.example").id());
+    let packet = Packet { to, to_frame: None, from, from_frame: TAB, session: SESSION, body: open() };
+
+    let refused = |packet: &Packet, reason| Output::Frame(TAB, ToFrame::Packet(packet.refuse(reason).unwrap()));
+    assert_eq!(lab.frame(TAB, ToLeader::Packet(packet.clone())), [refused(&packet, Refusal::NotServed)]);
+
+    lab.frame(OTHER, ToLeader::Serve(TAG));
+    let delivered = Output::Frame(OTHER, ToFrame::Packet(packet.clone()));
+    assert_eq!(lab.frame(TAB, ToLeader::Packet(packet.clone())), [delivered]);
+
+    let gone = Packet { to_frame: Some(THIRD), ..packet.clone() };
+    assert_eq!(lab.frame(TAB, ToLeader::Packet(gone.clone())), [refused(&gone, Refusal::FrameGone)]);
+    let away = Packet { to: away().persona(SITE).id(), ..packet.clone() };
+    assert_eq!(lab.frame(TAB, ToLeader::Packet(away.clone())), [refused(&away, Refusal::NoRoute)]);
+    let forged = Packet { from: to, ..packet };
+    assert_eq!(lab.frame(TAB, ToLeader::Packet(forged)), [], "a frame speaks for its own persona only");
+}
+
+#[test]
+fn packets_pass_a_link_behind_a_claim() {
+    let (mut lab, link) = Lab::linked();
+    let (ours, theirs) = (home().persona(SITE), away().persona(SITE));
+    let packet = |from: &PersonaSecret, to: &PersonaSecret, from_frame| Packet {
+        to: to.id(),
+        to_frame: None,
+        from: from.id(),
+        from_frame,
+        session: SESSION,
+        body: open(),
+    };
+
+    let out = packet(&ours, &theirs, TAB);
+    let claim = LinkMessage::Claim(Claim::sign(&ours, home().id()));
+    let sent = [said(link, &claim), said(link, &LinkMessage::Packet(out.clone()))];
+    assert_eq!(lab.frame(TAB, ToLeader::Packet(out.clone())), sent);
+    assert_eq!(lab.frame(TAB, ToLeader::Packet(out)), sent[1..], "a claim is made once");
+
+    let back = packet(&theirs, &ours, OTHER);
+    let refusal = LinkMessage::Packet(back.refuse(Refusal::NotServed).unwrap());
+    assert_eq!(lab.peer(link, &LinkMessage::Packet(back)), [said(link, &refusal)]);
+    let stray = packet(&theirs, &home().persona("https://closed.example"), OTHER);
+    let refusal = LinkMessage::Packet(stray.refuse(Refusal::NoRoute).unwrap());
+    assert_eq!(lab.peer(link, &LinkMessage::Packet(stray)), [said(link, &refusal)]);
+    let unclaimed = packet(&away().persona("https://b.example"), &ours, OTHER);
+    assert_eq!(lab.peer(link, &LinkMessage::Packet(unclaimed)), []);
+}
+
+#[test]
+fn a_message_reaches_sites_and_neighbours_once() {
+    let (mut lab, link) = Lab::linked();
+    lab.admit(OTHER, "https://other.example");
+    for frame in [TAB, OTHER] {
+        lab.frame(frame, ToLeader::Join { request: 9, topic: LOBBY });
+    }
+    let persona = away().persona(SITE).id();
+    lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona });
+
+    let sealed = b"hello".to_vec();
+    let heard = |frame, sealed: &[u8]| Output::Frame(frame, ToFrame::Topic { topic: LOBBY, sealed: sealed.to_vec() });
+    let publish = |sealed: &[u8]| LinkMessage::Publish { topic: LOBBY, sealed: sealed.to_vec() };
+    let said_by_site = |request| ToLeader::Publish { request, topic: LOBBY, sealed: sealed.clone() };
+    let passed = [heard(OTHER, &sealed), said(link, &publish(&sealed)), asked(1, Ok(()))];
+    assert_eq!(lab.frame(TAB, said_by_site(1)), passed);
+    assert_eq!(lab.frame(TAB, said_by_site(2)), [asked(2, Ok(()))]);
+    assert_eq!(lab.peer(link, &publish(&sealed)), []);
+    assert_eq!(lab.peer(link, &publish(b"you")), [heard(TAB, b"you"), heard(OTHER, b"you")]);
+}
+
+#[test]
+fn what_was_just_said_is_said_again_to_a_neighbour_that_comes() {
+    let (mut lab, link) = Lab::linked();
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    let sealed = b"hello".to_vec();
+    lab.frame(TAB, ToLeader::Publish { request: 2, topic: LOBBY, sealed: sealed.clone() });
+
+    let persona = away().persona(SITE).id();
+    let outputs = lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona });
+    let peers = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: vec![persona] });
+    assert_eq!(outputs, [said(link, &LinkMessage::Publish { topic: LOBBY, sealed }), peers]);
+}
+
+#[test]
+fn a_peer_is_missed_at_once_when_it_leaves_and_later_when_its_link_breaks() {
+    let (mut lab, link) = Lab::linked();
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    let persona = away().persona(SITE).id();
+    let nobody = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: Vec::new() });
+    lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona });
+    assert_eq!(lab.peer(link, &LinkMessage::Left { topic: LOBBY, persona }), [nobody.clone()]);
+
+    lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona });
+    assert!(!lab.link(link, LinkEvent::Down(DownReason::Closed)).contains(&nobody));
+    lab.now = lab.now + Duration::from_secs(2);
+    assert!(lab.input(Input::Timeout).contains(&nobody));
+}
+
+#[test]
+fn offenders_are_hung_up_on() {
+    let persona = away().persona("https://unclaimed.example").id();
+    let claim = Claim::sign(&home().persona(SITE), home().id());
+    let offences = [
+        codec::encode(&LinkMessage::Joined { topic: LOBBY, persona }),
+        codec::encode(&LinkMessage::Claim(claim)),
+        codec::encode(&LinkMessage::Publish { topic: LOBBY, sealed: vec![1] }),
+        codec::encode(&LinkMessage::Members { topic: LOBBY, nodes: vec![NodeId([1; 32]); 9] }),
+        vec![0xff; 40],
+        vec![0; MAX_LINK + 1],
+    ];
+    for offence in offences {
+        let (mut lab, link) = Lab::linked();
+        let outputs = lab.link(link, LinkEvent::Received(offence));
+        let hang_up = Output::Frame(TAB, ToFrame::Link(link, LinkCommand::HangUp));
+        assert_eq!(outputs, [hang_up, Output::Frame(TAB, ToFrame::Peers(0))]);
+    }
+}
+
+#[test]
+fn a_new_leader_adopts_links_and_has_their_story_told_again() {
+    let mut lab = Lab::without_server();
+    let link = LinkId { epoch: Epoch(2), number: 5 };
+    let hello = Hello { joined: vec![LOBBY], links: vec![(link, away().id())], ..hello(TAB, SITE) };
+    let outputs = lab.frame(TAB, ToLeader::Hello(hello));
+    let persona = home().persona(SITE);
+    let told = [
+        said(link, &LinkMessage::Resume),
+        said(link, &LinkMessage::Claim(Claim::sign(&persona, home().id()))),
+        said(link, &LinkMessage::Joined { topic: LOBBY, persona: persona.id() }),
+        Output::Frame(TAB, ToFrame::Peers(1)),
+    ];
+    assert_eq!(outputs[2..], told, "its site isn't told that everybody left");
+
+    let claim = Claim::sign(&away().persona(SITE), away().id());
+    lab.peer(link, &LinkMessage::Claim(claim));
+    lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona: claim.persona });
+    lab.now = lab.now + Duration::from_secs(2);
+    let peers = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: vec![claim.persona] });
+    assert_eq!(lab.input(Input::Timeout), [peers]);
+}
+
+#[test]
+fn a_site_sees_its_own_part_and_an_observer_everything() {
+    let (mut lab, link) = Lab::linked();
+    lab.link(link, LinkEvent::RoundTrip(1500));
+    lab.admit(OTHER, PAGE);
+    let status = |lab: &mut Lab, frame| match lab.frame(frame, ToLeader::Status).as_slice() {
+        [Output::Frame(_, ToFrame::Status(status))] => status.clone(),
+        other => panic!("{other:?}"),
+    };
+    let site = status(&mut lab, TAB);
+    assert_eq!((&site.leader, site.seeds, site.frames.len()), (&None, 0, 1));
+    assert_eq!(site.peers, [], "it talks with nobody");
+
+    let whole: Status = status(&mut lab, OTHER);
+    assert_eq!((whole.leader.map(|it| it.epoch), whole.seeds, whole.frames.len()), (Some(Epoch(3)), 2, 2));
+    let peers: Vec<_> = whole.peers.into_iter().map(|it| (it.id, it.rtt, it.frames)).collect();
+    assert_eq!(peers, [(away().id().to_string(), Some(1.5), vec![TAB])]);
+}
+
+#[test]
+fn services_are_run_answered_and_cancelled() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    let name = |text: &str| bitters_wire::name::Name::try_from(text).unwrap();
+    let ask = |request| ToLeader::Service { request, name: name("book"), method: name("sign"), args: "[]".into() };
+    let run = Output::Service {
+        frame: TAB,
+        request: 1,
+        origin: SITE.into(),
+        persona: home().persona(SITE).id(),
+        name: name("book"),
+        method: name("sign"),
+        args: "[]".into(),
+    };
+    assert_eq!(lab.frame(TAB, ask(1)), [run]);
+
+    let reply = |reply| Input::ServiceReply { frame: TAB, request: 1, reply };
+    let value = ServiceReply::Value("true".into());
+    let told = Output::Frame(TAB, ToFrame::Service { request: 1, reply: value.clone() });
+    assert_eq!(lab.input(reply(value.clone())), [told]);
+    assert_eq!(lab.input(reply(value)), [], "it was answered");
+
+    lab.frame(TAB, ask(2));
+    let gone = [Output::ServiceCancel { frame: TAB, request: 2 }, Output::ForgetFrame(TAB)];
+    assert_eq!(lab.input(Input::FrameGone(TAB)), gone);
+}
+
+#[test]
+fn a_site_that_asks_too_much_is_told_so() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    let refused = |outputs: Vec<Output>| {
+        outputs.iter().any(|it| match it {
+            Output::Frame(_, ToFrame::Asked { outcome: Err(failure), .. }) => failure.code == Code::Quota,
+            _ => false,
+        })
+    };
+    let topic = |n: u8| TopicId([n; 32]);
+    let joined = (0..=64).filter(|n| !refused(lab.frame(TAB, ToLeader::Join { request: 1, topic: topic(*n) })));
+    assert_eq!(joined.count(), 64);
+    let said = |n: u32| ToLeader::Publish { request: n, topic: topic(0), sealed: n.to_le_bytes().to_vec() };
+    assert_eq!((0..500).filter(|n| !refused(lab.frame(TAB, said(*n)))).count(), 400);
+    let frames = (0..80_u8).map(|n| FrameId::from_random([n; 16]));
+    let welcomed = frames.filter(|id| lab.node.frames.frame(*id).is_some() || lab.admit(*id, SITE));
+    assert_eq!(welcomed.count() + 1, 64);
+}
+
+proptest! {
+    #[test]
+    fn nothing_that_peers_say_panics(messages in prop::collection::vec(any_bytes(), 0..30)) {
+        let (mut lab, link) = Lab::linked();
+        for message in messages {
+            lab.link(link, LinkEvent::Received(message));
+        }
+        prop_assert!(lab.node.poll_timeout().is_none_or(|at| at > lab.now));
+    }
+}
+
+/// Garbage, and messages with a flipped byte.
+fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let persona = away().persona(SITE);
+    let messages = vec![
+        codec::encode(&LinkMessage::Claim(Claim::sign(&persona, away().id()))),
+        codec::encode(&LinkMessage::Joined { topic: LOBBY, persona: persona.id() }),
+        codec::encode(&LinkMessage::Left { topic: LOBBY, persona: persona.id() }),
+        codec::encode(&LinkMessage::Members { topic: LOBBY, nodes: vec![NodeId([1; 32])] }),
+        codec::encode(&LinkMessage::Publish { topic: LOBBY, sealed: vec![1] }),
+        codec::encode(&LinkMessage::Relay { to: NodeId([1; 32]), signal: dial(3) }),
+        codec::encode(&LinkMessage::Relayed { from: NodeId([1; 32]), signal: dial(3) }),
+        codec::encode(&LinkMessage::Resume),
+    ];
+    let flipped = (prop::sample::select(messages), any::<prop::sample::Index>(), any::<u8>()).prop_map(
+        |(mut bytes, at, flip)| {
+            let at = at.index(bytes.len());
+            bytes[at] ^= flip;
+            bytes
+        },
+    );
+    prop_oneof![prop::collection::vec(any::<u8>(), 0..100), flipped]
+}
+
+const TAB: FrameId = FrameId::from_random([0xa0; 16]);
+const OTHER: FrameId = FrameId::from_random([0xb0; 16]);
+const THIRD: FrameId = FrameId::from_random([0xc0; 16]);
+const SITE: &str = "https://site.example";
+const PAGE: &str = "https://node.example";
+const URL: &str = "wss://node.example/rendezvous";
+const NONCE: [u8; 32] = [5; 32];
+const LOBBY: TopicId = TopicId([3; 32]);
+const TAG: Tag = Tag([7; 8]);
+const SESSION: SessionId = SessionId(TAB.0);
+
+/// A node on its bench.
+struct Lab {
+    node: Node,
+    now: Instant,
+}
+
+impl Lab {
+    fn new() -> Self {
+        Self::with_seeds(vec![Seed::new(SeedId::Server(URL.into()))])
+    }
+
+    fn without_server() -> Self {
+        Self::with_seeds(Vec::new())
+    }
+
+    fn with_seeds(seeds: Vec<Seed>) -> Self {
+        let config = Config {
+            secret: home(),
+            epoch: Epoch(3),
+            boot: Boot::default(),
+            kind: LeaderKind::Shared,
+            build: "test".into(),
+            observe: vec!["https://observer.example".into()],
+            page_origin: PAGE.into(),
+            seeds,
+            warnings: Vec::new(),
+            seed: 1,
+        };
+        Self { node: Node::new(config, Instant::START), now: Instant::START }
+    }
+
+    /// One frame, registered at the rendezvous.
+    fn registered() -> Self {
+        let mut lab = Self::new();
+        lab.admit(TAB, SITE);
+        lab.input(Input::Uplink(UplinkEvent::Open));
+        lab.server(ToNode::Challenge { nonce: NONCE, wire: WIRE });
+        lab.server(ToNode::Registered);
+        lab
+    }
+
+    /// A peer dialled.
+    fn connecting() -> (Self, LinkId) {
+        let mut lab = Self::registered();
+        let link = lab.dialled(ToNode::Signal { from: away().id(), signal: dial(7) });
+        (lab, link)
+    }
+
+    /// A link to a peer that claimed its persona of the site.
+    fn linked() -> (Self, LinkId) {
+        let (mut lab, link) = Self::connecting();
+        lab.link(link, LinkEvent::Up(away().id()));
+        lab.peer(link, &LinkMessage::Claim(Claim::sign(&away().persona(SITE), away().id())));
+        (lab, link)
+    }
+
+    fn input(&mut self, input: Input) -> Vec<Output> {
+        self.node.handle_input(input, self.now);
+        std::iter::from_fn(|| self.node.poll_output()).collect()
+    }
+
+    fn frame(&mut self, id: FrameId, message: ToLeader) -> Vec<Output> {
+        self.input(Input::Frame(id, message))
+    }
+
+    fn server(&mut self, message: ToNode) -> Vec<Output> {
+        self.input(Input::Uplink(UplinkEvent::Received(message)))
+    }
+
+    fn link(&mut self, link: LinkId, event: LinkEvent) -> Vec<Output> {
+        self.frame(TAB, ToLeader::Link(link, event))
+    }
+
+    fn peer(&mut self, link: LinkId, message: &LinkMessage) -> Vec<Output> {
+        self.link(link, LinkEvent::Received(codec::encode(message)))
+    }
+
+    /// Tells whether the frame was welcomed.
+    fn admit(&mut self, id: FrameId, origin: &str) -> bool {
+        let outputs = self.frame(id, ToLeader::Hello(hello(id, origin)));
+        outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Welcome(_))))
+    }
+
+    /// The link that the tab is told to dial.
+    fn dialled(&mut self, message: ToNode) -> LinkId {
+        let outputs = self.server(message);
+        let dialled = outputs.iter().find_map(|it| match it {
+            Output::Frame(TAB, ToFrame::Link(link, LinkCommand::Dial { .. })) => Some(*link),
+            _ => None,
+        });
+        dialled.unwrap_or_else(|| panic!("{outputs:?}"))
+    }
+}
+
+fn hello(frame: FrameId, origin: &str) -> Hello {
+    Hello {
+        frame,
+        origin: origin.into(),
+        scope: Scope::Browser,
+        wire: WIRE,
+        build: "new".into(),
+        visible: true,
+        watching: false,
+        serves: Vec::new(),
+        joined: Vec::new(),
+        links: Vec::new(),
+    }
+}
+
+fn home() -> NodeSecret {
+    NodeSecret::new([1; 32])
+}
+
+fn away() -> NodeSecret {
+    NodeSecret::new([2; 32])
+}
+
+fn open() -> Body {
+    Body::Open { tag: TAG, handshake: vec![1] }
+}
+
+fn dial(attempt: u32) -> Signal {
+    Signal { attempt, answers: None, blob: vec![9] }
+}
+
+fn send(message: ToServer) -> Output {
+    Output::Uplink(UplinkCommand::Send(message))
+}
+
+fn asked(request: u32, outcome: Result<(), Failure>) -> Output {
+    Output::Frame(TAB, ToFrame::Asked { request, outcome })
+}
+
+fn said(link: LinkId, message: &LinkMessage) -> Output {
+    Output::Frame(TAB, ToFrame::Link(link, LinkCommand::Send(codec::encode(message))))
+}
