@@ -10,4 +10,9 @@ export default defineConfig({
   timeout: 60_000,
   forbidOnly: Boolean(process.env["CI"]),
   reporter: [["list"]],
+  projects: [
+    // Without partitioning, or where edited descriptions are taken, the other tests would show nothing: they don't run.
+    { name: "ground", testMatch: "partition.spec.ts" },
+    { name: "chromium", testIgnore: "partition.spec.ts", dependencies: ["ground"] },
+  ],
 });
