@@ -1,0 +1,60 @@
+// Topics as a test sees them: what each site heard there, and who came and went.
+import type { Page } from "@playwright/test";
+import type { Data, Message, Topic } from "@bitters/host-sdk";
+
+import { expect, idOf } from "./test.ts";
+
+interface Room {
+  readonly topic: Topic;
+  /** All that was heard. */
+  readonly heard: Message[];
+  /** `+id` for who came, `-id` for who went. */
+  readonly moves: string[];
+}
+
+declare global {
+  interface Window {
+    /** The topics that the site has entered, by their names. */
+    rooms: Record<string, Room>;
+  }
+}
+
+/** Joins a topic and keeps what happens there. */
+export async function enter(page: Page, name: string): Promise<void> {
+  await page.evaluate(async (name) => {
+    const topic = await window.mine.join(name);
+    const room: Room = { topic, heard: [], moves: topic.peers.map((peer) => `+${peer}`) };
+    (window.rooms ??= {})[name] = room;
+    topic.addEventListener("peerjoin", ({ detail }) => room.moves.push(`+${detail}`));
+    topic.addEventListener("peerleave", ({ detail }) => room.moves.push(`-${detail}`));
+    void (async () => {
+      for await (const message of topic) room.heard.push(message);
+    })();
+  }, name);
+}
+
+/** All of them enter, and see one another there. */
+export async function meet(name: string, ...pages: Page[]): Promise<void> {
+  const ids = await Promise.all(pages.map(idOf));
+  await Promise.all(pages.map((page) => enter(page, name)));
+  for (const [at, page] of pages.entries()) {
+    const others = ids.filter((_, other) => other !== at).sort();
+    await expect.poll(() => present(page, name), { message: `who is in ${name}` }).toEqual(others);
+  }
+}
+
+/** Who else is in the topic. */
+export const present = (page: Page, name: string): Promise<string[]> =>
+  page.evaluate((name) => (window.rooms[name]?.topic.peers ?? []).toSorted(), name);
+
+/** Says a JSON value in the topic. */
+export const say = (page: Page, name: string, data: unknown): Promise<void> =>
+  page.evaluate(([name, data]) => window.rooms[name as string]?.topic.publish(data as Data), [name, data]);
+
+/** What was heard so far, without the messages' ids. */
+export const heard = (page: Page, name: string): Promise<{ from: string; data: unknown }[]> =>
+  page.evaluate((name) => (window.rooms[name]?.heard ?? []).map(({ from, data }) => ({ from, data })), name);
+
+/** Who came and went so far. */
+export const moves = (page: Page, name: string): Promise<string[]> =>
+  page.evaluate((name) => window.rooms[name]?.moves ?? [], name);
