@@ -271,7 +271,7 @@ fn a_peer_is_missed_at_once_when_it_leaves_and_later_when_its_link_breaks() {
     let persona = away().persona(SITE).id();
     let nobody = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: Vec::new() });
     lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona });
-    assert_eq!(lab.peer(link, &LinkMessage::Left { topic: LOBBY, persona }), [nobody.clone()]);
+    assert_eq!(lab.peer(link, &LinkMessage::Left { topic: LOBBY, persona }), std::slice::from_ref(&nobody));
 
     lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona });
     assert!(!lab.link(link, LinkEvent::Down(DownReason::Closed)).contains(&nobody));
