@@ -1,0 +1,155 @@
+// Islands: which frames share a node, and what a site learns of the others.
+import { once } from "node:events";
+import { type OutgoingHttpHeaders, createServer } from "node:http";
+
+import type { Page } from "@playwright/test";
+
+import { ownPage, works } from "./support/alive.ts";
+import { meet } from "./support/room.ts";
+import { bringSdk, expect, idOf, statusOf, test } from "./support/test.ts";
+
+const scopeOf = (page: Page): Promise<string> => page.evaluate(() => window.mine.scope);
+
+const hostsOf = async (page: Page): Promise<string[]> => {
+  const { frames } = await statusOf(page);
+  return frames.map(({ origin }) => new URL(origin).hostname.replace(".localhost", ""));
+};
+
+test("two sites and the node's own page have one leader, and nobody is asked", async ({ browse, connect, server }) => {
+  const browser = await browse();
+  const a = await connect(browser, "a");
+  const b = await connect(browser, "b");
+  const own = await ownPage(browser, server);
+
+  expect(await Promise.all([a, b].map(scopeOf))).toEqual(["browser", "browser"]);
+  expect(await hostsOf(a)).toEqual(["a", "b", "node"]);
+  await expect(own.locator("[data-list=frames] > *")).toHaveCount(3);
+  await works(a, b);
+});
+
+test("the own page may come first, and sites find its leader", async ({ browse, connect, server }) => {
+  const browser = await browse();
+  await ownPage(browser, server);
+  const a = await connect(browser, "a");
+
+  expect(await hostsOf(a)).toEqual(["node", "a"]);
+});
+
+test("with third-party cookies blocked each site has a node of its own, shared by its tabs", async ({ browse, connect }) => {
+  const browser = await browse({ thirdPartyCookies: "blocked" });
+  const a1 = await connect(browser, "a");
+  const a2 = await connect(browser, "a");
+  const b = await connect(browser, "b");
+
+  expect(await Promise.all([a1, a2, b].map(scopeOf))).toEqual(["site", "site", "site"]);
+  const [one, two] = [await statusOf(a1), await statusOf(a2)];
+  expect(one).toMatchObject({ scope: "site" });
+  expect(two.leader).toEqual(one.leader);
+  expect(await hostsOf(a1)).toEqual(["a", "a"]);
+  expect(await hostsOf(b)).toEqual(["b"]);
+  expect(await idOf(a2)).toBe(await idOf(a1));
+  expect(await idOf(b)).not.toBe(await idOf(a1));
+  await works(a1, a2);
+});
+
+test("with third-party cookies blocked an id stays over a reload and a new visit", async ({ browse, connect }) => {
+  const browser = await browse({ thirdPartyCookies: "blocked" });
+  const first = await connect(browser, "a");
+  const id = await idOf(first);
+  await first.close();
+
+  expect(await idOf(await connect(browser, "a"))).toBe(id);
+});
+
+test("a sandboxed iframe falls back to a node of the site", async ({ browse, connect }) => {
+  const init = `{
+    const create = document.createElement;
+    document.createElement = function (name, ...more) {
+      const element = create.call(this, name, ...more);
+      if (name === "iframe") element.sandbox = "allow-scripts allow-same-origin";
+      return element;
+    };
+  }`;
+  const browser = await browse({ init });
+  const a = await connect(browser, "a");
+  const b = await connect(browser, "b");
+
+  expect(await Promise.all([a, b].map(scopeOf))).toEqual(["site", "site"]);
+  expect(await hostsOf(a)).toEqual(["a"]);
+});
+
+test("a host that forbids storage access has a node of its own; other sites share theirs", async ({ browse, connect, server }) => {
+  const browser = await browse();
+  const strict = await serveWith({ "permissions-policy": "storage-access=()" });
+  const b = await browser.newPage();
+  await b.goto(`http://b.localhost:${strict.port}`);
+  await bringSdk(b, server);
+  await b.evaluate(async (node) => {
+    window.mine = await window.sdk.connect({ node });
+  }, server.node);
+  const [a, c] = [await connect(browser, "a"), await connect(browser, "c")];
+
+  expect(await Promise.all([a, b, c].map(scopeOf))).toEqual(["browser", "site", "browser"]);
+  expect(await hostsOf(a)).toEqual(["a", "c"]);
+  await works(a, c);
+  await strict.stop();
+});
+
+test("an id stays over a reload and a new visit, and is another on every site", async ({ browse, connect, visit }) => {
+  const browser = await browse();
+  const a = await connect(browser, "a");
+  const ids = [await idOf(a), await idOf(await connect(browser, "b")), await idOf(await connect(browser, "c"))];
+  expect(ids).toEqual(ids.map(() => expect.stringMatching(/^[13-9a-km-uw-z]{52}$/)));
+  expect(new Set(ids).size).toBe(3);
+
+  // All pages gone, the leader goes, too; the next one is of the same node.
+  const last = await visit(browser, "a");
+  await Promise.all(browser.pages().filter((page) => page !== last).map((page) => page.close()));
+  expect(await idOf(await connect(browser, "a"))).toBe(ids[0]);
+  expect(await idOf(await connect(browser, "b"))).toBe(ids[1]);
+});
+
+test("a site that doesn't observe sees its own part only, and nothing that two sites could compare", async ({ browse, connect }) => {
+  const browser = await browse();
+  const a = await connect(browser, "a");
+  const [b, c] = [await connect(browser, "b"), await connect(browser, "c")];
+  await meet("of a and b", a, b);
+  await meet("of a and c", a, c);
+
+  const [seenByB, seenByC] = [await statusOf(b), await statusOf(c)];
+  expect(seenByB).toEqual({
+    scope: "browser",
+    frames: [{ id: expect.any(String), origin: new URL(b.url()).origin, links: 0, visible: expect.any(Boolean) }],
+    peers: [{ id: await idOf(a), links: 0, path: "direct", frames: [] }],
+    seeds: 0,
+    topics: [expect.any(String)],
+    warnings: [],
+  });
+  // The one thing in common is a's persona, which a itself told them.
+  const shared = leavesOf(seenByB).filter((value) => leavesOf(seenByC).includes(value));
+  expect(shared.filter((value) => typeof value === "string" && value.length > "browser".length)).toEqual([await idOf(a)]);
+  // While an observer sees what they must not.
+  expect((await statusOf(a)).leader).toEqual({ epoch: expect.any(Number), boot: expect.any(String), kind: "shared", build: expect.any(String) });
+  expect(await hostsOf(a)).toEqual(["a", "b", "c"]);
+});
+
+/** All strings, numbers and booleans in a value. */
+function leavesOf(value: unknown): unknown[] {
+  return typeof value === "object" && value !== null ? Object.values(value).flatMap(leavesOf) : [value];
+}
+
+/** Serves an empty page with these headers, on a port of its own of any `*.localhost`. */
+async function serveWith(headers: OutgoingHttpHeaders): Promise<{ port: number; stop(): Promise<void> }> {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { "content-type": "text/html", ...headers }).end("<!doctype html><title>strict</title>");
+  }).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  const stop = async (): Promise<void> => {
+    server.close();
+    server.closeAllConnections();
+    await once(server, "close");
+  };
+  return { port: address.port, stop };
+}

@@ -1,0 +1,42 @@
+// Whether a node works, and how its pages and frames are reached.
+import type { BrowserContext, Frame, Page } from "@playwright/test";
+
+import { enter, heard, say } from "./room.ts";
+import type { Server } from "./server.ts";
+import { expect } from "./test.ts";
+
+let rooms = 0;
+
+/** The node goes on: in a new topic each of the pages hears the others. */
+export async function works(...pages: Page[]): Promise<void> {
+  const name = `alive ${++rooms}`;
+  await Promise.all(pages.map((page) => enter(page, name)));
+  for (const [at, page] of pages.entries()) await say(page, name, at);
+  for (const [at, page] of pages.entries()) {
+    const others = [...pages.keys()].filter((other) => other !== at);
+    const said = async (): Promise<unknown[]> => (await heard(page, name)).map(({ data }) => data).toSorted();
+    await expect.poll(said, { message: `what ${page.url()} hears` }).toEqual(others);
+  }
+}
+
+/** Opens the node's own page and waits until it runs. */
+export async function ownPage(browser: BrowserContext, server: Server): Promise<Page> {
+  const page = await browser.newPage();
+  await page.goto(server.url("node"));
+  await page.locator("html[data-state=ready]").waitFor();
+  return page;
+}
+
+/** Opens a document of the node's origin, in the first-party partition, in which none of our code runs. */
+export async function quietPage(browser: BrowserContext, server: Server): Promise<Page> {
+  const page = await browser.newPage();
+  await page.goto(server.url("node", "/icon.svg"));
+  return page;
+}
+
+/** The node's iframe in a site. */
+export function frameOf(page: Page, server: Server): Frame {
+  const frame = page.frames().find((frame) => frame.url().startsWith(server.node));
+  if (!frame) throw new Error(`no frame of the node in ${page.url()}`);
+  return frame;
+}
