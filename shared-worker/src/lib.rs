@@ -10,7 +10,7 @@
 //! # A node of your own
 //! A service is an API that sites call with `node.service(name)`. Register yours before the leader starts:
 //!
-//! ```no_run
+//! ```ignore
 //! use bitters_leader::{Call, Reply, Served, Service, register};
 //! use wasm_bindgen::prelude::wasm_bindgen;
 //!
@@ -32,6 +32,8 @@
 //!     register("clock", Clock);
 //! }
 //! ```
+
+#![cfg(target_arch = "wasm32")]
 
 mod boot;
 mod files;

@@ -1,6 +1,8 @@
 //! Thin handles on the browser, each without opinions: an error that names the call, a clock, a timer, a listener, ports and
 //! channels, locks, and the [`Island`](island::Island), the only way by which frame code reaches what is partitioned.
 
+#![cfg(target_arch = "wasm32")]
+
 pub mod announcer;
 pub mod clock;
 pub mod error;

@@ -6,6 +6,8 @@
 //! for await (const { from, text } of book.entries()) show(from, text);   // a sequence
 //! ```
 
+#![cfg(target_arch = "wasm32")]
+
 use bitters_leader::{Call, Reply, Served, Service, register};
 use bitters_wire::failure::{Code, Failure};
 use futures::{StreamExt, stream};

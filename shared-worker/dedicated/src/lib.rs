@@ -3,6 +3,8 @@
 //! The frame that holds the island's leader lock loads this module and calls [`lead`]; the worker runs the same module and
 //! [`register`]s. Frames reach it over BroadcastChannels, for no browser hands a dedicated worker's port to another tab.
 
+#![cfg(target_arch = "wasm32")]
+
 use std::{cell::RefCell, rc::Rc};
 
 use bitters_web::{error::WebError, island::Island};
