@@ -9,8 +9,8 @@ export type Json = boolean | null | number | string | readonly Json[] | { readon
 /** What may be sent: it arrives as the kind that was sent. */
 export type Data = BufferSource | Json;
 
-/** What arrives: bytes, a string or another JSON value. */
-export type Received = Uint8Array | Json;
+/** What arrives: bytes, a string or another JSON value. It may be sent as it is. */
+export type Received = Uint8Array<ArrayBuffer> | Json;
 
 /** Bytes of a topic's message, a call's argument or result, a service's arguments. */
 const MAX_MESSAGE = 256 * 1024;

@@ -10,7 +10,7 @@ export const VERSIONS = { min: 1, max: 1 };
 /** A variant without content is a string, one with content an object of one key. */
 type Variant<T> = { [K in keyof T]: T[K] extends undefined ? K : { [P in K]: T[K] } }[keyof T];
 
-export type WireData = { bytes: Uint8Array } | { json: string } | { text: string };
+export type WireData = { bytes: Uint8Array<ArrayBuffer> } | { json: string } | { text: string };
 
 export type Identity = "person" | "site";
 
@@ -69,7 +69,7 @@ export interface SiteWelcome {
 }
 
 export interface Tells {
-  bytes: Uint8Array;
+  bytes: Uint8Array<ArrayBuffer>;
   cancelled: undefined;
   credit: number;
   done: undefined;

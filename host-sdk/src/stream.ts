@@ -18,7 +18,7 @@ export interface Stream {
   /** What it was opened for. */
   readonly protocol: string;
   /** What the peer writes. Unread it stops the peer after 1 MiB; cancelled it ends the peer's writing, not ours. */
-  readonly readable: ReadableStream<Uint8Array>;
+  readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** For the peer. A write is done when the node has taken all of its bytes, which it does as the peer reads. */
   readonly writable: WritableStream<Uint8Array>;
   /** Finishes writing, after what has been written before. Reading goes on. */
@@ -29,7 +29,7 @@ export interface Stream {
 
 /** A stream over a talk that both ends have agreed on. */
 export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
-  let input!: ReadableStreamDefaultController<Uint8Array>;
+  let input!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   let output!: WritableStreamDefaultController;
   // Total offsets: what came and may come, what went and may go.
   let received = 0;
@@ -91,7 +91,7 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
     },
   };
 
-  const readable = new ReadableStream<Uint8Array>(
+  const readable = new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
       start(controller) {
         input = controller;

@@ -40,6 +40,7 @@ export async function site(element: HTMLElement, signal: AbortSignal): Promise<v
   await node.answer("add", async (data: number[], { from, signal }) => (is<string>(from), is<AbortSignal>(signal), data.length), { signal });
   // @ts-expect-error: not data
   await node.answer("add", () => 1n);
+  await node.answer("echo", (data) => data, { signal });
 
   interface Guestbook {
     sign(name: string): Returned<boolean>;
@@ -76,7 +77,7 @@ async function topics(topic: Topic): Promise<void> {
 async function streams(stream: Stream): Promise<void> {
   is<string>(stream.peer + stream.protocol);
   await new Blob(["file"]).stream().pipeTo(stream.writable);
-  for await (const chunk of stream.readable) is<Uint8Array>(chunk);
+  for await (const chunk of stream.readable) is<BlobPart>(chunk);
   await stream.close();
   stream.abort("changed my mind");
 }
