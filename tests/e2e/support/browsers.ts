@@ -18,6 +18,8 @@ const QUIET = [
 export interface Profile {
   /** Third-party cookies, as the person set them. */
   readonly thirdPartyCookies?: "allowed" | "blocked";
+  /** Pages may go into the back/forward cache, as in people's browsers. */
+  readonly backForwardCache?: boolean;
   /** More command line arguments. */
   readonly args?: readonly string[];
   /** Runs in every page and frame before anything else. */
@@ -36,6 +38,7 @@ export async function open(profile: Profile = {}): Promise<BrowserContext> {
   await writeFile(join(dir, "Default", "Preferences"), JSON.stringify(preferences));
   const context = await chromium.launchPersistentContext(dir, {
     executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+    ...(profile.backForwardCache ? { ignoreDefaultArgs: ["--disable-back-forward-cache"] } : {}),
     args: [
       ...QUIET,
       "--disable-features=Translate,WebRtcHideLocalIpsWithMdns",
