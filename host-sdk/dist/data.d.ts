@@ -5,8 +5,8 @@ export type Json = boolean | null | number | string | readonly Json[] | {
 };
 /** What may be sent: it arrives as the kind that was sent. */
 export type Data = BufferSource | Json;
-/** What arrives: bytes, a string or another JSON value. */
-export type Received = Uint8Array | Json;
+/** What arrives: bytes, a string or another JSON value. It may be sent as it is. */
+export type Received = Uint8Array<ArrayBuffer> | Json;
 /** @throws `BadArgument` for what is neither bytes nor text nor JSON, `TooLarge`. */
 export declare function toWire(data: unknown): WireData;
 /** @throws `Remote` for what isn't JSON: a peer made it, so anything may come. */

@@ -12,7 +12,7 @@ type Variant<T> = {
     };
 }[keyof T];
 export type WireData = {
-    bytes: Uint8Array;
+    bytes: Uint8Array<ArrayBuffer>;
 } | {
     json: string;
 } | {
@@ -106,7 +106,7 @@ export interface SiteWelcome {
     rpc: number;
 }
 export interface Tells {
-    bytes: Uint8Array;
+    bytes: Uint8Array<ArrayBuffer>;
     cancelled: undefined;
     credit: number;
     done: undefined;

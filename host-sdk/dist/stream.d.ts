@@ -6,7 +6,7 @@ export interface Stream {
     /** What it was opened for. */
     readonly protocol: string;
     /** What the peer writes. Unread it stops the peer after 1 MiB; cancelled it ends the peer's writing, not ours. */
-    readonly readable: ReadableStream<Uint8Array>;
+    readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
     /** For the peer. A write is done when the node has taken all of its bytes, which it does as the peer reads. */
     readonly writable: WritableStream<Uint8Array>;
     /** Finishes writing, after what has been written before. Reading goes on. */
