@@ -120,7 +120,10 @@ impl Leader {
         match self.island.channel(&frame_channel(frame)) {
             Ok(channel) => {
                 let pipe = Pipe::over_channel(channel, self.hears(id));
-                self.guests.borrow_mut().enter(id, pipe);
+                let mut guests = self.guests.borrow_mut();
+                guests.enter(id, pipe);
+                // Known from now on, or a second announcement would open the channel twice.
+                guests.introduce(id, frame);
             }
             Err(error) => self.handle(Input::Warning(error.to_string())),
         }

@@ -3,11 +3,23 @@
 //! A frame opens its own build's SharedWorker and says hello into its port, where that waits until the worker leads. When
 //! another worker leads, an announcement says so and the frame turns to it. Where there is no SharedWorker, or a dedicated
 //! worker leads, the way is a BroadcastChannel, which holds nothing back for a late listener: the frame speaks only when
-//! the leader has answered that it listens.
+//! the leader has answered that it listens. Everybody hears every announcement, so a frame asks each leader once: would it
+//! ask whenever it hears of the leader, many frames that start at once would ask in answer to each other's answers, forever.
 
-use bitters_wire::announce::{Announcement, LeaderKind};
+use bitters_wire::{
+    announce::{Announcement, LeaderKind},
+    id::{Boot, Epoch},
+};
 
 use super::{Line, Output, Site};
+
+/// A leader that this frame asked to listen to its channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Calling {
+    leader: (Epoch, Boot),
+    /// Whether it does.
+    heard: bool,
+}
 
 impl Site {
     pub(super) fn on_started(&mut self) {
@@ -20,8 +32,8 @@ impl Site {
 
     pub(super) fn on_announced(&mut self, announcement: Announcement) {
         let Announcement::LeaderUp { epoch, boot, build, worker, kind, heard } = announcement else { return };
-        let known = (epoch, boot) == self.standing;
-        if epoch < self.standing.0 || (known && self.welcomed) {
+        let leader = (epoch, boot);
+        if epoch < self.standing.0 || (leader == self.standing && self.welcomed) {
             return;
         }
         let by_port = kind == LeaderKind::Shared && self.config.worker.is_some();
@@ -29,8 +41,24 @@ impl Site {
         match line {
             // Our hello waits in the port of the worker that leads now.
             Line::Port { .. } if !self.welcomed && self.line.as_ref() == Some(&line) => {}
-            Line::Channel if heard != Some(self.config.frame) => self.announce(true),
-            line => self.connect(line),
+            Line::Port { .. } => self.connect(line),
+            Line::Channel if heard == Some(self.config.frame) => self.on_heard(leader),
+            Line::Channel => self.ask_for_channel(leader),
+        }
+    }
+
+    /// The leader listens to this frame's channel.
+    fn on_heard(&mut self, leader: (Epoch, Boot)) {
+        if self.calling != Some(Calling { leader, heard: true }) {
+            self.calling = Some(Calling { leader, heard: true });
+            self.connect(Line::Channel);
+        }
+    }
+
+    fn ask_for_channel(&mut self, leader: (Epoch, Boot)) {
+        if self.calling.is_none_or(|calling| calling.leader != leader) {
+            self.calling = Some(Calling { leader, heard: false });
+            self.announce(true);
         }
     }
 

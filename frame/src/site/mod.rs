@@ -27,6 +27,7 @@ use bitters_wire::{
 };
 
 pub use api::{Badge, Config, Input, Line, Output};
+use line::Calling;
 use requests::Pending;
 use topics::Topic;
 
@@ -41,6 +42,8 @@ pub struct Site {
     welcomed: bool,
     /// The way to the leader.
     line: Option<Line>,
+    /// The leader that was asked to listen to this frame's channel.
+    calling: Option<Calling>,
     /// The node, for the identities of this frame's links.
     node: Option<NodeId>,
     host: Host,
@@ -98,6 +101,7 @@ impl Site {
             standing: (Epoch::default(), Boot::default()),
             welcomed: false,
             line: None,
+            calling: None,
             node: None,
             host: Host::Absent,
             persona: None,

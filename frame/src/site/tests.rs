@@ -263,6 +263,45 @@ fn a_frame_turns_to_whoever_leads() {
     assert_eq!(machine.poll_output(), Some(Output::Connect(Line::Channel)));
 }
 
+#[test]
+fn frames_that_start_at_once_ask_a_dedicated_leader_once_each() {
+    let names = [ALICE, BOB, "https://christopher.example"];
+    let mut frames = names.map(|name| Site::new(Config { worker: None, ..config(name) }));
+    let ids = names.map(|name| config(name).frame);
+    let up = |heard| {
+        let (build, worker) = ("b1".into(), "/d.js".into());
+        let kind = LeaderKind::Dedicated;
+        Announcement::LeaderUp { epoch: Epoch(7), boot: boot(1), build, worker, kind, heard }
+    };
+    for frame in &mut frames {
+        frame.handle_input(Input::Started, Instant::START);
+        while frame.poll_output().is_some() {}
+    }
+
+    // The leader begins, and answers each that asks, in everybody's hearing.
+    let mut announced = VecDeque::from([up(None)]);
+    let mut asked = Vec::new();
+    let mut connected = Vec::new();
+    while let Some(announcement) = announced.pop_front() {
+        assert!(announced.len() < 100, "answers make more questions than they settle");
+        for (frame, id) in frames.iter_mut().zip(ids) {
+            frame.handle_input(Input::Announced(announcement.clone()), Instant::START);
+            while let Some(output) = frame.poll_output() {
+                match output {
+                    Output::Announce(Announcement::FrameUp { frame, channel: true }) => {
+                        asked.push(frame);
+                        announced.push_back(up(Some(frame)));
+                    }
+                    Output::Connect(Line::Channel) => connected.push(id),
+                    output => panic!("{output:?}"),
+                }
+            }
+        }
+    }
+
+    assert_eq!((asked, connected), (ids.to_vec(), ids.to_vec()));
+}
+
 struct World {
     sites: Vec<Played>,
     now: Instant,
