@@ -1,8 +1,8 @@
 //! The loop around the machine: facts in, acts out. It has no opinions.
 
+use bitters_wire::map::Map;
 use std::{
     cell::{OnceCell, RefCell},
-    collections::BTreeMap,
     rc::Rc,
 };
 
@@ -55,7 +55,7 @@ pub struct Shell {
     announcer: OnceCell<Announcer>,
     leader: RefCell<Option<LeaderLine>>,
     host: RefCell<Option<Host>>,
-    links: RefCell<BTreeMap<LinkId, Rc<Connection>>>,
+    links: RefCell<Map<LinkId, Rc<Connection>>>,
     timer: OnceCell<Timer>,
     listeners: OnceCell<[EventListener; 3]>,
 }

@@ -2,8 +2,7 @@
 //!
 //! All who wait for the same persona share one look-up and one attempt. Each gets exactly one answer.
 
-use std::collections::BTreeMap;
-
+use bitters_wire::map::Map;
 use bitters_wire::{
     id::{FrameId, NodeId, PersonaId},
     limits::DIAL_TIMEOUT,
@@ -33,7 +32,7 @@ struct Waiting {
 
 /// All dials that wait.
 #[derive(Debug, Default)]
-pub struct Dials(BTreeMap<PersonaId, Waiting>);
+pub struct Dials(Map<PersonaId, Waiting>);
 
 impl Dials {
     /// Whether there is room for one more of this frame.

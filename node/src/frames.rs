@@ -1,7 +1,6 @@
 //! The frames of a node: who they are, what they serve and which topics they are in.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use bitters_wire::map::{Map, Set};
 use bitters_wire::{
     claim::Claim,
     id::{FrameId, PersonaId, Tag, TopicId},
@@ -36,19 +35,19 @@ pub struct Frame {
     /// Whether its site may see the whole node.
     pub observes: bool,
     /// What its site serves.
-    pub serves: BTreeSet<Tag>,
+    pub serves: Set<Tag>,
     /// Topics that its site is in.
-    pub joined: BTreeSet<TopicId>,
+    pub joined: Set<TopicId>,
     /// When it came first, counted in frames.
     pub age: u64,
     /// When it said hello last, counted in hellos.
     pub recency: u64,
     /// Service requests that wait for an end.
-    pub services: BTreeSet<u32>,
+    pub services: Set<u32>,
     /// Personas that its sessions talk with, and when they did last.
-    pub talks: BTreeMap<PersonaId, Instant>,
+    pub talks: Map<PersonaId, Instant>,
     /// The peers of its topics, as it was told.
-    pub peers_told: BTreeMap<TopicId, Vec<PersonaId>>,
+    pub peers_told: Map<TopicId, Vec<PersonaId>>,
     /// Until then it isn't told who is in its topics: it brought them along, and we are only learning.
     pub settles_at: Instant,
     /// What it was told of the node's status, if it wants that.
@@ -84,7 +83,7 @@ impl Frame {
 /// All frames.
 #[derive(Debug, Default)]
 pub struct Frames {
-    frames: BTreeMap<FrameId, Frame>,
+    frames: Map<FrameId, Frame>,
     came: u64,
 }
 
@@ -101,13 +100,13 @@ impl Frames {
             scope: hello.scope,
             visible: hello.visible,
             observes,
-            serves: BTreeSet::new(),
-            joined: BTreeSet::new(),
+            serves: Set::new(),
+            joined: Set::new(),
             age: recency,
             recency,
-            services: BTreeSet::new(),
-            talks: BTreeMap::new(),
-            peers_told: BTreeMap::new(),
+            services: Set::new(),
+            talks: Map::new(),
+            peers_told: Map::new(),
             settles_at: now,
             watch: None,
             dials: Bucket::new(DIALS, now),
@@ -165,12 +164,12 @@ impl Frames {
     }
 
     /// Topics of all frames.
-    pub fn topics(&self) -> BTreeSet<TopicId> {
+    pub fn topics(&self) -> Set<TopicId> {
         self.frames.values().flat_map(|frame| frame.joined.iter().copied()).collect()
     }
 
     /// Topics with the personas that are in them.
-    pub fn memberships(&self) -> BTreeSet<(TopicId, PersonaId)> {
+    pub fn memberships(&self) -> Set<(TopicId, PersonaId)> {
         self.frames.values().flat_map(|it| it.joined.iter().map(|topic| (*topic, it.persona()))).collect()
     }
 

@@ -4,10 +4,8 @@
 //! what is dead here shows only when the new link is up. Further links for one peer (standbys) would be more entries of
 //! the same table; nothing but [`Links::up_to`] says that there is one.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    time::Duration,
-};
+use bitters_wire::map::{Map, Set};
+use std::{collections::VecDeque, time::Duration};
 
 use bitters_wire::{
     id::{Epoch, FrameId, LinkId, NodeId, PersonaId, TopicId},
@@ -91,9 +89,9 @@ pub struct Up {
     /// Personas of ours that the peer was told of, oldest first.
     pub told: VecDeque<PersonaId>,
     /// The peer's personas in topics.
-    pub joined: BTreeMap<TopicId, BTreeSet<PersonaId>>,
+    pub joined: Map<TopicId, Set<PersonaId>>,
     /// Topics whose other members the peer was told of.
-    pub hinted: BTreeSet<TopicId>,
+    pub hinted: Set<TopicId>,
     /// When a session's packet passed last.
     pub last_packet: Option<Instant>,
     /// Until then the peer may not have told us who it is.
@@ -115,8 +113,8 @@ impl Up {
             rtt_us: None,
             claims: VecDeque::new(),
             told: VecDeque::new(),
-            joined: BTreeMap::new(),
-            hinted: BTreeSet::new(),
+            joined: Map::new(),
+            hinted: Set::new(),
             last_packet: None,
             lenient_until: None,
             control: Bucket::new(LINK_CONTROL, now),
@@ -164,14 +162,14 @@ impl Up {
 pub struct Links {
     epoch: Epoch,
     next: u32,
-    links: BTreeMap<LinkId, Link>,
-    up: BTreeMap<NodeId, LinkId>,
+    links: Map<LinkId, Link>,
+    up: Map<NodeId, LinkId>,
 }
 
 impl Links {
     /// None yet. Numbers begin anywhere, so that a signal for a leader before us doesn't fit an attempt of ours.
     pub fn new(epoch: Epoch, rng: &mut fastrand::Rng) -> Self {
-        Self { epoch, next: rng.u32(..u32::MAX / 2), links: BTreeMap::new(), up: BTreeMap::new() }
+        Self { epoch, next: rng.u32(..u32::MAX / 2), links: Map::new(), up: Map::new() }
     }
 
     /// A new link that connects.

@@ -11,7 +11,8 @@ mod requests;
 mod tests;
 mod view;
 
-use std::collections::{BTreeSet, VecDeque};
+use bitters_wire::map::Set;
+use std::collections::VecDeque;
 
 use bitters_wire::{
     announce::LeaderKind,
@@ -45,7 +46,7 @@ pub struct Node {
     secret: NodeSecret,
     id: NodeId,
     leader: LeaderStatus,
-    observers: BTreeSet<String>,
+    observers: Set<String>,
     frames: Frames,
     links: Links,
     routes: Routes,
@@ -63,7 +64,7 @@ pub struct Node {
     cold: bool,
     changed: Changed,
     /// Topics whose peers some frame is to be told of once it settled.
-    deferred: BTreeSet<(Instant, TopicId)>,
+    deferred: Set<(Instant, TopicId)>,
     outbox: VecDeque<Output>,
 }
 
@@ -75,7 +76,7 @@ struct Changed {
     /// Whether a status may look different.
     status: bool,
     /// Topics whose peers may be others.
-    topics: BTreeSet<TopicId>,
+    topics: Set<TopicId>,
 }
 
 impl Node {
@@ -103,7 +104,7 @@ impl Node {
             peers_told: 0,
             cold: true,
             changed: Changed::default(),
-            deferred: BTreeSet::new(),
+            deferred: Set::new(),
             outbox: VecDeque::new(),
         };
         for warning in warnings {

@@ -2,7 +2,8 @@
 //!
 //! A link that broke is dialled again soon, by both ends, and one that can't be had less and less often, until it is given up.
 
-use std::{collections::BTreeMap, time::Duration};
+use bitters_wire::map::Map;
+use std::time::Duration;
 
 use bitters_wire::{id::NodeId, limits::DIAL_TIMEOUT, time::Instant};
 
@@ -30,7 +31,7 @@ struct Redial {
 
 /// All of them.
 #[derive(Debug, Default)]
-pub struct Redials(BTreeMap<NodeId, Redial>);
+pub struct Redials(Map<NodeId, Redial>);
 
 impl Redials {
     /// A link broke; for the sake of sessions it is wanted until `wanted_until`.

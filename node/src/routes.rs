@@ -3,7 +3,8 @@
 //! Such a claim holds as long as the two keys do, so a route outlives the link that brought it: with the link gone, it still
 //! tells whom to dial.
 
-use std::collections::{BTreeMap, VecDeque};
+use bitters_wire::map::Map;
+use std::collections::VecDeque;
 
 use bitters_wire::{
     claim::Claim,
@@ -19,7 +20,7 @@ const CAPACITY: usize = MAX_CLAIMS * MAX_LINKS;
 /// Verified homes of personas.
 #[derive(Debug, Default)]
 pub struct Routes {
-    homes: BTreeMap<PersonaId, NodeId>,
+    homes: Map<PersonaId, NodeId>,
     order: VecDeque<PersonaId>,
 }
 

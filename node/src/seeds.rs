@@ -3,7 +3,8 @@
 //! A node ships with a file of seeds and learns more from every link that comes up. What was learned is stored, merged with
 //! what is shipped at the next start, and the best are tried first.
 
-use std::{cmp::Reverse, collections::BTreeMap};
+use bitters_wire::map::Map;
+use std::cmp::Reverse;
 
 use bitters_wire::id::NodeId;
 use serde::{Deserialize, Serialize};
@@ -54,7 +55,7 @@ impl Seed {
 /// The shipped seeds and the stored ones, each once: what was learned wins over what was shipped.
 #[must_use]
 pub fn merge(shipped: Vec<Seed>, stored: Vec<Seed>) -> Vec<Seed> {
-    let all: BTreeMap<SeedId, Seed> = shipped.into_iter().chain(stored).map(|seed| (seed.id.clone(), seed)).collect();
+    let all: Map<SeedId, Seed> = shipped.into_iter().chain(stored).map(|seed| (seed.id.clone(), seed)).collect();
     all.into_values().collect()
 }
 
@@ -67,7 +68,7 @@ pub fn rank(mut seeds: Vec<Seed>) -> Vec<Seed> {
 
 /// The seeds that a running node knows.
 #[derive(Debug)]
-pub struct Seeds(BTreeMap<SeedId, Seed>);
+pub struct Seeds(Map<SeedId, Seed>);
 
 impl Seeds {
     /// Of a list in which a seed may stand twice.

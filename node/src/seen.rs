@@ -1,6 +1,7 @@
 //! Messages that were seen, so that each is delivered and passed on once.
 
-use std::collections::{BTreeSet, VecDeque};
+use bitters_wire::map::Set;
+use std::collections::VecDeque;
 
 use bitters_wire::id::MessageId;
 
@@ -10,7 +11,7 @@ const CAPACITY: usize = 8192;
 /// A bounded set.
 #[derive(Debug, Default)]
 pub struct Seen {
-    known: BTreeSet<MessageId>,
+    known: Set<MessageId>,
     order: VecDeque<MessageId>,
 }
 

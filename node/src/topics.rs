@@ -6,10 +6,8 @@
 //! which neighbours are dialled; *recent* messages of this node's own sites, for a neighbour that comes while they are
 //! being said; and those who *linger*: a persona is missed only some time after its link broke.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    time::Duration,
-};
+use bitters_wire::map::{Map, Set};
+use std::{collections::VecDeque, time::Duration};
 
 use bitters_wire::{
     id::{NodeId, PersonaId, TopicId},
@@ -44,7 +42,7 @@ const SEARCH_CAP: Duration = Duration::from_secs(300);
 #[derive(Debug, Default)]
 struct Topic {
     /// Each with the linked nodes that told of it, as ways for signals.
-    candidates: BTreeMap<NodeId, BTreeSet<NodeId>>,
+    candidates: Map<NodeId, Set<NodeId>>,
     recent: VecDeque<(Instant, Vec<u8>)>,
     search: Option<Search>,
 }
@@ -58,10 +56,10 @@ struct Search {
 /// The topics that this node's sites are in.
 #[derive(Debug, Default)]
 pub struct Topics {
-    open: BTreeMap<TopicId, Topic>,
+    open: Map<TopicId, Topic>,
     seen: Seen,
-    lingering: BTreeMap<(TopicId, PersonaId), Instant>,
-    advertised: BTreeSet<TopicId>,
+    lingering: Map<(TopicId, PersonaId), Instant>,
+    advertised: Set<TopicId>,
 }
 
 impl Topics {
@@ -158,7 +156,7 @@ impl Topics {
     }
 
     /// Nodes that told of `node`.
-    pub fn ways(&self, node: NodeId) -> BTreeSet<NodeId> {
+    pub fn ways(&self, node: NodeId) -> Set<NodeId> {
         self.open.values().filter_map(|topic| topic.candidates.get(&node)).flatten().copied().collect()
     }
 
@@ -211,9 +209,9 @@ impl Topics {
     }
 
     /// Ends the lingering of those whose time is over; tells in which topics.
-    pub fn end_lingering(&mut self, now: Instant) -> BTreeSet<TopicId> {
-        let over = self.lingering.extract_if(.., |_, until| *until <= now);
-        over.map(|((topic, _), _)| topic).collect()
+    pub fn end_lingering(&mut self, now: Instant) -> Set<TopicId> {
+        let over = self.lingering.extract(|_, until| *until <= now);
+        over.into_iter().map(|((topic, _), _)| topic).collect()
     }
 
     /// When something is due.

@@ -1,6 +1,7 @@
 //! What all sessions of an endpoint share.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use bitters_wire::map::{Map, Set};
+use std::collections::VecDeque;
 
 use bitters_wire::{
     id::{FrameId, PersonaId, SessionId},
@@ -45,9 +46,9 @@ pub struct Context {
     pub frame: FrameId,
     /// The latest time that was handed in.
     pub now: Instant,
-    pub served: BTreeSet<Service>,
-    pub streams: BTreeMap<StreamKey, Place>,
-    pub calls: BTreeMap<CallKey, Call>,
+    pub served: Set<Service>,
+    pub streams: Map<StreamKey, Place>,
+    pub calls: Map<CallKey, Call>,
     pub outbox: VecDeque<Output>,
     keys: u64,
 }
@@ -58,9 +59,9 @@ impl Context {
             persona,
             frame,
             now: Instant::START,
-            served: BTreeSet::new(),
-            streams: BTreeMap::new(),
-            calls: BTreeMap::new(),
+            served: Set::new(),
+            streams: Map::new(),
+            calls: Map::new(),
             outbox: VecDeque::new(),
             keys: 0,
         }

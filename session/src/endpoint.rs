@@ -1,6 +1,7 @@
 //! All sessions of one frame: which packet is for which, and who may have how many.
 
-use std::{collections::BTreeMap, time::Duration};
+use bitters_wire::map::Map;
+use std::time::Duration;
 
 use bitters_wire::{
     codec,
@@ -33,7 +34,7 @@ use crate::{
 pub struct Endpoint {
     secret: Zeroizing<[u8; 32]>,
     random: Random,
-    sessions: BTreeMap<SessionKey, Session>,
+    sessions: Map<SessionKey, Session>,
     ctx: Context,
     handshakes: Throttle,
     refusals: Throttle,
@@ -48,7 +49,7 @@ impl Endpoint {
         Self {
             secret: Zeroizing::new(config.persona.noise_secret()),
             random: Random::new(config.seed),
-            sessions: BTreeMap::new(),
+            sessions: Map::new(),
             ctx: Context::new(config.persona.id(), config.frame),
             handshakes: Throttle::new(MAX_HANDSHAKES),
             refusals: Throttle::new(MAX_REFUSALS),

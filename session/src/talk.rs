@@ -1,6 +1,7 @@
 //! The streams of one session: what this side's site does to them, and what the peer says about them.
 
-use std::collections::{BTreeMap, VecDeque};
+use bitters_wire::map::Map;
+use std::collections::VecDeque;
 
 use bitters_wire::{
     failure::Failure,
@@ -31,7 +32,7 @@ pub struct Talk {
     session: SessionKey,
     peer: PersonaId,
     tag: Tag,
-    streams: BTreeMap<u64, Stream>,
+    streams: Map<u64, Stream>,
     /// The next stream to be opened, here and by the peer.
     ours: u64,
     theirs: u64,
@@ -48,7 +49,7 @@ impl Talk {
             Role::Listener => (1, 0),
             Role::Opener => (0, 1),
         };
-        Self { session, peer, tag, streams: BTreeMap::new(), ours, theirs, control: VecDeque::new(), turn: 0 }
+        Self { session, peer, tag, streams: Map::new(), ours, theirs, control: VecDeque::new(), turn: 0 }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -149,7 +150,7 @@ impl Talk {
 
     fn insert(&mut self, stream: u64, user: User, send: u64, receive: u64) -> &mut Stream {
         let new = Stream { user, sender: Sender::new(send), receiver: Receiver::new(receive) };
-        self.streams.entry(stream).insert_entry(new).into_mut()
+        self.streams.entry(stream).insert(new)
     }
 }
 

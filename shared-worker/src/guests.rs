@@ -1,9 +1,8 @@
 //! The ways to the frames: who came in by which port.
 
-use std::collections::BTreeMap;
-
 use bitters_web::pipe::Pipe;
 use bitters_wire::id::FrameId;
+use bitters_wire::map::Map;
 
 /// One way in, numbered as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,8 +12,8 @@ pub struct GuestId(u32);
 #[derive(Debug, Default)]
 pub struct Guests {
     next: u32,
-    guests: BTreeMap<GuestId, Guest>,
-    frames: BTreeMap<FrameId, GuestId>,
+    guests: Map<GuestId, Guest>,
+    frames: Map<FrameId, GuestId>,
 }
 
 #[derive(Debug)]

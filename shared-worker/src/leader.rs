@@ -1,8 +1,8 @@
 //! The loop around the machine: facts in, acts out. It has no opinions.
 
+use bitters_wire::map::Map;
 use std::{
     cell::{OnceCell, RefCell},
-    collections::BTreeMap,
     rc::Rc,
 };
 
@@ -63,7 +63,7 @@ pub struct Leader {
     announcer: OnceCell<Announcer>,
     guests: RefCell<Guests>,
     uplink: RefCell<Option<Uplink>>,
-    running: RefCell<BTreeMap<(FrameId, u32), AbortHandle>>,
+    running: RefCell<Map<(FrameId, u32), AbortHandle>>,
     timer: OnceCell<Timer>,
 }
 

@@ -3,7 +3,8 @@
 //! Arguments and values cross as JSON text, bounded before anything parses it. Errors are [`Failure`]s and reach the site as
 //! `BittersError`s.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use bitters_wire::map::Map;
+use std::{cell::RefCell, rc::Rc};
 
 use bitters_wire::{
     failure::{Code, Failure},
@@ -113,7 +114,7 @@ fn to_json<T: Serialize>(value: &T) -> Result<String, Failure> {
 }
 
 thread_local! {
-    static REGISTRY: RefCell<BTreeMap<String, Rc<dyn Service>>> = RefCell::default();
+    static REGISTRY: RefCell<Map<String, Rc<dyn Service>>> = RefCell::default();
 }
 
 /// Adds a service, or replaces the one of that name. Sites find it as soon as the leader leads.

@@ -22,6 +22,7 @@ pub mod keys;
 pub mod limits;
 pub mod link;
 pub mod local;
+pub mod map;
 pub mod name;
 pub mod packet;
 pub mod random;

@@ -11,7 +11,8 @@ mod requests;
 mod streams;
 mod topics;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use bitters_wire::map::{Map, Set};
+use std::collections::VecDeque;
 
 use bitters_session::{CallKey, Endpoint, StreamKey};
 use bitters_wire::{
@@ -49,15 +50,15 @@ pub struct Site {
     host: Host,
     persona: Option<Persona>,
     peers: u32,
-    requests: BTreeMap<u32, Pending>,
+    requests: Map<u32, Pending>,
     next_id: u32,
-    stream_ids: BTreeMap<StreamKey, u32>,
-    call_ids: BTreeMap<CallKey, u32>,
-    topics: BTreeMap<TopicId, Topic>,
+    stream_ids: Map<StreamKey, u32>,
+    call_ids: Map<CallKey, u32>,
+    topics: Map<TopicId, Topic>,
     /// Personas that the leader had a way to when we asked last.
-    reachable: BTreeSet<PersonaId>,
+    reachable: Set<PersonaId>,
     /// Links that are up in this frame, for the next leader.
-    links: BTreeMap<LinkId, NodeId>,
+    links: Map<LinkId, NodeId>,
     /// Packets for a leader that hasn't taken us in yet.
     held: Vec<ToLeader>,
     nonsense: u32,
@@ -106,13 +107,13 @@ impl Site {
             host: Host::Absent,
             persona: None,
             peers: 0,
-            requests: BTreeMap::new(),
+            requests: Map::new(),
             next_id: FIRST_FRAME_ID,
-            stream_ids: BTreeMap::new(),
-            call_ids: BTreeMap::new(),
-            topics: BTreeMap::new(),
-            reachable: BTreeSet::new(),
-            links: BTreeMap::new(),
+            stream_ids: Map::new(),
+            call_ids: Map::new(),
+            topics: Map::new(),
+            reachable: Set::new(),
+            links: Map::new(),
             held: Vec::new(),
             nonsense: 0,
             outbox: VecDeque::new(),

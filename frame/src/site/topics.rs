@@ -1,7 +1,6 @@
 //! A site's topics. Sealing and opening happen here: the leader sees hashes.
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use bitters_wire::map::{Map, Set};
 use bitters_wire::{
     data::Data,
     failure::{Code, Failure},
@@ -23,8 +22,8 @@ use super::{
 pub(super) struct Topic {
     key: TopicKey,
     /// The site's requests for it, and whether each was told that it is in.
-    subscriptions: BTreeMap<u32, bool>,
-    peers: BTreeSet<PersonaId>,
+    subscriptions: Map<u32, bool>,
+    peers: Set<PersonaId>,
 }
 
 impl Topic {
@@ -46,7 +45,7 @@ impl Site {
         if !self.topics.contains_key(&topic) && self.topics.len() >= MAX_TOPICS_PER_FRAME {
             return Err(Failure::new(Code::Quota, format!("a page is in at most {MAX_TOPICS_PER_FRAME} topics")));
         }
-        let new = Topic { key, subscriptions: BTreeMap::new(), peers: BTreeSet::new() };
+        let new = Topic { key, subscriptions: Map::new(), peers: Set::new() };
         let entry = self.topics.entry(topic).or_insert(new);
         let joined = entry.joined();
         entry.subscriptions.insert(id, false);
@@ -128,7 +127,7 @@ impl Site {
 
     pub(super) fn on_topic_peers(&mut self, topic: TopicId, peers: Vec<PersonaId>) {
         let Some(entry) = self.topics.get_mut(&topic) else { return };
-        let peers = BTreeSet::from_iter(peers);
+        let peers = Set::from_iter(peers);
         let before = std::mem::replace(&mut entry.peers, peers.clone());
         let told = entry.told();
         let left = before.difference(&peers).map(|peer| Tell::PeerLeave(peer.to_string()));

@@ -1,7 +1,6 @@
 //! Topics: joined and left, published to, and told of.
 
-use std::collections::BTreeSet;
-
+use bitters_wire::map::Set;
 use bitters_wire::{
     failure::{Code, Failure},
     id::{FrameId, LinkId, NodeId, PersonaId, TopicId},
@@ -198,7 +197,7 @@ impl Node {
     }
 
     /// Personas in a topic other than `own`, in order.
-    pub(super) fn topic_peers(&self, topic: TopicId, own: PersonaId) -> BTreeSet<PersonaId> {
+    pub(super) fn topic_peers(&self, topic: TopicId, own: PersonaId) -> Set<PersonaId> {
         let here = self.frames.in_topic(topic).map(|(_, frame)| frame.persona());
         let there = self.links.in_topic(topic).filter_map(|(_, _, up)| up.joined.get(&topic)).flatten().copied();
         let peers = here.chain(there).chain(self.topics.lingering(topic));

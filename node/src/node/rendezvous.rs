@@ -1,5 +1,6 @@
 //! The node at the rendezvous: it registers, asks, and is told. Nothing waits for it.
 
+use bitters_wire::map::Set;
 use bitters_wire::{
     WIRE,
     claim::Claim,
@@ -92,7 +93,7 @@ impl Node {
         let latency_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         let seed = self.seeds.succeeded(SeedId::Server(url), latency_ms, self.wall_clock(now));
         self.save_seed(seed);
-        let mut told = std::collections::BTreeSet::new();
+        let mut told = Set::new();
         let frames: Vec<(FrameId, PersonaId)> = self.frames.iter().map(|(id, frame)| (id, frame.persona())).collect();
         for (frame, persona) in frames {
             if told.insert(persona) {

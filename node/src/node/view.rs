@@ -1,9 +1,7 @@
 //! What `status()` and `watch()` give: to an observer the whole node, to a site its own part.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use bitters_wire::map::{Map, Set};
+use std::time::Duration;
 
 use bitters_wire::{
     id::{FrameId, NodeId, PersonaId, TopicId},
@@ -89,9 +87,9 @@ impl Node {
     fn part(&self, viewer: &Frame, now: Instant) -> Status {
         let site: Vec<&Frame> =
             self.frames.iter().map(|(_, frame)| frame).filter(|frame| frame.origin == viewer.origin).collect();
-        let topics: BTreeSet<TopicId> = site.iter().flat_map(|frame| frame.joined.iter().copied()).collect();
+        let topics: Set<TopicId> = site.iter().flat_map(|frame| frame.joined.iter().copied()).collect();
         let talks = site.iter().flat_map(|frame| &frame.talks).filter(|(_, at)| now.since(**at) <= TALK);
-        let mut peers: BTreeSet<PersonaId> = talks.map(|(peer, _)| *peer).collect();
+        let mut peers: Set<PersonaId> = talks.map(|(peer, _)| *peer).collect();
         for topic in &topics {
             peers.extend(self.topic_peers(*topic, viewer.persona()));
         }
@@ -107,7 +105,7 @@ impl Node {
     }
 
     fn frame_statuses(&self, shown: impl Fn(&Frame) -> bool) -> Vec<FrameStatus> {
-        let by_age: BTreeMap<u64, (FrameId, &Frame)> =
+        let by_age: Map<u64, (FrameId, &Frame)> =
             self.frames.iter().filter(|(_, it)| shown(it)).map(|(id, it)| (it.age, (id, it))).collect();
         let status = |(id, frame): (FrameId, &Frame)| FrameStatus {
             id,
@@ -141,6 +139,6 @@ fn node_status(link: &Link, up: &Up) -> PeerStatus {
     PeerStatus { id: link.peer.to_string(), links: 1, rtt, path: Path::Direct, frames: vec![link.frame] }
 }
 
-fn names(topics: &BTreeSet<TopicId>) -> Vec<String> {
+fn names(topics: &Set<TopicId>) -> Vec<String> {
     topics.iter().map(ToString::to_string).collect()
 }
