@@ -1,6 +1,5 @@
 //! The loop around the machine: facts in, acts out. It has no opinions.
 
-use bitters_wire::map::Map;
 use std::{
     cell::{OnceCell, RefCell},
     rc::Rc,
@@ -16,6 +15,7 @@ use bitters_web::{
 use bitters_wire::{
     id::{FrameId, LinkId},
     local::{DownReason, LinkCommand, LinkEvent},
+    map::Map,
 };
 use gloo_events::EventListener;
 use js_sys::Function;

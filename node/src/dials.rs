@@ -2,10 +2,10 @@
 //!
 //! All who wait for the same persona share one look-up and one attempt. Each gets exactly one answer.
 
-use bitters_wire::map::Map;
 use bitters_wire::{
     id::{FrameId, NodeId, PersonaId},
     limits::DIAL_TIMEOUT,
+    map::Map,
     time::Instant,
 };
 

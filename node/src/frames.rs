@@ -1,12 +1,12 @@
 //! The frames of a node: who they are, what they serve and which topics they are in.
 
-use bitters_wire::map::{Map, Set};
 use bitters_wire::{
     claim::Claim,
     id::{FrameId, PersonaId, Tag, TopicId},
     keys::PersonaSecret,
     limits::MAX_SERVED_PER_FRAME,
     local::Hello,
+    map::{Map, Set},
     status::Scope,
     time::Instant,
 };
@@ -60,6 +60,8 @@ pub struct Frame {
     pub publishes: Bucket,
     /// How often it may ask for a status.
     pub statuses: Bucket,
+    /// It asked more often: one answer to all of that comes then.
+    pub status_due: Option<Instant>,
 }
 
 impl Frame {
@@ -113,6 +115,7 @@ impl Frames {
             joins: Bucket::new(JOINS, now),
             publishes: Bucket::new(PUBLISHES, now),
             statuses: Bucket::new(STATUSES, now),
+            status_due: None,
         });
         frame.recency = recency;
         frame.scope = hello.scope;

@@ -4,12 +4,12 @@
 //! what is dead here shows only when the new link is up. Further links for one peer (standbys) would be more entries of
 //! the same table; nothing but [`Links::up_to`] says that there is one.
 
-use bitters_wire::map::{Map, Set};
 use std::{collections::VecDeque, time::Duration};
 
 use bitters_wire::{
     id::{Epoch, FrameId, LinkId, NodeId, PersonaId, TopicId},
     limits::DIAL_TIMEOUT,
+    map::{Map, Set},
     time::Instant,
 };
 
@@ -329,7 +329,7 @@ mod tests {
         let mut list = VecDeque::new();
         for n in 0..=MAX_CLAIMS {
             let mut persona = [0; 32];
-            persona[..8].copy_from_slice(&n.to_le_bytes());
+            persona[..8].copy_from_slice(&(n as u64).to_le_bytes());
             assert!(Up::note(&mut list, PersonaId(persona)));
             assert!(!Up::note(&mut list, PersonaId(persona)));
         }

@@ -11,7 +11,6 @@ mod requests;
 mod tests;
 mod view;
 
-use bitters_wire::map::Set;
 use std::collections::VecDeque;
 
 use bitters_wire::{
@@ -22,6 +21,7 @@ use bitters_wire::{
     keys::NodeSecret,
     link::LinkMessage,
     local::{DownReason, LinkCommand, ToFrame, ToLeader},
+    map::Set,
     rendezvous::ToServer,
     status::LeaderStatus,
     time::Instant,

@@ -2,10 +2,9 @@
 //!
 //! A link that broke is dialled again soon, by both ends, and one that can't be had less and less often, until it is given up.
 
-use bitters_wire::map::Map;
 use std::time::Duration;
 
-use bitters_wire::{id::NodeId, limits::DIAL_TIMEOUT, time::Instant};
+use bitters_wire::{id::NodeId, limits::DIAL_TIMEOUT, map::Map, time::Instant};
 
 use crate::quotas::backoff;
 

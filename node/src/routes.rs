@@ -3,13 +3,13 @@
 //! Such a claim holds as long as the two keys do, so a route outlives the link that brought it: with the link gone, it still
 //! tells whom to dial.
 
-use bitters_wire::map::Map;
 use std::collections::VecDeque;
 
 use bitters_wire::{
     claim::Claim,
     id::{NodeId, PersonaId},
     keys::BadSignature,
+    map::Map,
 };
 
 use crate::quotas::{MAX_CLAIMS, MAX_LINKS};

@@ -61,9 +61,13 @@ pub fn merge(shipped: Vec<Seed>, stored: Vec<Seed>) -> Vec<Seed> {
 
 /// The seeds, best first.
 #[must_use]
-pub fn rank(mut seeds: Vec<Seed>) -> Vec<Seed> {
-    seeds.sort_by(|a, b| a.merit().cmp(&b.merit()).then_with(|| a.id.cmp(&b.id)));
-    seeds
+pub fn rank(seeds: Vec<Seed>) -> Vec<Seed> {
+    let mut ranked: Vec<Seed> = Vec::with_capacity(seeds.len());
+    for seed in seeds {
+        let at = ranked.partition_point(|other| (other.merit(), &other.id) <= (seed.merit(), &seed.id));
+        ranked.insert(at, seed);
+    }
+    ranked
 }
 
 /// The seeds that a running node knows.

@@ -6,11 +6,11 @@
 //! which neighbours are dialled; *recent* messages of this node's own sites, for a neighbour that comes while they are
 //! being said; and those who *linger*: a persona is missed only some time after its link broke.
 
-use bitters_wire::map::{Map, Set};
 use std::{collections::VecDeque, time::Duration};
 
 use bitters_wire::{
     id::{NodeId, PersonaId, TopicId},
+    map::{Map, Set},
     time::Instant,
     topic::message_id,
 };

@@ -68,7 +68,10 @@ impl Local {
         }
         let mut signal = self.description.clone()?;
         // Where there are too many, those that reach farther are the ones that can't wait.
-        self.candidates.sort_by_key(|candidate| candidate.kind() == Kind::Host);
+        let (near, mut far): (Vec<_>, Vec<_>) =
+            self.candidates.drain(..).partition(|candidate| candidate.kind() == Kind::Host);
+        far.extend(near);
+        self.candidates = far;
         let first = self.candidates.len().min(MAX_CANDIDATES);
         signal.candidates = self.candidates[..first].to_vec();
         self.told = Some(first);

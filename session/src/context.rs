@@ -1,10 +1,10 @@
 //! What all sessions of an endpoint share.
 
-use bitters_wire::map::{Map, Set};
 use std::collections::VecDeque;
 
 use bitters_wire::{
     id::{FrameId, PersonaId, SessionId},
+    map::{Map, Set},
     packet::Service,
     time::Instant,
 };

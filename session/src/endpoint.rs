@@ -1,6 +1,5 @@
 //! All sessions of one frame: which packet is for which, and who may have how many.
 
-use bitters_wire::map::Map;
 use std::time::Duration;
 
 use bitters_wire::{
@@ -9,6 +8,7 @@ use bitters_wire::{
     failure::{Code, Executed, Failure},
     id::{FrameId, PersonaId, SessionId, Tag},
     limits::MAX_SESSIONS,
+    map::Map,
     name::Name,
     packet::{Body, Packet, Refusal, Service},
     random::Random,

@@ -1,12 +1,12 @@
 //! The streams of one session: what this side's site does to them, and what the peer says about them.
 
-use bitters_wire::map::Map;
 use std::collections::VecDeque;
 
 use bitters_wire::{
     failure::Failure,
     id::{PersonaId, Tag},
     limits::MAX_STREAMS,
+    map::Map,
     packet::Service,
     rpc::Outcome,
     time::Instant,

@@ -1,6 +1,5 @@
 //! The loop around the machine: facts in, acts out. It has no opinions.
 
-use bitters_wire::map::Map;
 use std::{
     cell::{OnceCell, RefCell},
     rc::Rc,
@@ -20,6 +19,7 @@ use bitters_wire::{
     id::{Boot, Epoch, FrameId},
     limits::MAX_LOCAL,
     local::{Envelope, ToFrame, ToLeader},
+    map::Map,
 };
 use futures::future::{AbortHandle, abortable};
 use wasm_bindgen_futures::spawn_local;

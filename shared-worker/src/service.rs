@@ -3,7 +3,6 @@
 //! Arguments and values cross as JSON text, bounded before anything parses it. Errors are [`Failure`]s and reach the site as
 //! `BittersError`s.
 
-use bitters_wire::map::Map;
 use std::{cell::RefCell, rc::Rc};
 
 use bitters_wire::{
@@ -11,6 +10,7 @@ use bitters_wire::{
     id::PersonaId,
     limits::MAX_SERVICE_JSON,
     local::ServiceReply,
+    map::Map,
     name::Name,
 };
 use futures::{

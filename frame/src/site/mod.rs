@@ -11,7 +11,6 @@ mod requests;
 mod streams;
 mod topics;
 
-use bitters_wire::map::{Map, Set};
 use std::collections::VecDeque;
 
 use bitters_session::{CallKey, Endpoint, StreamKey};
@@ -22,6 +21,7 @@ use bitters_wire::{
     keys::PersonaSecret,
     limits::MAX_PENDING_REQUESTS,
     local::{Envelope, Hello, LinkEvent, ToFrame, ToLeader, Welcome},
+    map::{Map, Set},
     random::Random,
     rpc::{Event, FIRST_FRAME_ID, Identity, SiteWelcome, Tell},
     time::Instant,

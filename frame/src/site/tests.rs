@@ -148,6 +148,21 @@ fn peers_of_a_topic_come_and_go() {
 }
 
 #[test]
+fn a_message_that_comes_twice_is_told_once() {
+    let mut world = World::welcomed([ALICE]);
+    world.ask(0, 1, Ask::Join { name: "lobby".into() });
+    world.tells(0);
+    let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
+    let sealed = key.seal(&persona(BOB), Data::Text("hello".into()), [1; 24]);
+
+    for _ in 0..2 {
+        world.leader_says(0, ToFrame::Topic { topic: key.id(), sealed: sealed.clone() });
+    }
+
+    assert_eq!(world.tells(0).len(), 1);
+}
+
+#[test]
 fn bad_arguments_are_named_and_harm_nobody() {
     let mut world = World::welcomed([ALICE]);
     let bad = [

@@ -1,12 +1,14 @@
 //! A site's topics. Sealing and opening happen here: the leader sees hashes.
 
-use bitters_wire::map::{Map, Set};
+use std::collections::VecDeque;
+
 use bitters_wire::{
     data::Data,
     failure::{Code, Failure},
-    id::{PersonaId, TopicId},
+    id::{MessageId, PersonaId, TopicId},
     limits::MAX_TOPICS_PER_FRAME,
     local::ToLeader,
+    map::{Map, Set},
     name::Name,
     rpc::Tell,
     topic::{TopicKey, message_id},
@@ -24,9 +26,26 @@ pub(super) struct Topic {
     /// The site's requests for it, and whether each was told that it is in.
     subscriptions: Map<u32, bool>,
     peers: Set<PersonaId>,
+    /// The last messages that were told: around a change of leader one may come twice.
+    heard: VecDeque<MessageId>,
 }
 
+/// A new leader repeats what was said in the last 10 s, at most 32 messages of each neighbour.
+const MAX_HEARD: usize = 512;
+
 impl Topic {
+    /// Whether the message is new.
+    fn hears(&mut self, message: MessageId) -> bool {
+        if self.heard.contains(&message) {
+            return false;
+        }
+        if self.heard.len() == MAX_HEARD {
+            self.heard.pop_front();
+        }
+        self.heard.push_back(message);
+        true
+    }
+
     /// Whether the leader knows.
     fn joined(&self) -> bool {
         self.subscriptions.values().any(|told| *told)
@@ -45,7 +64,7 @@ impl Site {
         if !self.topics.contains_key(&topic) && self.topics.len() >= MAX_TOPICS_PER_FRAME {
             return Err(Failure::new(Code::Quota, format!("a page is in at most {MAX_TOPICS_PER_FRAME} topics")));
         }
-        let new = Topic { key, subscriptions: Map::new(), peers: Set::new() };
+        let new = Topic { key, subscriptions: Map::new(), peers: Set::new(), heard: VecDeque::new() };
         let entry = self.topics.entry(topic).or_insert(new);
         let joined = entry.joined();
         entry.subscriptions.insert(id, false);
@@ -116,9 +135,12 @@ impl Site {
     }
 
     pub(super) fn on_topic_message(&mut self, topic: TopicId, sealed: &[u8]) {
-        let Some(entry) = self.topics.get(&topic) else { return };
+        let Some(entry) = self.topics.get_mut(&topic) else { return };
         // A peer that doesn't know the topic's name, or forges, is not heard.
         let Ok(said) = entry.key.open(sealed) else { return };
+        if !entry.hears(said.id) {
+            return;
+        }
         let (from, id) = (said.from.to_string(), said.id.to_string());
         for subscription in entry.told() {
             self.tell(subscription, Tell::Message { from: from.clone(), data: said.data.clone(), id: id.clone() });

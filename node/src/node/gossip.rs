@@ -1,12 +1,12 @@
 //! Topics: joined and left, published to, and told of.
 
-use bitters_wire::map::Set;
 use bitters_wire::{
     failure::{Code, Failure},
     id::{FrameId, LinkId, NodeId, PersonaId, TopicId},
     limits::{MAX_LINK, MAX_MESSAGE, MAX_TOPICS_PER_FRAME, TOPIC_NEIGHBOURS},
     link::LinkMessage,
     local::ToFrame,
+    map::Set,
     rendezvous::ToServer,
     time::Instant,
 };

@@ -1,12 +1,12 @@
 //! The node at the rendezvous: it registers, asks, and is told. Nothing waits for it.
 
-use bitters_wire::map::Set;
 use bitters_wire::{
     WIRE,
     claim::Claim,
     failure::Code,
     id::{FrameId, NodeId, PersonaId},
     local::DownReason,
+    map::Set,
     rendezvous::{ToNode, ToServer, node_text},
     time::Instant,
 };

@@ -342,6 +342,20 @@ fn a_site_sees_its_own_part_and_an_observer_everything() {
 }
 
 #[test]
+fn who_asks_for_too_many_statuses_gets_one_for_all_of_them_a_little_later() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    let is_status = |it: &Output| matches!(it, Output::Frame(TAB, ToFrame::Status(_)));
+    let answers = (0..300).flat_map(|_| lab.frame(TAB, ToLeader::Status)).filter(is_status).count();
+    assert_eq!(answers, 200);
+
+    lab.now = lab.now + Duration::from_millis(50);
+    assert_eq!(lab.node.poll_timeout(), Some(lab.now));
+    assert_eq!(lab.input(Input::Timeout).iter().filter(|it| is_status(it)).count(), 1);
+    assert_eq!(lab.input(Input::Timeout), []);
+}
+
+#[test]
 fn services_are_run_answered_and_cancelled() {
     let mut lab = Lab::without_server();
     lab.admit(TAB, SITE);

@@ -1,11 +1,11 @@
 //! What `status()` and `watch()` give: to an observer the whole node, to a site its own part.
 
-use bitters_wire::map::{Map, Set};
 use std::time::Duration;
 
 use bitters_wire::{
     id::{FrameId, NodeId, PersonaId, TopicId},
     local::ToFrame,
+    map::{Map, Set},
     status::{FrameStatus, Path, PeerStatus, Status},
     time::Instant,
 };
@@ -20,10 +20,15 @@ use crate::{
 /// A site talks with whom it exchanged a packet in that time.
 const TALK: Duration = Duration::from_secs(300);
 
+/// Who asks for statuses too often waits that long, and gets one for all of them.
+const PATIENCE: Duration = Duration::from_millis(50);
+
 impl Node {
     pub(super) fn on_status(&mut self, id: FrameId, now: Instant) {
-        let in_time = self.frames.frame_mut(id).is_some_and(|frame| frame.statuses.take(now));
-        if in_time && let Some(status) = self.status(id, now) {
+        let Some(frame) = self.frames.frame_mut(id) else { return };
+        if !frame.statuses.take(now) {
+            frame.status_due.get_or_insert(now + PATIENCE);
+        } else if let Some(status) = self.status(id, now) {
             self.tell(id, ToFrame::Status(status));
         }
     }
@@ -35,6 +40,16 @@ impl Node {
     }
 
     pub(super) fn tell_statuses(&mut self, now: Instant) {
+        let is_owed = |frame: &Frame| frame.status_due.is_some_and(|at| at <= now);
+        let owed: Vec<FrameId> = self.frames.iter().filter(|(_, frame)| is_owed(frame)).map(|(id, _)| id).collect();
+        for id in owed {
+            if let Some(frame) = self.frames.frame_mut(id) {
+                frame.status_due = None;
+            }
+            if let Some(status) = self.status(id, now) {
+                self.tell(id, ToFrame::Status(status));
+            }
+        }
         if std::mem::take(&mut self.changed.status) {
             self.frames.iter_mut().filter_map(|(_, frame)| frame.watch.as_mut()).for_each(Watch::touch);
         }
@@ -64,7 +79,8 @@ impl Node {
     /// When a frame is to be told of the node, or of its topics.
     pub(super) fn view_due(&self) -> Option<Instant> {
         let watches = self.frames.iter().filter_map(|(_, frame)| frame.watch.as_ref()?.due());
-        watches.chain(self.deferred.first().map(|(at, _)| *at)).min()
+        let owed = self.frames.iter().filter_map(|(_, frame)| frame.status_due);
+        watches.chain(owed).chain(self.deferred.first().map(|(at, _)| *at)).min()
     }
 
     fn status(&self, id: FrameId, now: Instant) -> Option<Status> {
