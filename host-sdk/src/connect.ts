@@ -108,7 +108,7 @@ function frameOf(url: URL, badge: "auto" | "hidden" | HTMLElement): HTMLIFrameEl
   const iframe = document.createElement("iframe");
   iframe.title = "bitters node";
   iframe.allow = "storage-access *";
-  iframe.style.cssText = `border:0;color-scheme:normal;${style}`;
+  iframe.style.cssText = `border:0;color-scheme:light dark;${style}`;
   iframe.inert = badge == "hidden";
   if (iframe.inert) iframe.ariaHidden = "true";
   iframe.src = url.href;

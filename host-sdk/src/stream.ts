@@ -75,6 +75,15 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
       credit = limit;
       wake();
     },
+    // The peer reads no longer; the other way goes on.
+    end() {
+      if (writeEnded) return;
+      writeEnded = true;
+      output.error(new BittersError("Closed", "the peer reads no longer"));
+      wake();
+      drained();
+      halfEnded();
+    },
     finished() {
       if (readEnded) return;
       readEnded = true;
@@ -115,7 +124,7 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
     const bytes = viewOf(chunk);
     if (!bytes) throw badArgument("a stream takes bytes");
     for (let at = 0; at < bytes.length; ) {
-      if (failure) throw failure;
+      if (failure ?? writeEnded) throw failure ?? new BittersError("Closed", "the peer reads no longer");
       // Copied, as the site keeps its buffer; the copy is transferred.
       const slice = bytes.slice(at, at + Math.min(SLICE, credit - sent));
       at += slice.length;

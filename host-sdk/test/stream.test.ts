@@ -52,6 +52,21 @@ describe("writing", () => {
     expect(bytes).toEqual(Uint8Array.of(1, 2, 3, 4));
   });
 
+  it("ends when the peer reads no longer, and the other way goes on", async () => {
+    const { frame, stream, id } = await opened();
+    const writer = stream.writable.getWriter();
+    const writing = failing(writer.write(Uint8Array.of(1)), { code: "Closed" });
+    await settled();
+
+    frame.tell(id, "end");
+
+    await writing;
+    await failing(writer.write(Uint8Array.of(1)), { code: "Closed" });
+    const reading = stream.readable.getReader().read();
+    frame.tell(id, { bytes: Uint8Array.of(7) });
+    expect((await reading).value).toEqual(Uint8Array.of(7));
+  });
+
   it("finishes after all that was written", async () => {
     const { frame, stream, id } = await opened();
     const writer = stream.writable.getWriter();
@@ -156,7 +171,7 @@ describe("reading", () => {
     expect((await frame.take("reset")).id).toBe(id);
   });
 
-  it.each<unknown>([{ bytes: "text" }, { bytes: [1, 2] }, { credit: "all" }, { credit: -1 }, { nonsense: 1 }, { constructor: 1 }, "end", 5, null])(
+  it.each<unknown>([{ bytes: "text" }, { bytes: [1, 2] }, { credit: "all" }, { credit: -1 }, { nonsense: 1 }, { constructor: 1 }, 5, null])(
     "fails on %o from the node",
     async (tell) => {
       const { frame, stream, id } = await opened();

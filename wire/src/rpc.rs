@@ -191,7 +191,7 @@ pub enum Tell {
     Credit(f64),
     /// The request is done, or lasts from now on.
     Done,
-    /// A sequence or a lasting request is over.
+    /// A sequence or a lasting request is over; of a stream: the peer reads no longer, its own bytes may still come.
     End,
     /// The request, the stream, or (id 0) the hello failed.
     Failed(Failure),
