@@ -5,7 +5,7 @@ use bitters_wire::{
     data::Data,
     failure::{Code, Executed, Failure},
     id::{PersonaId, Tag, TopicId},
-    limits::MAX_SERVED_PER_FRAME,
+    limits::{MAX_SERVED_PER_FRAME, MAX_SERVICE_JSON},
     local::{ServiceReply, ToLeader},
     name::Name,
     packet::Service,
@@ -110,6 +110,10 @@ impl Site {
             Ask::Serve { protocol } => self.serve(id, Service::Protocol(name(&protocol)?)),
             Ask::Service { name: service, method, args } => {
                 let (name, method) = (name(&service)?, name(&method)?);
+                if args.len() > MAX_SERVICE_JSON {
+                    let text = format!("{name}.{method}: the arguments are {} bytes of JSON", args.len());
+                    return Err(Failure::new(Code::TooLarge, text).executed(Executed::No));
+                }
                 self.requests.insert(id, Pending::Service);
                 self.send_or_lose(id, ToLeader::Service { request: id, name, method, args });
                 Ok(())

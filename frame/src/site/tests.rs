@@ -9,6 +9,7 @@ use bitters_wire::{
     failure::Executed,
     id::FrameId,
     keys::NodeSecret,
+    limits::MAX_SERVICE_JSON,
     rpc::{Ask, Outcome, Request},
     status::Scope,
 };
@@ -276,6 +277,20 @@ fn a_frame_turns_to_whoever_leads() {
     assert_eq!(machine.poll_output(), Some(Output::Announce(Announcement::FrameUp { frame, channel: true })));
     machine.handle_input(up("/d.js", LeaderKind::Dedicated, Some(frame)), Instant::START);
     assert_eq!(machine.poll_output(), Some(Output::Connect(Line::Channel)));
+}
+
+#[test]
+fn a_service_is_not_asked_with_more_than_the_leader_takes() {
+    let mut world = World::welcomed([ALICE]);
+    let ask = |length| Ask::Service { name: "guestbook".into(), method: "sign".into(), args: "x".repeat(length) };
+
+    world.ask(0, 1, ask(MAX_SERVICE_JSON));
+    assert_eq!(world.tells(0), []);
+
+    world.ask(0, 2, ask(MAX_SERVICE_JSON + 1));
+    let tells = world.tells(0);
+    let [Event { id: 2, tell: Tell::Failed(failure) }] = &tells[..] else { panic!("{tells:?}") };
+    assert_eq!((failure.code, failure.executed), (Code::TooLarge, Some(Executed::No)));
 }
 
 #[test]
