@@ -3,7 +3,7 @@ import { BittersError, aborted, badArgument, textOf } from "./error.js";
 import type { Talk } from "./port.js";
 
 /** Bytes between a peer and a site that may be unread (`STREAM_WINDOW` of the wire). */
-const WINDOW = 1024 * 1024;
+const WINDOW = 2 * 1024 * 1024;
 
 /** Bytes handed over at a time. */
 const SLICE = 256 * 1024;
@@ -17,7 +17,7 @@ export interface Stream {
   readonly peer: string;
   /** What it was opened for. */
   readonly protocol: string;
-  /** What the peer writes. Unread it stops the peer after 1 MiB; cancelled it ends the peer's writing, not ours. */
+  /** What the peer writes. Unread it stops the peer after 2 MiB; cancelled it ends the peer's writing, not ours. */
   readonly readable: ReadableStream<Uint8Array<ArrayBuffer>>;
   /** For the peer. A write is done when the node has taken all of its bytes, which it does as the peer reads. */
   readonly writable: WritableStream<Uint8Array>;
@@ -107,8 +107,8 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
       },
       pull() {
         const taken = received - (WINDOW - (input.desiredSize ?? 0));
-        // By halves: a credit for every chunk would cost a message each.
-        if (granted - taken <= WINDOW / 2) talk.say({ credit: { limit: (granted = taken + WINDOW) } });
+        // By quarters: a credit for every chunk would cost a message each.
+        if (granted - taken <= (WINDOW * 3) / 4) talk.say({ credit: { limit: (granted = taken + WINDOW) } });
       },
       cancel() {
         readEnded = true;

@@ -1,10 +1,10 @@
 //! Link messages in parts: a message of the data channel is one byte (0: the last or only part, 1: more follows), then 1 to
-//! 49152 bytes. Both browsers take 64 KiB at a time without a second thought; larger messages block the channel longer.
+//! 64512 bytes. Both browsers take 64 KiB at a time without a second thought; larger messages block the channel longer.
 
 use bitters_wire::limits::MAX_LINK;
 
 /// Bytes of a message in one part.
-pub const MAX_PART: usize = 48 * 1024;
+pub const MAX_PART: usize = 63 * 1024;
 
 const LAST: u8 = 0;
 const MORE: u8 = 1;

@@ -109,8 +109,8 @@ impl Ledger {
 /// A packet in eight is little, and the sender's window never waits for it.
 const ACK_PACKETS: u32 = 8;
 
-/// Two of the largest slices.
-const ACK_BYTES: usize = 64 * 1024;
+/// An eighth of a stream's window. Where its reader keeps pace, the packets that carry its credit acknowledge as well.
+const ACK_BYTES: usize = 256 * 1024;
 
 /// As in QUIC (RFC 9000, section 18.2).
 const ACK_DELAY: Duration = Duration::from_millis(25);

@@ -434,8 +434,8 @@ const OPEN_AGAIN: Duration = Duration::from_secs(5);
 /// The opener closes a session without streams; the listener, should it not hear of that, after twice the time.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Messages under way in one direction, with bytes or ends of streams among them: 32 MiB in the largest slices.
-const MAX_FLIGHT: usize = 1024;
+/// Messages under way in one direction, with bytes or ends of streams among them: 30 MiB in the largest slices.
+const MAX_FLIGHT: usize = 512;
 
 /// Beyond this the peer makes us speak and doesn't listen.
 const MAX_UNACKED: usize = 4 * MAX_FLIGHT;

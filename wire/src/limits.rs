@@ -15,11 +15,13 @@ pub const MAX_LOCAL: usize = MAX_MESSAGE + 4096;
 /// messages travel in parts (see `peercon`).
 pub const MAX_LINK: usize = MAX_LOCAL;
 
-/// Stream bytes in one packet: few packets for bulk, yet no long wait for the packets of another session behind it.
-pub const MAX_CHUNK: usize = 32 * 1024;
+/// Stream bytes in one packet: few packets for bulk, yet no long wait for the packets of another session behind it. Whole in one
+/// part of a link message, and below the 64 KiB from which Chromium's ports go through shared memory.
+pub const MAX_CHUNK: usize = 60 * 1024;
 
-/// Bytes that a stream's writer may be ahead of its reader: 9 MiB/s (a data channel on loopback) for 100 ms.
-pub const STREAM_WINDOW: u64 = 1024 * 1024;
+/// Bytes that a stream's writer may be ahead of its reader: 10 MiB/s (a data channel on loopback) for 200 ms, as a round trip
+/// through two busy browsers takes.
+pub const STREAM_WINDOW: u64 = 2 * 1024 * 1024;
 
 /// Streams open at once in one session, counted for each side that opened them.
 pub const MAX_STREAMS: usize = 128;

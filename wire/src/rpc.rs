@@ -14,7 +14,7 @@
 //! from a peer are numbered by the frame, from 2³¹ upward.
 //!
 //! **Streams.** Flow control is by credit: an end may send bytes up to the total offset that the other told it last by
-//! `credit`; both directions start at 0. Bytes beyond are a protocol error: the stream fails. A slice is at most 1 MiB.
+//! `credit`; both directions start at 0. Bytes beyond are a protocol error: the stream fails. A slice is at most 2 MiB.
 
 use serde::{Deserialize, Serialize};
 
@@ -154,7 +154,7 @@ pub enum Ask {
     Watch,
     /// Of a stream: bytes for the peer.
     Write {
-        /// At most 1 MiB, within the credit.
+        /// At most 2 MiB, within the credit.
         #[serde(with = "serde_bytes")]
         bytes: Vec<u8>,
     },

@@ -338,7 +338,7 @@ impl Site {
     }
 }
 
-/// Packets and link reports held while there is no leader: each stream's window is 1 MiB, 32 packets.
+/// Packets and link reports held while there is no leader: each stream's window is 2 MiB, 35 packets.
 const MAX_HELD: usize = 4096;
 
 #[cfg(test)]
