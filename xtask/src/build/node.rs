@@ -52,7 +52,9 @@ pub fn tree(workspace: &Workspace, mode: Mode, node: &Node, modules: &Modules) -
     known.push(Constant::new("DEDICATED_WORKER_URL", &dedicated));
     let frame = FRAME.add_to(&mut tree, workspace, mode, modules, &known)?;
 
-    tree.graft("", pages::node(workspace, &[("FRAME_JS", &frame), ("BUILD", &build)])?);
+    let wasm = asset_url(FRAME.name, "wasm", &modules.of(FRAME.package).wasm);
+    let values = [("BUILD", build.as_str()), ("FRAME_JS", &frame), ("FRAME_WASM", &wasm)];
+    tree.graft("", pages::node(workspace, &values)?);
     if let Some(worker) =
         Bundle::new("service-worker/main.ts").constant("BUILD", &build).build_if_there(workspace, mode)?
     {
