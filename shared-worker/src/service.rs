@@ -55,7 +55,7 @@ impl Call {
     /// The arguments, as a tuple: `let (text, count): (String, u32) = call.args()?`.
     ///
     /// # Errors
-    /// [`Code::BadArgument`] if they are of another number or of other types.
+    /// [`Code::BadArgument`] if they are too few or of other types. More than are asked for are passed over, as in JavaScript.
     pub fn args<T: DeserializeOwned>(&self) -> Result<T, Failure> {
         let bad = |why: String| Failure::new(Code::BadArgument, format!("{}: {why}", self.method));
         let value = JSON::parse(&self.args).map_err(|_| bad("the arguments are no JSON".into()))?;

@@ -3,7 +3,7 @@
 //! The leader alone writes, as it holds the island's lock. A database that can't be opened in time, is broken or refuses to
 //! write costs a warning: the node goes on in memory, and is another node after the next start.
 
-use std::{fmt::Display, rc::Rc, time::Duration};
+use std::{error::Error as _, fmt::Display, rc::Rc, time::Duration};
 
 use bitters_node::{Seed, SeedId};
 use bitters_web::{clock, random};
@@ -45,7 +45,7 @@ pub async fn load() -> Loaded {
     let opened = clock::within(OPEN_PATIENCE, open()).await;
     let (store, warning) = match opened {
         Some(Ok(database)) => (Store(Some(Rc::new(database))), None),
-        Some(Err(error)) => (Store(None), Some(in_memory(error))),
+        Some(Err(error)) => (Store(None), Some(broken(error))),
         None => (Store(None), Some(in_memory("another tab blocks it"))),
     };
     let mut warnings = Vec::from_iter(warning);
@@ -57,6 +57,11 @@ pub async fn load() -> Loaded {
 
 fn in_memory(error: impl Display) -> String {
     format!("nothing is kept after this session: the database can't be used ({error})")
+}
+
+/// Rexie's own text says no more than which crate failed.
+fn broken(error: rexie::Error) -> String {
+    in_memory(error.source().map_or_else(|| error.to_string(), ToString::to_string))
 }
 
 async fn open() -> rexie::Result<Rexie> {
@@ -95,15 +100,12 @@ impl Store {
     /// Later than the stored one, and than any leadership before the database was lost.
     async fn next_epoch(&self, warnings: &mut Vec<String>) -> Epoch {
         let stored = self.get(NODE, EPOCH).await;
-        let stored = stored.ok().flatten().and_then(|value| value.as_f64()).unwrap_or(0.0);
-        let epoch = (stored + 1.0).max(js_sys::Date::now());
-        warnings.extend(self.put(NODE, EPOCH, &epoch.into()).await.err());
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a count of milliseconds since 1970"
-        )]
-        Epoch(epoch as u64)
+        let stored = stored.ok().flatten().and_then(|value| value.as_f64());
+        let epoch = Epoch::after(stored, clock::unix_ms());
+        #[expect(clippy::cast_precision_loss, reason = "epochs are below 2^53")]
+        let value = JsValue::from(epoch.0 as f64);
+        warnings.extend(self.put(NODE, EPOCH, &value).await.err());
+        epoch
     }
 
     async fn seeds(&self, warnings: &mut Vec<String>) -> Vec<Seed> {
@@ -115,7 +117,7 @@ impl Store {
         match all.await {
             Ok(values) => values.into_iter().filter_map(|value| serde_wasm_bindgen::from_value(value).ok()).collect(),
             Err(error) => {
-                warnings.push(format!("seeds can't be read ({error})"));
+                warnings.push(broken(error));
                 Vec::new()
             }
         }
@@ -123,15 +125,15 @@ impl Store {
 
     async fn get(&self, store: &str, key: &str) -> Result<Option<JsValue>, String> {
         let Some(database) = &self.0 else { return Ok(None) };
-        let transaction = database.transaction(&[store], TransactionMode::ReadOnly).map_err(in_memory)?;
-        transaction.store(store).map_err(in_memory)?.get(key.into()).await.map_err(in_memory)
+        let transaction = database.transaction(&[store], TransactionMode::ReadOnly).map_err(broken)?;
+        transaction.store(store).map_err(broken)?.get(key.into()).await.map_err(broken)
     }
 
     async fn put(&self, store: &str, key: &str, value: &JsValue) -> Result<(), String> {
         let Some(database) = &self.0 else { return Ok(()) };
-        let transaction = database.transaction(&[store], TransactionMode::ReadWrite).map_err(in_memory)?;
-        transaction.store(store).map_err(in_memory)?.put(value, Some(&key.into())).await.map_err(in_memory)?;
-        transaction.done().await.map(drop).map_err(in_memory)
+        let transaction = database.transaction(&[store], TransactionMode::ReadWrite).map_err(broken)?;
+        transaction.store(store).map_err(broken)?.put(value, Some(&key.into())).await.map_err(broken)?;
+        transaction.done().await.map(drop).map_err(broken)
     }
 }
 

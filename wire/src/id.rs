@@ -107,6 +107,19 @@ impl fmt::Display for FrameId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Epoch(pub u64);
 
+impl Epoch {
+    /// Beyond this the last one was never written by us: a leadership a millisecond would take 140,000 years.
+    const LAST: f64 = (1_u64 << 52) as f64;
+
+    /// Later than the stored one, if that can be true, and than any before what is stored was lost: they began in the past.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded first")]
+    pub fn after(stored: Option<f64>, unix_ms: u64) -> Self {
+        let stored = stored.filter(|stored| (0.0..Self::LAST).contains(stored));
+        Self(stored.map_or(0, |stored| stored as u64 + 1).max(unix_ms))
+    }
+}
+
 /// One boot of a leader's worker: random. A change means that the worker forgot everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Boot(pub Uuid);
@@ -134,6 +147,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn an_epoch_is_later_than_the_stored_one_unless_that_is_nonsense() {
+        assert_eq!(Epoch::after(None, 1000), Epoch(1000));
+        assert_eq!(Epoch::after(Some(7.0), 1000), Epoch(1000));
+        assert_eq!(Epoch::after(Some(1000.0), 1000), Epoch(1001));
+        assert_eq!(Epoch::after(Some(5000.0), 1000), Epoch(5001));
+        for nonsense in [-1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300] {
+            assert_eq!(Epoch::after(Some(nonsense), 1000), Epoch(1000));
+        }
+    }
 
     proptest! {
         #[test]
