@@ -164,10 +164,7 @@ impl Node {
         signal: Signal,
         now: Instant,
     ) -> Result<(), Offence> {
-        if signal.blob.len() > MAX_SIGNAL {
-            return Err("a signal that is too long");
-        }
-        let in_time = self.links.up_mut(link).is_some_and(|up| up.signals.take(now));
+        let in_time = self.takes_signal(link, &signal, now)?;
         if let Some(onward) = self.links.up_to(to).filter(|onward| in_time && *onward != link) {
             self.tell_peer(onward, &LinkMessage::Relayed { from: peer, signal });
         }
@@ -182,14 +179,18 @@ impl Node {
         signal: Signal,
         now: Instant,
     ) -> Result<(), Offence> {
-        if signal.blob.len() > MAX_SIGNAL {
-            return Err("a signal that is too long");
-        }
-        let in_time = self.links.up_mut(link).is_some_and(|up| up.signals.take(now));
-        if in_time && from != peer {
+        if self.takes_signal(link, &signal, now)? && from != peer {
             self.on_signal(from, signal, Way::Relay(peer), now);
         }
         Ok(())
+    }
+
+    /// Whether the link may bring a signal now.
+    fn takes_signal(&mut self, link: LinkId, signal: &Signal, now: Instant) -> Result<bool, Offence> {
+        if signal.blob.len() > MAX_SIGNAL {
+            return Err("a signal that is too long");
+        }
+        Ok(self.links.up_mut(link).is_some_and(|up| up.signals.take(now)))
     }
 
     /// The peer's leader is new: it tells all of its own again, and so do we. Its topic members linger meanwhile, and what was
