@@ -60,6 +60,7 @@ fn in_memory(error: impl Display) -> String {
 }
 
 /// Rexie's own text says no more than which crate failed.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn broken(error: rexie::Error) -> String {
     in_memory(error.source().map_or_else(|| error.to_string(), ToString::to_string))
 }
