@@ -1,6 +1,7 @@
 // A stream between two sites in two browsers, against an RTCDataChannel between the same two pages with the same chunks.
 import type { Page } from "@playwright/test";
 
+import { reach } from "../e2e/support/room.ts";
 import { expect, idOf, test } from "./support/bench.ts";
 import { median, report } from "./support/measure.ts";
 
@@ -22,7 +23,7 @@ declare global {
 test("a stream between two browsers", async ({ browse, connect }) => {
   const [one, two] = await Promise.all([browse(), browse()]);
   const [a, b] = await Promise.all([connect(one, "a"), connect(two, "b")]);
-  const peer = await idOf(b);
+  const peer = await reach(a, await idOf(b));
   await serve(b);
   await connectRaw(a, b);
 
@@ -45,7 +46,7 @@ test("a stream between two browsers", async ({ browse, connect }) => {
 });
 
 /** Takes bytes and answers with their number, over streams and over the plain channel. */
-export async function serve(page: Page): Promise<void> {
+async function serve(page: Page): Promise<void> {
   await page.evaluate(() => {
     void window.mine.serve("sink", async (stream) => {
       let size = 0;
@@ -58,7 +59,7 @@ export async function serve(page: Page): Promise<void> {
 }
 
 /** Seconds until the other end has told that it has all. */
-export async function stream(page: Page, peer: string, size: number): Promise<number> {
+async function stream(page: Page, peer: string, size: number): Promise<number> {
   const { seconds, told } = await page.evaluate(
     async ({ peer, size, chunk }) => {
       const bytes = new Uint8Array(chunk);
@@ -77,7 +78,7 @@ export async function stream(page: Page, peer: string, size: number): Promise<nu
 }
 
 /** The same over the plain channel. */
-export async function raw(page: Page, size: number): Promise<number> {
+async function raw(page: Page, size: number): Promise<number> {
   const { seconds, told } = await page.evaluate(
     async ({ size, chunk, buffer }) => {
       const bytes = new Uint8Array(chunk);
@@ -99,7 +100,7 @@ export async function raw(page: Page, size: number): Promise<number> {
 }
 
 /** Connects the two pages, with this test as the signalling. */
-export async function connectRaw(a: Page, b: Page): Promise<void> {
+async function connectRaw(a: Page, b: Page): Promise<void> {
   const begin = (): Promise<void> => {
     window.raw = new RTCPeerConnection();
     window.channel = window.raw.createDataChannel("raw", { negotiated: true, id: 0 });

@@ -1,6 +1,7 @@
 // A reader that stops reading stops its writer, and nobody else.
 import type { Page } from "@playwright/test";
 
+import { reach } from "./support/room.ts";
 import { expect, idOf, test } from "./support/test.ts";
 
 const MIB = 1024 * 1024;
@@ -23,7 +24,7 @@ declare global {
 test("a reader that pauses after 1 MiB holds the writer within a few MiB, and gets all of it in the end", async ({ browse, connect }) => {
   const [one, two] = await Promise.all([browse(), browse()]);
   const [a, b] = await Promise.all([connect(one, "a"), connect(two, "b")]);
-  const idB = await idOf(b);
+  const idB = await reach(a, await idOf(b));
   await serveSlowly(b);
 
   await write(a, idB, "slow", TOTAL);
@@ -66,7 +67,7 @@ test("a writer that waits for a reader who never reads is freed by abort, and th
         (error: { code: string }) => error.code,
       );
     },
-    { peer: await idOf(b), size: 8 * MIB },
+    { peer: await reach(a, await idOf(b)), size: 8 * MIB },
   );
 
   expect(code).toBe("Aborted");

@@ -1,6 +1,7 @@
 // A file of 20 MB arrives whole: through the SDK alone, and through the demo sites as people use them.
 import { createHash } from "node:crypto";
 
+import { reach } from "./support/room.ts";
 import { bytes, hashOf, teachBytes } from "./support/streams.ts";
 import { expect, idOf, test } from "./support/test.ts";
 
@@ -27,7 +28,7 @@ test("20 MB through a stream to another browser arrive with the same SHA-256", a
       const answer = await new Response(stream.readable as ReadableStream<Uint8Array<ArrayBuffer>>).arrayBuffer();
       return [...new Uint8Array(answer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
     },
-    { peer: await idOf(b), size: SIZE },
+    { peer: await reach(a, await idOf(b)), size: SIZE },
   );
 
   expect(hash).toBe(hashOf(SIZE));

@@ -1,6 +1,6 @@
 // Once connected, peers don't need the server: it stops, and topics, calls and streams go on; it is back, and newcomers find them.
 import { hashOf, teachBytes } from "./support/streams.ts";
-import { enter, heard, meet, present, say } from "./support/room.ts";
+import { enter, heard, meet, present, reach, say } from "./support/room.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
 
 const SIZE = 3_000_000;
@@ -60,9 +60,8 @@ test("a dial while the server is down fails with PeerUnreachable, and succeeds o
   const idB = await idOf(b);
 
   await server.stop();
-  const dial = (): Promise<string> => a.evaluate((peer) => window.mine.dial(peer).catch(({ code }) => code as string), idB);
-  expect(await dial()).toBe("PeerUnreachable");
+  expect(await a.evaluate((peer) => window.mine.dial(peer).catch(({ code }) => code as string), idB)).toBe("PeerUnreachable");
 
   await server.start();
-  await expect.poll(dial, { timeout: 20_000 }).toBe(idB);
+  expect(await reach(a, idB)).toBe(idB);
 });

@@ -1,7 +1,7 @@
 // Two people, each with a browser of their own: they find each other in a topic and talk.
 import type { BrowserContext, Page } from "@playwright/test";
 
-import { enter, heard, meet, moves, present, say } from "./support/room.ts";
+import { enter, heard, meet, moves, present, reach, say } from "./support/room.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
 
 /** A key that nobody registered. */
@@ -75,7 +75,7 @@ test("a persona is dialled by its id alone, and a stream opened to it proves bot
     });
   });
 
-  expect(await a.evaluate((id) => window.mine.dial(id), idB)).toBe(idB);
+  expect(await reach(a, idB)).toBe(idB);
   const told = await a.evaluate(async (id) => {
     const stream = await window.mine.open(id, "greet");
     return { peer: stream.peer, protocol: stream.protocol, said: await new Response(stream.readable as ReadableStream<Uint8Array<ArrayBuffer>>).text() };

@@ -1,4 +1,4 @@
-// Topics as a test sees them: what each site heard there, and who came and went.
+// Meeting as a test sees it: what each site heard in a topic, who came and went, and who can be reached.
 import type { Page } from "@playwright/test";
 import type { Data, Message, Topic } from "@bitters/host-sdk";
 
@@ -41,6 +41,13 @@ export async function meet(name: string, ...pages: Page[]): Promise<void> {
     const others = ids.filter((_, other) => other !== at).sort();
     await expect.poll(() => present(page, name), { message: `who is in ${name}` }).toEqual(others);
   }
+}
+
+/** Dials a persona until its node has registered it: `connect()` doesn't wait for the rendezvous. Returns its id. */
+export async function reach(page: Page, id: string): Promise<string> {
+  const dial = (): Promise<string> => page.evaluate((id) => window.mine.dial(id).catch(({ code }) => code), id);
+  await expect.poll(dial, { message: `dialling ${id}`, timeout: 20_000 }).toBe(id);
+  return id;
 }
 
 /** Who else is in the topic. */
