@@ -41,7 +41,7 @@ mod tests {
         let mut seen = Seen::default();
         let id = |n: usize| {
             let mut bytes = [0; 32];
-            bytes[..8].copy_from_slice(&n.to_le_bytes());
+            bytes[..8].copy_from_slice(&(n as u64).to_le_bytes());
             MessageId(bytes)
         };
 
