@@ -135,7 +135,7 @@ impl Site {
             Input::Timeout => self.endpoint_input(bitters_session::Input::Timeout, now),
             Input::Visible(visible) => self.on_visible(visible),
         }
-        self.drain_endpoint(now);
+        self.drain_endpoint();
     }
 
     /// The next act.
@@ -257,7 +257,7 @@ impl Site {
         for held in std::mem::take(&mut self.held) {
             self.send(held);
         }
-        self.ask_again(now);
+        self.ask_again();
         // What an earlier leader took along is sent again.
         for peer in self.reachable.clone() {
             self.endpoint_input(bitters_session::Input::PathRestored(peer), now);

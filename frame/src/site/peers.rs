@@ -92,7 +92,7 @@ impl Site {
     }
 
     /// Tells on what the sessions said.
-    pub(super) fn drain_endpoint(&mut self, _now: Instant) {
+    pub(super) fn drain_endpoint(&mut self) {
         while let Some(said) = self.endpoint().and_then(Endpoint::poll_output) {
             self.on_said(said);
         }

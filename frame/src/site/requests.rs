@@ -76,7 +76,7 @@ impl Site {
             | Ask::Reply { .. }
             | Ask::Reset { .. }
             | Ask::Stop
-            | Ask::Write { .. } => return self.on_about(id, ask, now),
+            | Ask::Write { .. } => return self.on_about(id, ask),
             _ if self.requests.contains_key(&id) || id == 0 || id >= FIRST_FRAME_ID => {
                 Err(bad(format!("{id} is no new request's number")))
             }
@@ -134,10 +134,10 @@ impl Site {
     }
 
     /// What is said about a request, a stream or a call that exists; about one that is over it is ignored.
-    fn on_about(&mut self, id: u32, ask: Ask, now: Instant) {
+    fn on_about(&mut self, id: u32, ask: Ask) {
         match (self.requests.get(&id), ask) {
             (Some(_), Ask::Cancel) => self.cancel(id),
-            (Some(Pending::Stream(_)), ask) => self.on_stream_ask(id, ask, now),
+            (Some(Pending::Stream(_)), ask) => self.on_stream_ask(id, ask),
             (Some(Pending::Incoming(call)), Ask::Reply { outcome }) => {
                 let call = *call;
                 self.requests.remove(&id);
@@ -296,7 +296,7 @@ impl Site {
     }
 
     /// A leader took us in: what an earlier one may not have heard is asked again, under the same numbers.
-    pub(super) fn ask_again(&mut self, _now: Instant) {
+    pub(super) fn ask_again(&mut self) {
         let mut lost = Vec::new();
         let mut again = Vec::new();
         for (id, pending) in &self.requests {

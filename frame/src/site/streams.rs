@@ -4,7 +4,6 @@ use bitters_session::{Output as Said, StreamKey};
 use bitters_wire::{
     failure::{Code, Failure},
     rpc::{Ask, Tell},
-    time::Instant,
 };
 
 use super::{
@@ -26,7 +25,7 @@ enum Direction {
 }
 
 impl Site {
-    pub(super) fn on_stream_ask(&mut self, id: u32, ask: Ask, _now: Instant) {
+    pub(super) fn on_stream_ask(&mut self, id: u32, ask: Ask) {
         let Some(Pending::Stream(state)) = self.requests.get_mut(&id) else { return };
         match state {
             StreamState::Dialling { credit, .. } => match ask {
