@@ -2,7 +2,7 @@
 
 use bitters_web::{error::WebError, island::Island, pipe::Pipe};
 use bitters_wire::{
-    announce::{frame_channel, worker_name},
+    announce::frame_channel,
     codec,
     id::FrameId,
     limits::MAX_LOCAL,
@@ -41,8 +41,8 @@ impl LeaderLine {
                 let channel = island.channel(&frame_channel(frame))?;
                 Ok(Self { pipe: Pipe::over_channel(channel, on_bytes), _worker: None })
             }
-            Line::Port { build, worker } => {
-                let open = island.shared_worker(worker, &worker_name(build))?;
+            Line::Port { name, worker } => {
+                let open = island.shared_worker(worker, name)?;
                 Ok(Self { pipe: Pipe::over_port(open.port, on_bytes), _worker: Some(open.worker) })
             }
         }

@@ -99,6 +99,7 @@ impl Connection {
         match command {
             LinkCommand::Dial { .. } => {}
             LinkCommand::HangUp => self.handle(Input::HangUp),
+            LinkCommand::Probe => self.handle(Input::Probe),
             LinkCommand::Send(message) => {
                 self.machine.borrow_mut().send(&message);
                 self.drain();

@@ -248,6 +248,7 @@ mod tests {
             watching: false,
             serves: if serves { vec![TAG] } else { Vec::new() },
             joined: Vec::new(),
+            talks: Vec::new(),
             links: Vec::new(),
         };
         frames.admit(&hello, secret, claim, false, Instant::START);

@@ -156,10 +156,12 @@ impl Node {
             _ if self.frames.frame(frame).is_none() => {}
             ToLeader::Dial { request, peer } => self.on_dial(frame, request, peer, now),
             ToLeader::Join { request, topic } => self.on_join(frame, request, topic, now),
+            ToLeader::Frozen(_) | ToLeader::Moved | ToLeader::Online | ToLeader::Pong => {}
             ToLeader::Leaving => self.drop_frame(frame, now),
             ToLeader::Leave(topic) => self.leave_topic(frame, topic),
             ToLeader::Link(link, event) => self.on_link_event(frame, link, event, now),
             ToLeader::Packet(packet) => self.on_frame_packet(frame, packet, now),
+            ToLeader::Ping => self.tell(frame, ToFrame::Pong),
             ToLeader::Publish { request, topic, sealed } => self.on_publish(frame, request, topic, &sealed, now),
             ToLeader::Serve(tag) => self.on_serve(frame, tag),
             ToLeader::Service { request, name, method, args } => self.on_service(frame, request, name, method, args),

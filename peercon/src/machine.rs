@@ -58,6 +58,8 @@ pub enum Input {
     LocalDescription(String),
     /// The browser refused a step.
     PlatformError,
+    /// See whether the peer still answers: if not, the connection is over soon.
+    Probe,
     /// The peer's compact signal. The first one counts.
     Signal(Vec<u8>),
     /// The node's signature, as [`Output::Sign`] asked for it.
@@ -192,6 +194,7 @@ impl Live {
             Input::LocalCandidate(text) => self.local.on_candidate(&text, now),
             Input::LocalDescription(offer) => self.on_description(&offer, now, outbox)?,
             Input::PlatformError => return Err(DownReason::Platform),
+            Input::Probe => {}
             Input::Signal(blob) => self.on_signal(&blob, outbox)?,
             Input::Signed(signature) => self.on_signed(signature, outbox),
             Input::Timeout => self.on_timeout(now, outbox)?,

@@ -5,7 +5,7 @@ use std::{cell::RefCell, rc::Rc};
 use bitters_node::{Config, Node, seeds};
 use bitters_web::{announcer::Announcer, clock, error::WebError, global, island::Island, lock, random};
 use bitters_wire::{
-    announce::{LEADER_LOCK, LeaderKind},
+    announce::{LEADER_LOCK, LeaderKind, worker_name},
     id::Boot,
 };
 use uuid::Builder;
@@ -108,7 +108,7 @@ pub async fn lead(island: Island, kind: LeaderKind, build: String, worker: Strin
         },
         clock::now(),
     );
-    let standing = Standing { epoch, boot, kind, build, worker };
+    let standing = Standing { epoch, boot, kind, name: worker_name(&build), build, worker };
     let leader = Leader::new(node, standing, island.clone(), store);
     let this = Rc::clone(&leader);
     let announcer = Announcer::open(&island, move |announcement| this.on_announcement(&announcement))?;

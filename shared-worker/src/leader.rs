@@ -45,12 +45,14 @@ pub struct Standing {
     pub build: String,
     /// The URL of its worker.
     pub worker: String,
+    /// The name of its worker.
+    pub name: String,
 }
 
 impl Standing {
     fn announcement(&self, heard: Option<FrameId>) -> Announcement {
-        let Self { epoch, boot, kind, build, worker } = self.clone();
-        Announcement::LeaderUp { epoch, boot, build, worker, kind, heard }
+        let Self { epoch, boot, kind, build, worker, name } = self.clone();
+        Announcement::LeaderUp { epoch, boot, build, worker, name, kind, heard }
     }
 }
 

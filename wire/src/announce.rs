@@ -17,6 +17,11 @@ pub enum LeaderKind {
 /// One announcement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Announcement {
+    /// A worker of this build waits to lead.
+    Candidate {
+        /// Its build.
+        build: String,
+    },
     /// A frame looks for its leader.
     FrameUp {
         /// Which frame.
@@ -35,6 +40,8 @@ pub enum Announcement {
         build: String,
         /// The URL of its worker, for frames of another build.
         worker: String,
+        /// The name of its worker.
+        name: String,
         /// What leads.
         kind: LeaderKind,
         /// The frame whose announcement this answers: its channel is open now, if it wanted one.
@@ -64,4 +71,25 @@ pub fn frame_channel(frame: FrameId) -> String {
 #[must_use]
 pub fn worker_name(build: &str) -> String {
     format!("bitters/1/{build}")
+}
+
+/// The name of the SharedWorker of a build that takes over from a leader that doesn't answer any longer: under its own name the
+/// browser would give us that very worker. `after` is the silent leadership; zero if it was never heard of.
+#[must_use]
+pub fn successor_name(build: &str, after: Epoch) -> String {
+    format!("bitters/1/{build}/after/{}", after.0)
+}
+
+/// The silent leadership that a worker of this name takes over from, if it is a successor.
+#[must_use]
+pub fn predecessor(name: &str) -> Option<Epoch> {
+    let (_, after) = name.strip_prefix("bitters/1/")?.rsplit_once("/after/")?;
+    after.parse().ok().map(Epoch)
+}
+
+/// The Web Lock that a leader holds for as long as it lives. Frames wait for it to learn of the leader's death; were they to wait
+/// for [`LEADER_LOCK`], one that is frozen when its turn comes would keep everybody from leading.
+#[must_use]
+pub fn life_lock(boot: Boot) -> String {
+    format!("bitters/1/leader/{boot}")
 }

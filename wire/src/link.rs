@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     claim::Claim,
-    id::{NodeId, PersonaId, TopicId},
+    id::{FrameId, NodeId, PersonaId, TopicId},
     packet::Packet,
 };
 
@@ -13,6 +13,13 @@ use crate::{
 pub enum LinkMessage {
     /// A persona of the sender's node. Comes before anything else that names the persona.
     Claim(Claim),
+    /// A frame of a persona of the sender's is gone, and its sessions with it.
+    FrameGone {
+        /// Whose.
+        persona: PersonaId,
+        /// Which.
+        frame: FrameId,
+    },
     /// A claimed persona is in a topic.
     Joined {
         /// Which topic.
@@ -61,6 +68,20 @@ pub enum LinkMessage {
     /// The sender's leader is new and knows nothing of this link. The receiver forgets what the sender told it of personas and
     /// topics, and tells its own again; the sender's own follows.
     Resume,
+    /// A signal for another link between the same two nodes: a standby.
+    Signal(Signal),
+    /// The standby is over at the sender's end; this link goes on.
+    StandbyGone {
+        /// The sender's attempt that the standby came from.
+        attempt: u32,
+    },
+    /// The sender's first word on a link: it uses this one, and whatever other it had with the receiver is over at its end. The
+    /// sender forgot what was said on that; both tell all of their own anew. Answered with [`Switched`](Self::Switched).
+    Switch,
+    /// The receiver's [`Switch`](Self::Switch) arrived.
+    Switched,
+    /// A signal can't be passed on to this node ([`Relay`](Self::Relay)): the sender has no link to it.
+    Unreachable(NodeId),
 }
 
 /// One of the two messages that make a connection (`peercon`), on whatever way leads to the peer.

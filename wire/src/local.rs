@@ -45,14 +45,24 @@ pub enum ToLeader {
         /// Which topic.
         topic: TopicId,
     },
+    /// The page is frozen (`freeze`) or thawed (`resume`). A frozen one carries no links.
+    Frozen(bool),
     /// The page goes away (`pagehide`).
     Leaving,
     /// The site left a topic.
     Leave(TopicId),
     /// Of a link that the frame holds.
     Link(LinkId, LinkEvent),
+    /// The answer to [`ToFrame::Moving`]: the last word to this leader.
+    Moved,
+    /// The network came back (`online`).
+    Online,
     /// For a session elsewhere.
     Packet(Packet),
+    /// Is the leader there? Answered with [`ToFrame::Pong`].
+    Ping,
+    /// The answer to [`ToFrame::Ping`].
+    Pong,
     /// For a topic that the frame is in; answered with [`ToFrame::Asked`].
     Publish {
         /// The frame's request.
@@ -112,8 +122,21 @@ pub struct Hello {
     pub serves: Vec<Tag>,
     /// Topics that the site is in.
     pub joined: Vec<TopicId>,
+    /// Personas that the site's sessions talk with.
+    pub talks: Vec<PersonaId>,
     /// Links that the frame holds and that are up.
-    pub links: Vec<(LinkId, NodeId)>,
+    pub links: Vec<HeldLink>,
+}
+
+/// A link that is up in a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldLink {
+    /// Which.
+    pub link: LinkId,
+    /// The node at its other end.
+    pub peer: NodeId,
+    /// Whether anything was said on it; a standby is silent.
+    pub used: bool,
 }
 
 /// From the leader to a frame.
@@ -126,12 +149,28 @@ pub enum ToFrame {
         /// Whether it is done: there is a way to the persona now, the topic is joined, the message is on its way.
         outcome: Result<(), Failure>,
     },
+    /// A frame of a persona that the site talks with is gone, and its sessions with it.
+    FrameGone {
+        /// Whose.
+        persona: PersonaId,
+        /// Which.
+        frame: FrameId,
+    },
     /// For a link in this frame.
     Link(LinkId, LinkCommand),
+    /// The leader hands over to the next: nothing is to be said until that welcomes the frame. Answered with
+    /// [`ToLeader::Moved`].
+    Moving,
     /// For a session of the frame's site.
     Packet(Packet),
+    /// There is a way again to this persona, which the site talks with: what was under way when the last broke may be lost.
+    PathRestored(PersonaId),
     /// Linked nodes, for the badge; after each change.
     Peers(u32),
+    /// Is the frame there? Answered with [`ToLeader::Pong`].
+    Ping,
+    /// The answer to [`ToLeader::Ping`].
+    Pong,
     /// The hello is refused; nothing more follows.
     Rejected(Failure),
     /// The answer to [`ToLeader::Service`].
@@ -217,6 +256,8 @@ pub enum LinkCommand {
     },
     /// Close it.
     HangUp,
+    /// See whether the peer still answers: if not, the link is over soon.
+    Probe,
     /// A whole [`LinkMessage`](crate::link::LinkMessage), encoded.
     Send(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The peer's compact signal.
@@ -235,6 +276,8 @@ pub enum DownReason {
     DialTimeout,
     /// The frame that held it is gone.
     FrameGone,
+    /// The frame that held it says nothing any longer: it is frozen, or stuck.
+    FrameSilent,
     /// The leader hung up.
     HungUp,
     /// The peer proved another identity, or none.

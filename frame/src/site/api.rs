@@ -92,8 +92,8 @@ pub enum Line {
     Channel,
     /// A port of a SharedWorker.
     Port {
-        /// The worker's build, part of its name.
-        build: String,
+        /// The worker's name.
+        name: String,
         /// The worker's URL.
         worker: String,
     },

@@ -7,7 +7,7 @@
 //! ask whenever it hears of the leader, many frames that start at once would ask in answer to each other's answers, forever.
 
 use bitters_wire::{
-    announce::{Announcement, LeaderKind},
+    announce::{Announcement, LeaderKind, worker_name},
     id::{Boot, Epoch},
 };
 
@@ -24,20 +24,20 @@ pub(super) struct Calling {
 impl Site {
     pub(super) fn on_started(&mut self) {
         match self.config.worker.clone() {
-            Some(worker) => self.connect(Line::Port { build: self.config.build.clone(), worker }),
+            Some(worker) => self.connect(Line::Port { name: worker_name(&self.config.build), worker }),
             None => self.outbox.push_back(Output::Contend),
         }
         self.announce(self.config.worker.is_none());
     }
 
     pub(super) fn on_announced(&mut self, announcement: Announcement) {
-        let Announcement::LeaderUp { epoch, boot, build, worker, kind, heard } = announcement else { return };
+        let Announcement::LeaderUp { epoch, boot, build: _, worker, name, kind, heard } = announcement else { return };
         let leader = (epoch, boot);
         if epoch < self.standing.0 || (leader == self.standing && self.welcomed) {
             return;
         }
         let by_port = kind == LeaderKind::Shared && self.config.worker.is_some();
-        let line = if by_port { Line::Port { build, worker } } else { Line::Channel };
+        let line = if by_port { Line::Port { name, worker } } else { Line::Channel };
         match line {
             // Our hello waits in the port of the worker that leads now.
             Line::Port { .. } if !self.welcomed && self.line.as_ref() == Some(&line) => {}

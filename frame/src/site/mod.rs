@@ -20,7 +20,7 @@ use bitters_wire::{
     id::{Boot, Epoch, LinkId, NodeId, PersonaId, TopicId},
     keys::PersonaSecret,
     limits::MAX_PENDING_REQUESTS,
-    local::{Envelope, Hello, LinkEvent, ToFrame, ToLeader, Welcome},
+    local::{Envelope, HeldLink, Hello, LinkEvent, ToFrame, ToLeader, Welcome},
     map::{Map, Set},
     random::Random,
     rpc::{Event, FIRST_FRAME_ID, Identity, SiteWelcome, Tell},
@@ -209,7 +209,8 @@ impl Site {
             watching: self.watching(),
             serves: self.served(),
             joined: self.topics.keys().copied().collect(),
-            links: self.links.iter().map(|(link, node)| (*link, *node)).collect(),
+            talks: Vec::new(),
+            links: self.links.iter().map(|(link, peer)| HeldLink { link: *link, peer: *peer, used: true }).collect(),
         };
         self.post(ToLeader::Hello(hello));
     }
@@ -233,12 +234,14 @@ impl Site {
     fn on_message(&mut self, message: ToFrame, now: Instant) {
         match message {
             ToFrame::Asked { request, outcome } => self.on_asked(request, outcome, now),
+            ToFrame::FrameGone { .. } | ToFrame::Moving | ToFrame::PathRestored(_) | ToFrame::Pong => {}
             ToFrame::Link(link, command) => self.outbox.push_back(Output::Link(link, command)),
             ToFrame::Packet(packet) => self.endpoint_input(bitters_session::Input::Packet(packet), now),
             ToFrame::Peers(peers) => {
                 self.peers = peers;
                 self.show_badge();
             }
+            ToFrame::Ping => self.send(ToLeader::Pong),
             ToFrame::Rejected(_) | ToFrame::Welcome(_) => {}
             ToFrame::Service { request, reply } => self.on_service(request, reply),
             ToFrame::Status(status) => self.on_status(&status),

@@ -249,7 +249,7 @@ fn what_the_old_leader_didn_t_answer_is_asked_of_the_new_one() {
 fn a_frame_turns_to_whoever_leads() {
     let mut machine = Site::new(config(ALICE));
     machine.handle_input(Input::Started, Instant::START);
-    let own = Line::Port { build: "b1".into(), worker: "/leader.js".into() };
+    let own = Line::Port { name: "bitters/1/b1".into(), worker: "/leader.js".into() };
     assert_eq!(machine.poll_output(), Some(Output::Connect(own)));
     while machine.poll_output().is_some() {}
 
@@ -259,6 +259,7 @@ fn a_frame_turns_to_whoever_leads() {
             boot: boot(1),
             build: "b1".into(),
             worker: worker.into(),
+            name: "bitters/1/b1".into(),
             kind,
             heard,
         })
@@ -268,7 +269,7 @@ fn a_frame_turns_to_whoever_leads() {
     assert_eq!(machine.poll_output(), None);
 
     machine.handle_input(up("/old.js", LeaderKind::Shared, None), Instant::START);
-    let other = Line::Port { build: "b1".into(), worker: "/old.js".into() };
+    let other = Line::Port { name: "bitters/1/b1".into(), worker: "/old.js".into() };
     assert_eq!(machine.poll_output(), Some(Output::Connect(other)));
 
     // A channel holds nothing for a late listener, so the leader is asked to open it first.
@@ -301,7 +302,15 @@ fn frames_that_start_at_once_ask_a_dedicated_leader_once_each() {
     let up = |heard| {
         let (build, worker) = ("b1".into(), "/d.js".into());
         let kind = LeaderKind::Dedicated;
-        Announcement::LeaderUp { epoch: Epoch(7), boot: boot(1), build, worker, kind, heard }
+        Announcement::LeaderUp {
+            epoch: Epoch(7),
+            boot: boot(1),
+            build,
+            worker,
+            name: "bitters/1/b1".into(),
+            kind,
+            heard,
+        }
     };
     for frame in &mut frames {
         frame.handle_input(Input::Started, Instant::START);

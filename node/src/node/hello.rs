@@ -9,7 +9,7 @@ use bitters_wire::{
     id::{FrameId, LinkId, NodeId, TopicId},
     limits::MAX_TOPICS_PER_FRAME,
     link::LinkMessage,
-    local::{DownReason, Hello, LinkCommand, ToFrame, Welcome},
+    local::{DownReason, HeldLink, Hello, LinkCommand, ToFrame, Welcome},
     rendezvous::{ToServer, persona_text},
     time::Instant,
 };
@@ -36,8 +36,8 @@ impl Node {
             self.act(Output::WatchFrame(id));
         }
         self.welcome(id, wire);
-        for (link, peer) in hello.links.iter().take(MAX_LINKS) {
-            self.adopt(id, *link, *peer, now);
+        for held in hello.links.iter().take(MAX_LINKS) {
+            self.adopt(id, held.link, held.peer, now);
         }
         self.drop_unnamed_links(id, &hello.links, now);
         self.bring_topics(id, &hello.joined);
@@ -140,9 +140,9 @@ impl Node {
     }
 
     /// A frame that says hello again names all its links that are up; others of its are down by now.
-    fn drop_unnamed_links(&mut self, frame: FrameId, named: &[(LinkId, NodeId)], now: Instant) {
+    fn drop_unnamed_links(&mut self, frame: FrameId, named: &[HeldLink], now: Instant) {
         for link in self.links.held_by(frame) {
-            if self.links.up(link).is_some() && !named.iter().any(|(id, _)| *id == link) {
+            if self.links.up(link).is_some() && !named.iter().any(|it| it.link == link) {
                 self.end_link(link, DownReason::Closed, now);
             }
         }

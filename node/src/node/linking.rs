@@ -343,6 +343,7 @@ fn why(reason: DownReason) -> &'static str {
         DownReason::Closed => "the connection to its node failed",
         DownReason::DialTimeout => "no connection to its node within 15 s",
         DownReason::FrameGone => "the page that connected is gone, and no other is open",
+        DownReason::FrameSilent => "the page that connected is frozen, and no other is open",
         DownReason::HungUp => "its node hung up",
         DownReason::Identity => "its node did not prove who it is",
         DownReason::Platform => "the browser refused to connect",

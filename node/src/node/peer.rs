@@ -59,6 +59,12 @@ impl Node {
         }
         match message {
             LinkMessage::Claim(claim) => self.on_claim(link, peer, &claim),
+            LinkMessage::FrameGone { .. }
+            | LinkMessage::Signal(_)
+            | LinkMessage::StandbyGone { .. }
+            | LinkMessage::Switch
+            | LinkMessage::Switched
+            | LinkMessage::Unreachable(_) => Ok(()),
             LinkMessage::Joined { topic, persona } => self.on_peer_joined(link, peer, topic, persona, now),
             LinkMessage::Left { topic, persona } => {
                 self.on_peer_left(link, peer, topic, persona);

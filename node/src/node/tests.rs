@@ -13,7 +13,8 @@ use bitters_wire::{
     limits::MAX_LINK,
     link::{LinkMessage, Signal},
     local::{
-        DownReason, Hello, IdentityEnd, IdentityText, LinkCommand, LinkEvent, ServiceReply, ToFrame, ToLeader, Welcome,
+        DownReason, HeldLink, Hello, IdentityEnd, IdentityText, LinkCommand, LinkEvent, ServiceReply, ToFrame,
+        ToLeader, Welcome,
     },
     packet::{Body, Packet, Refusal},
     rendezvous::{ToNode, ToServer, node_text, persona_text},
@@ -303,7 +304,11 @@ fn offenders_are_hung_up_on() {
 fn a_new_leader_adopts_links_and_has_their_story_told_again() {
     let mut lab = Lab::without_server();
     let link = LinkId { epoch: Epoch(2), number: 5 };
-    let hello = Hello { joined: vec![LOBBY], links: vec![(link, away().id())], ..hello(TAB, SITE) };
+    let hello = Hello {
+        joined: vec![LOBBY],
+        links: vec![HeldLink { link, peer: away().id(), used: true }],
+        ..hello(TAB, SITE)
+    };
     let outputs = lab.frame(TAB, ToLeader::Hello(hello));
     let persona = home().persona(SITE);
     let told = [
@@ -553,6 +558,7 @@ fn hello(frame: FrameId, origin: &str) -> Hello {
         watching: false,
         serves: Vec::new(),
         joined: Vec::new(),
+        talks: Vec::new(),
         links: Vec::new(),
     }
 }

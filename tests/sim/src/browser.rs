@@ -9,7 +9,7 @@ use bitters_wire::{
     failure::Failure,
     id::{Epoch, FrameId, LinkId, NodeId, PersonaId, TopicId},
     keys::NodeSecret,
-    local::{Hello, ToFrame, ToLeader, Welcome},
+    local::{HeldLink, Hello, ToFrame, ToLeader, Welcome},
     packet::Packet,
     status::{Scope, Status},
 };
@@ -97,7 +97,8 @@ impl Page {
             watching: true,
             serves: vec![crate::world::TAG],
             joined: self.joined().collect(),
-            links: self.links().collect(),
+            talks: Vec::new(),
+            links: self.links().map(|(link, peer)| HeldLink { link, peer, used: true }).collect(),
         })
     }
 
@@ -137,6 +138,7 @@ impl Page {
                 self.persona = Some(welcome.persona.id());
                 self.welcomes.push(welcome);
             }
+            ToFrame::FrameGone { .. } | ToFrame::Moving | ToFrame::PathRestored(_) | ToFrame::Ping | ToFrame::Pong => {}
             ToFrame::Link(..) | ToFrame::Rejected(_) | ToFrame::Service { .. } => {
                 unreachable!("links are the world's, and nothing else is said in this world")
             }
