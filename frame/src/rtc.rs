@@ -250,9 +250,12 @@ impl Connection {
         on(&self.pc, "icecandidate", |event| Some(candidate(event.unchecked_ref())));
         on(&self.pc, "connectionstatechange", |event| {
             let pc: RtcPeerConnection = event.target()?.unchecked_into();
-            let state = pc.connection_state();
-            matches!(state, RtcPeerConnectionState::Failed | RtcPeerConnectionState::Closed)
-                .then_some(Input::ConnectionFailed)
+            match pc.connection_state() {
+                // Chromium says so after 5 s without a word of the peer's, and gives up after 15 s.
+                RtcPeerConnectionState::Disconnected => Some(Input::Probe),
+                RtcPeerConnectionState::Closed | RtcPeerConnectionState::Failed => Some(Input::ConnectionFailed),
+                _ => None,
+            }
         });
         let this = Rc::clone(self);
         listeners.push(EventListener::new(&self.data, "bufferedamountlow", move |_| this.pump()));

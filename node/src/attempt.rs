@@ -8,7 +8,7 @@
 //! what to do with a signal that doesn't fit.
 //!
 //! An end has at most one attempt with a peer, and begins another only when the one before is over. So of two attempts
-//! that pair, both ends agree which is the later, and of two links with one peer the later one stays.
+//! that pair, both ends agree which is the later, and of two links with one peer the later one stays (or stands by: `links`).
 
 use bitters_wire::link::Signal;
 
@@ -17,7 +17,9 @@ use bitters_wire::link::Signal;
 pub struct Standing {
     /// Our attempt that isn't up: its number, and the peer's attempt that it was paired with.
     pub connecting: Option<(u32, Option<u32>)>,
-    /// The peer's attempt that the link which is up was paired with.
+    /// The peer's attempt that the link which stands by was paired with.
+    pub standby: Option<u32>,
+    /// The peer's attempt that the link which is used was paired with.
     pub up: Option<u32>,
 }
 
@@ -46,8 +48,8 @@ pub fn judge(standing: Standing, signal: &Signal) -> Verdict {
         (Some(_), Some(_)) => Verdict::Redial,
         (Some(_), None) => Verdict::Replace,
         (None, Some(_)) => Verdict::Ignore,
-        (None, None) if standing.up == Some(signal.attempt) => Verdict::Ignore,
-        // A peer that dials has no link with us: if we do have one, it is dead at the other end.
+        (None, None) if [standing.up, standing.standby].contains(&Some(signal.attempt)) => Verdict::Ignore,
+        // A peer that dials has no link with us, or wants a standby and dials over the one there is.
         (None, None) => Verdict::Accept,
     }
 }
@@ -77,18 +79,19 @@ mod tests {
     fn what_was_told_before_is_ignored() {
         assert_eq!(judge(connecting(1, Some(7)), &dial(7)), Verdict::Ignore);
         assert_eq!(judge(connecting(1, Some(7)), &answer(7, 1)), Verdict::Ignore);
-        assert_eq!(judge(Standing { connecting: None, up: Some(7) }, &dial(7)), Verdict::Ignore);
+        assert_eq!(judge(Standing { up: Some(7), ..Standing::default() }, &dial(7)), Verdict::Ignore);
+        assert_eq!(judge(Standing { standby: Some(7), ..Standing::default() }, &dial(7)), Verdict::Ignore);
     }
 
     #[test]
     fn a_peer_that_began_again_is_followed() {
         assert_eq!(judge(connecting(1, Some(7)), &dial(8)), Verdict::Replace);
         assert_eq!(judge(connecting(1, Some(7)), &answer(8, 1)), Verdict::Redial);
-        assert_eq!(judge(Standing { connecting: None, up: Some(7) }, &dial(8)), Verdict::Accept);
+        assert_eq!(judge(Standing { up: Some(7), ..Standing::default() }, &dial(8)), Verdict::Accept);
     }
 
     fn connecting(ours: u32, theirs: Option<u32>) -> Standing {
-        Standing { connecting: Some((ours, theirs)), up: None }
+        Standing { connecting: Some((ours, theirs)), ..Standing::default() }
     }
 
     fn dial(attempt: u32) -> Signal {

@@ -54,6 +54,11 @@ impl Dials {
         self.0.insert(persona, Waiting { deadline: now + DIAL_TIMEOUT, stage, askers: vec![asker] });
     }
 
+    /// Sessions wait for `persona`, and nobody for the answer.
+    pub fn seek(&mut self, persona: PersonaId, stage: Stage, now: Instant) {
+        self.0.insert(persona, Waiting { deadline: now + DIAL_TIMEOUT, stage, askers: Vec::new() });
+    }
+
     /// What `persona` waits for.
     pub fn stage(&self, persona: PersonaId) -> Option<Stage> {
         self.0.get(&persona).map(|waiting| waiting.stage)
@@ -88,10 +93,11 @@ impl Dials {
 
     /// A frame is gone and waits for nothing.
     pub fn forget(&mut self, frame: FrameId) {
-        for waiting in self.0.values_mut() {
+        self.0.retain(|_, waiting| {
+            let sought = waiting.askers.is_empty();
             waiting.askers.retain(|(asker, _)| *asker != frame);
-        }
-        self.0.retain(|_, waiting| !waiting.askers.is_empty());
+            sought || !waiting.askers.is_empty()
+        });
     }
 }
 

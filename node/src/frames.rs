@@ -12,12 +12,13 @@ use bitters_wire::{
 };
 
 use crate::{
+    node::liveness::Presence,
     quotas::{Bucket, DIALS, JOINS, PUBLISHES, STATUSES},
     status::Watch,
 };
 
 /// Personas that one frame is remembered to talk with; the one longest silent is forgotten first.
-const MAX_TALKS: usize = 64;
+pub const MAX_TALKS: usize = 64;
 
 /// One frame.
 #[derive(Debug)]
@@ -32,6 +33,10 @@ pub struct Frame {
     pub scope: Scope,
     /// Whether its page is visible.
     pub visible: bool,
+    /// Whether its page is frozen.
+    pub frozen: bool,
+    /// Whether it is there.
+    pub presence: Presence,
     /// Whether its site may see the whole node.
     pub observes: bool,
     /// What its site serves.
@@ -70,6 +75,11 @@ impl Frame {
         self.claim.persona
     }
 
+    /// Whether its page runs: it can carry links, and answer.
+    pub fn is_usable(&self) -> bool {
+        !self.frozen && self.presence != Presence::Silent
+    }
+
     /// Remembers that its site talks with `peer`; tells whether that is new.
     pub fn talks_with(&mut self, peer: PersonaId, now: Instant) -> bool {
         let new = self.talks.insert(peer, now).is_none();
@@ -101,6 +111,8 @@ impl Frames {
             claim,
             scope: hello.scope,
             visible: hello.visible,
+            frozen: false,
+            presence: Presence::default(),
             observes,
             serves: Set::new(),
             joined: Set::new(),
@@ -120,6 +132,11 @@ impl Frames {
         frame.recency = recency;
         frame.scope = hello.scope;
         frame.visible = hello.visible;
+        frame.frozen = false;
+        frame.presence = Presence::default();
+        for peer in hello.talks.iter().take(MAX_TALKS) {
+            frame.talks_with(*peer, now);
+        }
         frame.serves = hello.serves.iter().copied().take(MAX_SERVED_PER_FRAME).collect();
         frame.peers_told.clear();
         frame.watch = hello.watching.then(Watch::default);
@@ -186,11 +203,17 @@ impl Frames {
         self.in_topic(topic).any(|(_, frame)| frame.persona() == persona)
     }
 
-    /// The frame of a persona that serves this: visible first, most recent first.
+    /// The frame of a persona that serves this: one that runs first, visible first, most recent first.
     pub fn server(&self, persona: PersonaId, tag: Tag) -> Option<FrameId> {
         let serves = |frame: &Frame| frame.persona() == persona && frame.serves.contains(&tag);
-        let best = self.iter().filter(|(_, it)| serves(it)).max_by_key(|(_, it)| (it.visible, it.recency))?;
+        let best =
+            self.iter().filter(|(_, it)| serves(it)).max_by_key(|(_, it)| (it.is_usable(), it.visible, it.recency))?;
         Some(best.0)
+    }
+
+    /// Whether a frame can carry links.
+    pub fn is_usable(&self, id: FrameId) -> bool {
+        self.frame(id).is_some_and(Frame::is_usable)
     }
 }
 

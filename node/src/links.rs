@@ -1,8 +1,11 @@
 //! The links of a node, each held by one frame.
 //!
-//! A peer has one link that is up, and at most one attempt beside it: the peer dials when the link is dead at its end, and
-//! what is dead here shows only when the new link is up. Further links for one peer (standbys) would be more entries of
-//! the same table; nothing but [`Links::up_to`] says that there is one.
+//! A peer has one link that is used, at most one *standby* in another frame, and at most one attempt beside them. Nothing is
+//! said on a standby until one end's other link is over: then that end uses it, its first word is [`Switch`], and the other end
+//! follows. A link is named by its own end alone; of two links with one peer the one that was begun later is the fresher at
+//! either end, for a standby is begun when the other is up.
+//!
+//! [`Switch`]: bitters_wire::link::LinkMessage::Switch
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -21,9 +24,17 @@ use crate::{
 /// After a change of leader a peer's claims are on their way to us; what comes before them is believed that long.
 const LENIENCE: Duration = Duration::from_secs(10);
 
+/// A standby without a link that it stands by for is used after that time: the leader is new, and the frame with the other
+/// link hasn't come.
+const LONELY: Duration = Duration::from_millis(500);
+
 /// How a signal travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
+    /// Over the link that is up: for a standby.
+    Link,
+    /// Over all linked nodes: one of them may be linked to the peer.
+    Neighbours,
     /// Over a common peer.
     Relay(NodeId),
     /// By the rendezvous.
@@ -46,6 +57,8 @@ pub struct Link {
 pub enum State {
     /// Signals are exchanged.
     Connecting(Attempt),
+    /// Nothing passes until it is needed.
+    Standby(Standby),
     /// Messages pass.
     Up(Box<Up>),
 }
@@ -63,12 +76,31 @@ pub struct Attempt {
     pub told: Option<Vec<u8>>,
     /// How our signal travels.
     pub way: Way,
+    /// Whether it is to be a standby, should the other link still be there then.
+    pub stands_by: bool,
+    /// Neighbours that were asked to pass the signal on and haven't said that they can't.
+    pub asked: usize,
+}
+
+/// A link that stands by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standby {
+    /// The peer's attempt that it came from; unknown if the leader before us opened it.
+    pub paired: Option<u32>,
+    /// Since when it is there, for this leader.
+    pub since: Instant,
 }
 
 impl Attempt {
     /// One that begins now.
     pub const fn new(way: Way, paired: Option<u32>, now: Instant) -> Self {
-        Self { started: now, dialled: paired.is_none(), paired, told: None, way }
+        let stands_by = matches!(way, Way::Link);
+        Self { started: now, dialled: paired.is_none(), paired, told: None, way, stands_by, asked: 0 }
+    }
+
+    /// Whether it needs the way of its signals no longer.
+    pub const fn is_settled(&self) -> bool {
+        self.paired.is_some() && self.told.is_some()
     }
 
     /// When it is given up.
@@ -96,6 +128,14 @@ pub struct Up {
     pub last_packet: Option<Instant>,
     /// Until then the peer may not have told us who it is.
     pub lenient_until: Option<Instant>,
+    /// We switched to this link: the peer is to answer until then, or it is over.
+    pub answer_until: Option<Instant>,
+    /// When the peer was last asked whether it is there.
+    pub probed: Option<Instant>,
+    /// Standbys that couldn't be had, one after the other.
+    pub standby_failures: u32,
+    /// No standby is tried before.
+    pub standby_not_before: Instant,
     /// How often the peer may tell of claims and topics.
     pub control: Bucket,
     /// How often the peer may pass on topic messages.
@@ -117,6 +157,10 @@ impl Up {
             hinted: Set::new(),
             last_packet: None,
             lenient_until: None,
+            answer_until: None,
+            probed: None,
+            standby_failures: 0,
+            standby_not_before: now,
             control: Bucket::new(LINK_CONTROL, now),
             publishes: Bucket::new(LINK_PUBLISHES, now),
             signals: Bucket::new(LINK_SIGNALS, now),
@@ -164,12 +208,13 @@ pub struct Links {
     next: u32,
     links: Map<LinkId, Link>,
     up: Map<NodeId, LinkId>,
+    standbys: Map<NodeId, LinkId>,
 }
 
 impl Links {
     /// None yet. Numbers begin anywhere, so that a signal for a leader before us doesn't fit an attempt of ours.
     pub fn new(epoch: Epoch, rng: &mut fastrand::Rng) -> Self {
-        Self { epoch, next: rng.u32(..u32::MAX / 2), links: Map::new(), up: Map::new() }
+        Self { epoch, next: rng.u32(..u32::MAX / 2), links: Map::new(), up: Map::new(), standbys: Map::new() }
     }
 
     /// A new link that connects.
@@ -188,13 +233,35 @@ impl Links {
         self.up.insert(peer, id);
     }
 
-    /// A connecting link is up now. The caller saw to it that there is no other to its peer.
+    /// Takes over a standby from the leader before us.
+    pub fn adopt_standby(&mut self, id: LinkId, frame: FrameId, peer: NodeId, now: Instant) {
+        let state = State::Standby(Standby { paired: None, since: now });
+        self.links.insert(id, Link { frame, peer, state });
+        self.standbys.insert(peer, id);
+    }
+
+    /// A link that connected or stood by is used from now on. The caller saw to it that there is no other to its peer.
     pub fn set_up(&mut self, id: LinkId, now: Instant) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let paired = match &link.state {
+            State::Connecting(attempt) => attempt.paired,
+            State::Standby(standby) => standby.paired,
+            State::Up(_) => return,
+        };
+        link.state = State::Up(Box::new(Up::new(paired, now)));
+        if self.standbys.get(&link.peer) == Some(&id) {
+            self.standbys.remove(&link.peer);
+        }
+        self.up.insert(link.peer, id);
+    }
+
+    /// A connecting link stands by now. The caller saw to it that no other does.
+    pub fn set_standby(&mut self, id: LinkId, now: Instant) {
         if let Some(link) = self.links.get_mut(&id)
             && let State::Connecting(attempt) = &link.state
         {
-            link.state = State::Up(Box::new(Up::new(attempt.paired, now)));
-            self.up.insert(link.peer, id);
+            link.state = State::Standby(Standby { paired: attempt.paired, since: now });
+            self.standbys.insert(link.peer, id);
         }
     }
 
@@ -203,6 +270,9 @@ impl Links {
         let link = self.links.remove(&id)?;
         if self.up.get(&link.peer) == Some(&id) {
             self.up.remove(&link.peer);
+        }
+        if self.standbys.get(&link.peer) == Some(&id) {
+            self.standbys.remove(&link.peer);
         }
         Some(link)
     }
@@ -217,7 +287,7 @@ impl Links {
         let link = self.links.get_mut(&id)?;
         match &mut link.state {
             State::Connecting(attempt) => Some((attempt, link.peer)),
-            State::Up(_) => None,
+            State::Standby(_) | State::Up(_) => None,
         }
     }
 
@@ -225,7 +295,7 @@ impl Links {
     pub fn up(&self, id: LinkId) -> Option<&Up> {
         match &self.links.get(&id)?.state {
             State::Up(up) => Some(up),
-            State::Connecting(_) => None,
+            State::Connecting(_) | State::Standby(_) => None,
         }
     }
 
@@ -233,13 +303,37 @@ impl Links {
     pub fn up_mut(&mut self, id: LinkId) -> Option<&mut Up> {
         match &mut self.links.get_mut(&id)?.state {
             State::Up(up) => Some(up),
-            State::Connecting(_) => None,
+            State::Connecting(_) | State::Standby(_) => None,
         }
     }
 
-    /// The link to a node that is up.
+    /// The link to a node that is used.
     pub fn up_to(&self, node: NodeId) -> Option<LinkId> {
         self.up.get(&node).copied()
+    }
+
+    /// The link to a node that stands by.
+    pub fn standby_to(&self, node: NodeId) -> Option<LinkId> {
+        self.standbys.get(&node).copied()
+    }
+
+    /// A link that stands by.
+    pub fn standby(&self, id: LinkId) -> Option<&Standby> {
+        match &self.links.get(&id)?.state {
+            State::Standby(standby) => Some(standby),
+            State::Connecting(_) | State::Up(_) => None,
+        }
+    }
+
+    /// Links that stand by, with their peers.
+    pub fn standbys(&self) -> impl Iterator<Item = (LinkId, NodeId)> {
+        self.standbys.iter().map(|(peer, id)| (*id, *peer))
+    }
+
+    /// Standbys whose peer has no link that is used, and when they are to be used themselves.
+    pub fn lonely(&self) -> impl Iterator<Item = (LinkId, Instant)> {
+        let lonely = self.standbys.iter().filter(|(peer, _)| !self.up.contains_key(*peer));
+        lonely.filter_map(|(_, id)| Some((*id, self.standby(*id)?.since + LONELY)))
     }
 
     /// The link to a node that connects.
@@ -252,6 +346,7 @@ impl Links {
         Standing {
             connecting: self.connecting_to(node).map(|(id, attempt)| (id.number, attempt.paired)),
             up: self.up_to(node).and_then(|id| self.up(id)).and_then(|up| up.paired),
+            standby: self.standby_to(node).and_then(|id| self.standby(id)).and_then(|it| it.paired),
         }
     }
 
@@ -259,15 +354,15 @@ impl Links {
     pub fn attempts(&self) -> impl Iterator<Item = (LinkId, &Link, &Attempt)> {
         self.links.iter().filter_map(|(id, link)| match &link.state {
             State::Connecting(attempt) => Some((*id, link, attempt)),
-            State::Up(_) => None,
+            State::Standby(_) | State::Up(_) => None,
         })
     }
 
-    /// Links that are up.
+    /// Links that are used.
     pub fn ups(&self) -> impl Iterator<Item = (LinkId, &Link, &Up)> {
         self.links.iter().filter_map(|(id, link)| match &link.state {
             State::Up(up) => Some((*id, link, up.as_ref())),
-            State::Connecting(_) => None,
+            State::Connecting(_) | State::Standby(_) => None,
         })
     }
 
@@ -279,6 +374,12 @@ impl Links {
     /// All links of a frame.
     pub fn held_by(&self, frame: FrameId) -> Vec<LinkId> {
         self.links.iter().filter(|(_, link)| link.frame == frame).map(|(id, _)| *id).collect()
+    }
+
+    /// How many links of a frame are used or stand by.
+    pub fn carried_by(&self, frame: FrameId) -> usize {
+        let stands = |link: &Link| !matches!(link.state, State::Connecting(_));
+        self.links.values().filter(|link| link.frame == frame && stands(link)).count()
     }
 
     /// How many links there are.
@@ -301,11 +402,11 @@ mod tests {
         let mut links = links();
         let id = links.begin(TAB, ALICE, Attempt::new(Way::Uplink, Some(7), Instant::START));
         assert_eq!(links.up_to(ALICE), None);
-        assert_eq!(links.standing(ALICE), Standing { connecting: Some((id.number, Some(7))), up: None });
+        assert_eq!(links.standing(ALICE), Standing { connecting: Some((id.number, Some(7))), ..Standing::default() });
 
         links.set_up(id, Instant::START);
         assert_eq!(links.up_to(ALICE), Some(id));
-        assert_eq!(links.standing(ALICE), Standing { connecting: None, up: Some(7) });
+        assert_eq!(links.standing(ALICE), Standing { up: Some(7), ..Standing::default() });
 
         links.remove(id);
         assert_eq!(links.up_to(ALICE), None);
@@ -325,6 +426,21 @@ mod tests {
     }
 
     #[test]
+    fn a_standby_is_used_once_the_other_is_gone() {
+        let mut links = links();
+        let (up, standby) = (link_to_alice(&mut links), link_to_alice(&mut links));
+        links.set_up(up, Instant::START);
+        links.set_standby(standby, Instant::START);
+        assert_eq!((links.up_to(ALICE), links.standby_to(ALICE)), (Some(up), Some(standby)));
+        assert_eq!((links.ups().count(), links.up_len(), links.lonely().count()), (1, 1, 0));
+
+        links.remove(up);
+        assert_eq!(links.lonely().collect::<Vec<_>>(), [(standby, Instant::START + LONELY)]);
+        links.set_up(standby, Instant::START);
+        assert_eq!((links.up_to(ALICE), links.standby_to(ALICE)), (Some(standby), None));
+    }
+
+    #[test]
     fn claims_are_bounded_and_the_oldest_goes() {
         let mut list = VecDeque::new();
         for n in 0..=MAX_CLAIMS {
@@ -339,6 +455,10 @@ mod tests {
 
     const TAB: FrameId = FrameId::from_random([1; 16]);
     const ALICE: NodeId = NodeId([0xa1; 32]);
+
+    fn link_to_alice(links: &mut Links) -> LinkId {
+        links.begin(TAB, ALICE, Attempt::new(Way::Uplink, None, Instant::START))
+    }
 
     fn links() -> Links {
         Links::new(Epoch(3), &mut fastrand::Rng::with_seed(1))

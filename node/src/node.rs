@@ -3,10 +3,12 @@
 mod gossip;
 mod hello;
 mod linking;
+pub mod liveness;
 mod packets;
 mod peer;
 mod rendezvous;
 mod requests;
+mod standbys;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -63,6 +65,9 @@ pub struct Node {
     /// Whether no link was ever up: then, and only then, seeds are dialled.
     cold: bool,
     changed: Changed,
+    /// When the last input came, and when the timer is to fire since.
+    now: Instant,
+    due: Option<Instant>,
     /// Topics whose peers some frame is to be told of once it settled.
     deferred: Set<(Instant, TopicId)>,
     outbox: VecDeque<Output>,
@@ -104,6 +109,8 @@ impl Node {
             peers_told: 0,
             cold: true,
             changed: Changed::default(),
+            now,
+            due: None,
             deferred: Set::new(),
             outbox: VecDeque::new(),
         };
@@ -121,17 +128,19 @@ impl Node {
 
     /// Takes a fact in. Whatever it says, nothing panics and everything kept is bounded.
     pub fn handle_input(&mut self, input: Input, now: Instant) {
+        self.now = now;
         match input {
             Input::Frame(frame, message) => self.on_frame(frame, message, now),
             Input::FrameGone(frame) => self.drop_frame(frame, now),
             Input::ServiceReply { frame, request, reply } => self.on_service_reply(frame, request, reply),
-            Input::Timeout => {}
+            Input::Timeout => self.notice_sleep(now),
             Input::Uplink(event) => self.on_uplink(event, now),
             Input::Warning(text) => self.warn(Audience::Everyone, &text),
-            Input::WallClock(ms) => self.wall_clock = Some((ms, now)),
+            Input::WallClock(ms) => self.on_wall_clock(ms, now),
         }
         self.on_time(now);
         self.follow_up(now);
+        self.due = self.next_due(now);
     }
 
     /// The next act, until there is none.
@@ -142,24 +151,30 @@ impl Node {
 
     /// When [`Input::Timeout`] is due, if at all.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    fn next_due(&self, now: Instant) -> Option<Instant> {
         let attempts = self.links.attempts().map(|(_, _, attempt)| attempt.deadline()).min();
-        [attempts, self.dials.deadline(), self.redials.next(), self.topics.next(), self.uplink_due(), self.view_due()]
-            .into_iter()
-            .flatten()
-            .min()
+        let links = [attempts, self.dials.deadline(), self.redials.next(), self.standbys_due(now)];
+        let others = [self.frames_due(), self.topics.next(), self.uplink_due(), self.view_due()];
+        links.into_iter().chain(others).flatten().min()
     }
 
     fn on_frame(&mut self, frame: FrameId, message: ToLeader, now: Instant) {
+        self.hear(frame);
         match message {
             ToLeader::Hello(hello) => self.on_hello(frame, &hello, now),
             _ if self.frames.frame(frame).is_none() => {}
             ToLeader::Dial { request, peer } => self.on_dial(frame, request, peer, now),
             ToLeader::Join { request, topic } => self.on_join(frame, request, topic, now),
-            ToLeader::Frozen(_) | ToLeader::Moved | ToLeader::Online | ToLeader::Pong => {}
+            ToLeader::Frozen(frozen) => self.on_frozen(frame, frozen, now),
             ToLeader::Leaving => self.drop_frame(frame, now),
             ToLeader::Leave(topic) => self.leave_topic(frame, topic),
             ToLeader::Link(link, event) => self.on_link_event(frame, link, event, now),
+            ToLeader::Moved | ToLeader::Pong => {}
+            ToLeader::Online => self.on_network_change(now),
             ToLeader::Packet(packet) => self.on_frame_packet(frame, packet, now),
             ToLeader::Ping => self.tell(frame, ToFrame::Pong),
             ToLeader::Publish { request, topic, sealed } => self.on_publish(frame, request, topic, &sealed, now),
@@ -187,6 +202,8 @@ impl Node {
         let missed = self.topics.end_lingering(now);
         self.changed.status |= !missed.is_empty();
         self.changed.topics.extend(missed);
+        self.watch_frames(now);
+        self.drive_standbys(now);
         while let Some((_, topic)) = self.deferred.first().filter(|(at, _)| *at <= now).copied() {
             self.deferred.pop_first();
             self.changed.topics.insert(topic);
@@ -199,6 +216,7 @@ impl Node {
     fn follow_up(&mut self, now: Instant) {
         if std::mem::take(&mut self.changed.plans) {
             self.dial_wanted(now);
+            self.dial_standbys(now);
         }
         self.tell_topic_peers(now);
         self.tell_peers();
@@ -213,8 +231,14 @@ impl Node {
         self.outbox.push_back(output);
     }
 
-    fn tell(&mut self, frame: FrameId, message: ToFrame) {
-        self.act(Output::Frame(frame, message));
+    fn tell(&mut self, id: FrameId, message: ToFrame) {
+        // What has consequences in a frame that is there.
+        if matches!(message, ToFrame::Link(..) | ToFrame::Packet(_))
+            && let Some(frame) = self.frames.frame_mut(id).filter(|frame| !frame.frozen)
+        {
+            frame.presence.told(self.now);
+        }
+        self.act(Output::Frame(id, message));
     }
 
     fn asked(&mut self, frame: FrameId, request: u32, outcome: Result<(), Failure>) {
@@ -230,7 +254,8 @@ impl Node {
     }
 
     fn command(&mut self, link: LinkId, command: LinkCommand) {
-        if let Some(frame) = self.links.link(link).map(|it| it.frame) {
+        let holder = self.links.link(link).map(|it| it.frame);
+        if let Some(frame) = holder.filter(|frame| self.frames.frame(*frame).is_some()) {
             self.tell(frame, ToFrame::Link(link, command));
         }
     }

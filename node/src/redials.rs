@@ -57,6 +57,24 @@ impl Redials {
         false
     }
 
+    /// The network changed: what is wanted is dialled now.
+    pub fn hurry(&mut self, now: Instant) {
+        for redial in self.0.values_mut() {
+            redial.not_before = redial.not_before.min(now);
+        }
+    }
+
+    /// Sessions wait for a link until `wanted_until`, of which the node was found just now.
+    pub fn want(&mut self, node: NodeId, wanted_until: Instant, now: Instant) {
+        let (failures, not_before) = self.0.get(&node).map_or((0, now), |it| (it.failures, it.not_before));
+        self.insert(node, Redial { failures, not_before, wanted_until });
+    }
+
+    /// Whether sessions wait for a link.
+    pub fn is_wanted(&self, node: NodeId, now: Instant) -> bool {
+        self.0.get(&node).is_some_and(|redial| now < redial.wanted_until)
+    }
+
     /// A dial began; the node's failures are remembered until it ends.
     pub fn begun(&mut self, node: NodeId, now: Instant) {
         if let Some(redial) = self.0.get_mut(&node) {

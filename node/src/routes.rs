@@ -9,7 +9,7 @@ use bitters_wire::{
     claim::Claim,
     id::{NodeId, PersonaId},
     keys::BadSignature,
-    map::Map,
+    map::{Map, Set},
 };
 
 use crate::quotas::{MAX_CLAIMS, MAX_LINKS};
@@ -43,6 +43,11 @@ impl Routes {
             self.homes.remove(&oldest);
         }
         Ok(())
+    }
+
+    /// Personas that live on a node.
+    pub fn personas_of(&self, node: NodeId) -> Set<PersonaId> {
+        self.homes.iter().filter(|(_, home)| **home == node).map(|(persona, _)| *persona).collect()
     }
 
     /// The node that a persona lives on.

@@ -3,8 +3,8 @@
 //! A message is known by the hash of its sealed bytes; it is given to the sites and passed on to the linked nodes in its topic the
 //! first time it is seen. Who is in a topic is told by frames and links and isn't kept here. What is kept belongs to the way a
 //! topic is held together, and would change with it (HyParView, PlumTree): *candidates*, nodes said to be in the topic, from
-//! which neighbours are dialled; *recent* messages of this node's own sites, for a neighbour that comes while they are
-//! being said; and those who *linger*: a persona is missed only some time after its link broke.
+//! which neighbours are dialled; *recent* messages, for a neighbour that comes while they are being said, or comes back
+//! after its link broke; and those who *linger*: a persona is missed only some time after its link broke.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -105,14 +105,14 @@ impl Topics {
         self.seen.insert(message_id(sealed))
     }
 
-    /// Keeps a message of an own site for a while.
+    /// Keeps a message for a while.
     pub fn keep(&mut self, topic: TopicId, sealed: &[u8], now: Instant) {
         let Some(topic) = self.open.get_mut(&topic) else { return };
         topic.recent.push_back((now, sealed.to_vec()));
         topic.trim(now);
     }
 
-    /// What own sites said lately, oldest first.
+    /// What was said lately, oldest first.
     pub fn recent(&mut self, topic: TopicId, now: Instant) -> Vec<Vec<u8>> {
         let Some(topic) = self.open.get_mut(&topic) else { return Vec::new() };
         topic.trim(now);

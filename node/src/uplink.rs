@@ -122,6 +122,13 @@ impl Uplink {
         self.failures > 0
     }
 
+    /// Connects at once, if it waits to.
+    pub const fn hurry(&mut self, now: Instant) {
+        if let State::Waiting { until } = &mut self.state {
+            *until = now;
+        }
+    }
+
     /// Gives the socket up; it is to be closed.
     pub fn give_up(&mut self, now: Instant) -> Option<Ended> {
         let ended = self.end()?;

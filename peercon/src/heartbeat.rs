@@ -10,8 +10,16 @@ const EVERY: Duration = Duration::from_secs(15);
 /// How long a pong may take. Chromium says `failed` after 15 s without a working path.
 const PONG_WITHIN: Duration = Duration::from_secs(20);
 
-/// An honest peer's ping is sent 30 s after its last but one, which took 20 s at most.
-const LAST_BUT_ONE: Duration = Duration::from_secs(10);
+/// How long a pong may take when there is reason to doubt: ten slow round trips.
+const DOUBTED_WITHIN: Duration = Duration::from_secs(3);
+
+/// Probes of an honest peer are that far apart, whatever its leader wants.
+const PROBE_EVERY: Duration = Duration::from_secs(3);
+
+/// Of an honest peer's pings, which can take 20 s to arrive, no more than this come within [`WINDOW`]: two of its own
+/// time, and a probe every 3 s.
+const MAX_PINGS: usize = 16;
+const WINDOW: Duration = Duration::from_secs(10);
 
 /// Our pings, one at a time.
 #[derive(Clone, Debug)]
@@ -19,12 +27,14 @@ pub(crate) struct Heartbeat {
     number: u32,
     sent: Instant,
     answered: bool,
+    /// The pong is due earlier than usual.
+    doubted: Option<Instant>,
 }
 
 impl Heartbeat {
     /// The number is of the first ping, sent now.
     pub(crate) const fn start(now: Instant) -> (Self, u32) {
-        (Self { number: 0, sent: now, answered: false }, 0)
+        (Self { number: 0, sent: now, answered: false, doubted: None }, 0)
     }
 
     /// The number of a ping to be sent now, if one is due.
@@ -34,10 +44,25 @@ impl Heartbeat {
             (false, false) => Err(DownReason::Closed),
             (false, true) => {
                 let number = self.number.wrapping_add(1);
-                *self = Self { number, sent: now, answered: false };
+                *self = Self { number, sent: now, answered: false, doubted: None };
                 Ok(Some(number))
             }
         }
+    }
+
+    /// The number of a ping to be sent at once, if none is under way. The one that is under way is to be answered soon.
+    pub(crate) fn probe(&mut self, now: Instant) -> Option<u32> {
+        if self.answered && now.since(self.sent) < PROBE_EVERY {
+            return None;
+        }
+        let doubted = Some(self.doubted.unwrap_or(now + DOUBTED_WITHIN));
+        if !self.answered {
+            self.doubted = doubted;
+            return None;
+        }
+        let number = self.number.wrapping_add(1);
+        *self = Self { number, sent: now, answered: false, doubted };
+        Some(number)
     }
 
     /// The round trip. A pong that answers nothing breaks the protocol.
@@ -46,25 +71,27 @@ impl Heartbeat {
             return Err(DownReason::Protocol);
         }
         self.answered = true;
+        self.doubted = None;
         Ok(now.since(self.sent))
     }
 
     pub(crate) fn poll_timeout(&self) -> Instant {
-        self.sent + if self.answered { EVERY } else { PONG_WITHIN }
+        let due = self.sent + if self.answered { EVERY } else { PONG_WITHIN };
+        self.doubted.map_or(due, |doubted| due.min(doubted))
     }
 }
 
-/// When the peer's last two pings came, the older first: nobody is to keep us busy with pongs.
+/// When the peer's last pings came, the oldest first: nobody is to keep us busy with pongs.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PeerPings([Option<Instant>; 2]);
+pub(crate) struct PeerPings([Option<Instant>; MAX_PINGS]);
 
 impl PeerPings {
     pub(crate) fn on_ping(&mut self, now: Instant) -> Result<(), DownReason> {
-        let [last_but_one, last] = self.0;
-        if last_but_one.is_some_and(|at| now.since(at) < LAST_BUT_ONE) {
+        if self.0[0].is_some_and(|at| now.since(at) < WINDOW) {
             return Err(DownReason::Protocol);
         }
-        self.0 = [last, Some(now)];
+        self.0.rotate_left(1);
+        self.0[MAX_PINGS - 1] = Some(now);
         Ok(())
     }
 }
@@ -107,8 +134,31 @@ mod tests {
         for arrival in [20, 20, 30, 45, 60] {
             assert_eq!(pings.on_ping(at(arrival)), Ok(()), "at {arrival} s");
         }
-        assert_eq!(pings.on_ping(at(60)), Ok(()));
+        for _ in 1..MAX_PINGS {
+            assert_eq!(pings.on_ping(at(60)), Ok(()));
+        }
         assert_eq!(pings.on_ping(at(60)), Err(DownReason::Protocol));
+    }
+
+    #[test]
+    fn a_probe_is_answered_soon_or_it_is_the_end() {
+        let (mut heartbeat, first) = Heartbeat::start(at(1));
+        assert_eq!(heartbeat.on_pong(first, at(2)), Ok(Duration::from_secs(1)));
+
+        assert_eq!(heartbeat.probe(at(10)), Some(1));
+        assert_eq!((heartbeat.probe(at(11)), heartbeat.poll_timeout()), (None, at(13)));
+        assert_eq!(heartbeat.on_pong(1, at(12)), Ok(Duration::from_secs(2)));
+        assert_eq!((heartbeat.probe(at(12)), heartbeat.poll_timeout()), (None, at(25)));
+
+        assert_eq!(heartbeat.probe(at(20)), Some(2));
+        assert_eq!(heartbeat.poll(at(23)), Err(DownReason::Closed));
+    }
+
+    #[test]
+    fn a_ping_that_is_under_way_answers_for_the_probe() {
+        let (mut heartbeat, _) = Heartbeat::start(at(1));
+
+        assert_eq!((heartbeat.probe(at(5)), heartbeat.poll_timeout()), (None, at(8)));
     }
 
     fn at(seconds: u64) -> Instant {

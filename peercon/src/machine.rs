@@ -194,7 +194,7 @@ impl Live {
             Input::LocalCandidate(text) => self.local.on_candidate(&text, now),
             Input::LocalDescription(offer) => self.on_description(&offer, now, outbox)?,
             Input::PlatformError => return Err(DownReason::Platform),
-            Input::Probe => {}
+            Input::Probe => self.on_probe(now, outbox),
             Input::Signal(blob) => self.on_signal(&blob, outbox)?,
             Input::Signed(signature) => self.on_signed(signature, outbox),
             Input::Timeout => self.on_timeout(now, outbox)?,
@@ -331,6 +331,12 @@ impl Live {
                 outbox.extend(heartbeat.poll(now)?.map(|number| control(&Control::Ping(number))));
                 Ok(())
             }
+        }
+    }
+
+    fn on_probe(&mut self, now: Instant, outbox: &mut VecDeque<Output>) {
+        if let Traffic::Up { heartbeat, .. } = &mut self.traffic {
+            outbox.extend(heartbeat.probe(now).map(|number| control(&Control::Ping(number))));
         }
     }
 

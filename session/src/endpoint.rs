@@ -8,7 +8,7 @@ use bitters_wire::{
     failure::{Code, Executed, Failure},
     id::{FrameId, PersonaId, SessionId, Tag},
     limits::MAX_SESSIONS,
-    map::Map,
+    map::{Map, Set},
     name::Name,
     packet::{Body, Packet, Refusal, Service},
     random::Random,
@@ -150,6 +150,7 @@ impl Endpoint {
     pub fn handle_input(&mut self, input: Input, now: Instant) {
         self.ctx.now = self.ctx.now.max(now);
         match input {
+            Input::FrameGone(peer, frame) => self.on_frame_gone(peer, frame),
             Input::Packet(packet) => self.on_packet(packet),
             Input::PathRestored(peer) => self.on_path_restored(peer),
             Input::Timeout => self.on_timeout(),
@@ -167,6 +168,12 @@ impl Endpoint {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let deadlines = self.ctx.calls.values().filter_map(|call| call.deadline);
         self.sessions.values().filter_map(Session::poll_timeout).chain(deadlines).min()
+    }
+
+    /// Those whom the sessions talk with.
+    #[must_use]
+    pub fn peers(&self) -> Set<PersonaId> {
+        self.sessions.values().map(Session::peer).collect()
     }
 
     fn on_packet(&mut self, packet: Packet) {
@@ -219,11 +226,19 @@ impl Endpoint {
     }
 
     fn on_path_restored(&mut self, peer: PersonaId) {
-        let keys: Vec<_> =
-            self.sessions.iter().filter(|(_, session)| session.peer() == peer).map(|(key, _)| *key).collect();
-        for key in keys {
+        for key in self.sessions_with(peer) {
             self.on_session(key, Session::on_path_restored);
         }
+    }
+
+    fn on_frame_gone(&mut self, peer: PersonaId, frame: FrameId) {
+        for key in self.sessions_with(peer) {
+            self.on_session(key, |session, ctx| session.on_frame_gone(frame, ctx));
+        }
+    }
+
+    fn sessions_with(&self, peer: PersonaId) -> Vec<SessionKey> {
+        self.sessions.iter().filter(|(_, session)| session.peer() == peer).map(|(key, _)| *key).collect()
     }
 
     fn on_timeout(&mut self) {

@@ -25,6 +25,8 @@ pub struct Config {
 /// What happens outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
+    /// A peer's frame is gone, and its sessions with it, as the peer's node says.
+    FrameGone(PersonaId, FrameId),
     /// A packet for this frame.
     Packet(Packet),
     /// There is a way to this persona again, after a break: what was lost is sent again.

@@ -219,6 +219,15 @@ impl Session {
         }
     }
 
+    /// A frame of the peer's is gone. Where the handshake was on its way there, another frame may answer it.
+    pub fn on_frame_gone(&mut self, frame: FrameId, ctx: &mut Context) {
+        match &self.phase {
+            Phase::Opening(_) => self.send_open(ctx),
+            Phase::Up(up) if up.pipe.peer().1 == frame => self.end(Over::FrameGone, ctx),
+            Phase::Over { .. } | Phase::Up(_) => {}
+        }
+    }
+
     pub fn on_timeout(&mut self, ctx: &mut Context) {
         let (stake, now) = (self.stake(), ctx.now);
         match &mut self.phase {

@@ -39,6 +39,8 @@ pub enum Input {
     Ask(Request),
     /// The way that [`Output::Connect`] asked for is there: what was said on an earlier one may be lost.
     Connected,
+    /// The page was frozen or thawed.
+    Frozen(bool),
     /// The site introduced itself.
     Host {
         /// Versions that its SDK speaks.
@@ -54,6 +56,8 @@ pub enum Input {
     Link(LinkId, LinkEvent),
     /// The site said something that is no request; with the number it bore, or 0.
     Nonsense(u32),
+    /// The network came back.
+    Online,
     /// The frame has its lock: it may be seen.
     Started,
     /// It is as late as [`poll_timeout`](super::Site::poll_timeout) said.

@@ -20,7 +20,7 @@ use bitters_wire::{
     id::{Boot, Epoch, LinkId, NodeId, PersonaId, TopicId},
     keys::PersonaSecret,
     limits::MAX_PENDING_REQUESTS,
-    local::{Envelope, HeldLink, Hello, LinkEvent, ToFrame, ToLeader, Welcome},
+    local::{Envelope, HeldLink, Hello, LinkCommand, LinkEvent, ToFrame, ToLeader, Welcome},
     map::{Map, Set},
     random::Random,
     rpc::{Event, FIRST_FRAME_ID, Identity, SiteWelcome, Tell},
@@ -58,7 +58,7 @@ pub struct Site {
     /// Personas that the leader had a way to when we asked last.
     reachable: Set<PersonaId>,
     /// Links that are up in this frame, for the next leader.
-    links: Map<LinkId, NodeId>,
+    links: Map<LinkId, HeldLink>,
     /// Packets for a leader that hasn't taken us in yet.
     held: Vec<ToLeader>,
     nonsense: u32,
@@ -126,11 +126,13 @@ impl Site {
             Input::Announced(announcement) => self.on_announced(announcement),
             Input::Ask(request) => self.on_ask(request, now),
             Input::Connected => self.on_connected(),
+            Input::Frozen(frozen) => self.send(ToLeader::Frozen(frozen)),
             Input::Host { versions, identity } => self.on_host(versions.common(WIRE), identity),
             Input::Leader(envelope) => self.on_leader(envelope, now),
             Input::Leaving => self.send(ToLeader::Leaving),
             Input::Link(link, event) => self.on_link(link, event),
             Input::Nonsense(id) => self.on_nonsense(id),
+            Input::Online => self.send(ToLeader::Online),
             Input::Started => self.on_started(),
             Input::Timeout => self.endpoint_input(bitters_session::Input::Timeout, now),
             Input::Visible(visible) => self.on_visible(visible),
@@ -209,8 +211,8 @@ impl Site {
             watching: self.watching(),
             serves: self.served(),
             joined: self.topics.keys().copied().collect(),
-            talks: Vec::new(),
-            links: self.links.iter().map(|(link, peer)| HeldLink { link: *link, peer: *peer, used: true }).collect(),
+            talks: self.persona.iter().flat_map(|persona| persona.endpoint.peers()).collect(),
+            links: self.links.values().copied().collect(),
         };
         self.post(ToLeader::Hello(hello));
     }
@@ -223,7 +225,7 @@ impl Site {
         match envelope.message {
             ToFrame::Welcome(welcome) => {
                 self.standing = (epoch, boot);
-                self.on_welcome(welcome, now);
+                self.on_welcome(welcome);
             }
             ToFrame::Rejected(failure) => self.on_rejected(failure),
             _ if (epoch, boot) != self.standing => self.on_connected(),
@@ -234,9 +236,13 @@ impl Site {
     fn on_message(&mut self, message: ToFrame, now: Instant) {
         match message {
             ToFrame::Asked { request, outcome } => self.on_asked(request, outcome, now),
-            ToFrame::FrameGone { .. } | ToFrame::Moving | ToFrame::PathRestored(_) | ToFrame::Pong => {}
-            ToFrame::Link(link, command) => self.outbox.push_back(Output::Link(link, command)),
+            ToFrame::FrameGone { persona, frame } => {
+                self.endpoint_input(bitters_session::Input::FrameGone(persona, frame), now);
+            }
+            ToFrame::Link(link, command) => self.on_link_command(link, command),
+            ToFrame::Moving | ToFrame::Pong => {}
             ToFrame::Packet(packet) => self.endpoint_input(bitters_session::Input::Packet(packet), now),
+            ToFrame::PathRestored(peer) => self.endpoint_input(bitters_session::Input::PathRestored(peer), now),
             ToFrame::Peers(peers) => {
                 self.peers = peers;
                 self.show_badge();
@@ -250,7 +256,7 @@ impl Site {
         }
     }
 
-    fn on_welcome(&mut self, welcome: Welcome, now: Instant) {
+    fn on_welcome(&mut self, welcome: Welcome) {
         self.welcomed = true;
         self.peers = welcome.peers;
         self.node = Some(welcome.node);
@@ -261,10 +267,6 @@ impl Site {
             self.send(held);
         }
         self.ask_again();
-        // What an earlier leader took along is sent again.
-        for peer in self.reachable.clone() {
-            self.endpoint_input(bitters_session::Input::PathRestored(peer), now);
-        }
     }
 
     fn adopt_persona(&mut self, secret: PersonaSecret) {
@@ -300,10 +302,25 @@ impl Site {
     fn on_link(&mut self, link: LinkId, event: LinkEvent) {
         match event {
             LinkEvent::Down(_) => drop(self.links.remove(&link)),
-            LinkEvent::Up(node) => drop(self.links.insert(link, node)),
-            LinkEvent::Received(_) | LinkEvent::RoundTrip(_) | LinkEvent::Sign(_) | LinkEvent::Signal(_) => {}
+            LinkEvent::Received(_) => self.note_use(link),
+            LinkEvent::Up(peer) => drop(self.links.insert(link, HeldLink { link, peer, used: false })),
+            LinkEvent::RoundTrip(_) | LinkEvent::Sign(_) | LinkEvent::Signal(_) => {}
         }
         self.send(ToLeader::Link(link, event));
+    }
+
+    fn on_link_command(&mut self, link: LinkId, command: LinkCommand) {
+        if matches!(command, LinkCommand::Send(_)) {
+            self.note_use(link);
+        }
+        self.outbox.push_back(Output::Link(link, command));
+    }
+
+    /// Something is said on a link: it is no standby, or isn't any longer.
+    fn note_use(&mut self, link: LinkId) {
+        if let Some(held) = self.links.get_mut(&link) {
+            held.used = true;
+        }
     }
 
     fn show_badge(&mut self) {

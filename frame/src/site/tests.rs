@@ -226,6 +226,28 @@ fn an_old_leader_isn_t_heard_and_a_new_boot_is_registered_with() {
 }
 
 #[test]
+fn the_next_leader_is_told_whom_sessions_talk_with_and_what_links_are_for() {
+    let mut world = World::welcomed([ALICE, BOB]);
+    world.ask(1, 1, Ask::Serve { protocol: "chat".into() });
+    world.ask(0, 1, Ask::Open { peer: persona(BOB).id().to_string(), protocol: "chat".into() });
+    let [used, standby] = [1, 2].map(|number| LinkId { epoch: Epoch(7), number });
+    let peer = NodeSecret::new([8; 32]).id();
+    for link in [used, standby] {
+        world.handle(0, Input::Link(link, LinkEvent::Up(peer)));
+    }
+    world.leader_says(0, ToFrame::Link(used, LinkCommand::Send(vec![1])));
+
+    world.sites[0].machine.handle_input(Input::Connected, world.now);
+    let Some(Output::Leader(Envelope { message: ToLeader::Hello(hello), .. })) = world.sites[0].machine.poll_output()
+    else {
+        panic!("not registered again")
+    };
+    assert_eq!(hello.talks, [persona(BOB).id()]);
+    let held = |link, used| HeldLink { link, peer, used };
+    assert_eq!(hello.links, [held(used, true), held(standby, false)]);
+}
+
+#[test]
 fn what_the_old_leader_didn_t_answer_is_asked_of_the_new_one() {
     let mut world = World::welcomed([ALICE]);
     world.ask(0, 1, Ask::Join { name: "lobby".into() });

@@ -142,6 +142,7 @@ impl Node {
     pub(super) fn on_topic_message(&mut self, link: LinkId, topic: TopicId, sealed: &[u8], now: Instant) {
         let in_time = self.links.up_mut(link).is_some_and(|up| up.publishes.take(now));
         if in_time && self.topics.is_open(topic) && self.topics.is_new(sealed) {
+            self.topics.keep(topic, sealed, now);
             self.spread(topic, sealed, None, Some(link));
         }
     }

@@ -6,7 +6,7 @@ use bitters_wire::{
     WIRE,
     claim::Claim,
     failure::{Code, Failure},
-    id::{FrameId, LinkId, NodeId, TopicId},
+    id::{FrameId, PersonaId, TopicId},
     limits::MAX_TOPICS_PER_FRAME,
     link::LinkMessage,
     local::{DownReason, HeldLink, Hello, LinkCommand, ToFrame, Welcome},
@@ -17,7 +17,7 @@ use bitters_wire::{
 use super::{Node, quota};
 use crate::{
     api::Output,
-    frames::Frame,
+    frames::{Frame, MAX_TALKS},
     quotas::{MAX_FRAMES, MAX_FRAMES_PER_ORIGIN, MAX_LINKS},
 };
 
@@ -37,10 +37,11 @@ impl Node {
         }
         self.welcome(id, wire);
         for held in hello.links.iter().take(MAX_LINKS) {
-            self.adopt(id, held.link, held.peer, now);
+            self.adopt(id, *held, now);
         }
         self.drop_unnamed_links(id, &hello.links, now);
         self.bring_topics(id, &hello.joined);
+        self.bring_talks(id, &hello.talks, now);
         if let Some(frame) = self.frames.frame_mut(id) {
             let settles = !hello.joined.is_empty();
             frame.settles_at = if settles { now + SETTLING } else { now };
@@ -99,6 +100,8 @@ impl Node {
         let new = self.frames.admit(hello, secret, claim, observes, now);
         if known.is_none() {
             self.register_persona(hello.frame);
+            self.path_is_there(|persona| persona == claim.persona);
+            self.finish_dial(claim.persona);
         }
         new
     }
@@ -119,8 +122,13 @@ impl Node {
     }
 
     /// The frame holds a link that the leader before us, or we, opened.
-    fn adopt(&mut self, frame: FrameId, link: LinkId, peer: NodeId, now: Instant) {
+    fn adopt(&mut self, frame: FrameId, held: HeldLink, now: Instant) {
+        let HeldLink { link, peer, used } = held;
         if self.links.link(link).is_some() || peer == self.id {
+            return;
+        }
+        if !used && self.links.standby_to(peer).is_none() && self.links.len() < MAX_LINKS {
+            self.links.adopt_standby(link, frame, peer, now);
             return;
         }
         // Of two links with one peer both ends keep the later.
@@ -142,8 +150,23 @@ impl Node {
     /// A frame that says hello again names all its links that are up; others of its are down by now.
     fn drop_unnamed_links(&mut self, frame: FrameId, named: &[HeldLink], now: Instant) {
         for link in self.links.held_by(frame) {
-            if self.links.up(link).is_some() && !named.iter().any(|it| it.link == link) {
+            let was_up = self.links.up(link).is_some() || self.is_standby(link);
+            if was_up && !named.iter().any(|it| it.link == link) {
                 self.end_link(link, DownReason::Closed, now);
+            }
+        }
+    }
+
+    /// The site's sessions go on: those that they talk with are there, or are looked for.
+    fn bring_talks(&mut self, id: FrameId, talks: &[PersonaId], now: Instant) {
+        for persona in talks.iter().take(MAX_TALKS) {
+            if self.is_reachable(*persona) {
+                self.tell(id, ToFrame::PathRestored(*persona));
+            } else if self.dials.has_room(id)
+                && self.dials.stage(*persona).is_none()
+                && let Ok(stage) = self.begin_dial(*persona, now)
+            {
+                self.dials.seek(*persona, stage, now);
             }
         }
     }
@@ -161,18 +184,16 @@ impl Node {
     }
 
     pub(super) fn drop_frame(&mut self, id: FrameId, now: Instant) {
-        let held = self.links.held_by(id);
         let topics: Vec<TopicId> =
             self.frames.frame(id).map_or_else(Vec::new, |it| it.joined.iter().copied().collect());
         let Some(frame) = self.frames.remove(id) else { return };
         self.dials.forget(id);
-        for link in held {
-            self.end_link(link, DownReason::FrameGone, now);
-        }
+        self.end_links_of(id, DownReason::FrameGone, now);
         for topic in topics {
             self.after_leaving(frame.persona(), topic);
         }
         self.forget_persona_of(&frame);
+        self.mourn(frame.persona(), id, &frame.talks.keys().copied().collect::<Vec<_>>());
         for request in frame.services {
             self.act(Output::ServiceCancel { frame: id, request });
         }

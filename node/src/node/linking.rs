@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bitters_wire::{
     id::{FrameId, LinkId, NodeId},
-    limits::MAX_SIGNAL,
+    limits::{MAX_SIGNAL, TOPIC_NEIGHBOURS},
     link::{LinkMessage, Signal},
     local::{DownReason, IdentityText, LinkCommand, LinkEvent, ToFrame},
     rendezvous::ToServer,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// A link that sessions used so lately is made again when it breaks: they wait that long.
-const SESSION_PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const SESSION_PATIENCE: Duration = Duration::from_secs(60);
 
 impl Node {
     /// Sees to it that there is a link to `node` or an attempt at one. The text says why there is none; sites may read it.
@@ -34,30 +34,37 @@ impl Node {
         if self.links.up_to(node).is_some() || self.links.connecting_to(node).is_some() {
             return Ok(());
         }
-        let way = self.way_to(node).ok_or("neither a rendezvous nor a common peer leads to its node")?;
+        if let Some(standby) = self.links.standby_to(node) {
+            self.switch_to(standby, None, now);
+            return Ok(());
+        }
+        let way = self.way_to(node, now).ok_or("neither a rendezvous nor a common peer leads to its node")?;
         if self.links.len() >= MAX_LINKS && !self.make_room(now) {
             return Err("this node has all the links that it takes");
         }
-        self.begin(node, Attempt::new(way, None, now)).ok_or("no page is open to carry a connection")?;
+        self.begin(node, Attempt::new(way, None, now), None).ok_or("no page is open to carry a connection")?;
         self.redials.begun(node, now);
         Ok(())
     }
 
-    /// A common peer is asked before the rendezvous, which then need not be there.
-    fn way_to(&self, node: NodeId) -> Option<Way> {
+    /// A common peer is asked before the rendezvous, which then need not be there. Without either, those who want to go on with a
+    /// conversation ask whomever they know.
+    fn way_to(&self, node: NodeId, now: Instant) -> Option<Way> {
         let relay = self.topics.ways(node).into_iter().find(|relay| self.links.up_to(*relay).is_some());
-        relay.map(Way::Relay).or(self.uplink.is_registered().then_some(Way::Uplink))
+        let converses = self.redials.is_wanted(node, now) || !self.dials.at(Stage::Node(node)).is_empty();
+        let neighbours = converses && self.links.up_len() > 0;
+        let uplink = self.uplink.is_registered().then_some(Way::Uplink);
+        relay.map(Way::Relay).or(uplink).or(neighbours.then_some(Way::Neighbours))
     }
 
-    fn begin(&mut self, node: NodeId, attempt: Attempt) -> Option<LinkId> {
+    /// Begins an attempt, in another frame than `other` if there is one.
+    pub(super) fn begin(&mut self, node: NodeId, attempt: Attempt, other: Option<FrameId>) -> Option<LinkId> {
         let load = |frame: FrameId| self.links.held_by(frame).len();
-        let candidates = self.frames.iter().map(|(id, frame)| Candidate {
-            frame: id,
-            load: load(id),
-            visible: frame.visible,
-            age: frame.age,
-        });
-        let frame = place(candidates)?;
+        let some_run = self.frames.iter().any(|(_, frame)| frame.is_usable());
+        let usable = self.frames.iter().filter(|(_, frame)| frame.is_usable() || !some_run);
+        let candidates =
+            usable.map(|(id, frame)| Candidate { frame: id, load: load(id), visible: frame.visible, age: frame.age });
+        let frame = place(candidates, other)?;
         let link = self.links.begin(frame, node, attempt);
         self.command(link, LinkCommand::Dial { peer: node });
         self.changed.status = true;
@@ -105,7 +112,9 @@ impl Node {
         if passive >= MAX_PASSIVE || (self.links.len() >= MAX_LINKS && !self.make_room(now)) {
             return;
         }
-        if let Some(link) = self.begin(from, Attempt::new(way, Some(signal.attempt), now)) {
+        let used = self.links.up_to(from).and_then(|used| self.links.link(used)).map(|it| it.frame);
+        let other = used.filter(|_| way == Way::Link);
+        if let Some(link) = self.begin(from, Attempt::new(way, Some(signal.attempt), now), other) {
             self.command(link, LinkCommand::Signal(signal.blob));
         }
     }
@@ -185,10 +194,16 @@ impl Node {
     }
 
     fn send_signal(&mut self, to: NodeId, signal: Signal, way: Way) -> bool {
-        if let Way::Relay(relay) = way
-            && let Some(link) = self.links.up_to(relay)
-        {
-            self.tell_peer(link, &LinkMessage::Relay { to, signal });
+        let over = match way {
+            Way::Link => self.links.up_to(to),
+            Way::Neighbours => return self.ask_neighbours(to, &signal),
+            Way::Relay(relay) => self.links.up_to(relay),
+            Way::Uplink => None,
+        };
+        if let Some(link) = over {
+            let message =
+                if way == Way::Link { LinkMessage::Signal(signal) } else { LinkMessage::Relay { to, signal } };
+            self.tell_peer(link, &message);
             return true;
         }
         if self.uplink.is_registered() {
@@ -198,21 +213,48 @@ impl Node {
         false
     }
 
+    /// One of those whom we asked to pass a signal on has no link to its receiver.
+    pub(super) fn on_no_relay(&mut self, relay: NodeId, to: NodeId, now: Instant) {
+        let Some(link) = self.links.connecting_to(to).map(|(link, _)| link) else { return };
+        let Some((attempt, _)) = self.links.attempt_mut(link) else { return };
+        attempt.asked = attempt.asked.saturating_sub(1);
+        let is_over = match attempt.way {
+            Way::Link | Way::Uplink => false,
+            Way::Neighbours => attempt.asked == 0,
+            Way::Relay(asked) => asked == relay,
+        };
+        if is_over {
+            self.hang_up(link);
+            self.end_link(link, DownReason::Closed, now);
+        }
+    }
+
+    fn ask_neighbours(&mut self, to: NodeId, signal: &Signal) -> bool {
+        let neighbours: Vec<LinkId> = self.links.ups().map(|(id, _, _)| id).take(TOPIC_NEIGHBOURS).collect();
+        if let Some(attempt) = self.links.connecting_to(to).map(|(id, _)| id).and_then(|id| self.links.attempt_mut(id))
+        {
+            attempt.0.asked = neighbours.len();
+        }
+        for link in &neighbours {
+            self.tell_peer(*link, &LinkMessage::Relay { to, signal: signal.clone() });
+        }
+        !neighbours.is_empty()
+    }
+
     fn on_up(&mut self, link: LinkId, peer: NodeId, now: Instant) {
         let Some((attempt, _)) = self.links.attempt_mut(link) else { return };
         let took = now.since(attempt.started);
-        if let Some(old) = self.links.up_to(peer) {
-            // The peer dialled, so the old one is dead at its end.
-            self.hang_up(old);
-            self.replace_link(old, now);
+        if self.stands_by(link, peer, now) {
+            return;
         }
-        self.links.set_up(link, now);
+        // The peer dialled, so whatever there was is dead at its end.
+        let last_packet = self.replace_used(peer, now);
+        self.drop_standby(peer);
         self.cold = false;
         let latency_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         let seed = self.seeds.succeeded(SeedId::Node(peer), latency_ms, self.wall_clock(now));
         self.save_seed(seed);
-        self.introduce_ourselves(link);
-        self.link_is_there(peer);
+        self.use_link(link, last_packet, now);
     }
 
     /// Tells a peer which personas are in which topics.
@@ -228,6 +270,8 @@ impl Node {
         for persona in self.dials.at(Stage::Node(node)) {
             self.finish_dial(persona);
         }
+        let here = self.routes.personas_of(node);
+        self.path_is_there(|persona| here.contains(&persona));
         self.changed.status = true;
     }
 
@@ -244,22 +288,36 @@ impl Node {
         let Some(Link { peer, state, .. }) = self.links.remove(link) else { return };
         match state {
             State::Connecting(attempt) => self.after_attempt(peer, &attempt, reason, now),
+            State::Standby(_) => self.end_standby(link, peer),
             State::Up(up) => self.after_link(peer, &up, reason, now),
         }
         self.changed.plans = true;
         self.changed.status = true;
     }
 
+    /// A frame carries no links any longer. Standbys first: none in it is to be switched to.
+    pub(super) fn end_links_of(&mut self, frame: FrameId, reason: DownReason, now: Instant) {
+        let (used, others): (Vec<LinkId>, Vec<LinkId>) =
+            self.links.held_by(frame).into_iter().partition(|link| self.links.up(*link).is_some());
+        for link in others.into_iter().chain(used) {
+            self.hang_up(link);
+            self.end_link(link, reason, now);
+        }
+    }
+
     fn after_attempt(&mut self, peer: NodeId, attempt: &Attempt, reason: DownReason, now: Instant) {
         if self.links.up_to(peer).is_some() {
+            if !is_frames_fault(reason) {
+                self.standby_failed(peer, now);
+            }
             return;
         }
-        if reason == DownReason::FrameGone && self.dial_node(peer, now).is_ok() {
+        if is_frames_fault(reason) && self.dial_node(peer, now).is_ok() {
             return;
         }
         if attempt.way != Way::Uplink {
             self.topics.forget_ways(peer);
-            let wanted = !self.dials.at(Stage::Node(peer)).is_empty();
+            let wanted = !self.dials.at(Stage::Node(peer)).is_empty() || self.redials.is_wanted(peer, now);
             if wanted && self.dial_node(peer, now).is_ok() {
                 return;
             }
@@ -290,13 +348,23 @@ impl Node {
 
     fn after_link(&mut self, peer: NodeId, up: &Up, reason: DownReason, now: Instant) {
         self.miss_members(up, now);
+        if let Some(standby) = self.links.standby_to(peer) {
+            return self.switch_to(standby, up.last_packet, now);
+        }
+        // An attempt at a standby goes on if it can do without the link.
+        let stranded = self.links.connecting_to(peer).filter(|(_, it)| it.way == Way::Link && !it.is_settled());
+        if let Some(link) = stranded.map(|(link, _)| link) {
+            self.abandon(link);
+        }
         let wanted_until = up.last_packet.map_or(now, |at| at + SESSION_PATIENCE);
         let shared = up.joined.keys().any(|topic| self.topics.is_open(*topic));
         if !shared && wanted_until <= now {
             return;
         }
         // The peer can't know yet that our frame is gone: it takes its browser seconds, unless we tell it.
-        if reason == DownReason::FrameGone && self.dial_node(peer, now).is_ok() {
+        if is_frames_fault(reason) && self.dial_node(peer, now).is_ok() {
+            self.redials.want(peer, wanted_until, now);
+            self.redials.begun(peer, now);
             return;
         }
         self.redials.broke(peer, wanted_until, now, &mut self.rng);
@@ -336,6 +404,11 @@ impl Node {
             self.redials.forget(node);
         }
     }
+}
+
+/// Whether the peer may not know yet that the link is over.
+const fn is_frames_fault(reason: DownReason) -> bool {
+    matches!(reason, DownReason::FrameGone | DownReason::FrameSilent)
 }
 
 fn why(reason: DownReason) -> &'static str {

@@ -1,5 +1,7 @@
 //! Sessions' packets: from frame to frame, here or over a link. Nothing in them is opened.
 
+use std::time::Duration;
+
 use bitters_wire::{
     id::{FrameId, LinkId, PersonaId},
     link::LinkMessage,
@@ -10,6 +12,9 @@ use bitters_wire::{
 
 use super::Node;
 use crate::links::Up;
+
+/// Sessions that begin to speak again after that time have their standby looked after.
+const STANDBY_LOOK: Duration = Duration::from_secs(1);
 
 impl Node {
     pub(super) fn on_frame_packet(&mut self, id: FrameId, packet: Packet, now: Instant) {
@@ -43,9 +48,7 @@ impl Node {
         if !lenient && self.routes.home(packet.from) != Some(peer) {
             return;
         }
-        if let Some(up) = self.links.up_mut(link) {
-            up.last_packet = Some(now);
-        }
+        self.use_for_sessions(link, now);
         if !self.frames.has_persona(packet.to) {
             if let Some(refusal) = packet.refuse(Refusal::NoRoute) {
                 self.send_packet(link, refusal, now);
@@ -82,10 +85,16 @@ impl Node {
 
     fn send_packet(&mut self, link: LinkId, packet: Packet, now: Instant) {
         self.claim_on(link, packet.from);
+        self.use_for_sessions(link, now);
+        self.tell_peer(link, &LinkMessage::Packet(packet));
+    }
+
+    /// Sessions use a link: now and then it is seen whether there is a standby for them.
+    fn use_for_sessions(&mut self, link: LinkId, now: Instant) {
         if let Some(up) = self.links.up_mut(link) {
+            self.changed.plans |= up.last_packet.is_none_or(|at| now.since(at) > STANDBY_LOOK);
             up.last_packet = Some(now);
         }
-        self.tell_peer(link, &LinkMessage::Packet(packet));
     }
 
     /// Makes sure that the peer knows that `persona` lives here, if it does.

@@ -20,9 +20,11 @@ type Offence = &'static str;
 
 impl Node {
     pub(super) fn on_received(&mut self, link: LinkId, peer: NodeId, bytes: &[u8], now: Instant) {
-        if self.links.up(link).is_none() {
-            return;
+        if self.is_standby(link) {
+            self.follow_switch(link, peer, now);
         }
+        let Some(up) = self.links.up_mut(link) else { return };
+        up.answer_until = None;
         let done = match codec::decode::<LinkMessage>(bytes, MAX_LINK) {
             Ok(message) => self.on_link_message(link, peer, message, now),
             Err(_) => Err("an undecodable message"),
@@ -59,12 +61,10 @@ impl Node {
         }
         match message {
             LinkMessage::Claim(claim) => self.on_claim(link, peer, &claim),
-            LinkMessage::FrameGone { .. }
-            | LinkMessage::Signal(_)
-            | LinkMessage::StandbyGone { .. }
-            | LinkMessage::Switch
-            | LinkMessage::Switched
-            | LinkMessage::Unreachable(_) => Ok(()),
+            LinkMessage::FrameGone { persona, frame } => {
+                self.on_peer_frame_gone(peer, persona, frame);
+                Ok(())
+            }
             LinkMessage::Joined { topic, persona } => self.on_peer_joined(link, peer, topic, persona, now),
             LinkMessage::Left { topic, persona } => {
                 self.on_peer_left(link, peer, topic, persona);
@@ -75,15 +75,34 @@ impl Node {
             LinkMessage::Relay { to, signal } => self.on_relay(link, peer, to, signal, now),
             LinkMessage::Relayed { from, signal } => self.on_relayed(link, peer, from, signal, now),
             LinkMessage::Resume => self.on_resume(link, now),
+            LinkMessage::Signal(signal) => self.on_link_signal(link, peer, signal, now),
+            LinkMessage::StandbyGone { attempt } => {
+                self.on_standby_gone(peer, attempt);
+                Ok(())
+            }
+            LinkMessage::Switch => {
+                self.tell_peer(link, &LinkMessage::Switched);
+                Ok(())
+            }
+            // Any word is the answer that is waited for.
+            LinkMessage::Switched => Ok(()),
+            LinkMessage::Unreachable(node) => {
+                self.on_no_relay(peer, node, now);
+                Ok(())
+            }
         }
     }
 
     fn on_claim(&mut self, link: LinkId, peer: NodeId, claim: &Claim) -> Result<(), Offence> {
+        let was_known = self.routes.home(claim.persona) == Some(peer);
         if claim.node != peer || self.routes.learn(claim).is_err() {
             return Err("a claim that doesn't hold");
         }
         if let Some(up) = self.links.up_mut(link) {
             Up::note(&mut up.claims, claim.persona);
+        }
+        if !was_known {
+            self.path_is_there(|persona| persona == claim.persona);
         }
         self.finish_dial(claim.persona);
         Ok(())
@@ -119,10 +138,8 @@ impl Node {
     fn on_neighbour(&mut self, link: LinkId, peer: NodeId, topic: TopicId, now: Instant) {
         self.topics.introduce(topic, peer, None);
         self.topics.search_ends(topic);
-        if self.lenient(link, now) == Some(false) {
-            for sealed in self.topics.recent(topic, now) {
-                self.tell_peer(link, &LinkMessage::Publish { topic, sealed });
-            }
+        for sealed in self.topics.recent(topic, now) {
+            self.tell_peer(link, &LinkMessage::Publish { topic, sealed });
         }
         let others = self.links.in_topic(topic).map(|(_, other, _)| other.peer).filter(|node| *node != peer);
         let mut nodes: Vec<NodeId> = others.collect();
@@ -170,9 +187,19 @@ impl Node {
         signal: Signal,
         now: Instant,
     ) -> Result<(), Offence> {
-        let in_time = self.takes_signal(link, &signal, now)?;
-        if let Some(onward) = self.links.up_to(to).filter(|onward| in_time && *onward != link) {
-            self.tell_peer(onward, &LinkMessage::Relayed { from: peer, signal });
+        if !self.takes_signal(link, &signal, now)? {
+            return Ok(());
+        }
+        match self.links.up_to(to).filter(|onward| *onward != link) {
+            Some(onward) => self.tell_peer(onward, &LinkMessage::Relayed { from: peer, signal }),
+            None => self.tell_peer(link, &LinkMessage::Unreachable(to)),
+        }
+        Ok(())
+    }
+
+    fn on_link_signal(&mut self, link: LinkId, peer: NodeId, signal: Signal, now: Instant) -> Result<(), Offence> {
+        if self.takes_signal(link, &signal, now)? {
+            self.on_signal(peer, signal, Way::Link, now);
         }
         Ok(())
     }
@@ -199,8 +226,8 @@ impl Node {
         Ok(self.links.up_mut(link).is_some_and(|up| up.signals.take(now)))
     }
 
-    /// The peer's leader is new: it tells all of its own again, and so do we. Its topic members linger meanwhile, and what was
-    /// said lately isn't said again, for the leader before heard it.
+    /// The peer's leader is new: it tells all of its own again, and so do we. Its topic members linger meanwhile. What was said lately
+    /// is said again, should the leader before have taken it along; frames know what they heard.
     fn on_resume(&mut self, link: LinkId, now: Instant) -> Result<(), Offence> {
         let Some(up) = self.links.up_mut(link) else { return Ok(()) };
         if !up.resumes.take(now) {

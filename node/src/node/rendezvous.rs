@@ -11,7 +11,7 @@ use bitters_wire::{
     time::Instant,
 };
 
-use super::Node;
+use super::{Node, linking::SESSION_PATIENCE};
 use crate::{
     api::{UplinkCommand, UplinkEvent},
     dials::Stage,
@@ -131,6 +131,9 @@ impl Node {
         if self.dials.stage(persona) != Some(Stage::Lookup) || self.routes.learn(claim).is_err() {
             return;
         }
+        if self.frames.iter().any(|(_, frame)| frame.talks.contains_key(&persona)) {
+            self.redials.want(claim.node, now + SESSION_PATIENCE, now);
+        }
         match self.dial_node(claim.node, now) {
             Ok(()) if self.links.up_to(claim.node).is_some() => self.finish_dial(persona),
             Ok(()) => self.dials.advance(persona, claim.node),
@@ -169,6 +172,15 @@ impl Node {
         if let Some(url) = self.seeds.best_server() {
             self.uplink.connect(url.clone(), now);
             self.act(crate::api::Output::Uplink(UplinkCommand::Connect(url)));
+        }
+    }
+
+    /// The network changed: a socket may be dead without saying so, and one that can't be had now can be.
+    pub(super) fn refresh_uplink(&mut self, now: Instant) {
+        if self.uplink.is_registered() {
+            self.close_uplink(now);
+        } else {
+            self.uplink.hurry(now);
         }
     }
 

@@ -34,12 +34,12 @@ impl Node {
         }
     }
 
-    fn is_reachable(&self, peer: PersonaId) -> bool {
+    pub(super) fn is_reachable(&self, peer: PersonaId) -> bool {
         let linked = |node: NodeId| self.links.up_to(node).is_some();
         self.frames.has_persona(peer) || self.routes.home(peer).is_some_and(linked)
     }
 
-    fn begin_dial(&mut self, peer: PersonaId, now: Instant) -> Result<Stage, String> {
+    pub(super) fn begin_dial(&mut self, peer: PersonaId, now: Instant) -> Result<Stage, String> {
         if peer.noise_key().is_err() {
             return Err(format!("{peer}: no persona has this id"));
         }

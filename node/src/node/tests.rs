@@ -1,14 +1,17 @@
 //! The machine as its shell sees it. What takes several nodes is told in `tests/sim`.
 
+mod lab;
+mod liveness;
+mod standbys;
+
 use std::time::Duration;
 
 use bitters_wire::{
     VersionRange, WIRE,
-    announce::LeaderKind,
     claim::Claim,
     codec,
     failure::{Code, Failure},
-    id::{Boot, Epoch, FrameId, LinkId, NodeId, PersonaId, SessionId, Tag, TopicId},
+    id::{Epoch, FrameId, LinkId, NodeId, PersonaId, TopicId},
     keys::{NodeSecret, PersonaSecret},
     limits::MAX_LINK,
     link::{LinkMessage, Signal},
@@ -18,12 +21,13 @@ use bitters_wire::{
     },
     packet::{Body, Packet, Refusal},
     rendezvous::{ToNode, ToServer, node_text, persona_text},
-    status::{Scope, Status},
-    time::Instant,
+    status::Status,
 };
 use proptest::prelude::*;
 
-use crate::{Config, Input, Node, Output, Seed, SeedId, UplinkCommand, UplinkEvent};
+use lab::*;
+
+use crate::{Input, Output, Seed, SeedId, UplinkCommand, UplinkEvent};
 
 #[test]
 fn a_frame_is_welcomed_with_its_own_persona_and_watched_once() {
@@ -121,7 +125,13 @@ fn a_dial_is_answered_once_its_persona_is_linked() {
     let seed = Seed { latency_ms: Some(0), ..Seed::new(SeedId::Node(away().id())) };
     assert_eq!(
         lab.link(link, LinkEvent::Up(away().id())),
-        [Output::SaveSeed(seed), asked(1, Ok(())), asked(2, Ok(())), Output::Frame(TAB, ToFrame::Peers(1))]
+        [
+            Output::SaveSeed(seed),
+            said(link, &LinkMessage::Switch),
+            asked(1, Ok(())),
+            asked(2, Ok(())),
+            Output::Frame(TAB, ToFrame::Peers(1))
+        ]
     );
     assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 3, peer: alice }), [asked(3, Ok(()))]);
 }
@@ -440,153 +450,4 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
         },
     );
     prop_oneof![prop::collection::vec(any::<u8>(), 0..100), flipped]
-}
-
-const TAB: FrameId = FrameId::from_random([0xa0; 16]);
-const OTHER: FrameId = FrameId::from_random([0xb0; 16]);
-const THIRD: FrameId = FrameId::from_random([0xc0; 16]);
-const SITE: &str = "https://site.example";
-const PAGE: &str = "https://node.example";
-const URL: &str = "wss://node.example/rendezvous";
-const NONCE: [u8; 32] = [5; 32];
-const LOBBY: TopicId = TopicId([3; 32]);
-const TAG: Tag = Tag([7; 8]);
-const SESSION: SessionId = SessionId(TAB.0);
-
-/// A node on its bench.
-struct Lab {
-    node: Node,
-    now: Instant,
-}
-
-impl Lab {
-    fn new() -> Self {
-        Self::with_seeds(vec![Seed::new(SeedId::Server(URL.into()))])
-    }
-
-    fn without_server() -> Self {
-        Self::with_seeds(Vec::new())
-    }
-
-    fn with_seeds(seeds: Vec<Seed>) -> Self {
-        let config = Config {
-            secret: home(),
-            epoch: Epoch(3),
-            boot: Boot::default(),
-            kind: LeaderKind::Shared,
-            build: "test".into(),
-            observe: vec!["https://observer.example".into()],
-            page_origin: PAGE.into(),
-            seeds,
-            warnings: Vec::new(),
-            seed: 1,
-        };
-        Self { node: Node::new(config, Instant::START), now: Instant::START }
-    }
-
-    /// One frame, registered at the rendezvous.
-    fn registered() -> Self {
-        let mut lab = Self::new();
-        lab.admit(TAB, SITE);
-        lab.input(Input::Uplink(UplinkEvent::Open));
-        lab.server(ToNode::Challenge { nonce: NONCE, wire: WIRE });
-        lab.server(ToNode::Registered);
-        lab
-    }
-
-    /// A peer dialled.
-    fn connecting() -> (Self, LinkId) {
-        let mut lab = Self::registered();
-        let link = lab.dialled(ToNode::Signal { from: away().id(), signal: dial(7) });
-        (lab, link)
-    }
-
-    /// A link to a peer that claimed its persona of the site.
-    fn linked() -> (Self, LinkId) {
-        let (mut lab, link) = Self::connecting();
-        lab.link(link, LinkEvent::Up(away().id()));
-        lab.peer(link, &LinkMessage::Claim(Claim::sign(&away().persona(SITE), away().id())));
-        (lab, link)
-    }
-
-    fn input(&mut self, input: Input) -> Vec<Output> {
-        self.node.handle_input(input, self.now);
-        std::iter::from_fn(|| self.node.poll_output()).collect()
-    }
-
-    fn frame(&mut self, id: FrameId, message: ToLeader) -> Vec<Output> {
-        self.input(Input::Frame(id, message))
-    }
-
-    fn server(&mut self, message: ToNode) -> Vec<Output> {
-        self.input(Input::Uplink(UplinkEvent::Received(message)))
-    }
-
-    fn link(&mut self, link: LinkId, event: LinkEvent) -> Vec<Output> {
-        self.frame(TAB, ToLeader::Link(link, event))
-    }
-
-    fn peer(&mut self, link: LinkId, message: &LinkMessage) -> Vec<Output> {
-        self.link(link, LinkEvent::Received(codec::encode(message)))
-    }
-
-    /// Tells whether the frame was welcomed.
-    fn admit(&mut self, id: FrameId, origin: &str) -> bool {
-        let outputs = self.frame(id, ToLeader::Hello(hello(id, origin)));
-        outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Welcome(_))))
-    }
-
-    /// The link that the tab is told to dial.
-    fn dialled(&mut self, message: ToNode) -> LinkId {
-        let outputs = self.server(message);
-        let dialled = outputs.iter().find_map(|it| match it {
-            Output::Frame(TAB, ToFrame::Link(link, LinkCommand::Dial { .. })) => Some(*link),
-            _ => None,
-        });
-        dialled.unwrap_or_else(|| panic!("{outputs:?}"))
-    }
-}
-
-fn hello(frame: FrameId, origin: &str) -> Hello {
-    Hello {
-        frame,
-        origin: origin.into(),
-        scope: Scope::Browser,
-        wire: WIRE,
-        build: "new".into(),
-        visible: true,
-        watching: false,
-        serves: Vec::new(),
-        joined: Vec::new(),
-        talks: Vec::new(),
-        links: Vec::new(),
-    }
-}
-
-fn home() -> NodeSecret {
-    NodeSecret::new([1; 32])
-}
-
-fn away() -> NodeSecret {
-    NodeSecret::new([2; 32])
-}
-
-fn open() -> Body {
-    Body::Open { tag: TAG, handshake: vec![1] }
-}
-
-fn dial(attempt: u32) -> Signal {
-    Signal { attempt, answers: None, blob: vec![9] }
-}
-
-fn send(message: ToServer) -> Output {
-    Output::Uplink(UplinkCommand::Send(message))
-}
-
-fn asked(request: u32, outcome: Result<(), Failure>) -> Output {
-    Output::Frame(TAB, ToFrame::Asked { request, outcome })
-}
-
-fn said(link: LinkId, message: &LinkMessage) -> Output {
-    Output::Frame(TAB, ToFrame::Link(link, LinkCommand::Send(codec::encode(message))))
 }

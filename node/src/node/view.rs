@@ -93,7 +93,7 @@ impl Node {
             scope: viewer.scope,
             leader: Some(self.leader.clone()),
             frames: self.frame_statuses(|_| true),
-            peers: self.links.ups().map(|(_, link, up)| node_status(link, up)).collect(),
+            peers: self.links.ups().map(|(_, link, up)| self.node_status(link, up)).collect(),
             seeds: u32::try_from(self.seeds.len()).unwrap_or(u32::MAX),
             topics: names(&self.frames.topics()),
             warnings: self.texts(true),
@@ -126,7 +126,7 @@ impl Node {
         let status = |(id, frame): (FrameId, &Frame)| FrameStatus {
             id,
             origin: frame.origin.clone(),
-            links: self.links.ups().filter(|(_, link, _)| link.frame == id).fold(0, |sum, _| sum + 1),
+            links: u32::try_from(self.links.carried_by(id)).unwrap_or(u32::MAX),
             visible: frame.visible,
         };
         by_age.into_values().map(status).collect()
@@ -136,6 +136,15 @@ impl Node {
         let linked = |node: NodeId| self.links.up_to(node).is_some();
         let links = u32::from(self.routes.home(peer).is_some_and(linked));
         PeerStatus { id: peer.to_string(), links, rtt: None, path: Path::Direct, frames: Vec::new() }
+    }
+
+    /// The link that is used comes first, then the standby.
+    fn node_status(&self, link: &Link, up: &Up) -> PeerStatus {
+        let rtt = up.rtt_us.map(|us| f64::from(us) / 1000.0);
+        let standby = self.links.standby_to(link.peer).and_then(|id| self.links.link(id));
+        let frames: Vec<FrameId> = [link].into_iter().chain(standby).map(|it| it.frame).collect();
+        let links = if standby.is_some() { 2 } else { 1 };
+        PeerStatus { id: link.peer.to_string(), links, rtt, path: Path::Direct, frames }
     }
 
     fn texts(&self, observes: bool) -> Vec<String> {
@@ -148,11 +157,6 @@ impl Node {
         };
         self.warnings.texts(observes).chain(uplink.map(str::to_owned)).collect()
     }
-}
-
-fn node_status(link: &Link, up: &Up) -> PeerStatus {
-    let rtt = up.rtt_us.map(|us| f64::from(us) / 1000.0);
-    PeerStatus { id: link.peer.to_string(), links: 1, rtt, path: Path::Direct, frames: vec![link.frame] }
 }
 
 fn names(topics: &Set<TopicId>) -> Vec<String> {

@@ -236,6 +236,36 @@ fn after_a_break_the_rest_is_sent_again() {
 }
 
 #[test]
+fn the_death_of_the_peers_frame_ends_its_sessions_alone() {
+    let mut net = Net::new([1, 2]);
+    let (near, _) = stream(&mut net);
+    let (peer, frame) = (net.frames[1].persona, net.frames[1].id);
+    assert_eq!(net.frames[0].endpoint.peers(), [peer].into());
+
+    let gone = |frame| bitters_session::Input::FrameGone(peer, frame);
+    net.at(0, |endpoint, now| endpoint.handle_input(gone(FrameId::from_random([9; 16])), now));
+    assert_eq!(net.told(0), []);
+    net.at(0, |endpoint, now| endpoint.handle_input(gone(frame), now));
+    let [Output::Reset { stream, failure }] = &net.told(0)[..] else { panic!("one reset") };
+    assert_eq!((*stream, failure.code), (near, Code::PeerUnreachable));
+}
+
+#[test]
+fn a_handshake_on_its_way_to_a_dead_frame_is_sent_again() {
+    let mut net = Net::new([1, 2, 2]);
+    net.frames[1].endpoint.serve(chat());
+    net.cut = true;
+    let peer = net.frames[1].persona;
+    let near = net.at(0, |endpoint, now| endpoint.open(peer, chat(), now)).unwrap();
+    net.cut = false;
+    net.frames[2].gone = true;
+
+    let gone = bitters_session::Input::FrameGone(peer, net.frames[2].id);
+    net.at(0, |endpoint, now| endpoint.handle_input(gone, now));
+    assert_eq!(net.told(0), [Output::Opened(near)]);
+}
+
+#[test]
 fn a_missing_way_is_waited_for() {
     let mut net = Net::new([1, 2]);
     let (near, _) = stream(&mut net);

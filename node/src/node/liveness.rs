@@ -1,0 +1,174 @@
+//! Frames that say nothing, and machines that slept or changed their network.
+//!
+//! A dead frame's lock tells. A frozen one keeps its lock and says nothing: links in it are of no use, and other frames carry
+//! them on. Nothing is asked as long as nothing is expected, so that an idle node rests.
+
+use std::time::Duration;
+
+use bitters_wire::{
+    id::{FrameId, LinkId},
+    local::{DownReason, LinkCommand, ToFrame},
+    time::Instant,
+};
+
+use super::Node;
+
+/// A frame that was told something answers within that time, most of the time: what it was told has consequences.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// A page that is busy for longer than that is as good as frozen.
+const PONG_WITHIN: Duration = Duration::from_secs(3);
+
+/// Who wakes up later than that slept, or was busy: what others said meanwhile hasn't been read yet.
+const LATE: Duration = Duration::from_secs(1);
+
+/// A clock that jumps further tells of a machine that slept.
+const SLEPT: Duration = Duration::from_secs(5);
+
+/// A link is probed again at the earliest after that time.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+
+/// Whether a frame is there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// It was asked.
+    Asked(Instant),
+    /// It owes nothing.
+    #[default]
+    Here,
+    /// It doesn't answer.
+    Silent,
+    /// It was told something.
+    Told(Instant),
+}
+
+impl Presence {
+    /// Something is told to the frame.
+    pub const fn told(&mut self, now: Instant) {
+        if matches!(self, Self::Here) {
+            *self = Self::Told(now);
+        }
+    }
+
+    /// When to ask, or to judge.
+    pub fn due(self) -> Option<Instant> {
+        match self {
+            Self::Asked(at) => Some(at + PONG_WITHIN),
+            Self::Told(at) => Some(at + QUIET),
+            Self::Here | Self::Silent => None,
+        }
+    }
+}
+
+impl Node {
+    /// A frame spoke: it is there.
+    pub(super) fn hear(&mut self, id: FrameId) {
+        if let Some(frame) = self.frames.frame_mut(id) {
+            let was_silent = std::mem::take(&mut frame.presence) == Presence::Silent;
+            self.changed.plans |= was_silent;
+            self.changed.status |= was_silent;
+        }
+    }
+
+    /// Asks frames that owe an answer, and does without those that don't give it.
+    pub(super) fn watch_frames(&mut self, now: Instant) {
+        let due = |presence: Presence| presence.due().is_some_and(|at| at <= now);
+        let late: Vec<(FrameId, Presence)> =
+            self.frames.iter().filter(|(_, it)| due(it.presence)).map(|(id, it)| (id, it.presence)).collect();
+        for (id, presence) in late {
+            match presence {
+                Presence::Asked(at) if now.since(at) < PONG_WITHIN + LATE => self.do_without(id, now),
+                _ => self.ask_presence(id, now),
+            }
+        }
+    }
+
+    /// When a frame is to be asked or judged.
+    pub(super) fn frames_due(&self) -> Option<Instant> {
+        self.frames.iter().filter_map(|(_, frame)| frame.presence.due()).min()
+    }
+
+    fn ask_presence(&mut self, id: FrameId, now: Instant) {
+        self.tell(id, ToFrame::Ping);
+        if let Some(frame) = self.frames.frame_mut(id) {
+            frame.presence = Presence::Asked(now);
+        }
+    }
+
+    fn do_without(&mut self, id: FrameId, now: Instant) {
+        if let Some(frame) = self.frames.frame_mut(id) {
+            frame.presence = Presence::Silent;
+        }
+        self.relieve(id, now);
+    }
+
+    /// The page was frozen, or thawed.
+    pub(super) fn on_frozen(&mut self, id: FrameId, frozen: bool, now: Instant) {
+        if let Some(frame) = self.frames.frame_mut(id) {
+            frame.frozen = frozen;
+        }
+        if frozen {
+            self.relieve(id, now);
+        }
+        self.changed.plans = true;
+        self.changed.status = true;
+    }
+
+    /// Other frames carry on what this one carried, if there are any.
+    fn relieve(&mut self, id: FrameId, now: Instant) {
+        self.changed.status = true;
+        if !self.frames.iter().any(|(other, _)| self.frames.is_usable(other)) {
+            return;
+        }
+        self.end_links_of(id, DownReason::FrameSilent, now);
+    }
+
+    /// The network changed, or the machine slept: what was a way may be none now, and what was none a way.
+    pub(super) fn on_network_change(&mut self, now: Instant) {
+        let is_due = |probed: Option<Instant>| probed.is_none_or(|at| now.since(at) >= PROBE_EVERY);
+        let used: Vec<LinkId> = self.links.ups().filter(|(_, _, up)| is_due(up.probed)).map(|(id, _, _)| id).collect();
+        let standbys: Vec<LinkId> = self.links.standbys().map(|(id, _)| id).collect();
+        for link in used.into_iter().chain(standbys) {
+            if let Some(up) = self.links.up_mut(link) {
+                up.probed = Some(now);
+            }
+            self.command(link, LinkCommand::Probe);
+        }
+        self.redials.hurry(now);
+        self.refresh_uplink(now);
+        self.changed.plans = true;
+    }
+
+    /// The timer fired: much too late if the machine slept.
+    pub(super) fn notice_sleep(&mut self, now: Instant) {
+        if self.due.is_some_and(|due| now.since(due) > SLEPT) {
+            self.on_network_change(now);
+        }
+    }
+
+    /// The time of day: it goes on while the machine sleeps, our own time may not.
+    pub(super) fn on_wall_clock(&mut self, ms: u64, now: Instant) {
+        let expected = self.wall_clock(now);
+        self.wall_clock = Some((ms, now));
+        let slept = expected.is_some_and(|expected| u128::from(ms.saturating_sub(expected)) > SLEPT.as_millis());
+        if slept {
+            self.on_network_change(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_owes_nothing_is_not_asked() {
+        let mut presence = Presence::default();
+        assert_eq!(presence.due(), None);
+        presence.told(Instant::START);
+        presence.told(Instant::from_millis(1000));
+        assert_eq!(presence.due(), Some(Instant::START + QUIET));
+        assert_eq!(Presence::Asked(Instant::START).due(), Some(Instant::START + PONG_WITHIN));
+        assert_eq!(Presence::Silent.due(), None);
+    }
+}

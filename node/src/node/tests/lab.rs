@@ -1,0 +1,197 @@
+//! A node on its bench, and whom it meets there.
+
+use std::time::Duration;
+
+use bitters_wire::{
+    WIRE,
+    announce::LeaderKind,
+    claim::Claim,
+    codec,
+    failure::Failure,
+    id::{Boot, Epoch, FrameId, LinkId, SessionId, Tag, TopicId},
+    keys::NodeSecret,
+    link::{LinkMessage, Signal},
+    local::{Hello, LinkCommand, LinkEvent, ToFrame, ToLeader},
+    packet::Body,
+    rendezvous::{ToNode, ToServer},
+    status::Scope,
+    time::Instant,
+};
+
+use crate::{Config, Input, Node, Output, Seed, SeedId, UplinkCommand, UplinkEvent};
+
+pub(super) const TAB: FrameId = FrameId::from_random([0xa0; 16]);
+pub(super) const OTHER: FrameId = FrameId::from_random([0xb0; 16]);
+pub(super) const THIRD: FrameId = FrameId::from_random([0xc0; 16]);
+pub(super) const SITE: &str = "https://site.example";
+pub(super) const PAGE: &str = "https://node.example";
+pub(super) const URL: &str = "wss://node.example/rendezvous";
+pub(super) const NONCE: [u8; 32] = [5; 32];
+pub(super) const LOBBY: TopicId = TopicId([3; 32]);
+pub(super) const TAG: Tag = Tag([7; 8]);
+pub(super) const SESSION: SessionId = SessionId(TAB.0);
+
+/// A node on its bench.
+pub(super) struct Lab {
+    pub(super) node: Node,
+    pub(super) now: Instant,
+}
+
+impl Lab {
+    pub(super) fn new() -> Self {
+        Self::with_seeds(vec![Seed::new(SeedId::Server(URL.into()))])
+    }
+
+    pub(super) fn without_server() -> Self {
+        Self::with_seeds(Vec::new())
+    }
+
+    pub(super) fn with_seeds(seeds: Vec<Seed>) -> Self {
+        let config = Config {
+            secret: home(),
+            epoch: Epoch(3),
+            boot: Boot::default(),
+            kind: LeaderKind::Shared,
+            build: "test".into(),
+            observe: vec!["https://observer.example".into()],
+            page_origin: PAGE.into(),
+            seeds,
+            warnings: Vec::new(),
+            seed: 1,
+        };
+        Self { node: Node::new(config, Instant::START), now: Instant::START }
+    }
+
+    /// One frame, registered at the rendezvous.
+    pub(super) fn registered() -> Self {
+        let mut lab = Self::new();
+        lab.admit(TAB, SITE);
+        lab.input(Input::Uplink(UplinkEvent::Open));
+        lab.server(ToNode::Challenge { nonce: NONCE, wire: WIRE });
+        lab.server(ToNode::Registered);
+        lab
+    }
+
+    /// A peer dialled.
+    pub(super) fn connecting() -> (Self, LinkId) {
+        let mut lab = Self::registered();
+        let link = lab.dialled(ToNode::Signal { from: away().id(), signal: dial(7) });
+        (lab, link)
+    }
+
+    /// A link to a peer that claimed its persona of the site.
+    pub(super) fn linked() -> (Self, LinkId) {
+        let (mut lab, link) = Self::connecting();
+        lab.link(link, LinkEvent::Up(away().id()));
+        lab.peer(link, &LinkMessage::Claim(Claim::sign(&away().persona(SITE), away().id())));
+        (lab, link)
+    }
+
+    pub(super) fn input(&mut self, input: Input) -> Vec<Output> {
+        self.node.handle_input(input, self.now);
+        std::iter::from_fn(|| self.node.poll_output()).collect()
+    }
+
+    pub(super) fn frame(&mut self, id: FrameId, message: ToLeader) -> Vec<Output> {
+        self.input(Input::Frame(id, message))
+    }
+
+    pub(super) fn server(&mut self, message: ToNode) -> Vec<Output> {
+        self.input(Input::Uplink(UplinkEvent::Received(message)))
+    }
+
+    pub(super) fn link(&mut self, link: LinkId, event: LinkEvent) -> Vec<Output> {
+        self.link_in(TAB, link, event)
+    }
+
+    pub(super) fn link_in(&mut self, frame: FrameId, link: LinkId, event: LinkEvent) -> Vec<Output> {
+        self.frame(frame, ToLeader::Link(link, event))
+    }
+
+    pub(super) fn peer(&mut self, link: LinkId, message: &LinkMessage) -> Vec<Output> {
+        self.peer_in(TAB, link, message)
+    }
+
+    pub(super) fn peer_in(&mut self, frame: FrameId, link: LinkId, message: &LinkMessage) -> Vec<Output> {
+        self.link_in(frame, link, LinkEvent::Received(codec::encode(message)))
+    }
+
+    /// What follows when so much time has passed and the timer has fired.
+    pub(super) fn later(&mut self, pause: Duration) -> Vec<Output> {
+        self.now = self.now + pause;
+        self.input(Input::Timeout)
+    }
+
+    /// Tells whether the frame was welcomed.
+    pub(super) fn admit(&mut self, id: FrameId, origin: &str) -> bool {
+        let outputs = self.frame(id, ToLeader::Hello(hello(id, origin)));
+        outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Welcome(_))))
+    }
+
+    /// The link that the tab is told to dial.
+    pub(super) fn dialled(&mut self, message: ToNode) -> LinkId {
+        let outputs = self.server(message);
+        let dialled = dialled_in(&outputs).filter(|(frame, _)| *frame == TAB);
+        dialled.unwrap_or_else(|| panic!("{outputs:?}")).1
+    }
+}
+
+/// Which frame is told to dial which link.
+pub(super) fn dialled_in(outputs: &[Output]) -> Option<(FrameId, LinkId)> {
+    outputs.iter().find_map(|it| match it {
+        Output::Frame(frame, ToFrame::Link(link, LinkCommand::Dial { .. })) => Some((*frame, *link)),
+        _ => None,
+    })
+}
+
+pub(super) fn hello(frame: FrameId, origin: &str) -> Hello {
+    Hello {
+        frame,
+        origin: origin.into(),
+        scope: Scope::Browser,
+        wire: WIRE,
+        build: "new".into(),
+        visible: true,
+        watching: false,
+        serves: Vec::new(),
+        joined: Vec::new(),
+        talks: Vec::new(),
+        links: Vec::new(),
+    }
+}
+
+pub(super) fn home() -> NodeSecret {
+    NodeSecret::new([1; 32])
+}
+
+pub(super) fn away() -> NodeSecret {
+    NodeSecret::new([2; 32])
+}
+
+pub(super) fn open() -> Body {
+    Body::Open { tag: TAG, handshake: vec![1] }
+}
+
+pub(super) fn dial(attempt: u32) -> Signal {
+    Signal { attempt, answers: None, blob: vec![9] }
+}
+
+pub(super) fn send(message: ToServer) -> Output {
+    Output::Uplink(UplinkCommand::Send(message))
+}
+
+pub(super) fn asked(request: u32, outcome: Result<(), Failure>) -> Output {
+    Output::Frame(TAB, ToFrame::Asked { request, outcome })
+}
+
+pub(super) fn said(link: LinkId, message: &LinkMessage) -> Output {
+    said_in(TAB, link, message)
+}
+
+pub(super) fn said_in(frame: FrameId, link: LinkId, message: &LinkMessage) -> Output {
+    command(frame, link, LinkCommand::Send(codec::encode(message)))
+}
+
+pub(super) fn command(frame: FrameId, link: LinkId, command: LinkCommand) -> Output {
+    Output::Frame(frame, ToFrame::Link(link, command))
+}

@@ -1,0 +1,74 @@
+//! Frames that fall silent, and machines that sleep.
+
+use super::{lab::*, standbys::standing_by, *};
+
+#[test]
+fn a_silent_frame_is_asked_and_then_done_without() {
+    let (mut lab, used, standby) = standing_by();
+    lab.peer(used, &asks());
+    assert_eq!(lab.later(Duration::from_secs(2)), [Output::Frame(TAB, ToFrame::Ping)]);
+    let outputs = lab.later(Duration::from_secs(3));
+    assert_eq!(outputs[..2], [command(TAB, used, LinkCommand::HangUp), said_in(OTHER, standby, &LinkMessage::Switch)]);
+}
+
+#[test]
+fn a_frame_that_answers_stays() {
+    let (mut lab, link) = Lab::linked();
+    lab.admit(OTHER, SITE);
+    lab.peer(link, &asks());
+    assert_eq!(lab.later(Duration::from_secs(2)), [Output::Frame(TAB, ToFrame::Ping)]);
+    lab.frame(TAB, ToLeader::Pong);
+    assert_eq!(lab.later(Duration::from_secs(5)), []);
+    assert!(lab.node.links.up(link).is_some());
+}
+
+#[test]
+fn who_slept_asks_again_before_judging() {
+    let (mut lab, link) = Lab::linked();
+    lab.admit(OTHER, SITE);
+    lab.peer(link, &asks());
+    lab.later(Duration::from_secs(2));
+    let outputs = lab.later(Duration::from_secs(5));
+    assert!(outputs.contains(&Output::Frame(TAB, ToFrame::Ping)));
+    assert!(lab.node.links.up(link).is_some());
+}
+
+#[test]
+fn a_frozen_frame_carries_no_links_if_another_can() {
+    let (mut lab, link) = Lab::linked();
+    assert_eq!(lab.frame(TAB, ToLeader::Frozen(true)), [], "there is no other");
+    lab.frame(TAB, ToLeader::Frozen(false));
+    lab.admit(OTHER, SITE);
+    assert_eq!(lab.frame(TAB, ToLeader::Frozen(true))[0], command(TAB, link, LinkCommand::HangUp));
+}
+
+#[test]
+fn links_are_probed_when_the_network_is_back() {
+    let (mut lab, link) = Lab::linked();
+    let outputs = lab.frame(TAB, ToLeader::Online);
+    let closes = Output::Uplink(UplinkCommand::Close);
+    assert_eq!(outputs, [command(TAB, link, LinkCommand::Probe), closes]);
+    let again = lab.frame(TAB, ToLeader::Online);
+    assert_eq!(again, [], "not twice in a moment");
+}
+
+#[test]
+fn links_are_probed_after_a_sleep() {
+    let (mut lab, link) = Lab::linked();
+    let probe = command(TAB, link, LinkCommand::Probe);
+    lab.input(Input::WallClock(1_000_000));
+    lab.now = lab.now + Duration::from_secs(10);
+    assert_eq!(lab.input(Input::WallClock(1_010_500)), []);
+    assert_eq!(lab.input(Input::WallClock(1_100_000))[0], probe);
+
+    let (mut lab, link) = Lab::linked();
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    lab.peer(link, &LinkMessage::Resume);
+    let due = lab.node.poll_timeout().expect("something is awaited");
+    assert!(lab.later(due.since(lab.now) + Duration::from_secs(60)).contains(&command(TAB, link, LinkCommand::Probe)));
+}
+
+/// What a peer says and our frame is to answer.
+fn asks() -> LinkMessage {
+    LinkMessage::Relay { to: NodeId([9; 32]), signal: dial(1) }
+}

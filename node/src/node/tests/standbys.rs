@@ -1,0 +1,210 @@
+//! Standbys: dialled for sessions, switched to at once, let go.
+
+use bitters_wire::{local::HeldLink, packet::Packet};
+
+use super::{lab::*, *};
+
+#[test]
+fn sessions_get_a_standby_from_another_frame_over_the_link_there_is() {
+    let (mut lab, used) = talking();
+    let (frame, standby) =
+        dialled_in(&lab.frame(OTHER, ToLeader::Hello(hello(OTHER, SITE)))).expect("a session speaks");
+    assert_eq!(frame, OTHER);
+
+    let signal = Signal { attempt: standby.number, answers: None, blob: vec![4] };
+    let told = lab.link_in(OTHER, standby, LinkEvent::Signal(vec![4]));
+    assert_eq!(told, [said(used, &LinkMessage::Signal(signal))]);
+    let answer = Signal { attempt: 9, answers: Some(standby.number), blob: vec![5] };
+    let given = lab.peer(used, &LinkMessage::Signal(answer));
+    assert_eq!(given, [command(OTHER, standby, LinkCommand::Signal(vec![5]))]);
+    assert_eq!(lab.link_in(OTHER, standby, LinkEvent::Up(away().id())), [], "nothing is said on it");
+    assert_eq!(dialled_in(&lab.peer(used, &packet())), None, "one is enough");
+}
+
+#[test]
+fn a_node_with_one_frame_does_without() {
+    let (mut lab, used) = talking();
+    assert_eq!(dialled_in(&lab.peer(used, &packet())), None);
+}
+
+#[test]
+fn topics_alone_need_no_standby() {
+    let (mut lab, used) = Lab::linked();
+    lab.admit(OTHER, SITE);
+    let persona = away().persona(SITE).id();
+    assert_eq!(dialled_in(&lab.peer(used, &LinkMessage::Joined { topic: LOBBY, persona })), None);
+}
+
+#[test]
+fn the_death_of_a_frame_is_told_over_the_standby_and_its_sessions_go_on_there() {
+    let (mut lab, used, standby) = standing_by();
+    let alice = away().persona(SITE).id();
+    let outputs = lab.input(Input::FrameGone(TAB));
+
+    assert_eq!(
+        outputs[..3],
+        [
+            said_in(OTHER, standby, &LinkMessage::Switch),
+            Output::Frame(OTHER, ToFrame::PathRestored(alice)),
+            said_in(OTHER, standby, &LinkMessage::FrameGone { persona: home().persona(SITE).id(), frame: TAB }),
+        ]
+    );
+    assert_eq!(lab.later(Duration::from_secs(1)), []);
+    assert_eq!(lab.peer_in(OTHER, standby, &LinkMessage::Switched), []);
+    assert_eq!(lab.later(Duration::from_secs(3)), [], "it was answered");
+    assert_eq!(lab.link(used, LinkEvent::Down(DownReason::Closed)), []);
+}
+
+#[test]
+fn a_standby_that_is_dead_at_the_other_end_is_given_up_and_the_node_dialled() {
+    let (mut lab, _, standby) = standing_by();
+    lab.input(Input::FrameGone(TAB));
+
+    let outputs = lab.later(Duration::from_secs(3));
+    assert!(outputs.contains(&command(OTHER, standby, LinkCommand::HangUp)));
+    let redial = lab.later(Duration::from_millis(300));
+    assert_eq!(dialled_in(&redial).map(|(frame, _)| frame), Some(OTHER));
+}
+
+#[test]
+fn a_peer_that_speaks_on_a_standby_is_followed() {
+    let (mut lab, used, standby) = standing_by();
+    let outputs = lab.peer_in(OTHER, standby, &LinkMessage::Switch);
+
+    assert_eq!(outputs[..2], [command(TAB, used, LinkCommand::HangUp), said_in(OTHER, standby, &LinkMessage::Switch)]);
+    let restored = ToFrame::PathRestored(away().persona(SITE).id());
+    assert!([TAB, OTHER].iter().all(|frame| outputs.contains(&Output::Frame(*frame, restored.clone()))));
+    assert!(outputs.contains(&said_in(OTHER, standby, &LinkMessage::Switched)));
+    assert_eq!(lab.link(used, LinkEvent::Down(DownReason::HungUp)), [], "that is over");
+}
+
+#[test]
+fn a_standby_that_is_over_is_told_and_had_again() {
+    let (mut lab, used, standby) = standing_by();
+    let outputs = lab.link_in(OTHER, standby, LinkEvent::Down(DownReason::Closed));
+    assert_eq!(outputs[0], said(used, &LinkMessage::StandbyGone { attempt: standby.number }));
+    assert_eq!(dialled_in(&outputs).map(|(frame, _)| frame), Some(OTHER));
+
+    let (mut lab, used, standby) = standing_by();
+    assert_eq!(lab.peer(used, &LinkMessage::StandbyGone { attempt: 1 }), [], "another one");
+    let outputs = lab.peer(used, &LinkMessage::StandbyGone { attempt: 9 });
+    assert_eq!(outputs[0], command(OTHER, standby, LinkCommand::HangUp));
+}
+
+#[test]
+fn a_standby_that_cannot_be_had_is_tried_less_often() {
+    let (mut lab, used) = talking();
+    let (_, standby) = dialled_in(&lab.frame(OTHER, ToLeader::Hello(hello(OTHER, SITE)))).expect("a session speaks");
+    let failed = lab.link_in(OTHER, standby, LinkEvent::Down(DownReason::Closed));
+    assert_eq!(dialled_in(&failed), None);
+
+    lab.now = lab.now + Duration::from_secs(2);
+    assert_eq!(dialled_in(&lab.peer(used, &packet())), None);
+    lab.now = lab.now + Duration::from_secs(6);
+    assert!(dialled_in(&lab.peer(used, &packet())).is_some());
+}
+
+#[test]
+fn a_standby_is_let_go_when_no_session_speaks() {
+    let (mut lab, used, standby) = standing_by();
+    assert_eq!(lab.later(Duration::from_secs(119)), []);
+    let gone = said(used, &LinkMessage::StandbyGone { attempt: standby.number });
+    assert_eq!(lab.later(Duration::from_secs(1)), [command(OTHER, standby, LinkCommand::HangUp), gone]);
+}
+
+#[test]
+fn a_new_leader_keeps_apart_what_is_used_and_what_stands_by() {
+    let mut lab = Lab::without_server();
+    let [used, standby] = [5, 6].map(|number| LinkId { epoch: Epoch(2), number });
+    let held = |link, used| vec![HeldLink { link, peer: away().id(), used }];
+    let outputs = lab.frame(OTHER, ToLeader::Hello(Hello { links: held(standby, false), ..hello(OTHER, SITE) }));
+    assert!(!outputs.contains(&said_in(OTHER, standby, &LinkMessage::Resume)));
+    let outputs = lab.frame(TAB, ToLeader::Hello(Hello { links: held(used, true), ..hello(TAB, SITE) }));
+    assert!(outputs.contains(&said(used, &LinkMessage::Resume)));
+    assert_eq!(lab.later(Duration::from_secs(1)), []);
+}
+
+#[test]
+fn a_standby_that_stands_by_for_nothing_is_used() {
+    let mut lab = Lab::without_server();
+    let link = LinkId { epoch: Epoch(2), number: 6 };
+    let links = vec![HeldLink { link, peer: away().id(), used: false }];
+    lab.frame(TAB, ToLeader::Hello(Hello { links, ..hello(TAB, SITE) }));
+    assert_eq!(lab.later(Duration::from_millis(500))[0], said(link, &LinkMessage::Switch));
+}
+
+#[test]
+fn only_its_own_node_tells_of_a_frames_death() {
+    let (mut lab, used) = talking();
+    let (alice, stranger) = (away().persona(SITE).id(), home().persona(PAGE).id());
+    let gone = |persona| LinkMessage::FrameGone { persona, frame: THIRD };
+    assert_eq!(lab.peer(used, &gone(stranger)), []);
+    let told = Output::Frame(TAB, ToFrame::FrameGone { persona: alice, frame: THIRD });
+    assert_eq!(lab.peer(used, &gone(alice)), [told]);
+}
+
+#[test]
+fn without_a_rendezvous_neighbours_are_asked_for_whom_sessions_want() {
+    let (mut lab, _) = talking();
+    let bob = NodeSecret::new([3; 32]);
+    let to_bob = lab.dialled(ToNode::Signal { from: bob.id(), signal: dial(8) });
+    lab.link(to_bob, LinkEvent::Up(bob.id()));
+    lab.input(Input::Uplink(UplinkEvent::Closed));
+    let alice = lab.node.links.up_to(away().id()).expect("she is linked");
+    lab.link(alice, LinkEvent::Down(DownReason::Closed));
+
+    let (_, redial) = dialled_in(&lab.later(Duration::from_millis(300))).expect("a session waits");
+    let signal = Signal { attempt: redial.number, answers: None, blob: vec![4] };
+    let relay = LinkMessage::Relay { to: away().id(), signal };
+    assert_eq!(lab.link(redial, LinkEvent::Signal(vec![4])), [said(to_bob, &relay)]);
+    let over = lab.peer(to_bob, &LinkMessage::Unreachable(away().id()));
+    assert_eq!(over[0], command(TAB, redial, LinkCommand::HangUp), "nobody else could be asked");
+}
+
+#[test]
+fn a_signal_for_a_stranger_comes_back() {
+    let (mut lab, used) = Lab::linked();
+    let to = NodeId([9; 32]);
+    let outputs = lab.peer(used, &LinkMessage::Relay { to, signal: dial(1) });
+    assert_eq!(outputs, [said(used, &LinkMessage::Unreachable(to))]);
+}
+
+#[test]
+fn a_hello_finds_those_whom_its_sessions_talk_with() {
+    let (mut lab, _) = Lab::linked();
+    let (here, gone) = (away().persona(SITE).id(), away().persona(PAGE).id());
+    let outputs = lab.frame(OTHER, ToLeader::Hello(Hello { talks: vec![here, gone], ..hello(OTHER, SITE) }));
+    assert!(outputs.contains(&Output::Frame(OTHER, ToFrame::PathRestored(here))));
+    assert!(outputs.contains(&send(ToServer::Lookup(gone))));
+}
+
+/// A session of the tab's site with a persona at the other end of a link.
+fn talking() -> (Lab, LinkId) {
+    let (mut lab, used) = Lab::linked();
+    lab.peer(used, &packet());
+    (lab, used)
+}
+
+/// The same with a standby in another frame, whose sessions talk, too.
+pub(super) fn standing_by() -> (Lab, LinkId, LinkId) {
+    let (mut lab, used) = talking();
+    let hello = Hello { talks: vec![away().persona(SITE).id()], ..hello(OTHER, SITE) };
+    let (_, standby) = dialled_in(&lab.frame(OTHER, ToLeader::Hello(hello))).expect("a session speaks");
+    lab.link_in(OTHER, standby, LinkEvent::Signal(vec![4]));
+    let answer = Signal { attempt: 9, answers: Some(standby.number), blob: vec![5] };
+    lab.peer(used, &LinkMessage::Signal(answer));
+    lab.link_in(OTHER, standby, LinkEvent::Up(away().id()));
+    lab.frame(TAB, ToLeader::Pong);
+    (lab, used, standby)
+}
+
+fn packet() -> LinkMessage {
+    LinkMessage::Packet(Packet {
+        to: home().persona(SITE).id(),
+        to_frame: Some(TAB),
+        from: away().persona(SITE).id(),
+        from_frame: THIRD,
+        session: SESSION,
+        body: Body::Sealed { counter: 1, sealed: vec![1] },
+    })
+}
