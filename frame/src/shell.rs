@@ -20,7 +20,7 @@ use bitters_wire::{
 use gloo_events::EventListener;
 use js_sys::Function;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{MessagePort, console};
+use web_sys::{EventTarget, MessagePort, console};
 
 use crate::{
     fallback,
@@ -57,7 +57,7 @@ pub struct Shell {
     host: RefCell<Option<Host>>,
     links: RefCell<Map<LinkId, Rc<Connection>>>,
     timer: OnceCell<Timer>,
-    listeners: OnceCell<[EventListener; 3]>,
+    listeners: OnceCell<[EventListener; 6]>,
 }
 
 impl Shell {
@@ -209,10 +209,18 @@ impl Shell {
         });
     }
 
-    fn listen(self: &Rc<Self>) -> [EventListener; 3] {
+    fn listen(self: &Rc<Self>) -> [EventListener; 6] {
         let window = host::window();
+        let document = window.document().expect("a window has a document");
+        let tells = |target: &EventTarget, event: &'static str, input: Input| {
+            let this = Rc::clone(self);
+            EventListener::new(target, event, move |_| this.handle(input.clone()))
+        };
         let (shown, hidden, again) = (Rc::clone(self), Rc::clone(self), window.clone());
         [
+            tells(&document, "freeze", Input::Frozen(true)),
+            tells(&document, "resume", Input::Frozen(false)),
+            tells(&window, "online", Input::Online),
             EventListener::new(&window, "visibilitychange", move |_| shown.handle(Input::Visible(host::is_visible()))),
             EventListener::new(&window, "pagehide", move |_| {
                 hidden.handle(Input::Leaving);
