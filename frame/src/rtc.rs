@@ -29,7 +29,8 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
     MessageEvent, RtcDataChannel, RtcDataChannelInit, RtcDataChannelType, RtcIceCandidate, RtcIceCandidateInit,
-    RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
+    RtcOfferOptions, RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcSdpType,
+    RtcSessionDescriptionInit,
 };
 
 /// Chromium's data channel fails when more than 16 MiB wait in it; little is enough to keep it busy.
@@ -63,6 +64,7 @@ enum Step {
     Answer(String),
     Candidate(String),
     Offer,
+    Restart,
 }
 
 impl Connection {
@@ -100,6 +102,7 @@ impl Connection {
             LinkCommand::Dial { .. } => {}
             LinkCommand::HangUp => self.handle(Input::HangUp),
             LinkCommand::Probe => self.handle(Input::Probe),
+            LinkCommand::Restart => self.handle(Input::Restart),
             LinkCommand::Send(message) => {
                 self.machine.borrow_mut().send(&message);
                 self.drain();
@@ -137,6 +140,7 @@ impl Connection {
                 self.tell(LinkEvent::Down(reason));
             }
             Output::Received(message) => self.tell(LinkEvent::Received(message)),
+            Output::Restart => self.step(Step::Restart),
             Output::RoundTrip(rtt) => {
                 self.tell(LinkEvent::RoundTrip(u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX)));
             }
@@ -210,12 +214,17 @@ impl Connection {
                 // One that this browser can't use is no reason to give up the others.
                 settle("addIceCandidate", adding).await.or(Ok(()))
             }
-            Step::Offer => self.offer().await,
+            Step::Offer => self.offer(false).await,
+            Step::Restart => self.offer(true).await,
         }
     }
 
-    async fn offer(self: &Rc<Self>) -> Result<(), WebError> {
-        let offer = JsFuture::from(self.pc.create_offer()).await.map_err(WebError::calling("createOffer"))?;
+    async fn offer(self: &Rc<Self>, restarts: bool) -> Result<(), WebError> {
+        let options = RtcOfferOptions::new();
+        options.set_ice_restart(restarts);
+        let offer = JsFuture::from(self.pc.create_offer_with_rtc_offer_options(&options))
+            .await
+            .map_err(WebError::calling("createOffer"))?;
         let offer: RtcSessionDescriptionInit = offer.unchecked_into();
         settle("setLocalDescription", self.pc.set_local_description(&offer)).await?;
         let sdp = self.pc.local_description().map(|description| description.sdp()).unwrap_or_default();

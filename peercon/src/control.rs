@@ -33,6 +33,8 @@ pub(crate) enum Control {
     Ping(u32),
     /// The answer.
     Pong(u32),
+    /// A restart of ICE: the sender's new description, as in a signal.
+    Restart(#[serde(with = "serde_bytes")] Vec<u8>),
 }
 
 impl Control {

@@ -19,6 +19,7 @@ mod local;
 mod machine;
 pub mod parts;
 mod remote;
+mod restart;
 pub mod sdp;
 pub mod signal;
 #[cfg(test)]

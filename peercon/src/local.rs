@@ -78,6 +78,11 @@ impl Local {
         Some(signal.encode())
     }
 
+    /// Whether the signal was sent.
+    pub(crate) const fn is_told(&self) -> bool {
+        self.told.is_some()
+    }
+
     /// The next candidate that came too late for the signal.
     pub(crate) fn poll_late(&mut self) -> Option<Candidate> {
         let told = self.told.as_mut()?;

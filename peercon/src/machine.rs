@@ -18,6 +18,7 @@ use crate::{
     local::Local,
     parts,
     remote::Remote,
+    restart::Restarts,
     signal::Signal,
     traffic::{Opened, Traffic, is_sendable},
 };
@@ -54,12 +55,14 @@ pub enum Input {
     HangUp,
     /// A local candidate: `RTCIceCandidate.candidate`.
     LocalCandidate(String),
-    /// The SDP of the local offer, after `setLocalDescription`.
+    /// The SDP of the local offer, after `setLocalDescription`; again after [`Output::Restart`].
     LocalDescription(String),
     /// The browser refused a step.
     PlatformError,
     /// See whether the peer still answers: if not, the connection is over soon.
     Probe,
+    /// The network changed: see whether the peer still answers, and look for a better path.
+    Restart,
     /// The peer's compact signal. The first one counts.
     Signal(Vec<u8>),
     /// The node's signature, as [`Output::Sign`] asked for it.
@@ -77,6 +80,8 @@ pub enum Output {
     Down(DownReason),
     /// A whole link message of the peer's. After `Up`.
     Received(Vec<u8>),
+    /// Make a new offer with `iceRestart`; answered with [`Input::LocalDescription`].
+    Restart,
     /// How long the peer took to answer.
     RoundTrip(Duration),
     /// A message for the control channel.
@@ -114,6 +119,7 @@ impl Peercon {
             data_open: false,
             handshake: Handshake::Waiting,
             peer_pings: PeerPings::default(),
+            restarts: Restarts::default(),
             traffic: Traffic::new(),
         };
         Self { live: Some(Box::new(live)), outbox: VecDeque::new() }
@@ -166,6 +172,7 @@ struct Live {
     data_open: bool,
     handshake: Handshake,
     peer_pings: PeerPings,
+    restarts: Restarts,
     traffic: Traffic,
 }
 
@@ -189,16 +196,18 @@ impl Live {
             Input::ControlOpen => self.on_control_open(outbox),
             Input::Data(part) => self.on_data(part, outbox)?,
             Input::DataOpen => self.data_open = true,
-            Input::GatheringDone => self.local.on_gathered(),
+            Input::GatheringDone => self.described().on_gathered(),
             Input::HangUp => return self.on_hang_up(outbox),
-            Input::LocalCandidate(text) => self.local.on_candidate(&text, now),
+            Input::LocalCandidate(text) => self.described().on_candidate(&text, now),
             Input::LocalDescription(offer) => self.on_description(&offer, now, outbox)?,
             Input::PlatformError => return Err(DownReason::Platform),
             Input::Probe => self.on_probe(now, outbox),
+            Input::Restart => self.on_restart(now, outbox),
             Input::Signal(blob) => self.on_signal(&blob, outbox)?,
             Input::Signed(signature) => self.on_signed(signature, outbox),
             Input::Timeout => self.on_timeout(now, outbox)?,
         }
+        self.poll_restart(now, outbox)?;
         self.tell_local(now, outbox);
         self.go_up(now, outbox)
     }
@@ -219,12 +228,14 @@ impl Live {
     fn poll_timeout(&self) -> Instant {
         match &self.traffic {
             Traffic::Held { .. } => self.local.poll_timeout().map_or(self.deadline, |at| at.min(self.deadline)),
-            Traffic::Up { heartbeat, .. } => heartbeat.poll_timeout(),
+            Traffic::Up { heartbeat, .. } => {
+                self.restarts.poll_timeout().map_or(heartbeat.poll_timeout(), |at| at.min(heartbeat.poll_timeout()))
+            }
         }
     }
 
     fn on_description(&mut self, offer: &str, now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
-        self.local.on_description(offer, now).map_err(|_| DownReason::Platform)?;
+        self.described().on_description(offer, now).map_err(|_| DownReason::Platform)?;
         if let PeerEnd::Early(signal) = &self.peer {
             let signal = signal.clone();
             self.set_remote(signal, outbox)?;
@@ -262,6 +273,7 @@ impl Live {
     fn on_control(&mut self, bytes: &[u8], now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
         match Control::decode(bytes).map_err(|_| DownReason::Protocol)? {
             Control::Bye => Err(DownReason::Closed),
+            Control::Candidate(bytes) if self.restarts.hold_candidate(&bytes)? => Ok(()),
             Control::Candidate(bytes) => {
                 let PeerEnd::Set(remote) = &mut self.peer else { return Err(DownReason::Protocol) };
                 outbox.extend(remote.on_candidate(&bytes)?.map(Output::AddCandidate));
@@ -275,7 +287,48 @@ impl Live {
                 outbox.push_back(Output::RoundTrip(heartbeat.on_pong(number, now)?));
                 Ok(())
             }
+            Control::Restart(bytes) => self.on_peer_restart(&bytes, now, outbox),
         }
+    }
+
+    /// The description that the browser is making, or has made.
+    fn described(&mut self) -> &mut Local {
+        match self.restarts.local() {
+            Some(local) => local,
+            None => &mut self.local,
+        }
+    }
+
+    fn on_restart(&mut self, now: Instant, outbox: &mut VecDeque<Output>) {
+        self.on_probe(now, outbox);
+        if matches!(self.traffic, Traffic::Up { .. }) && self.restarts.begin(now) {
+            outbox.push_back(Output::Restart);
+        }
+    }
+
+    /// An honest peer restarts once it is up, after its identity on the same channel.
+    fn on_peer_restart(&mut self, bytes: &[u8], now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        let PeerEnd::Set(remote) = &self.peer else { return Err(DownReason::Protocol) };
+        if !self.handshake.is_verified() {
+            return Err(DownReason::Protocol);
+        }
+        if self.restarts.on_signal(bytes, remote.fingerprint, now)? {
+            outbox.push_back(Output::Restart);
+        }
+        Ok(())
+    }
+
+    fn poll_restart(&mut self, now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        let Some(ours) = self.local.fingerprint() else { return Ok(()) };
+        outbox.extend(self.restarts.poll_signal(now).map(|signal| control(&Control::Restart(signal))));
+        if let Some((remote, answer)) = self.restarts.poll_answer(ours)? {
+            self.peer = PeerEnd::Set(remote);
+            outbox.push_back(Output::SetRemoteDescription(answer));
+        }
+        if let Some(local) = self.restarts.poll_done() {
+            self.local = local;
+        }
+        Ok(())
     }
 
     fn on_hello(&mut self, hello: &Hello, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {

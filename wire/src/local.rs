@@ -258,6 +258,8 @@ pub enum LinkCommand {
     HangUp,
     /// See whether the peer still answers: if not, the link is over soon.
     Probe,
+    /// The network changed: see whether the peer still answers, and look for a better path.
+    Restart,
     /// A whole [`LinkMessage`](crate::link::LinkMessage), encoded.
     Send(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The peer's compact signal.

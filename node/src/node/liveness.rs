@@ -123,8 +123,12 @@ impl Node {
         self.end_links_of(id, DownReason::FrameSilent, now);
     }
 
-    /// The network changed, or the machine slept: what was a way may be none now, and what was none a way.
+    /// The network changed: what was a way may be none now, and what was none a way.
     pub(super) fn on_network_change(&mut self, now: Instant) {
+        self.doubt_links(&LinkCommand::Restart, now);
+    }
+
+    fn doubt_links(&mut self, command: &LinkCommand, now: Instant) {
         let is_due = |probed: Option<Instant>| probed.is_none_or(|at| now.since(at) >= PROBE_EVERY);
         let used: Vec<LinkId> = self.links.ups().filter(|(_, _, up)| is_due(up.probed)).map(|(id, _, _)| id).collect();
         let standbys: Vec<LinkId> = self.links.standbys().map(|(id, _)| id).collect();
@@ -132,7 +136,7 @@ impl Node {
             if let Some(up) = self.links.up_mut(link) {
                 up.probed = Some(now);
             }
-            self.command(link, LinkCommand::Probe);
+            self.command(link, command.clone());
         }
         self.redials.hurry(now);
         self.refresh_uplink(now);
@@ -142,7 +146,7 @@ impl Node {
     /// The timer fired: much too late if the machine slept.
     pub(super) fn notice_sleep(&mut self, now: Instant) {
         if self.due.is_some_and(|due| now.since(due) > SLEPT) {
-            self.on_network_change(now);
+            self.doubt_links(&LinkCommand::Probe, now);
         }
     }
 
@@ -152,7 +156,7 @@ impl Node {
         self.wall_clock = Some((ms, now));
         let slept = expected.is_some_and(|expected| u128::from(ms.saturating_sub(expected)) > SLEPT.as_millis());
         if slept {
-            self.on_network_change(now);
+            self.doubt_links(&LinkCommand::Probe, now);
         }
     }
 }

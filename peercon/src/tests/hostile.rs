@@ -93,7 +93,9 @@ fn what_comes_out_of_turn_breaks_the_protocol() {
 fn control_messages_are_bounded_and_known() {
     let mut long = Control::Bye.encode();
     long.push(0);
-    for bytes in [vec![], vec![6], vec![0xff; 20], vec![0; 1025], long, Control::Candidate(vec![0; 1024]).encode()] {
+    for bytes in
+        [vec![], vec![6], vec![7], vec![0xff; 20], vec![0; 1025], long, Control::Candidate(vec![0; 1024]).encode()]
+    {
         assert_eq!(feed(&mut up(), [Input::Control(bytes)]), [Output::Down(DownReason::Protocol)]);
     }
 }
@@ -104,6 +106,21 @@ fn a_flood_of_pings_is_the_end() {
     let ping = said(&Control::Ping(1));
     feed(&mut peercon, std::iter::repeat_n(ping.clone(), 16));
     assert_eq!(feed(&mut peercon, [ping]), [Output::Down(DownReason::Protocol)]);
+}
+
+#[test]
+fn a_restart_with_another_certificate_is_the_end() {
+    let ours = crate::sdp::read_offer(OFFER).unwrap().encode();
+    assert_eq!(feed(&mut up(), [said(&Control::Restart(ours))]), [Output::Down(DownReason::Identity)]);
+    assert_eq!(feed(&mut up(), [said(&Control::Restart(vec![0xff; 60]))]), [Output::Down(DownReason::Protocol)]);
+}
+
+#[test]
+fn a_flood_of_restarts_is_the_end() {
+    let mut peercon = up();
+    let restart = said(&Control::Restart(peers_signal()));
+    assert_eq!(feed(&mut peercon, [restart.clone()]), [Output::Restart]);
+    assert_eq!(feed(&mut peercon, [restart]), [Output::Down(DownReason::Protocol)]);
 }
 
 #[test]
@@ -221,6 +238,7 @@ fn any_input() -> impl Strategy<Value = Input> {
         2 => Just(Input::Timeout),
         1 => prop_oneof![Just(Input::ChannelClosed), Just(Input::ConnectionFailed), Just(Input::HangUp)],
         2 => prop_oneof![Just(Input::ControlOpen), Just(Input::DataOpen), Just(Input::GatheringDone)],
+        1 => prop_oneof![Just(Input::Probe), Just(Input::Restart)],
         2 => any_bytes().prop_map(Input::Control),
         4 => any_control().prop_map(|message| said(&message)),
         3 => any_bytes().prop_map(Input::Data),
@@ -247,6 +265,7 @@ fn any_control() -> impl Strategy<Value = Control> {
         }),
         2 => (0..3_u32).prop_map(Control::Ping),
         2 => (0..3_u32).prop_map(Control::Pong),
+        2 => prop_oneof![Just(peers_signal()), any_bytes()].prop_map(Control::Restart),
     ]
 }
 

@@ -77,6 +77,31 @@ fn who_is_hung_up_on_knows_at_once() {
     }
 }
 
+#[test]
+fn a_restart_gives_both_new_descriptions_and_harms_no_message() {
+    let mut glares = 0;
+    for seed in 0..SEEDS {
+        let mut world = World::new(seed);
+        world.restart_at(0, at(20_000));
+        // Some begin at the same time, some join in, some are too late for that and too early for another.
+        let second = 20_000 + seed * 20;
+        world.restart_at(1, at(second));
+        world.send_at(0, vec![1; 3 * MAX_PART], at(20_050));
+        world.send_at(1, vec![2; 3 * MAX_PART], at(20_100));
+        world.run_until(at(60_000));
+
+        assert_eq!([world.answers(0), world.answers(1)], [2, 2], "seed {seed}");
+        for me in [0, 1] {
+            let count = |is: fn(&&Output) -> bool| world.outputs(me).filter(is).count();
+            assert_eq!(count(|it| matches!(it, Output::Restart)), 1, "seed {seed}");
+            assert_eq!(count(|it| matches!(it, Output::Received(_))), 1, "seed {seed}");
+            assert_eq!(count(|it| matches!(it, Output::Down(_))), 0, "seed {seed}");
+        }
+        glares += usize::from(second < 20_100);
+    }
+    assert!(glares > 2, "no two begin at once");
+}
+
 /// Both ends say their messages, and a minute passes.
 fn talk(seed: u64) -> World {
     let mut world = World::new(seed);

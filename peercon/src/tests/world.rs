@@ -28,6 +28,8 @@ struct End {
     secret: NodeSecret,
     offer: String,
     remote: Option<Setup>,
+    /// How many descriptions of the other were set.
+    answers: usize,
     /// The browser knows a place where the other can be reached.
     reaches_peer: bool,
     /// When the last message on each channel arrives; order is kept.
@@ -70,6 +72,16 @@ impl World {
     /// Has `me` hang up.
     pub fn hang_up_at(&mut self, me: usize, at: Instant) {
         self.schedule(me, Event::Input(Input::HangUp), at);
+    }
+
+    /// Has `me` look for a better path.
+    pub fn restart_at(&mut self, me: usize, at: Instant) {
+        self.schedule(me, Event::Input(Input::Restart), at);
+    }
+
+    /// How many descriptions of the other `me` was given.
+    pub const fn answers(&self, me: usize) -> usize {
+        self.ends[me].answers
     }
 
     /// Lets things happen until `end`.
@@ -164,6 +176,10 @@ impl World {
                     self.schedule(other, Event::Input(Input::Signal(blob.clone())), at);
                 }
             }
+            Output::Restart => {
+                self.ends[me].offer = offer_anew(&self.ends[me].offer, &mut self.rng);
+                self.gather(me);
+            }
             Output::Received(_) | Output::RoundTrip(_) | Output::Up(_) => {}
         }
         self.connect();
@@ -174,7 +190,9 @@ impl World {
         let remote = sdp::read_offer(answer).unwrap();
         assert_eq!((&remote.credentials, remote.fingerprint), (&theirs.credentials, theirs.fingerprint));
         let setup = if answer.contains("a=setup:active\r\n") { Setup::Active } else { Setup::Passive };
-        assert_eq!(self.ends[me].remote.replace(setup), None, "a description is set once");
+        self.ends[me].answers += 1;
+        let before = self.ends[me].remote.replace(setup);
+        assert!(before.is_none_or(|before| before == setup), "roles in DTLS stay");
         self.ends[me].reaches_peer |= !remote.candidates.is_empty();
     }
 
@@ -213,6 +231,7 @@ impl End {
             secret: secrets[me].clone(),
             offer: offer(rng),
             remote: None,
+            answers: 0,
             reaches_peer: false,
             control_at: Instant::START,
             data_at: Instant::START,
@@ -231,6 +250,13 @@ fn offer(rng: &mut Rng) -> String {
         digits(password),
         hex.join(":")
     )
+}
+
+/// A new offer of the same browser for the same connection: other credentials, the same certificate.
+fn offer_anew(before: &str, rng: &mut Rng) -> String {
+    let fingerprint = |offer: &str| offer.lines().find(|line| line.starts_with("a=fingerprint")).map(str::to_owned);
+    let new = offer(rng);
+    new.replace(&fingerprint(&new).expect("an offer has one"), &fingerprint(before).expect("an offer has one"))
 }
 
 #[test]

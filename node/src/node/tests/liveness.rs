@@ -47,7 +47,7 @@ fn links_are_probed_when_the_network_is_back() {
     let (mut lab, link) = Lab::linked();
     let outputs = lab.frame(TAB, ToLeader::Online);
     let closes = Output::Uplink(UplinkCommand::Close);
-    assert_eq!(outputs, [command(TAB, link, LinkCommand::Probe), closes]);
+    assert_eq!(outputs, [command(TAB, link, LinkCommand::Restart), closes]);
     let again = lab.frame(TAB, ToLeader::Online);
     assert_eq!(again, [], "not twice in a moment");
 }

@@ -21,7 +21,7 @@ impl World {
         match command {
             LinkCommand::Dial { peer } => self.on_dial(end, peer),
             LinkCommand::HangUp => self.hang_up(end),
-            LinkCommand::Probe => {}
+            LinkCommand::Probe | LinkCommand::Restart => {}
             LinkCommand::Send(bytes) => self.send(end, bytes),
             LinkCommand::Signal(blob) => self.on_signal(end, &blob),
             LinkCommand::Signed(signature) => self.on_signed(end, &signature),
