@@ -1,0 +1,66 @@
+// A network that changes under a link.
+import type { Page } from "@playwright/test";
+
+import { frameOf } from "./support/alive.ts";
+import { reach } from "./support/room.ts";
+import type { Server } from "./support/server.ts";
+import { expect, idOf, test } from "./support/test.ts";
+
+declare global {
+  interface Window {
+    /** The connections that the frame made. */
+    connections: RTCPeerConnection[];
+  }
+}
+
+/** Runs in every frame before the node: keeps its connections for the test to look at. */
+const KEEP = `{
+  window.connections = [];
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...args) {
+      super(...args);
+      window.connections.push(this);
+    }
+  };
+}`;
+
+/** The credentials of the frame's connections that are up. */
+const credentials = (page: Page, server: Server): Promise<(string | undefined)[]> =>
+  frameOf(page, server).evaluate(() =>
+    window.connections
+      .filter(({ connectionState }) => connectionState === "connected")
+      .map(({ localDescription }) => /ice-ufrag:(\S+)/.exec(localDescription?.sdp ?? "")?.[1]),
+  );
+
+test("the network comes back: the link restarts ICE at both ends, and the stream over it goes on", async ({ browse, connect, server }) => {
+  const [a, b] = await Promise.all(
+    ["a", "b"].map(async (site) => connect(await browse({ init: KEEP }), site)),
+  ) as [Page, Page];
+  await b.evaluate(() => {
+    window.mine.serve("echo", (stream) => void stream.readable.pipeTo(stream.writable));
+  });
+  const peer = await reach(a, await idOf(b));
+  await a.evaluate(async (peer) => {
+    const stream = await window.mine.open(peer, "echo");
+    const [reader, writer] = [stream.readable.getReader(), stream.writable.getWriter()];
+    const echo = async (byte: number): Promise<number | undefined> => {
+      await writer.write(new Uint8Array([byte]));
+      return (await reader.read()).value?.[0];
+    };
+    Object.assign(window, { echo });
+  }, peer);
+  const echo = (byte: number): Promise<unknown> =>
+    a.evaluate((byte) => (window as unknown as { echo(byte: number): Promise<unknown> }).echo(byte), byte);
+  expect(await echo(1)).toBe(1);
+  const before = await Promise.all([a, b].map((page) => credentials(page, server)));
+  expect(before.flat().length).toBe(2);
+
+  await frameOf(a, server).evaluate(() => dispatchEvent(new Event("online")));
+
+  for (const [at, page] of [a, b].entries()) {
+    await expect.poll(() => credentials(page, server)).toEqual([expect.not.stringMatching(`^${before[at]?.[0]}$`)]);
+  }
+  expect(await echo(2)).toBe(2);
+  const status = await a.evaluate(() => window.mine.status());
+  expect(status.peers.map(({ links }) => links)).toEqual([1]);
+});
