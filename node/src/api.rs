@@ -39,6 +39,11 @@ pub struct Config {
 /// A fact, in the order of names.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
+    /// A worker of this build waits to lead.
+    Candidate {
+        /// Its build.
+        build: String,
+    },
     /// A frame says this. A frame's first message is its hello; what others say before theirs is ignored.
     Frame(FrameId, ToLeader),
     /// The frame is gone: the lock named by its id was granted to us.
@@ -69,6 +74,9 @@ pub enum Output {
     ForgetFrame(FrameId),
     /// Tell a frame.
     Frame(FrameId, ToFrame),
+    /// The leadership is over by our own will: close the frames' ports, once what was said to them is on its way, and give the locks
+    /// back. Nothing follows.
+    HandOver,
     /// Store what is known of a seed, in place of what was stored of it.
     SaveSeed(Seed),
     /// Run a node author's service; answered with [`Input::ServiceReply`].

@@ -31,6 +31,8 @@ pub struct Frame {
     pub claim: Claim,
     /// What the frame got from the browser.
     pub scope: Scope,
+    /// The frame's build.
+    pub build: String,
     /// Whether its page is visible.
     pub visible: bool,
     /// Whether its page is frozen.
@@ -110,6 +112,7 @@ impl Frames {
             secret,
             claim,
             scope: hello.scope,
+            build: hello.build.clone(),
             visible: hello.visible,
             frozen: false,
             presence: Presence::default(),

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `api` | facts and acts |
 //! | `attempt` | how two attempts at one link find each other |
+//! | `candidacy` | from a worker's start to its leadership, and to its loss |
 //! | `dials` | personas that sites want to be reachable |
 //! | `frames` | who they are, what they serve and have joined |
 //! | `links` | which frame holds the link to which node |
@@ -26,6 +27,7 @@
 
 mod api;
 mod attempt;
+mod candidacy;
 mod dials;
 mod frames;
 mod links;
@@ -42,5 +44,6 @@ mod uplink;
 mod warnings;
 
 pub use api::{Config, Input, Output, UplinkCommand, UplinkEvent};
+pub use candidacy::{Candidacy, CandidacyInput, CandidacyOutput};
 pub use node::Node;
 pub use seeds::{Seed, SeedId};

@@ -4,6 +4,7 @@ mod gossip;
 mod hello;
 mod linking;
 pub mod liveness;
+mod moving;
 mod packets;
 mod peer;
 mod rendezvous;
@@ -34,6 +35,7 @@ use crate::{
     dials::Dials,
     frames::Frames,
     links::Links,
+    node::moving::Move,
     redials::Redials,
     routes::Routes,
     seeds::{Seed, Seeds},
@@ -60,6 +62,8 @@ pub struct Node {
     warnings: Warnings,
     rng: fastrand::Rng,
     wall_clock: Option<(u64, Instant)>,
+    /// Whether another build's worker is to lead, and how far that is.
+    moving: Move,
     /// Linked nodes, as all frames were told.
     peers_told: usize,
     /// Whether no link was ever up: then, and only then, seeds are dialled.
@@ -106,6 +110,7 @@ impl Node {
             warnings: Warnings::default(),
             rng,
             wall_clock: None,
+            moving: Move::default(),
             peers_told: 0,
             cold: true,
             changed: Changed::default(),
@@ -130,6 +135,7 @@ impl Node {
     pub fn handle_input(&mut self, input: Input, now: Instant) {
         self.now = now;
         match input {
+            Input::Candidate { build } => self.on_candidate(&build),
             Input::Frame(frame, message) => self.on_frame(frame, message, now),
             Input::FrameGone(frame) => self.drop_frame(frame, now),
             Input::ServiceReply { frame, request, reply } => self.on_service_reply(frame, request, reply),
@@ -158,7 +164,7 @@ impl Node {
     fn next_due(&self, now: Instant) -> Option<Instant> {
         let attempts = self.links.attempts().map(|(_, _, attempt)| attempt.deadline()).min();
         let links = [attempts, self.dials.deadline(), self.redials.next(), self.standbys_due(now)];
-        let others = [self.frames_due(), self.topics.next(), self.uplink_due(), self.view_due()];
+        let others = [self.frames_due(), self.topics.next(), self.uplink_due(), self.view_due(), self.move_due()];
         links.into_iter().chain(others).flatten().min()
     }
 
@@ -173,10 +179,11 @@ impl Node {
             ToLeader::Leaving => self.drop_frame(frame, now),
             ToLeader::Leave(topic) => self.leave_topic(frame, topic),
             ToLeader::Link(link, event) => self.on_link_event(frame, link, event, now),
-            ToLeader::Moved | ToLeader::Pong => {}
+            ToLeader::Moved => self.on_moved(frame),
             ToLeader::Online => self.on_network_change(now),
             ToLeader::Packet(packet) => self.on_frame_packet(frame, packet, now),
             ToLeader::Ping => self.tell(frame, ToFrame::Pong),
+            ToLeader::Pong => {}
             ToLeader::Publish { request, topic, sealed } => self.on_publish(frame, request, topic, &sealed, now),
             ToLeader::Serve(tag) => self.on_serve(frame, tag),
             ToLeader::Service { request, name, method, args } => self.on_service(frame, request, name, method, args),
@@ -221,6 +228,7 @@ impl Node {
         self.tell_topic_peers(now);
         self.tell_peers();
         self.tell_statuses(now);
+        self.move_on(now);
     }
 
     fn warn(&mut self, audience: Audience, text: &str) {

@@ -36,6 +36,7 @@ impl Node {
             self.act(Output::WatchFrame(id));
         }
         self.welcome(id, wire);
+        self.move_along(id);
         for held in hello.links.iter().take(MAX_LINKS) {
             self.adopt(id, *held, now);
         }

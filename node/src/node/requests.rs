@@ -1,7 +1,7 @@
 //! What frames ask for themselves: dials, services, and what they say of their page.
 
 use bitters_wire::{
-    failure::{Code, Failure},
+    failure::{Code, Executed, Failure},
     id::{FrameId, NodeId, PersonaId, Tag},
     limits::{DIAL_TIMEOUT, MAX_SERVED_PER_FRAME, MAX_SERVICE_JSON},
     local::{ServiceReply, ToFrame},
@@ -79,8 +79,11 @@ impl Node {
     }
 
     pub(super) fn on_service(&mut self, id: FrameId, request: u32, name: Name, method: Name, args: String) {
+        let moving = self.is_moving();
         let Some(frame) = self.frames.frame_mut(id) else { return };
-        let refusal = if args.len() > MAX_SERVICE_JSON {
+        let refusal = if moving {
+            Failure::new(Code::LeaderLost, "the node's leader is being replaced").executed(Executed::No)
+        } else if args.len() > MAX_SERVICE_JSON {
             Failure::new(Code::TooLarge, format!("{name}.{method}: the arguments are {} bytes of JSON", args.len()))
         } else if frame.services.contains(&request) {
             Failure::new(Code::BadArgument, format!("request {request} is being served"))

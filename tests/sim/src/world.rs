@@ -388,7 +388,9 @@ impl World {
                 }
             }
             Output::ForgetFrame(_) | Output::SaveSeed(_) | Output::WatchFrame(_) => {}
-            Output::Service { .. } | Output::ServiceCancel { .. } => unreachable!("no site calls a service here"),
+            Output::HandOver | Output::Service { .. } | Output::ServiceCancel { .. } => {
+                unreachable!("no other build waits and no site calls a service here")
+            }
         }
     }
 
