@@ -2,11 +2,17 @@
 
 use std::rc::Rc;
 
-use bitters_web::{error::WebError, global, island::Island, lock, random};
+use bitters_web::{
+    error::WebError,
+    global,
+    island::Island,
+    lock::{self, How},
+    random,
+};
 use bitters_wire::{announce::frame_lock, id::FrameId, rpc::Identity};
 use futures::join;
-use js_sys::{Function, Reflect};
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use js_sys::Reflect;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::console;
 
@@ -17,8 +23,8 @@ use crate::{
     site::{Config, Input},
 };
 
-/// Starts the frame. `options` are `{ build, leader, dedicated, dedicatedWorker }`: the build, the URL of its SharedWorker, and
-/// for browsers without it a function that loads the fallback's module, and the URL of its worker.
+/// Starts the frame. `options` are `{ build, leader, dedicatedWorker }`: the build, the URL of its SharedWorker, and for browsers
+/// without it that of the fallback's worker.
 ///
 /// # Errors
 /// A missing option.
@@ -26,12 +32,7 @@ use crate::{
 pub fn start(options: &JsValue) -> Result<(), JsValue> {
     console_error_panic_hook::set_once();
     let text = |name: &str| Reflect::get(options, &name.into())?.as_string().ok_or_else(|| JsValue::from(name));
-    let urls = Urls {
-        build: text("build")?,
-        leader: text("leader")?,
-        dedicated: Reflect::get(options, &"dedicated".into())?.dyn_into::<Function>()?,
-        dedicated_worker: text("dedicatedWorker")?,
-    };
+    let urls = Urls { build: text("build")?, leader: text("leader")?, dedicated_worker: text("dedicatedWorker")? };
     spawn_local(async move {
         let page = Page::of_document();
         if let Err(error) = run(urls, page.clone()).await {
@@ -68,7 +69,7 @@ async fn run(urls: Urls, page: Page) -> Result<(), WebError> {
 /// The frame holds its lock before anyone hears of it: whoever asks for that lock learns of its death.
 async fn take_seat(top_level: bool, frame: FrameId) -> Result<(Island, lock::Held), WebError> {
     let island = Island::of_window(top_level).await?;
-    let held = lock::acquire(island.locks(), &frame_lock(frame)).await?;
+    let held = lock::acquire(island.locks(), &frame_lock(frame), How::Queued).await?;
     Ok((island, held))
 }
 

@@ -16,8 +16,7 @@ use crate::site::Line;
 #[derive(Debug)]
 pub struct LeaderLine {
     pipe: Pipe,
-    /// A SharedWorker lives as long as one of its clients.
-    _worker: Option<SharedWorker>,
+    worker: Option<SharedWorker>,
 }
 
 impl LeaderLine {
@@ -39,13 +38,18 @@ impl LeaderLine {
         match line {
             Line::Channel => {
                 let channel = island.channel(&frame_channel(frame))?;
-                Ok(Self { pipe: Pipe::over_channel(channel, on_bytes), _worker: None })
+                Ok(Self { pipe: Pipe::over_channel(channel, on_bytes), worker: None })
             }
             Line::Port { name, worker } => {
                 let open = island.shared_worker(worker, name)?;
-                Ok(Self { pipe: Pipe::over_port(open.port, on_bytes), _worker: Some(open.worker) })
+                Ok(Self { pipe: Pipe::over_port(open.port, on_bytes), worker: Some(open.worker) })
             }
         }
+    }
+
+    /// The SharedWorker at the other end: it lives as long as one of its clients.
+    pub fn worker(&self) -> Option<SharedWorker> {
+        self.worker.clone()
     }
 
     /// Sends; a leader that is gone answers nothing, and its successor asks again.

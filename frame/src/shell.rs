@@ -10,20 +10,21 @@ use bitters_web::{
     clock::{self, Timer},
     error::WebError,
     island::Island,
-    lock::Held,
+    lock::{self, Held, How},
 };
 use bitters_wire::{
-    id::{FrameId, LinkId},
+    announce::life_lock,
+    id::{Boot, Epoch, FrameId, LinkId},
     local::{DownReason, LinkCommand, LinkEvent},
     map::Map,
 };
+use futures::future::{AbortHandle, abortable};
 use gloo_events::EventListener;
-use js_sys::Function;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{EventTarget, MessagePort, console};
+use web_sys::{EventTarget, MessagePort, SharedWorker, console};
 
 use crate::{
-    fallback,
+    fallback::Contenders,
     host::{self, Heard, Host},
     leader::LeaderLine,
     page::Page,
@@ -38,8 +39,6 @@ pub struct Urls {
     pub build: String,
     /// The SharedWorker.
     pub leader: String,
-    /// Loads the fallback's module.
-    pub dedicated: Function,
     /// The fallback's worker.
     pub dedicated_worker: String,
 }
@@ -53,6 +52,11 @@ pub struct Shell {
     page: Page,
     seat: RefCell<Option<Held>>,
     announcer: OnceCell<Announcer>,
+    contenders: RefCell<Contenders>,
+    /// The wait for the leader's life lock.
+    watch: RefCell<Option<AbortHandle>>,
+    /// Our own build's worker, which waits to lead while another leads: a browser may end one that nobody refers to.
+    candidate: OnceCell<SharedWorker>,
     leader: RefCell<Option<LeaderLine>>,
     host: RefCell<Option<Host>>,
     links: RefCell<Map<LinkId, Rc<Connection>>>,
@@ -74,6 +78,9 @@ impl Shell {
             page,
             seat: RefCell::new(Some(seat)),
             announcer: OnceCell::new(),
+            contenders: RefCell::default(),
+            watch: RefCell::default(),
+            candidate: OnceCell::new(),
             leader: RefCell::default(),
             host: RefCell::default(),
             links: RefCell::default(),
@@ -123,10 +130,7 @@ impl Shell {
             Output::Badge(badge) => self.page.show(&badge),
             Output::CloseHost => drop(self.host.borrow_mut().take()),
             Output::Connect(line) => self.connect(&line),
-            Output::Contend => {
-                let contending = fallback::contend(self.island.clone(), self.urls.clone());
-                self.or_fail(contending);
-            }
+            Output::Contend { after } => self.contend(after),
             Output::Leader(envelope) => {
                 if let Some(leader) = &*self.leader.borrow() {
                     leader.send(&envelope);
@@ -139,6 +143,7 @@ impl Shell {
                     host.tell(&event);
                 }
             }
+            Output::WatchLeader(boot) => self.watch(boot),
         }
     }
 
@@ -148,12 +153,44 @@ impl Shell {
             LeaderLine::open(&self.island, line, self.frame, move |envelope| this.handle(Input::Leader(envelope)));
         match opened {
             Ok(leader) => {
+                if let Some(worker) = leader.worker() {
+                    self.candidate.get_or_init(|| worker);
+                }
                 self.leader.replace(Some(leader));
                 let this = Rc::clone(self);
                 spawn_local(async move { this.handle(Input::Connected) });
             }
             Err(error) => self.page.show_failure(&error.to_string()),
         }
+    }
+
+    fn contend(&self, after: Option<Epoch>) {
+        let Urls { build, dedicated_worker: url, .. } = &self.urls;
+        let mut contenders = self.contenders.borrow_mut();
+        let started = match after {
+            None => {
+                contenders.wait(self.island.clone(), build, url.clone());
+                Ok(())
+            }
+            Some(after) => contenders.succeed(build, after, url),
+        };
+        if let Err(error) = started {
+            self.page.show_failure(&error.to_string());
+        }
+    }
+
+    fn watch(self: &Rc<Self>, boot: Boot) {
+        let this = Rc::clone(self);
+        let (waiting, handle) = abortable(async move {
+            match lock::gone(this.island.locks(), &life_lock(boot), How::Shared).await {
+                Ok(()) => this.handle(Input::LeaderGone(boot)),
+                Err(error) => console::warn_1(&format!("bitters: the leader isn't watched: {error}").into()),
+            }
+        });
+        if let Some(before) = self.watch.replace(Some(handle)) {
+            before.abort();
+        }
+        spawn_local(async move { waiting.await.unwrap_or_default() });
     }
 
     fn link(self: &Rc<Self>, link: LinkId, command: LinkCommand) {
@@ -200,13 +237,14 @@ impl Shell {
         self.handle(Input::Timeout);
     }
 
-    fn or_fail(self: &Rc<Self>, work: impl Future<Output = Result<(), WebError>> + 'static) {
-        let page = self.page.clone();
-        spawn_local(async move {
-            if let Err(error) = work.await {
-                page.show_failure(&error.to_string());
-            }
-        });
+    /// The page goes away, perhaps into the back/forward cache: there it would keep its locks, those of its workers, and its place
+    /// in queues, and others would think it alive.
+    fn give_up(&self) {
+        if let Some(watch) = self.watch.take() {
+            watch.abort();
+        }
+        self.contenders.take();
+        self.seat.take();
     }
 
     fn listen(self: &Rc<Self>) -> [EventListener; 6] {
@@ -224,8 +262,7 @@ impl Shell {
             EventListener::new(&window, "visibilitychange", move |_| shown.handle(Input::Visible(host::is_visible()))),
             EventListener::new(&window, "pagehide", move |_| {
                 hidden.handle(Input::Leaving);
-                // In the back/forward cache the page would keep its lock, and the leader would think it alive.
-                hidden.seat.borrow_mut().take();
+                hidden.give_up();
             }),
             EventListener::new(&window, "pageshow", move |event| {
                 let persisted = bitters_web::global::property(event, "persisted");

@@ -1,9 +1,14 @@
 //! The node's own files: what its operator configured and the seeds that it ships.
 
+use std::time::Duration;
+
 use bitters_node::{Seed, SeedId};
-use bitters_web::{error::WebError, global};
+use bitters_web::{clock, error::WebError, global};
 use serde::{Deserialize, de::DeserializeOwned};
 use wasm_bindgen::JsValue;
+
+/// A server that takes a request and doesn't answer would keep the node from starting.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// `config.json`.
 #[derive(Debug, Default, Deserialize)]
@@ -41,7 +46,9 @@ pub async fn seeds() -> Result<Vec<Seed>, String> {
 }
 
 async fn json<T: DeserializeOwned>(path: &str) -> Result<T, String> {
-    let value = fetch(path).await.map_err(|error| format!("{path} can't be read ({error})"))?;
+    let fetched = clock::within(PATIENCE, fetch(path)).await;
+    let fetched = fetched.ok_or_else(|| format!("{path} can't be read (the server doesn't answer)"))?;
+    let value = fetched.map_err(|error| format!("{path} can't be read ({error})"))?;
     serde_wasm_bindgen::from_value(value).map_err(|error| format!("{path} isn't what it should be ({error})"))
 }
 

@@ -1,16 +1,16 @@
 //! The loop around the machine: facts in, acts out. It has no opinions.
 
 use std::{
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     rc::Rc,
+    time::Duration,
 };
 
 use bitters_node::{Input, Node, Output, UplinkCommand, UplinkEvent};
 use bitters_web::{
-    announcer::Announcer,
     clock::{self, Timer},
     island::Island,
-    lock,
+    lock::{self, Held, How},
     pipe::Pipe,
 };
 use bitters_wire::{
@@ -20,6 +20,7 @@ use bitters_wire::{
     limits::MAX_LOCAL,
     local::{Envelope, ToFrame, ToLeader},
     map::Map,
+    time::Instant,
 };
 use futures::future::{AbortHandle, abortable};
 use wasm_bindgen_futures::spawn_local;
@@ -56,13 +57,20 @@ impl Standing {
     }
 }
 
+/// A frame that speaks to the leadership before us, or to another, is told of ours; many frames do that at once.
+const REMINDER_PACE: Duration = Duration::from_millis(250);
+
 /// The leader's shell.
 pub struct Leader {
     node: RefCell<Node>,
     standing: Standing,
     island: Island,
     store: Store,
-    announcer: OnceCell<Announcer>,
+    life: RefCell<Option<Held>>,
+    announce: Box<dyn Fn(&Announcement)>,
+    /// Ends the worker.
+    end: Box<dyn Fn()>,
+    reminded: Cell<Option<Instant>>,
     guests: RefCell<Guests>,
     uplink: RefCell<Option<Uplink>>,
     running: RefCell<Map<(FrameId, u32), AbortHandle>>,
@@ -70,14 +78,25 @@ pub struct Leader {
 }
 
 impl Leader {
-    /// Starts to lead.
-    pub fn new(node: Node, standing: Standing, island: Island, store: Store) -> Rc<Self> {
+    /// Starts to lead. `life` is held as long as it does; `end` is called when it doesn't want to any more.
+    pub fn new(
+        node: Node,
+        standing: Standing,
+        life: Held,
+        island: Island,
+        store: Store,
+        announce: impl Fn(&Announcement) + 'static,
+        end: impl Fn() + 'static,
+    ) -> Rc<Self> {
         let leader = Rc::new(Self {
             node: RefCell::new(node),
             standing,
             island,
             store,
-            announcer: OnceCell::new(),
+            life: RefCell::new(Some(life)),
+            announce: Box::new(announce),
+            end: Box::new(end),
+            reminded: Cell::default(),
             guests: RefCell::default(),
             uplink: RefCell::default(),
             running: RefCell::default(),
@@ -94,20 +113,37 @@ impl Leader {
         leader
     }
 
-    /// Announces the leadership; from now on announcements are answered through `announcer`.
-    pub fn announce_through(&self, announcer: Announcer) {
-        self.announcer.get_or_init(|| announcer).announce(&self.standing.announcement(None));
+    /// Announces the leadership; `heard` is whose announcement that answers.
+    pub fn announce(&self, heard: Option<FrameId>) {
+        (self.announce)(&self.standing.announcement(heard));
     }
 
-    /// Another context announced something.
+    /// Another context announced something. Whoever asks is answered: a leader that says a word isn't replaced.
     pub fn on_announcement(self: &Rc<Self>, announcement: &Announcement) {
-        let Announcement::FrameUp { frame, channel } = announcement else { return };
-        if *channel && !self.guests.borrow().knows(*frame) {
-            self.open_channel(*frame);
+        match announcement {
+            Announcement::Candidate { build } => {
+                self.announce(None);
+                self.handle(Input::Candidate { build: build.clone() });
+            }
+            Announcement::FrameUp { frame, channel } => {
+                if *channel && !self.guests.borrow().knows(*frame) {
+                    self.open_channel(*frame);
+                }
+                self.announce(Some(*frame));
+            }
+            Announcement::LeaderUp { .. } => {}
         }
-        if let Some(announcer) = self.announcer.get() {
-            announcer.announce(&self.standing.announcement(Some(*frame)));
+    }
+
+    /// Closes the ways to the frames and to the rendezvous, stops what runs, and gives the life lock back.
+    pub fn close(&self) {
+        self.guests.take();
+        self.uplink.take();
+        self.running.take().into_values().for_each(|running| running.abort());
+        if let Some(timer) = self.timer.get() {
+            timer.set(None);
         }
+        self.life.take();
     }
 
     /// A frame came in by its port.
@@ -147,11 +183,19 @@ impl Leader {
         if let ToLeader::Hello(hello) = &envelope.message {
             self.guests.borrow_mut().introduce(id, hello.frame);
         } else if (envelope.epoch, envelope.boot) != (self.standing.epoch, self.standing.boot) {
-            return; // Meant for another leader; the frame registers again when it hears of us.
+            return self.remind(); // Meant for another leader; the frame registers again when it hears of us.
         }
         let frame = self.guests.borrow().frame(id);
         if let Some(frame) = frame {
             self.handle(Input::Frame(frame, envelope.message));
+        }
+    }
+
+    fn remind(&self) {
+        let now = clock::now();
+        if self.reminded.get().is_none_or(|at| now.since(at) >= REMINDER_PACE) {
+            self.reminded.set(Some(now));
+            self.announce(None);
         }
     }
 
@@ -164,6 +208,9 @@ impl Leader {
     }
 
     fn handle(self: &Rc<Self>, input: Input) {
+        if self.life.borrow().is_none() {
+            return; // It doesn't lead any longer.
+        }
         self.node.borrow_mut().handle_input(input, clock::now());
         loop {
             let output = self.node.borrow_mut().poll_output();
@@ -180,6 +227,7 @@ impl Leader {
         match output {
             Output::ForgetFrame(frame) => self.guests.borrow_mut().forget(frame),
             Output::Frame(frame, message) => self.send(frame, message),
+            Output::HandOver => (self.end)(),
             Output::SaveSeed(seed) => {
                 let store = self.store.clone();
                 self.spawn(async move { store.save_seed(seed).await.err().map(Input::Warning) });
@@ -196,7 +244,7 @@ impl Leader {
             Output::WatchFrame(frame) => {
                 let locks = self.island.locks().clone();
                 self.spawn(async move {
-                    let gone = lock::gone(&locks, &frame_lock(frame)).await;
+                    let gone = lock::gone(&locks, &frame_lock(frame), How::Queued).await;
                     Some(gone.map_or_else(|error| Input::Warning(error.to_string()), |()| Input::FrameGone(frame)))
                 });
             }

@@ -5,7 +5,8 @@
 //!
 //! # Election
 //! A worker becomes the leader when it is granted the island's leader lock. Until then the ports of its frames wait, unread.
-//! The lock guarantees one leader across builds, crashes and the fallback; a waiting worker is healthy.
+//! The lock guarantees one leader across builds, crashes and the fallback; a waiting worker is healthy. A leader that hangs is
+//! taken over by a successor, a worker of another name, which may steal the lock (see [`bitters_node::Candidacy`]).
 //!
 //! # A node of your own
 //! A service is an API that sites call with `node.service(name)`. Register yours before the leader starts:
@@ -43,5 +44,5 @@ mod service;
 mod store;
 mod uplink;
 
-pub use boot::{Leading, lead, start};
+pub use boot::{Leading, start};
 pub use service::{Call, Reply, Served, Service, register};

@@ -1,16 +1,23 @@
-//! What the leader keeps in IndexedDB: the node's secret, the last epoch, and seeds.
+//! What the leader keeps in IndexedDB: the node's secret, the last epoch, whether that was stolen from, and seeds.
 //!
-//! The leader alone writes, as it holds the island's lock. A database that can't be opened in time, is broken or refuses to
-//! write costs a warning: the node goes on in memory, and is another node after the next start.
+//! The leader alone writes, as it holds the island's lock; but for claims to steal that lock, which are one transaction each. A
+//! database that can't be opened in time, is broken or refuses to write costs a warning: the node goes on in memory, and is
+//! another node after the next start. It is then never written: what is stored is the identity that the next start finds.
+//!
+//! A connection may be lost: the browser closes it when its disk fails or the person clears its data, and `rexie` when anybody deletes
+//! the database or wants a later version of it (`versionchange`), so that nobody is blocked by us. It is opened again at the next
+//! write, and told who the node is if it doesn't know.
 
-use std::{error::Error as _, fmt::Display, rc::Rc, time::Duration};
+use std::{cell::RefCell, error::Error as _, fmt::Display, rc::Rc, time::Duration};
 
 use bitters_node::{Seed, SeedId};
 use bitters_web::{clock, random};
 use bitters_wire::{id::Epoch, keys::NodeSecret};
+use futures::channel::oneshot;
 use js_sys::Uint8Array;
-use rexie::{ObjectStore, Rexie, TransactionMode};
+use rexie::{ObjectStore, Rexie, Transaction, TransactionMode};
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::spawn_local;
 
 /// An open that is blocked by another connection stays so until a person acts.
 const OPEN_PATIENCE: Duration = Duration::from_secs(3);
@@ -20,10 +27,19 @@ const NODE: &str = "node";
 const SEEDS: &str = "seeds";
 const SECRET: &str = "secret";
 const EPOCH: &str = "epoch";
+const STOLEN: &str = "stolen";
 
 /// The database, if there is one.
 #[derive(Clone, Debug)]
-pub struct Store(Option<Rc<Rexie>>);
+pub struct Store(Rc<RefCell<State>>);
+
+#[derive(Debug)]
+enum State {
+    /// Nothing is kept.
+    Memory,
+    /// What a database that lost everything is to be told.
+    Open { database: Rc<Rexie>, secret: [u8; 32], epoch: Epoch },
+}
 
 /// What was there, or what was made in its place.
 #[derive(Debug)]
@@ -42,17 +58,62 @@ pub struct Loaded {
 
 /// Opens the database, reads what is in it, and writes the new epoch.
 pub async fn load() -> Loaded {
-    let opened = clock::within(OPEN_PATIENCE, open()).await;
-    let (store, warning) = match opened {
-        Some(Ok(database)) => (Store(Some(Rc::new(database))), None),
-        Some(Err(error)) => (Store(None), Some(broken(error))),
-        None => (Store(None), Some(in_memory("another tab blocks it"))),
+    let mut warnings = Vec::new();
+    let database = open().await.map_err(|warning| warnings.push(warning)).ok().map(Rc::new);
+    let database = database.as_ref();
+    let secret = load_secret(database, &mut warnings).await;
+    let epoch = next_epoch(database, &mut warnings).await;
+    let seeds = load_seeds(database, &mut warnings).await;
+    let state = match database {
+        Some(database) => State::Open { database: Rc::clone(database), secret, epoch },
+        None => State::Memory,
     };
-    let mut warnings = Vec::from_iter(warning);
-    let secret = store.secret(&mut warnings).await;
-    let epoch = store.next_epoch(&mut warnings).await;
-    let seeds = store.seeds(&mut warnings).await;
-    Loaded { store, secret, epoch, seeds, warnings }
+    let store = Store(Rc::new(RefCell::new(state)));
+    Loaded { store, secret: NodeSecret::new(secret), epoch, seeds, warnings }
+}
+
+/// The stored epoch: that of the present leader or the last; zero if there was none. `None` if it can't be read.
+pub async fn stored_epoch() -> Option<Epoch> {
+    let database = open().await.ok()?;
+    let transaction = database.transaction(&[NODE], TransactionMode::ReadOnly).ok()?;
+    let stored = number(&transaction, EPOCH).await.ok()?;
+    database.close();
+    Some(epoch_of(stored))
+}
+
+/// Claims the one steal of the stored leadership; no if that is later than `limit`, if somebody claimed it before, or if the
+/// database can't tell.
+pub async fn claim_steal(limit: Epoch) -> bool {
+    let Ok(database) = open().await else { return false };
+    let claimed = claim(&database, limit).await.unwrap_or(false);
+    database.close();
+    claimed
+}
+
+async fn claim(database: &Rexie, limit: Epoch) -> rexie::Result<bool> {
+    let transaction = database.transaction(&[NODE], TransactionMode::ReadWrite)?;
+    let stored = epoch_of(number(&transaction, EPOCH).await?);
+    let stolen = number(&transaction, STOLEN).await?;
+    let allowed = stored <= limit && stolen.is_none_or(|stolen| epoch_of(Some(stolen)) != stored);
+    if allowed {
+        transaction.store(NODE)?.put(&value_of(stored), Some(&STOLEN.into())).await?;
+    }
+    transaction.done().await?;
+    Ok(allowed)
+}
+
+async fn number(transaction: &Transaction, key: &str) -> rexie::Result<Option<f64>> {
+    Ok(transaction.store(NODE)?.get(key.into()).await?.and_then(|value| value.as_f64()))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "nonsense saturates")]
+fn epoch_of(stored: Option<f64>) -> Epoch {
+    Epoch(stored.unwrap_or(0.0) as u64)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "epochs are below 2^53")]
+fn value_of(epoch: Epoch) -> JsValue {
+    JsValue::from(epoch.0 as f64)
 }
 
 fn in_memory(error: impl Display) -> String {
@@ -65,13 +126,25 @@ fn broken(error: rexie::Error) -> String {
     in_memory(error.source().map_or_else(|| error.to_string(), ToString::to_string))
 }
 
-async fn open() -> rexie::Result<Rexie> {
-    Rexie::builder(DATABASE)
-        .version(1)
-        .add_object_store(ObjectStore::new(NODE))
-        .add_object_store(ObjectStore::new(SEEDS))
-        .build()
-        .await
+/// Opens the database. One that opens too late is closed, or it would block others in our name.
+async fn open() -> Result<Rexie, String> {
+    let (opened, opening) = oneshot::channel();
+    spawn_local(async move {
+        let database = Rexie::builder(DATABASE)
+            .version(1)
+            .add_object_store(ObjectStore::new(NODE))
+            .add_object_store(ObjectStore::new(SEEDS))
+            .build()
+            .await;
+        if let Err(Ok(late)) = opened.send(database) {
+            late.close();
+        }
+    });
+    match clock::within(OPEN_PATIENCE, opening).await {
+        Some(Ok(opened)) => opened.map_err(broken),
+        Some(Err(_)) => Err(in_memory("it says nothing")),
+        None => Err(in_memory("another tab blocks it")),
+    }
 }
 
 impl Store {
@@ -81,61 +154,117 @@ impl Store {
     /// A warning for people.
     pub async fn save_seed(&self, seed: Seed) -> Result<(), String> {
         let value = serde_wasm_bindgen::to_value(&seed).map_err(in_memory)?;
-        self.put(SEEDS, &seed_key(&seed.id), &value).await
-    }
-
-    async fn secret(&self, warnings: &mut Vec<String>) -> NodeSecret {
-        match self.get(NODE, SECRET).await {
-            Ok(Some(stored)) => match secret_of(&stored) {
-                Some(secret) => return NodeSecret::new(secret),
-                None => warnings.push("the stored secret was damaged: this is a new node".into()),
-            },
-            Ok(None) => {}
-            Err(warning) => warnings.push(warning),
+        let key = seed_key(&seed.id);
+        let Some(database) = self.database() else { return Ok(()) };
+        if put(&database, SEEDS, &key, &value).await.is_ok() {
+            return Ok(());
         }
-        let secret = random::bytes();
-        warnings.extend(self.put(NODE, SECRET, &Uint8Array::from(secret.as_slice())).await.err());
-        NodeSecret::new(secret)
-    }
-
-    /// Later than the stored one, and than any leadership before the database was lost.
-    async fn next_epoch(&self, warnings: &mut Vec<String>) -> Epoch {
-        let stored = self.get(NODE, EPOCH).await;
-        let stored = stored.ok().flatten().and_then(|value| value.as_f64());
-        let epoch = Epoch::after(stored, clock::unix_ms());
-        #[expect(clippy::cast_precision_loss, reason = "epochs are below 2^53")]
-        let value = JsValue::from(epoch.0 as f64);
-        warnings.extend(self.put(NODE, EPOCH, &value).await.err());
-        epoch
-    }
-
-    async fn seeds(&self, warnings: &mut Vec<String>) -> Vec<Seed> {
-        let Some(database) = &self.0 else { return Vec::new() };
-        let all = async {
-            let transaction = database.transaction(&[SEEDS], TransactionMode::ReadOnly)?;
-            transaction.store(SEEDS)?.get_all(None, None).await
+        let written = match self.reopen().await {
+            Ok(database) => put(&database, SEEDS, &key, &value).await,
+            Err(warning) => Err(warning),
         };
-        match all.await {
-            Ok(values) => values.into_iter().filter_map(|value| serde_wasm_bindgen::from_value(value).ok()).collect(),
-            Err(error) => {
-                warnings.push(broken(error));
-                Vec::new()
-            }
+        if written.is_err() {
+            self.0.replace(State::Memory);
+        }
+        written
+    }
+
+    fn database(&self) -> Option<Rc<Rexie>> {
+        match &*self.0.borrow() {
+            State::Memory => None,
+            State::Open { database, .. } => Some(Rc::clone(database)),
         }
     }
 
-    async fn get(&self, store: &str, key: &str) -> Result<Option<JsValue>, String> {
-        let Some(database) = &self.0 else { return Ok(None) };
-        let transaction = database.transaction(&[store], TransactionMode::ReadOnly).map_err(broken)?;
-        transaction.store(store).map_err(broken)?.get(key.into()).await.map_err(broken)
+    /// Opens the database again. One that was deleted meanwhile is told who we are; one that is another node's isn't ours.
+    async fn reopen(&self) -> Result<Rc<Rexie>, String> {
+        let State::Open { secret, epoch, .. } = *self.0.borrow() else { return Err(in_memory("it was given up")) };
+        let reopened = Rc::new(open().await?);
+        if !settle(&reopened, secret, epoch).await.map_err(broken)? {
+            return Err(in_memory("another node's secret is in it"));
+        }
+        self.0.replace(State::Open { database: Rc::clone(&reopened), secret, epoch });
+        Ok(reopened)
     }
+}
 
-    async fn put(&self, store: &str, key: &str, value: &JsValue) -> Result<(), String> {
-        let Some(database) = &self.0 else { return Ok(()) };
-        let transaction = database.transaction(&[store], TransactionMode::ReadWrite).map_err(broken)?;
-        transaction.store(store).map_err(broken)?.put(value, Some(&key.into())).await.map_err(broken)?;
-        transaction.done().await.map(drop).map_err(broken)
+/// Writes what is missing of a node; tells whether what is there is of the same.
+async fn settle(database: &Rexie, secret: [u8; 32], epoch: Epoch) -> rexie::Result<bool> {
+    let transaction = database.transaction(&[NODE], TransactionMode::ReadWrite)?;
+    let node = transaction.store(NODE)?;
+    let stored = node.get(SECRET.into()).await?;
+    if stored.as_ref().is_some_and(|stored| secret_of(stored) != Some(secret)) {
+        return Ok(false);
     }
+    if stored.is_none() {
+        node.put(&Uint8Array::from(secret.as_slice()), Some(&SECRET.into())).await?;
+        node.put(&value_of(epoch), Some(&EPOCH.into())).await?;
+    }
+    transaction.done().await?;
+    Ok(true)
+}
+
+async fn load_secret(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) -> [u8; 32] {
+    let Some(database) = database else { return random::bytes() };
+    match get(database, SECRET).await {
+        Ok(Some(stored)) => match secret_of(&stored) {
+            Some(secret) => return secret,
+            None => warnings.push("the stored secret was damaged: this is a new node".into()),
+        },
+        Ok(None) => {}
+        Err(warning) => {
+            // What can't be read may be there all the same.
+            warnings.push(warning);
+            return random::bytes();
+        }
+    }
+    let secret: [u8; 32] = random::bytes();
+    warnings.extend(put(database, NODE, SECRET, &Uint8Array::from(secret.as_slice())).await.err());
+    secret
+}
+
+/// Later than the stored one, and than any leadership before the database was lost.
+async fn next_epoch(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) -> Epoch {
+    let unix_ms = clock::unix_ms();
+    let Some(database) = database else { return Epoch::after(None, unix_ms) };
+    // One transaction: a leader whose lock was stolen while it opens must not name a later leadership than the thief's.
+    let next = async {
+        let transaction = database.transaction(&[NODE], TransactionMode::ReadWrite)?;
+        let epoch = Epoch::after(number(&transaction, EPOCH).await?, unix_ms);
+        transaction.store(NODE)?.put(&value_of(epoch), Some(&EPOCH.into())).await?;
+        transaction.done().await?;
+        Ok(epoch)
+    };
+    next.await.unwrap_or_else(|error| {
+        warnings.push(broken(error));
+        Epoch::after(None, unix_ms)
+    })
+}
+
+async fn load_seeds(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) -> Vec<Seed> {
+    let Some(database) = database else { return Vec::new() };
+    let all = async {
+        let transaction = database.transaction(&[SEEDS], TransactionMode::ReadOnly)?;
+        transaction.store(SEEDS)?.get_all(None, None).await
+    };
+    match all.await {
+        Ok(values) => values.into_iter().filter_map(|value| serde_wasm_bindgen::from_value(value).ok()).collect(),
+        Err(error) => {
+            warnings.push(broken(error));
+            Vec::new()
+        }
+    }
+}
+
+async fn get(database: &Rexie, key: &str) -> Result<Option<JsValue>, String> {
+    let transaction = database.transaction(&[NODE], TransactionMode::ReadOnly).map_err(broken)?;
+    transaction.store(NODE).map_err(broken)?.get(key.into()).await.map_err(broken)
+}
+
+async fn put(database: &Rexie, store: &str, key: &str, value: &JsValue) -> Result<(), String> {
+    let transaction = database.transaction(&[store], TransactionMode::ReadWrite).map_err(broken)?;
+    transaction.store(store).map_err(broken)?.put(value, Some(&key.into())).await.map_err(broken)?;
+    transaction.done().await.map(drop).map_err(broken)
 }
 
 fn secret_of(stored: &JsValue) -> Option<[u8; 32]> {

@@ -4,57 +4,105 @@ use futures::channel::oneshot;
 use js_sys::{Function, Promise};
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::LockManager;
+use web_sys::{AbortController, LockManager, LockMode, LockOptions};
 
 use crate::error::WebError;
+
+const CALL: &str = "LockManager.request";
+
+/// How a lock is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// After all others.
+    Queued,
+    /// After those who want it for themselves, and along with others who don't.
+    Shared,
+    /// At once, from whoever holds it.
+    Stolen,
+}
 
 /// A lock that is held until this is dropped, or until its context dies.
 #[derive(Debug)]
 pub struct Held {
-    release: Function,
+    request: Promise,
+    _release: Release,
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
-        drop(self.release.call0(&JsValue::UNDEFINED));
+impl Held {
+    /// Waits until the lock is stolen; if it is given back, for ever.
+    pub fn stolen(&self) -> impl Future<Output = ()> + 'static {
+        let request = JsFuture::from(self.request.clone());
+        async move {
+            if request.await.is_ok() {
+                futures::future::pending::<()>().await;
+            }
+        }
     }
 }
 
-/// Waits for an exclusive lock, however long that takes.
+#[derive(Debug)]
+struct Release(Function);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        drop(self.0.call0(&JsValue::UNDEFINED));
+    }
+}
+
+/// Takes a request back if it is dropped while that waits.
+struct Request(Option<AbortController>);
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if let Some(waiting) = &self.0 {
+            waiting.abort();
+        }
+    }
+}
+
+/// Waits for a lock, however long that takes. Dropping the future takes the request back.
 ///
 /// # Errors
 /// What `request` threw, such as a `SecurityError` in an opaque origin.
-pub async fn acquire(locks: &LockManager, name: &str) -> Result<Held, WebError> {
-    let (granted, wait) = oneshot::channel();
+pub async fn acquire(locks: &LockManager, name: &str, how: How) -> Result<Held, WebError> {
+    let (granted, mut wait) = oneshot::channel();
     let on_grant = Closure::once_into_js(move |_lock: JsValue| -> Promise {
         let mut release = None;
         let held = Promise::new(&mut |resolve, _| release = Some(resolve));
         let release = release.expect("a promise's executor runs at once");
-        // Nobody waits any longer: dropping the lock releases it.
-        drop(granted.send(Held { release }));
+        // Nobody waits any longer: dropping it releases the lock.
+        drop(granted.send(Release(release)));
         held
     });
-    let request = locks.request(name, on_grant.unchecked_ref());
-    let refused = JsFuture::from(request);
-    match futures::future::select(wait, std::pin::pin!(refused)).await {
-        futures::future::Either::Left((Ok(held), _)) => Ok(held),
-        futures::future::Either::Left((Err(_), refused)) => {
-            Err(refused.await.err().map_or_else(|| WebError::missing("LockManager.request"), lost))
-        }
-        futures::future::Either::Right((outcome, _)) => {
-            Err(outcome.err().map_or_else(|| WebError::missing("LockManager.request"), lost))
-        }
-    }
+    let (options, mut waiting) = options(how)?;
+    let request = locks.request_with_options(name, &options, on_grant.unchecked_ref());
+    let refused = std::pin::pin!(JsFuture::from(request.clone()));
+    let outcome = match futures::future::select(&mut wait, refused).await {
+        futures::future::Either::Left((Ok(release), _)) => Ok(Held { request, _release: release }),
+        futures::future::Either::Left((Err(_), refused)) => Err(refused.await.err()),
+        futures::future::Either::Right((outcome, _)) => Err(outcome.err()),
+    };
+    waiting.0 = None;
+    outcome.map_err(|thrown| thrown.map_or_else(|| WebError::missing(CALL), WebError::calling(CALL)))
 }
 
-fn lost(thrown: JsValue) -> WebError {
-    WebError::calling("LockManager.request")(thrown)
+fn options(how: How) -> Result<(LockOptions, Request), WebError> {
+    let options = LockOptions::new();
+    options.set_mode(if how == How::Shared { LockMode::Shared } else { LockMode::Exclusive });
+    if how == How::Stolen {
+        // Nothing waits that could be taken back.
+        options.set_steal(true);
+        return Ok((options, Request(None)));
+    }
+    let controller = AbortController::new().map_err(WebError::calling("AbortController"))?;
+    options.set_signal(&controller.signal());
+    Ok((options, Request(Some(controller))))
 }
 
 /// Waits until whoever holds the lock is gone.
 ///
 /// # Errors
 /// What `request` threw.
-pub async fn gone(locks: &LockManager, name: &str) -> Result<(), WebError> {
-    acquire(locks, name).await.map(drop)
+pub async fn gone(locks: &LockManager, name: &str, how: How) -> Result<(), WebError> {
+    acquire(locks, name, how).await.map(drop)
 }

@@ -55,6 +55,10 @@ pub const CHANNEL: &str = "bitters/1";
 /// The Web Lock that the leader holds.
 pub const LEADER_LOCK: &str = "bitters/1/leader";
 
+/// The Web Lock of the frame whose dedicated worker waits for [`LEADER_LOCK`], where there is no SharedWorker: one such worker is
+/// enough.
+pub const CONTENDER_LOCK: &str = "bitters/1/contender";
+
 /// The Web Lock that a frame holds as long as it lives.
 #[must_use]
 pub fn frame_lock(frame: FrameId) -> String {

@@ -3,7 +3,7 @@
 use bitters_wire::{
     VersionRange,
     announce::Announcement,
-    id::{FrameId, LinkId},
+    id::{Boot, Epoch, FrameId, LinkId},
     local::{Envelope, LinkCommand, LinkEvent, ToFrame, ToLeader},
     rpc::{Event, Identity, Request},
     status::{Scope, Status},
@@ -50,6 +50,8 @@ pub enum Input {
     },
     /// The leader says this.
     Leader(Envelope<ToFrame>),
+    /// What [`Output::WatchLeader`] waited for: this leader is dead, or handed over.
+    LeaderGone(Boot),
     /// The page goes away.
     Leaving,
     /// A link in this frame reports.
@@ -78,7 +80,11 @@ pub enum Output {
     /// Open this way to a leader, in place of any other; answered with [`Input::Connected`].
     Connect(Line),
     /// Take part in the election from here: there is no SharedWorker that would.
-    Contend,
+    Contend {
+        /// The leadership that is to be taken over, as it doesn't answer; zero if it was never heard of. `None` to wait for
+        /// one's turn.
+        after: Option<Epoch>,
+    },
     /// Tell the leader.
     Leader(Envelope<ToLeader>),
     /// For a link in this frame.
@@ -87,6 +93,8 @@ pub enum Output {
     Status(Status),
     /// Tell the site.
     Tell(Event),
+    /// Wait for this leader's life lock, in place of any other's, and give it back at once; answered with [`Input::LeaderGone`].
+    WatchLeader(Boot),
 }
 
 /// A way to a leader.

@@ -5,13 +5,18 @@
 //! worker leads, the way is a BroadcastChannel, which holds nothing back for a late listener: the frame speaks only when
 //! the leader has answered that it listens. Everybody hears every announcement, so a frame asks each leader once: would it
 //! ask whenever it hears of the leader, many frames that start at once would ask in answer to each other's answers, forever.
+//!
+//! The frame waits for its leader's life lock, and opens its own build's worker again when that is free. A leader that hangs is
+//! found out by the [`vigil`](super::vigil).
 
 use bitters_wire::{
-    announce::{Announcement, LeaderKind, worker_name},
+    announce::{Announcement, LeaderKind, predecessor, successor_name},
     id::{Boot, Epoch},
+    local::ToLeader,
+    time::Instant,
 };
 
-use super::{Line, Output, Site};
+use super::{Line, Output, Site, vigil::Act};
 
 /// A leader that this frame asked to listen to its channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,37 +27,124 @@ pub(super) struct Calling {
 }
 
 impl Site {
-    pub(super) fn on_started(&mut self) {
-        match self.config.worker.clone() {
-            Some(worker) => self.connect(Line::Port { name: worker_name(&self.config.build), worker }),
-            None => self.outbox.push_back(Output::Contend),
+    pub(super) fn on_started(&mut self, now: Instant) {
+        if self.config.worker.is_none() {
+            self.outbox.push_back(Output::Contend { after: None });
         }
-        self.announce(self.config.worker.is_none());
+        self.open_own(now);
+        self.announce(self.wants_channel());
     }
 
-    pub(super) fn on_announced(&mut self, announcement: Announcement) {
-        let Announcement::LeaderUp { epoch, boot, build: _, worker, name, kind, heard } = announcement else { return };
+    pub(super) fn on_announced(&mut self, announcement: Announcement, now: Instant) {
+        let Announcement::LeaderUp { epoch, boot, build, worker, name, kind, heard } = announcement else { return };
         let leader = (epoch, boot);
-        if epoch < self.standing.0 || (leader == self.standing && self.welcomed) {
+        if epoch < self.standing.0 {
             return;
+        }
+        if leader == self.standing && self.welcomed {
+            return self.on_alive(now);
+        }
+        if build == self.config.build && predecessor(&name).is_some() {
+            self.own_name.clone_from(&name);
         }
         let by_port = kind == LeaderKind::Shared && self.config.worker.is_some();
         let line = if by_port { Line::Port { name, worker } } else { Line::Channel };
         match line {
             // Our hello waits in the port of the worker that leads now.
-            Line::Port { .. } if !self.welcomed && self.line.as_ref() == Some(&line) => {}
-            Line::Port { .. } => self.connect(line),
-            Line::Channel if heard == Some(self.config.frame) => self.on_heard(leader),
+            Line::Port { .. } if !self.welcomed && self.line.as_ref() == Some(&line) => {
+                self.leads = Some(leader);
+                self.on_alive(now);
+            }
+            Line::Port { .. } => {
+                self.leads = Some(leader);
+                self.connect(line);
+            }
+            Line::Channel if heard == Some(self.config.frame) && self.wants_channel() => self.on_heard(leader, now),
             Line::Channel => self.ask_for_channel(leader),
         }
     }
 
+    /// The leader gave its life lock back: it is dead, or handed over.
+    pub(super) fn on_leader_gone(&mut self, boot: Boot, now: Instant) {
+        if self.leads.is_some_and(|(_, leads)| leads == boot) {
+            self.leads = None;
+            self.welcomed = false;
+            self.open_own(now);
+        }
+    }
+
+    /// The leader hands over: what is said from now on is for the next.
+    pub(super) fn on_moving(&mut self, now: Instant) {
+        self.post(ToLeader::Moved);
+        self.welcomed = false;
+        self.vigil.greeted(now);
+    }
+
+    pub(super) fn on_time(&mut self, now: Instant) {
+        match self.vigil.on_timeout(now) {
+            None => {}
+            Some(Act::Call) => self.announce(self.wants_channel()),
+            Some(Act::Ping) => self.post(ToLeader::Ping),
+            Some(Act::Reconnect) => self.reconnect(),
+            Some(Act::Succeed) => self.succeed(),
+        }
+    }
+
+    /// The leader at the end of our line lives.
+    fn on_alive(&mut self, now: Instant) {
+        if self.vigil.lives(now) == Some(Act::Reconnect) {
+            self.reconnect();
+        }
+    }
+
+    fn reconnect(&mut self) {
+        match self.line.clone() {
+            Some(line) => self.connect(line),
+            // No leader answered yet that it listens to our channel.
+            None => self.calling = None,
+        }
+    }
+
+    /// Turns to a worker that takes over from the leader that doesn't answer. Under its own name the browser would give us the
+    /// worker that hangs.
+    fn succeed(&mut self) {
+        let heard_of = self.leads.map_or(Epoch::default(), |(epoch, _)| epoch);
+        let after = self.standing.0.max(heard_of);
+        self.leads = None;
+        self.calling = None;
+        self.welcomed = false;
+        match self.config.worker.clone() {
+            Some(worker) => {
+                self.own_name = successor_name(&self.config.build, after);
+                self.connect(Line::Port { name: self.own_name.clone(), worker });
+            }
+            None => self.outbox.push_back(Output::Contend { after: Some(after) }),
+        }
+    }
+
+    /// Opens our own build's worker; without one, another context's will announce itself.
+    fn open_own(&mut self, now: Instant) {
+        self.calling = None;
+        self.vigil.greeted(now);
+        if let Some(worker) = self.config.worker.clone() {
+            self.connect(Line::Port { name: self.own_name.clone(), worker });
+        }
+    }
+
     /// The leader listens to this frame's channel.
-    fn on_heard(&mut self, leader: (Epoch, Boot)) {
-        if self.calling != Some(Calling { leader, heard: true }) {
+    fn on_heard(&mut self, leader: (Epoch, Boot), now: Instant) {
+        if self.calling == Some(Calling { leader, heard: true }) {
+            self.on_alive(now);
+        } else {
             self.calling = Some(Calling { leader, heard: true });
+            self.leads = Some(leader);
             self.connect(Line::Channel);
         }
+    }
+
+    /// Whether announcements of ours ask the leader to listen to our channel.
+    const fn wants_channel(&self) -> bool {
+        self.config.worker.is_none() || self.calling.is_some()
     }
 
     fn ask_for_channel(&mut self, leader: (Epoch, Boot)) {
@@ -68,7 +160,11 @@ impl Site {
     }
 
     fn connect(&mut self, line: Line) {
+        self.welcomed = false;
         self.line = Some(line.clone());
         self.outbox.push_back(Output::Connect(line));
     }
 }
+
+#[cfg(test)]
+mod tests;

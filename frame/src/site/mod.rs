@@ -10,12 +10,14 @@ mod peers;
 mod requests;
 mod streams;
 mod topics;
+mod vigil;
 
 use std::collections::VecDeque;
 
 use bitters_session::{CallKey, Endpoint, StreamKey};
 use bitters_wire::{
     WIRE,
+    announce::worker_name,
     failure::{Code, Failure},
     id::{Boot, Epoch, LinkId, NodeId, PersonaId, TopicId},
     keys::PersonaSecret,
@@ -31,6 +33,7 @@ pub use api::{Badge, Config, Input, Line, Output};
 use line::Calling;
 use requests::Pending;
 use topics::Topic;
+use vigil::Vigil;
 
 /// A frame's machine.
 #[derive(Debug)]
@@ -43,6 +46,11 @@ pub struct Site {
     welcomed: bool,
     /// The way to the leader.
     line: Option<Line>,
+    /// The leader that the way is known to end at.
+    leads: Option<(Epoch, Boot)>,
+    /// The worker of our own build that answered last: a successor, if the first one hangs.
+    own_name: String,
+    vigil: Vigil,
     /// The leader that was asked to listen to this frame's channel.
     calling: Option<Calling>,
     /// The node, for the identities of this frame's links.
@@ -98,10 +106,13 @@ impl Site {
     pub fn new(config: Config) -> Self {
         Self {
             random: Random::new(config.seed),
+            own_name: worker_name(&config.build),
             config,
             standing: (Epoch::default(), Boot::default()),
             welcomed: false,
             line: None,
+            leads: None,
+            vigil: Vigil::default(),
             calling: None,
             node: None,
             host: Host::Absent,
@@ -123,21 +134,26 @@ impl Site {
     /// Takes a fact.
     pub fn handle_input(&mut self, input: Input, now: Instant) {
         match input {
-            Input::Announced(announcement) => self.on_announced(announcement),
+            Input::Announced(announcement) => self.on_announced(announcement, now),
             Input::Ask(request) => self.on_ask(request, now),
-            Input::Connected => self.on_connected(),
+            Input::Connected => self.on_connected(now),
             Input::Frozen(frozen) => self.send(ToLeader::Frozen(frozen)),
             Input::Host { versions, identity } => self.on_host(versions.common(WIRE), identity),
             Input::Leader(envelope) => self.on_leader(envelope, now),
+            Input::LeaderGone(boot) => self.on_leader_gone(boot, now),
             Input::Leaving => self.send(ToLeader::Leaving),
             Input::Link(link, event) => self.on_link(link, event),
             Input::Nonsense(id) => self.on_nonsense(id),
             Input::Online => self.send(ToLeader::Online),
-            Input::Started => self.on_started(),
-            Input::Timeout => self.endpoint_input(bitters_session::Input::Timeout, now),
+            Input::Started => self.on_started(now),
+            Input::Timeout => {
+                self.on_time(now);
+                self.endpoint_input(bitters_session::Input::Timeout, now);
+            }
             Input::Visible(visible) => self.on_visible(visible),
         }
         self.drain_endpoint();
+        self.vigil.settle(now);
     }
 
     /// The next act.
@@ -149,7 +165,8 @@ impl Site {
     /// When [`Input::Timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.persona.as_ref()?.endpoint.poll_timeout()
+        let endpoint = self.persona.as_ref().and_then(|persona| persona.endpoint.poll_timeout());
+        [endpoint, self.vigil.poll_timeout()].into_iter().flatten().min()
     }
 
     /// The node that this frame is a thread of, once its leader said so.
@@ -199,8 +216,9 @@ impl Site {
         }
     }
 
-    fn on_connected(&mut self) {
+    fn on_connected(&mut self, now: Instant) {
         self.welcomed = false;
+        self.vigil.greeted(now);
         let hello = Hello {
             frame: self.config.frame,
             origin: self.config.origin.clone(),
@@ -222,13 +240,20 @@ impl Site {
         if epoch < self.standing.0 {
             return; // An old leader that doesn't know it yet.
         }
+        if self.welcomed && (epoch, boot) == self.standing {
+            self.vigil.heard();
+        }
         match envelope.message {
             ToFrame::Welcome(welcome) => {
+                if self.standing.1 != boot {
+                    self.outbox.push_back(Output::WatchLeader(boot));
+                }
                 self.standing = (epoch, boot);
+                self.leads = Some(self.standing);
                 self.on_welcome(welcome);
             }
             ToFrame::Rejected(failure) => self.on_rejected(failure),
-            _ if (epoch, boot) != self.standing => self.on_connected(),
+            _ if (epoch, boot) != self.standing => self.on_connected(now),
             message => self.on_message(message, now),
         }
     }
@@ -240,7 +265,8 @@ impl Site {
                 self.endpoint_input(bitters_session::Input::FrameGone(persona, frame), now);
             }
             ToFrame::Link(link, command) => self.on_link_command(link, command),
-            ToFrame::Moving | ToFrame::Pong => {}
+            ToFrame::Moving => self.on_moving(now),
+            ToFrame::Pong => {}
             ToFrame::Packet(packet) => self.endpoint_input(bitters_session::Input::Packet(packet), now),
             ToFrame::PathRestored(peer) => self.endpoint_input(bitters_session::Input::PathRestored(peer), now),
             ToFrame::Peers(peers) => {
@@ -258,6 +284,7 @@ impl Site {
 
     fn on_welcome(&mut self, welcome: Welcome) {
         self.welcomed = true;
+        self.vigil.heard();
         self.peers = welcome.peers;
         self.node = Some(welcome.node);
         self.adopt_persona(welcome.persona);
@@ -287,6 +314,7 @@ impl Site {
     }
 
     fn on_rejected(&mut self, failure: Failure) {
+        self.vigil.heard();
         self.outbox.push_back(Output::Badge(Badge::Failed(failure.message.clone())));
         self.tell(0, Tell::Failed(failure));
         self.outbox.push_back(Output::CloseHost);
@@ -334,6 +362,9 @@ impl Site {
     /// again.
     fn send(&mut self, message: ToLeader) {
         if self.welcomed {
+            if !matches!(message, ToLeader::Link(_, LinkEvent::RoundTrip(_)) | ToLeader::Pong) {
+                self.vigil.said();
+            }
             self.post(message);
         } else if matches!(message, ToLeader::Link(..) | ToLeader::Packet(_)) && self.held.len() < MAX_HELD {
             self.held.push(message);

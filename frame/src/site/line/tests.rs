@@ -1,0 +1,220 @@
+//! The frame's machine and its leaders: dead ones, wedged ones, ones that hand over.
+
+use bitters_wire::{
+    announce::{Announcement, LeaderKind},
+    id::{Boot, Epoch, FrameId, LinkId},
+    keys::NodeSecret,
+    local::{DownReason, Envelope, LinkEvent, ToFrame, ToLeader, Welcome},
+    status::Scope,
+    time::Instant,
+};
+
+use crate::site::{Badge, Config, Input, Line, Output, Site};
+
+#[test]
+fn a_frame_watches_each_leader_s_life_once() {
+    let mut frame = Led::welcomed();
+    assert_eq!(frame.input(Input::Leader(welcome(7, 1))), Led::badge(), "the same leader again");
+
+    let outputs = frame.input(Input::Leader(welcome(8, 2)));
+    assert_eq!(outputs[0], Output::WatchLeader(boot(2)));
+}
+
+#[test]
+fn a_leader_that_is_gone_is_looked_for_in_our_own_build_s_worker() {
+    let mut frame = Led::welcomed();
+    assert_eq!(frame.input(Input::LeaderGone(boot(9))), [], "not ours");
+
+    assert_eq!(frame.input(Input::LeaderGone(boot(1))), [Output::Connect(own())]);
+    assert_eq!(frame.input(Input::LeaderGone(boot(1))), [], "we look already");
+    assert!(matches!(
+        frame.input(Input::Connected)[..],
+        [Output::Leader(Envelope { message: ToLeader::Hello(_), .. })]
+    ));
+}
+
+#[test]
+fn a_frame_that_turned_to_the_next_leader_stays_there_when_the_last_is_gone() {
+    let mut frame = Led::welcomed();
+    let next = Line::Port { name: "bitters/1/b2".into(), worker: "/next.js".into() };
+    assert_eq!(frame.input(leader_up(8, 2, "bitters/1/b2", "/next.js")), [Output::Connect(next)]);
+    assert_eq!(frame.input(Input::LeaderGone(boot(1))), []);
+    assert_eq!(frame.input(Input::LeaderGone(boot(2))), [Output::Connect(own())], "the next died, too");
+}
+
+#[test]
+fn an_idle_frame_has_no_timer() {
+    let mut frame = Led::welcomed();
+    assert_eq!(frame.machine.poll_timeout(), None);
+    frame.input(Input::Visible(false));
+    assert!(frame.machine.poll_timeout().is_some());
+    frame.input(Input::Leader(Envelope { epoch: Epoch(7), boot: boot(1), message: ToFrame::Pong }));
+    assert_eq!(frame.machine.poll_timeout(), None);
+    frame.input(Input::Leader(Envelope { epoch: Epoch(7), boot: boot(1), message: ToFrame::Ping }));
+    assert_eq!(frame.machine.poll_timeout(), None, "an answer asks for none");
+}
+
+#[test]
+fn a_wedged_leader_is_succeeded_and_what_was_said_meanwhile_is_kept() {
+    let mut frame = Led::welcomed();
+    frame.input(Input::Visible(false));
+    assert_eq!(frame.timeout(), [said(ToLeader::Ping)]);
+    assert_eq!(frame.timeout(), [calls()]);
+    let successor = Line::Port { name: "bitters/1/b1/after/7".into(), worker: "/leader.js".into() };
+    assert_eq!(frame.timeout(), [Output::Connect(successor)]);
+    frame.input(Input::Connected);
+    let down = ToLeader::Link(LINK, LinkEvent::Down(DownReason::Closed));
+    assert_eq!(frame.input(Input::Link(LINK, LinkEvent::Down(DownReason::Closed))), []);
+
+    let outputs = frame.input(Input::Leader(welcome(8, 2)));
+    let kept = Output::Leader(Envelope { epoch: Epoch(8), boot: boot(2), message: down });
+    assert_eq!(outputs.last(), Some(&kept));
+
+    let late = Envelope { epoch: Epoch(7), boot: boot(1), message: ToFrame::Peers(3) };
+    assert_eq!(frame.input(Input::Leader(late)), [], "the wedged one comes to");
+    assert_eq!(frame.input(leader_up(7, 1, "bitters/1/b1", "/leader.js")), [], "and says that it leads");
+
+    let outputs = frame.input(Input::LeaderGone(boot(2)));
+    let successor = Line::Port { name: "bitters/1/b1/after/7".into(), worker: "/leader.js".into() };
+    assert_eq!(outputs, [Output::Connect(successor)], "the worker of the plain name hangs");
+}
+
+#[test]
+fn a_leader_that_answers_the_call_is_not_replaced_its_line_is_opened_again() {
+    let mut frame = Led::welcomed();
+    let up = || leader_up(7, 1, "bitters/1/b1", "/leader.js");
+    assert_eq!(frame.input(up()), [], "nothing is outstanding");
+    frame.input(Input::Visible(false));
+    frame.timeout();
+    assert_eq!(frame.timeout(), [calls()]);
+    assert_eq!(frame.input(up()), [Output::Connect(own())]);
+    frame.input(Input::Connected);
+
+    for pause in [1, 2, 4, 8, 8] {
+        while frame.timeout() != [calls()] {}
+        assert_eq!(frame.input(up()), []);
+        let called = frame.now;
+        assert_eq!(frame.timeout(), [Output::Connect(own())]);
+        assert_eq!(frame.now.since(called).as_secs(), pause);
+        frame.input(Input::Connected);
+    }
+}
+
+#[test]
+fn a_leader_that_comes_to_while_its_successor_is_asked_is_turned_back_to() {
+    let mut frame = Led::welcomed();
+    frame.input(Input::Visible(false));
+    (0..3).for_each(|_| drop(frame.timeout()));
+    frame.input(Input::Connected);
+    assert_eq!(frame.input(leader_up(7, 1, "bitters/1/b1", "/leader.js")), [Output::Connect(own())]);
+}
+
+#[test]
+fn a_leader_that_hands_over_hears_a_last_word_and_the_next_all_that_follows() {
+    let mut frame = Led::welcomed();
+    let moving = Envelope { epoch: Epoch(7), boot: boot(1), message: ToFrame::Moving };
+    assert_eq!(frame.input(Input::Leader(moving)), [said(ToLeader::Moved)]);
+
+    let event = || LinkEvent::Received(vec![1, 2, 3]);
+    assert_eq!(frame.input(Input::Link(LINK, event())), []);
+    assert_eq!(frame.input(Input::LeaderGone(boot(1))), [Output::Connect(own())]);
+    frame.input(Input::Connected);
+
+    let kept = Envelope { epoch: Epoch(8), boot: boot(2), message: ToLeader::Link(LINK, event()) };
+    assert_eq!(frame.input(Input::Leader(welcome(8, 2))).last(), Some(&Output::Leader(kept)));
+}
+
+#[test]
+fn without_a_shared_worker_a_frame_waits_its_turn_and_contends_when_nobody_answers() {
+    let mut frame = Led::new(Config { worker: None, ..config() });
+    let call = Output::Announce(Announcement::FrameUp { frame: config().frame, channel: true });
+    assert_eq!(frame.input(Input::Started), [Output::Contend { after: None }, call.clone()]);
+    assert_eq!(frame.timeout(), [call]);
+    assert_eq!(frame.timeout(), [Output::Contend { after: Some(Epoch(0)) }]);
+}
+
+/// A frame and what it does, without a leader that answers.
+struct Led {
+    machine: Site,
+    now: Instant,
+}
+
+impl Led {
+    fn new(config: Config) -> Self {
+        Self { machine: Site::new(config), now: Instant::START }
+    }
+
+    /// By its own build's worker.
+    fn welcomed() -> Self {
+        let mut frame = Self::new(config());
+        frame.input(Input::Started);
+        frame.input(Input::Connected);
+        let mut outputs = vec![Output::WatchLeader(boot(1))];
+        outputs.extend(Self::badge());
+        assert_eq!(frame.input(Input::Leader(welcome(7, 1))), outputs);
+        frame
+    }
+
+    fn badge() -> Vec<Output> {
+        let id = persona().id().to_string();
+        vec![Output::Badge(Badge::Ready { id, peers: 0, scope: Scope::Site })]
+    }
+
+    fn input(&mut self, input: Input) -> Vec<Output> {
+        self.machine.handle_input(input, self.now);
+        std::iter::from_fn(|| self.machine.poll_output()).collect()
+    }
+
+    /// What is due next, at its time.
+    fn timeout(&mut self) -> Vec<Output> {
+        self.now = self.machine.poll_timeout().expect("something is due");
+        self.input(Input::Timeout)
+    }
+}
+
+const LINK: LinkId = LinkId { epoch: Epoch(7), number: 1 };
+
+fn own() -> Line {
+    Line::Port { name: "bitters/1/b1".into(), worker: "/leader.js".into() }
+}
+
+fn calls() -> Output {
+    Output::Announce(Announcement::FrameUp { frame: config().frame, channel: false })
+}
+
+fn said(message: ToLeader) -> Output {
+    Output::Leader(Envelope { epoch: Epoch(7), boot: boot(1), message })
+}
+
+fn welcome(epoch: u64, number: u8) -> Envelope<ToFrame> {
+    let (persona, node) = (persona(), NodeSecret::new([9; 32]).id());
+    let welcome = Welcome { wire: 1, persona, node, observe: false, peers: 0 };
+    Envelope { epoch: Epoch(epoch), boot: boot(number), message: ToFrame::Welcome(welcome) }
+}
+
+fn leader_up(epoch: u64, number: u8, name: &str, worker: &str) -> Input {
+    let (epoch, boot, build) = (Epoch(epoch), boot(number), "b1".into());
+    let (name, worker, kind) = (name.into(), worker.into(), LeaderKind::Shared);
+    Input::Announced(Announcement::LeaderUp { epoch, boot, build, worker, name, kind, heard: None })
+}
+
+fn config() -> Config {
+    Config {
+        frame: FrameId::from_random([1; 16]),
+        origin: "https://alice.example".into(),
+        scope: Scope::Site,
+        build: "b1".into(),
+        worker: Some("/leader.js".into()),
+        visible: true,
+        watching: false,
+        seed: [1; 32],
+    }
+}
+
+fn persona() -> bitters_wire::keys::PersonaSecret {
+    NodeSecret::new([9; 32]).persona("https://alice.example")
+}
+
+fn boot(number: u8) -> Boot {
+    Boot(FrameId::from_random([number; 16]).0)
+}
