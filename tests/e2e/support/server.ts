@@ -7,6 +7,8 @@ import { createInterface } from "node:readline";
 
 export const ROOT = join(import.meta.dirname, "../../..");
 const DIST = process.env["DIST"] ?? join(ROOT, "dist");
+/** The built node. */
+export const NODE = join(DIST, "node");
 const REVPROXY = process.env["REVPROXY"] ?? join(ROOT, "target/release/revproxy");
 const EMPTY_SITE = join(import.meta.dirname, "site");
 
@@ -19,15 +21,17 @@ export class Server {
 
   readonly port: number;
   readonly extra: readonly string[];
+  readonly files: string;
 
-  private constructor(port: number, extra: readonly string[]) {
+  private constructor(port: number, extra: readonly string[], files: string) {
     this.port = port;
     this.extra = extra;
+    this.files = files;
   }
 
-  /** Starts on a free port; `extra` are more arguments of revproxy's, in which `PORT` stands for the port. */
-  static async start(extra: readonly string[] = []): Promise<Server> {
-    const server = new Server(await freePort(), extra);
+  /** Starts on a free port; `extra` are more arguments of revproxy's, in which `PORT` stands for the port; `files` are the node's. */
+  static async start(extra: readonly string[] = [], files = NODE): Promise<Server> {
+    const server = new Server(await freePort(), extra, files);
     await server.start();
     return server;
   }
@@ -52,7 +56,7 @@ export class Server {
     const observers = ["alice", "bob", "a"].flatMap((name) => ["--observe", this.url(name).slice(0, -1)]);
     const args = [
       ...["--listen", `127.0.0.1:${this.port}`, "--listen", `[::1]:${this.port}`],
-      ...["--node", `node.localhost=${dist("node")}`, "--node", `guestbook.localhost=${dist("guestbook")}`],
+      ...["--node", `node.localhost=${this.files}`, "--node", `guestbook.localhost=${dist("guestbook")}`],
       ...site("alice", dist("sites/alice")),
       ...site("bob", dist("sites/bob")),
       ...SITES.flatMap((name) => site(name, EMPTY_SITE)),
