@@ -56,7 +56,7 @@ pub struct Shell {
     /// The wait for the leader's life lock.
     watch: RefCell<Option<AbortHandle>>,
     /// Our own build's worker, which waits to lead while another leads: a browser may end one that nobody refers to.
-    candidate: OnceCell<SharedWorker>,
+    candidate: RefCell<Option<SharedWorker>>,
     leader: RefCell<Option<LeaderLine>>,
     host: RefCell<Option<Host>>,
     links: RefCell<Map<LinkId, Rc<Connection>>>,
@@ -80,7 +80,7 @@ impl Shell {
             announcer: OnceCell::new(),
             contenders: RefCell::default(),
             watch: RefCell::default(),
-            candidate: OnceCell::new(),
+            candidate: RefCell::default(),
             leader: RefCell::default(),
             host: RefCell::default(),
             links: RefCell::default(),
@@ -153,8 +153,8 @@ impl Shell {
             LeaderLine::open(&self.island, line, self.frame, move |envelope| this.handle(Input::Leader(envelope)));
         match opened {
             Ok(leader) => {
-                if let Some(worker) = leader.worker() {
-                    self.candidate.get_or_init(|| worker);
+                if matches!(line, Line::Port { worker, .. } if *worker == self.urls.leader) {
+                    self.candidate.replace(leader.worker());
                 }
                 self.leader.replace(Some(leader));
                 let this = Rc::clone(self);

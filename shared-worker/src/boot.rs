@@ -239,11 +239,18 @@ impl Worker {
     fn open(self: &Rc<Self>) {
         let this = Rc::clone(self);
         self.spawn(async move {
-            let opened = open(&this.island).await;
-            if let Stage::Waits(_, slot) = &mut *this.stage.borrow_mut() {
-                *slot = Some(opened.ok()?);
+            match open(&this.island).await {
+                Ok(opened) => {
+                    if let Stage::Waits(_, slot) = &mut *this.stage.borrow_mut() {
+                        *slot = Some(opened);
+                    }
+                    Some(CandidacyInput::Opened)
+                }
+                Err(error) => {
+                    console::error_1(&format!("bitters: the leader can't start: {error}").into());
+                    Some(CandidacyInput::Lost)
+                }
             }
-            Some(CandidacyInput::Opened)
         });
     }
 
