@@ -1,5 +1,7 @@
 //! The frames of a node: who they are, what they serve and which topics they are in.
 
+use std::collections::VecDeque;
+
 use bitters_wire::{
     claim::Claim,
     id::{FrameId, PersonaId, Tag, TopicId},
@@ -19,6 +21,9 @@ use crate::{
 
 /// Personas that one frame is remembered to talk with; the one longest silent is forgotten first.
 pub const MAX_TALKS: usize = 64;
+
+/// Frames that are remembered to be gone.
+const MAX_GONE: usize = 256;
 
 /// One frame.
 #[derive(Debug)]
@@ -99,6 +104,8 @@ impl Frame {
 pub struct Frames {
     frames: Map<FrameId, Frame>,
     came: u64,
+    /// Frames that went, the first first.
+    gone: VecDeque<FrameId>,
 }
 
 impl Frames {
@@ -148,7 +155,17 @@ impl Frames {
 
     /// Lets a frame go.
     pub fn remove(&mut self, id: FrameId) -> Option<Frame> {
-        self.frames.remove(&id)
+        let frame = self.frames.remove(&id)?;
+        self.gone.push_back(id);
+        if self.gone.len() > MAX_GONE {
+            self.gone.pop_front();
+        }
+        Some(frame)
+    }
+
+    /// Whether a frame was here and went.
+    pub fn is_gone(&self, id: FrameId) -> bool {
+        self.gone.contains(&id)
     }
 
     /// A frame.
@@ -270,6 +287,7 @@ mod tests {
             scope: Scope::Browser,
             wire: WIRE,
             build: String::new(),
+            known: false,
             visible,
             watching: false,
             serves: if serves { vec![TAG] } else { Vec::new() },

@@ -69,6 +69,9 @@ pub struct Node {
     /// Whether no link was ever up: then, and only then, seeds are dialled.
     cold: bool,
     changed: Changed,
+    /// When we began to lead, and whether frames came that an earlier leader took in.
+    began: Instant,
+    succeeds: bool,
     /// When the last input came, and when the timer is to fire since.
     now: Instant,
     due: Option<Instant>,
@@ -114,6 +117,8 @@ impl Node {
             peers_told: 0,
             cold: true,
             changed: Changed::default(),
+            began: now,
+            succeeds: false,
             now,
             due: None,
             deferred: Set::new(),

@@ -14,6 +14,9 @@ const MAX_FAILURES: u32 = 6;
 const FIRST: Duration = Duration::from_secs(1);
 const CAP: Duration = Duration::from_secs(60);
 
+/// Sessions wait for a minute.
+const SESSION_CAP: Duration = Duration::from_secs(10);
+
 /// A broken link is dialled again that soon, give or take a half: both ends notice within some hundred milliseconds.
 const BREATH: Duration = Duration::from_millis(200);
 
@@ -44,15 +47,17 @@ impl Redials {
         self.insert(node, Redial { failures: 0, not_before: now + CAP, wanted_until: now });
     }
 
-    /// A dial failed. Tells whether the node is given up.
+    /// A dial failed. Tells whether the node is given up: not as long as sessions wait for it.
     #[must_use]
     pub fn failed(&mut self, node: NodeId, now: Instant, rng: &mut fastrand::Rng) -> bool {
         let (failures, wanted_until) = self.0.get(&node).map_or((0, now), |it| (it.failures, it.wanted_until));
-        if failures + 1 >= MAX_FAILURES {
+        let wanted = now < wanted_until;
+        if failures + 1 >= MAX_FAILURES && !wanted {
             self.0.remove(&node);
             return true;
         }
-        let not_before = now + backoff(FIRST, failures, CAP, rng);
+        let cap = if wanted { SESSION_CAP } else { CAP };
+        let not_before = now + backoff(FIRST, failures, cap, rng).min(cap);
         self.insert(node, Redial { failures: failures + 1, not_before, wanted_until });
         false
     }
@@ -73,6 +78,11 @@ impl Redials {
     /// Whether sessions wait for a link.
     pub fn is_wanted(&self, node: NodeId, now: Instant) -> bool {
         self.0.get(&node).is_some_and(|redial| now < redial.wanted_until)
+    }
+
+    /// Whether sessions wait for any link.
+    pub fn is_any_wanted(&self, now: Instant) -> bool {
+        self.0.values().any(|redial| now < redial.wanted_until)
     }
 
     /// A dial began; the node's failures are remembered until it ends.
@@ -144,6 +154,21 @@ mod tests {
         assert!(due < Instant::from_millis(300));
         assert_eq!(redials.due(due), [(ALICE, true)]);
         assert_eq!(redials.due(until), [(ALICE, false)]);
+    }
+
+    #[test]
+    fn a_node_that_sessions_wait_for_is_not_given_up() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut redials = Redials::default();
+        let until = Instant::from_millis(60_000);
+        redials.want(ALICE, until, Instant::START);
+        let (mut now, mut dials) = (Instant::START, 0);
+        while now < until {
+            assert!(!redials.failed(ALICE, now, &mut rng));
+            now = redials.next().unwrap();
+            dials += 1;
+        }
+        assert!((7..20).contains(&dials), "{dials} dials in a minute");
     }
 
     #[test]

@@ -122,6 +122,13 @@ impl Uplink {
         self.failures > 0
     }
 
+    /// Waits no longer than that, if it waits to connect.
+    pub fn wait_until(&mut self, at: Instant) {
+        if let State::Waiting { until } = &mut self.state {
+            *until = at.min(*until);
+        }
+    }
+
     /// Connects at once, if it waits to.
     pub const fn hurry(&mut self, now: Instant) {
         if let State::Waiting { until } = &mut self.state {

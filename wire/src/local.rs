@@ -114,6 +114,8 @@ pub struct Hello {
     pub wire: VersionRange,
     /// The frame's build.
     pub build: String,
+    /// Whether an earlier leader took it in.
+    pub known: bool,
     /// Whether the page is visible.
     pub visible: bool,
     /// Whether the site wants statuses.

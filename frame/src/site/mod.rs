@@ -225,6 +225,7 @@ impl Site {
             scope: self.config.scope,
             wire: WIRE,
             build: self.config.build.clone(),
+            known: self.standing.0 > Epoch::default(),
             visible: self.config.visible,
             watching: self.watching(),
             serves: self.served(),

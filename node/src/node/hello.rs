@@ -23,7 +23,7 @@ use crate::{
 
 /// After a change of leader all frames and peers have said who they are within that time, most of the time. Until then a frame
 /// that comes with topics isn't told who else is in them, or its site would see everybody leave and come again.
-const SETTLING: Duration = Duration::from_secs(2);
+pub(super) const SETTLING: Duration = Duration::from_secs(2);
 
 impl Node {
     pub(super) fn on_hello(&mut self, id: FrameId, hello: &Hello, now: Instant) {
@@ -31,6 +31,7 @@ impl Node {
             Ok(wire) => wire,
             Err(failure) => return self.reject(id, failure, now),
         };
+        self.succeeds |= hello.known;
         let new = self.admit(hello, now);
         if new {
             self.act(Output::WatchFrame(id));

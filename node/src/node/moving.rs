@@ -266,6 +266,7 @@ mod tests {
                 scope: Scope::Browser,
                 wire: WIRE,
                 build: build.into(),
+                known: false,
                 visible: true,
                 watching: false,
                 serves: Vec::new(),

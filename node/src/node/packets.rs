@@ -10,7 +10,7 @@ use bitters_wire::{
     time::Instant,
 };
 
-use super::Node;
+use super::{Node, hello::SETTLING, linking::SESSION_PATIENCE};
 use crate::links::Up;
 
 /// Sessions that begin to speak again after that time have their standby looked after.
@@ -33,7 +33,7 @@ impl Node {
         match link {
             Some(link) => self.send_packet(link, packet, now),
             None => {
-                if let Some(refusal) = packet.refuse(Refusal::NoRoute) {
+                if let Some(refusal) = self.refusal(&packet, Refusal::NoRoute, now) {
                     self.tell(id, ToFrame::Packet(refusal));
                 }
             }
@@ -50,7 +50,7 @@ impl Node {
         }
         self.use_for_sessions(link, now);
         if !self.frames.has_persona(packet.to) {
-            if let Some(refusal) = packet.refuse(Refusal::NoRoute) {
+            if let Some(refusal) = self.refusal(&packet, Refusal::NoRoute, now) {
                 self.send_packet(link, refusal, now);
             }
         } else if let Some(refusal) = self.deliver(packet, now) {
@@ -60,7 +60,7 @@ impl Node {
 
     /// Gives a packet to a frame of its persona, or returns what to answer. Refusals without a receiver are dropped.
     fn deliver(&mut self, packet: Packet, now: Instant) -> Option<Packet> {
-        match self.receiver(&packet) {
+        match self.receiver(&packet, now) {
             Ok(id) => {
                 if let Some(frame) = self.frames.frame_mut(id) {
                     self.changed.status |= frame.talks_with(packet.from, now);
@@ -68,15 +68,28 @@ impl Node {
                 self.tell(id, ToFrame::Packet(packet));
                 None
             }
-            Err(reason) => packet.refuse(reason),
+            Err(reason) => self.refusal(&packet, reason, now),
         }
     }
 
-    fn receiver(&self, packet: &Packet) -> Result<FrameId, Refusal> {
+    /// What answers a packet without receiver. A new leader says nothing to those who open sessions as long as frames are still
+    /// coming to it: they ask again, and whoever serves may be there then.
+    fn refusal(&self, packet: &Packet, reason: Refusal, now: Instant) -> Option<Packet> {
+        let opens = matches!(packet.body, Body::Open { .. });
+        if opens && self.took_over_within(SETTLING, now) { None } else { packet.refuse(reason) }
+    }
+
+    /// Whether we took over from another leader so lately. What frames it had may be frozen, or on their way to us.
+    fn took_over_within(&self, span: Duration, now: Instant) -> bool {
+        self.succeeds && now.since(self.began) < span
+    }
+
+    fn receiver(&self, packet: &Packet, now: Instant) -> Result<FrameId, Refusal> {
         match (packet.to_frame, &packet.body) {
             (Some(id), _) => {
                 let frame = self.frames.frame(id).filter(|frame| frame.persona() == packet.to);
-                frame.map(|_| id).ok_or(Refusal::FrameGone)
+                let is_gone = self.frames.is_gone(id) || !self.took_over_within(SESSION_PATIENCE, now);
+                frame.map(|_| id).ok_or(if is_gone { Refusal::FrameGone } else { Refusal::NoRoute })
             }
             (None, Body::Open { tag, .. }) => self.frames.server(packet.to, *tag).ok_or(Refusal::NotServed),
             (None, _) => Err(Refusal::UnknownSession),

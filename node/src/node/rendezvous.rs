@@ -1,5 +1,7 @@
 //! The node at the rendezvous: it registers, asks, and is told. Nothing waits for it.
 
+use std::time::Duration;
+
 use bitters_wire::{
     WIRE,
     claim::Claim,
@@ -20,6 +22,9 @@ use crate::{
     uplink::Ended,
     warnings::Audience,
 };
+
+/// While sessions wait for a link, which they do for a minute, a server that isn't there is tried that often.
+const IMPATIENCE: Duration = Duration::from_secs(10);
 
 /// Node seeds dialled on a cold start.
 const COLD_DIALS: usize = 3;
@@ -100,6 +105,7 @@ impl Node {
                 self.register_persona(frame);
             }
         }
+        self.redials.hurry(now);
         self.topics.advertise_anew();
         for topic in self.topics.iter().collect::<Vec<_>>() {
             self.advertise(topic);
@@ -165,6 +171,9 @@ impl Node {
             } else {
                 self.close_uplink(now);
             }
+        }
+        if self.uplink.is_waiting() && self.redials.is_any_wanted(now) {
+            self.uplink.wait_until(now + IMPATIENCE);
         }
         if self.frames.len() == 0 || !self.uplink.is_due(now) {
             return;

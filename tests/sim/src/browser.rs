@@ -93,6 +93,7 @@ impl Page {
             scope: Scope::Browser,
             wire: WIRE,
             build: "sim".into(),
+            known: self.epoch > bitters_wire::id::Epoch(1),
             visible: true,
             watching: true,
             serves: vec![crate::world::TAG],

@@ -151,6 +151,7 @@ pub(super) fn hello(frame: FrameId, origin: &str) -> Hello {
         scope: Scope::Browser,
         wire: WIRE,
         build: "new".into(),
+        known: false,
         visible: true,
         watching: false,
         serves: Vec::new(),

@@ -178,6 +178,34 @@ fn a_hello_finds_those_whom_its_sessions_talk_with() {
     assert!(outputs.contains(&send(ToServer::Lookup(gone))));
 }
 
+#[test]
+fn a_new_leader_takes_nobody_for_dead_who_may_be_on_the_way() {
+    for (known, told) in [(true, Refusal::NoRoute), (false, Refusal::FrameGone)] {
+        let mut lab = Lab::without_server();
+        let link = LinkId { epoch: Epoch(2), number: 5 };
+        let links = vec![HeldLink { link, peer: away().id(), used: true }];
+        lab.frame(OTHER, ToLeader::Hello(Hello { known, links, ..hello(OTHER, SITE) }));
+        let LinkMessage::Packet(packet) = packet() else { panic!("it is one") };
+        let refuse = |reason| said_in(OTHER, link, &LinkMessage::Packet(packet.refuse(reason).expect("it is none")));
+        let says = |lab: &mut Lab| lab.peer_in(OTHER, link, &LinkMessage::Packet(packet.clone()));
+        assert!(says(&mut lab).contains(&refuse(told)));
+        lab.now = lab.now + Duration::from_secs(60);
+        assert!(says(&mut lab).contains(&refuse(Refusal::FrameGone)));
+    }
+}
+
+#[test]
+fn a_new_leader_refuses_nobody_who_opens_before_its_frames_have_come() {
+    let mut lab = Lab::without_server();
+    lab.frame(OTHER, ToLeader::Hello(Hello { known: true, ..hello(OTHER, SITE) }));
+    let (from, to) = (home().persona(SITE).id(), home().persona(PAGE).id());
+    let packet = Packet { to, to_frame: None, from, from_frame: OTHER, session: SESSION, body: open() };
+    assert_eq!(lab.frame(OTHER, ToLeader::Packet(packet.clone())), []);
+    lab.now = lab.now + Duration::from_secs(2);
+    let refusal = packet.refuse(Refusal::NoRoute).expect("it is none");
+    assert_eq!(lab.frame(OTHER, ToLeader::Packet(packet)), [Output::Frame(OTHER, ToFrame::Packet(refusal))]);
+}
+
 /// A session of the tab's site with a persona at the other end of a link.
 fn talking() -> (Lab, LinkId) {
     let (mut lab, used) = Lab::linked();
