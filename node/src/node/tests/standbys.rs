@@ -185,6 +185,8 @@ fn a_new_leader_takes_nobody_for_dead_who_may_be_on_the_way() {
         let link = LinkId { epoch: Epoch(2), number: 5 };
         let links = vec![HeldLink { link, peer: away().id(), used: true }];
         lab.frame(OTHER, ToLeader::Hello(Hello { known, links, ..hello(OTHER, SITE) }));
+        let claim = Claim::sign(&away().persona(SITE), away().id());
+        lab.peer_in(OTHER, link, &LinkMessage::Claim(claim));
         let LinkMessage::Packet(packet) = packet() else { panic!("it is one") };
         let refuse = |reason| said_in(OTHER, link, &LinkMessage::Packet(packet.refuse(reason).expect("it is none")));
         let says = |lab: &mut Lab| lab.peer_in(OTHER, link, &LinkMessage::Packet(packet.clone()));
