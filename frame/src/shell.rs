@@ -51,7 +51,7 @@ pub struct Shell {
     urls: Urls,
     page: Page,
     seat: RefCell<Option<Held>>,
-    announcer: OnceCell<Announcer>,
+    announcer: RefCell<Option<Announcer>>,
     contenders: RefCell<Contenders>,
     /// The wait for the leader's life lock.
     watch: RefCell<Option<AbortHandle>>,
@@ -77,7 +77,7 @@ impl Shell {
             urls,
             page,
             seat: RefCell::new(Some(seat)),
-            announcer: OnceCell::new(),
+            announcer: RefCell::default(),
             contenders: RefCell::default(),
             watch: RefCell::default(),
             candidate: RefCell::default(),
@@ -89,7 +89,7 @@ impl Shell {
         });
         let this = Rc::clone(&shell);
         let announcer = Announcer::open(&shell.island, move |heard| this.handle(Input::Announced(heard)))?;
-        shell.announcer.get_or_init(|| announcer);
+        shell.announcer.replace(Some(announcer));
         let this = Rc::clone(&shell);
         shell.timer.get_or_init(|| Timer::new(move || this.on_timer()));
         shell.listeners.get_or_init(|| shell.listen());
@@ -123,7 +123,7 @@ impl Shell {
     fn perform(self: &Rc<Self>, output: Output) {
         match output {
             Output::Announce(announcement) => {
-                if let Some(announcer) = self.announcer.get() {
+                if let Some(announcer) = &*self.announcer.borrow() {
                     announcer.announce(&announcement);
                 }
             }
@@ -245,6 +245,9 @@ impl Shell {
         }
         self.contenders.take();
         self.seat.take();
+        // A page in the cache is thrown out of it when something is announced.
+        self.announcer.take();
+        self.leader.take();
     }
 
     fn listen(self: &Rc<Self>) -> [EventListener; 6] {

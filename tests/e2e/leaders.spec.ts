@@ -77,7 +77,7 @@ test("a page that opens while the leader is wedged is in the node, too", async (
 
   await workers.wedge(wedged as string, 60_000);
   const [b, c] = [await visit(browser, "b"), await visit(browser, "c")];
-  await Promise.all([b, c].map((page) => connectHere(page, server.node)));
+  await Promise.all([b, c].map((page) => connectHere(page, server.node, 50_000)));
 
   await works(b, c);
 });
@@ -152,11 +152,12 @@ test("the database is deleted under the leader: nobody is blocked, and the node 
 
 /** Waits until the page's node has another leader. */
 async function newLeader(page: Page, before: Awaited<ReturnType<typeof statusOf>>["leader"], timeout = 10_000): Promise<void> {
-  const boot = before?.boot;
-  const other = page.evaluate(async (boot) => {
+  let other = false;
+  const watching = page.evaluate(async (boot) => {
     for await (const { leader } of window.mine.watch()) if (leader && leader.boot !== boot) return;
-  }, boot);
-  await expect.poll(() => Promise.race([other.then(() => true), false]), { message: "another leads", timeout }).toBe(true);
+  }, before?.boot);
+  watching.then(() => (other = true)).catch(() => {});
+  await expect.poll(() => other, { message: "another leads", timeout }).toBe(true);
 }
 
 /** What one says in the topic the other hears. */
@@ -236,8 +237,8 @@ async function open(browser: BrowserContext, server: Server, site: string): Prom
   return page;
 }
 
-async function connectHere(page: Page, node: string): Promise<void> {
-  await page.evaluate(async (node) => {
-    window.mine = await window.sdk.connect({ node });
-  }, node);
+async function connectHere(page: Page, node: string, timeout = 10_000): Promise<void> {
+  await page.evaluate(async (options) => {
+    window.mine = await window.sdk.connect(options);
+  }, { node, timeout });
 }

@@ -219,6 +219,7 @@ impl Site {
     fn on_connected(&mut self, now: Instant) {
         self.welcomed = false;
         self.vigil.greeted(now);
+        self.held.retain(must_arrive);
         let hello = Hello {
             frame: self.config.frame,
             origin: self.config.origin.clone(),
@@ -359,15 +360,15 @@ impl Site {
         }
     }
 
-    /// To the leader that took us in. What only says how things are is told by the hello; what must arrive is held or asked
-    /// again.
+    /// To the leader that took us in. Until one did, what must arrive is held, or asked again; what says how things are is held,
+    /// too, as the hello that tells it may be on its way already.
     fn send(&mut self, message: ToLeader) {
         if self.welcomed {
             if !matches!(message, ToLeader::Link(_, LinkEvent::RoundTrip(_)) | ToLeader::Pong) {
                 self.vigil.said();
             }
             self.post(message);
-        } else if matches!(message, ToLeader::Link(..) | ToLeader::Packet(_)) && self.held.len() < MAX_HELD {
+        } else if (must_arrive(&message) || is_in_hello(&message)) && self.held.len() < MAX_HELD {
             self.held.push(message);
         }
     }
@@ -388,6 +389,18 @@ impl Site {
     fn too_many(&self) -> bool {
         self.requests.len() >= MAX_PENDING_REQUESTS
     }
+}
+
+const fn must_arrive(message: &ToLeader) -> bool {
+    matches!(message, ToLeader::Link(..) | ToLeader::Packet(_))
+}
+
+/// Whether a hello said later tells the same.
+const fn is_in_hello(message: &ToLeader) -> bool {
+    matches!(
+        message,
+        ToLeader::Leave(_) | ToLeader::Serve(_) | ToLeader::Unserve(_) | ToLeader::Visible(_) | ToLeader::Watch(_)
+    )
 }
 
 /// Packets and link reports held while there is no leader: each stream's window is 2 MiB, 35 packets.

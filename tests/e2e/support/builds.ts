@@ -1,5 +1,5 @@
 // A node of two builds: one that is served, and one that was or will be.
-import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -11,6 +11,7 @@ export type Build = "first" | "second";
 export class Builds {
   readonly dir: string;
   readonly #pages: Record<Build, Map<string, string>>;
+  #deployed = 1_500_000_000;
   readonly ids: Record<Build, string>;
 
   private constructor(dir: string, ids: Record<Build, string>, pages: Record<Build, Map<string, string>>) {
@@ -46,6 +47,9 @@ export class Builds {
   async deploy(build: Build): Promise<void> {
     for (const [name, text] of this.#pages[build]) {
       await writeFile(join(this.dir, `${name}.new`), text);
+      // Browsers ask whether a file is newer than theirs, in whole seconds.
+      this.#deployed += 1;
+      await utimes(join(this.dir, `${name}.new`), this.#deployed, this.#deployed);
       await rename(join(this.dir, `${name}.new`), join(this.dir, name));
     }
   }

@@ -125,6 +125,24 @@ fn a_leader_that_hands_over_hears_a_last_word_and_the_next_all_that_follows() {
 }
 
 #[test]
+fn what_changes_between_hello_and_welcome_is_told_after_it() {
+    let mut frame = Led::welcomed();
+    frame.input(Input::LeaderGone(boot(1)));
+    frame.input(Input::Visible(false));
+    let outputs = frame.input(Input::Connected);
+    let [Output::Leader(Envelope { message: ToLeader::Hello(hello), .. })] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert!(!hello.visible);
+    frame.input(Input::Visible(true));
+
+    let outputs = frame.input(Input::Leader(welcome(8, 2)));
+    let message = |message| Output::Leader(Envelope { epoch: Epoch(8), boot: boot(2), message });
+    assert_eq!(outputs.last(), Some(&message(ToLeader::Visible(true))));
+    assert!(!outputs.contains(&message(ToLeader::Visible(false))), "the hello told that");
+}
+
+#[test]
 fn without_a_shared_worker_a_frame_waits_its_turn_and_contends_when_nobody_answers() {
     let mut frame = Led::new(Config { worker: None, ..config() });
     let call = Output::Announce(Announcement::FrameUp { frame: config().frame, channel: true });
