@@ -1,0 +1,79 @@
+// A stream whose loss, doubling and order can be checked: both ends write numbered records at a steady rate.
+import type { Stream } from "@bitters/host-sdk";
+
+/** What one end wrote, and what it read. */
+export interface Tally {
+  /** Records written. */
+  sent: number;
+  /** Records read whose bytes are right. */
+  received: number;
+  /** Numbers that were left out. */
+  lost: number;
+  /** Numbers that had come, or been left out, before. */
+  doubled: number;
+  /** Records with other bytes than their number's. */
+  strange: number;
+  /** Milliseconds. */
+  longestGap: number;
+  /** Why writing or reading failed. */
+  failure: string | undefined;
+}
+
+/** One end at work. */
+export interface Exchange {
+  readonly tally: Tally;
+  /** When each record came, and its number. */
+  readonly arrivals: { at: number; number: number }[];
+  /** Writes no more, and waits until all has been read. */
+  finish(): Promise<Tally>;
+}
+
+/** Writes a record every `pace` milliseconds, and checks what comes. Runs in pages. */
+export function exchange(stream: Stream, pace: number): Exchange {
+  const size = 256;
+  const record = (number: number): Uint8Array => {
+    const words = Uint32Array.from({ length: size / 4 }, (_, at) => Math.imul(number * 64 + at + 1, 0x9e3779b1));
+    words[0] = number;
+    return new Uint8Array(words.buffer);
+  };
+  const tally: Tally = { sent: 0, received: 0, lost: 0, doubled: 0, strange: 0, longestGap: 0, failure: undefined };
+  const arrivals: { at: number; number: number }[] = [];
+  const fail = (error: unknown): void => void (tally.failure ??= String(error));
+
+  let next = 0;
+  const take = (bytes: Uint8Array): void => {
+    const number = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+    if (record(number).some((byte, at) => byte !== bytes[at])) return void (tally.strange += 1);
+    tally.received += 1;
+    if (number < next) tally.doubled += 1;
+    else tally.lost += number - next;
+    next = Math.max(next, number + 1);
+    const at = performance.now();
+    tally.longestGap = Math.max(tally.longestGap, at - (arrivals.at(-1)?.at ?? at));
+    arrivals.push({ at, number });
+  };
+  const read = async (): Promise<void> => {
+    let held = new Uint8Array();
+    for await (const chunk of stream.readable) {
+      const all = new Uint8Array(held.length + chunk.length);
+      all.set(held);
+      all.set(chunk, held.length);
+      for (held = all; held.length >= size; held = held.subarray(size)) take(held);
+    }
+    if (held.length > 0) tally.strange += 1;
+  };
+
+  const writer = stream.writable.getWriter();
+  const reading = read().catch(fail);
+  const timer = setInterval(() => {
+    writer.write(record(tally.sent)).catch(fail);
+    tally.sent += 1;
+  }, pace);
+  const finish = async (): Promise<Tally> => {
+    clearInterval(timer);
+    await writer.close().catch(fail);
+    await reading;
+    return tally;
+  };
+  return { tally, arrivals, finish };
+}
