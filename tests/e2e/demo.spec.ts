@@ -70,6 +70,35 @@ test("a file dropped anywhere on the page goes to who is there; with nobody ther
   expect((await stream.toArray()).join("")).toBe("two eggs");
 });
 
+test("a second link stands by, dashed, and takes the first one's place in the picture when that one's tab closes", async ({ browse, server }) => {
+  const [one, two] = await Promise.all([browse(), browse()]);
+  const alice = await open(one, server, "alice");
+  const bob = await open(one, server, "bob");
+  const far = await open(two, server, "alice");
+  for (const page of [alice, bob]) await expect(page.locator("#peers li")).toHaveCount(2);
+  await drop(bob, "recipe.txt", "two eggs");
+  await expect(far.locator('#files [data-name="recipe.txt"]')).toHaveAttribute("data-state", "done");
+
+  // The first link goes to the oldest frame: Alice's.
+  const [used, standby] = [bob.locator("#picture line[data-link]:not(.standby)"), bob.locator("#picture line[data-link].standby")];
+  await expect(standby).toHaveCount(1);
+  const from = async (name: string): Promise<string> =>
+    `${await bob.locator(".frame", { hasText: new RegExp(`${name}$`) }).locator("circle").getAttribute("data-frame")} ${await bob.locator("[data-peer]").getAttribute("data-peer")}`;
+  const [first, second] = [await from("alice"), await from("bob")];
+  await expect(used).toHaveAttribute("data-link", first);
+  await expect(standby).toHaveAttribute("data-link", second);
+  expect(await standby.evaluate((line) => getComputedStyle(line).strokeDasharray)).not.toBe("none");
+  await expect(bob.locator("#in-words")).toHaveText("2 frames · 1 peer · 2 links, 1 standing by");
+
+  await alice.close();
+
+  await expect(used).toHaveAttribute("data-link", second);
+  await expect(used).toHaveClass(/\bmoved\b/);
+  expect(await used.evaluate((line) => getComputedStyle(line).strokeDasharray)).toBe("none");
+  await expect(standby).toHaveCount(0);
+  await expect(bob.locator("#in-words")).toHaveText("1 frame · 1 peer · 1 link");
+});
+
 test("what peers say is text, never markup", async ({ browse, connect, server }) => {
   const [one, two] = await Promise.all([browse(), browse()]);
   const bob = await open(one, server, "bob");

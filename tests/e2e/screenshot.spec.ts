@@ -53,6 +53,6 @@ async function open(browser: BrowserContext, server: Server, site: string): Prom
 /** The picture shows both sites' frames and both peers, drawn in their places. */
 async function settled(page: Page): Promise<void> {
   await expect(page.locator("#picture circle[data-frame]")).toHaveCount(2);
-  await expect(page.locator("#picture [data-link]")).toHaveCount(2);
+  await expect(page.locator("#picture [data-link]:not(.standby)")).toHaveCount(2);
   await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 }

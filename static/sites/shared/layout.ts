@@ -7,7 +7,7 @@ export interface Place {
   y: number;
 }
 
-/** What the picture needs of a status. */
+/** What the picture needs of a status. A peer's frames: the one whose link is used, then the standby's. */
 export interface Shape {
   frames: readonly { id: string }[];
   peers: readonly { id: string; links: number; frames: readonly string[] }[];
@@ -20,6 +20,8 @@ export interface Line {
   to: string;
   /** Whether a link is there, rather than a way through other peers. */
   linked: boolean;
+  /** Whether it waits to take another's place. */
+  standby: boolean;
 }
 
 /** The leader's key among the places. */
@@ -51,9 +53,9 @@ export function places(shape: Shape): Map<string, Place> {
 export function lines(shape: Shape): Line[] {
   const known = new Set(shape.frames.map(({ id }) => id));
   return shape.peers.flatMap(({ id, links, frames }) => {
-    const holders = frames.filter((frame) => known.has(frame));
-    const from = holders.length > 0 ? holders : [LEADER];
-    return from.map((frame) => ({ key: `${frame} ${id}`, from: frame, to: id, linked: links > 0 }));
+    const from = frames.some((frame) => known.has(frame)) ? frames : [LEADER];
+    const all = from.map((frame, at) => ({ key: `${frame} ${id}`, from: frame, to: id, linked: links > 0, standby: at > 0 }));
+    return all.filter(({ from }) => from === LEADER || known.has(from));
   });
 }
 

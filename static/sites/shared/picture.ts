@@ -1,5 +1,5 @@
 // A live picture of the node: its frames as circles, one colour a site; its leader in the middle; its links as lines to the
-// peers outside.
+// peers outside, dashed where they stand by.
 
 import type { BittersNode, FrameStatus, PeerStatus, Status } from "@bitters/host-sdk";
 import { find, hueOf, short } from "./dom.js";
@@ -21,8 +21,9 @@ export async function showPicture(node: BittersNode): Promise<void> {
 
 function inWords({ frames, peers, warnings }: Status): string {
   const links = peers.reduce((sum, peer) => sum + peer.links, 0);
+  const standbys = peers.reduce((sum, { frames }) => sum + Math.max(0, frames.length - 1), 0);
   const counts = [count(frames.length, "frame"), count(peers.length, "peer"), count(links, "link")].join(" · ");
-  return [counts, ...warnings].join(". ");
+  return [standbys ? `${counts}, ${standbys} standing by` : counts, ...warnings].join(". ");
 }
 
 function count(number: number, thing: string): string {
@@ -162,8 +163,11 @@ function linkLine(): SVGElement {
   return svg("line", { class: "link" });
 }
 
-function dressLink(line: SVGElement, { key, linked }: Line): void {
+function dressLink(line: SVGElement, { key, linked, standby }: Line): void {
+  // It stood by and is used now: shown for a moment.
+  line.classList.toggle("moved", !standby && /standby|moved/.test(line.getAttribute("class") ?? ""));
   line.classList.toggle("indirect", !linked);
+  line.classList.toggle("standby", standby);
   if (linked) line.setAttribute("data-link", key);
   else line.removeAttribute("data-link");
 }
