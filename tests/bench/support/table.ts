@@ -28,8 +28,15 @@ export default class Table implements Reporter {
 }
 
 function cells({ what, unit, baseline, ours, goal }: Row): string[] {
-  const ratio = ours / baseline;
-  const met = "atMost" in goal ? ratio <= goal.atMost : ratio >= goal.atLeast;
-  const text = "atMost" in goal ? `≤ ${goal.atMost}` : `≥ ${goal.atLeast}`;
-  return [what, `${baseline.toFixed(2)} ${unit}`, `${ours.toFixed(2)} ${unit}`, ratio.toFixed(2), text, met ? "met" : "missed"];
+  const ratio = baseline !== undefined && ours !== undefined ? ours / baseline : undefined;
+  const value = (number: number | undefined): string => (number === undefined ? "" : `${number.toFixed(2)} ${unit}`);
+  return [what, value(baseline), value(ours), ratio?.toFixed(2) ?? "", ...judged(goal, unit, ratio, ours)];
+}
+
+/** The goal, and whether it was met. */
+function judged(goal: Row["goal"], unit: string, ratio = NaN, ours = NaN): [string, string] {
+  if (!goal) return ["", ""];
+  if ("within" in goal) return [`≤ ${goal.within} ${unit}`, ours <= goal.within ? "met" : "missed"];
+  if ("atMost" in goal) return [`≤ ${goal.atMost}`, ratio <= goal.atMost ? "met" : "missed"];
+  return [`≥ ${goal.atLeast}`, ratio >= goal.atLeast ? "met" : "missed"];
 }

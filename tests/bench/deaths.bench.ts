@@ -1,0 +1,241 @@
+// A frame dies that carried a stream between two browsers: how soon its leader knows, how soon the peer's does, how soon the
+// stream goes on; against what Chromium alone tells about a connection whose far page died.
+import type { BrowserContext, Page } from "@playwright/test";
+import type { FrameStatus, PeerStatus } from "@bitters/host-sdk";
+
+import { aloof, Carriers, crash } from "../e2e/support/carriers.ts";
+import { exchange, type Exchange } from "../e2e/support/numbers.ts";
+import { reach } from "../e2e/support/room.ts";
+import { expect, idOf, test } from "./support/bench.ts";
+import { report, reportSpread } from "./support/measure.ts";
+
+const KINDS = ["removed", "closed", "crashed"] as const;
+type Kind = (typeof KINDS)[number];
+/** Deaths of each kind, with a standby and without. */
+const SAMPLES = Number(process.env["N"] ?? 20);
+/** Milliseconds between one end's records: what is measured can't be finer. */
+const PACE = 4;
+
+interface News {
+  /** Milliseconds since 1970, as all times here: pages of one machine share that clock. */
+  readonly at: number;
+  readonly frames: FrameStatus[];
+  readonly peer: PeerStatus | undefined;
+}
+
+declare global {
+  interface Window {
+    begin: typeof exchange;
+    exchange: Exchange;
+    /** What `watch()` told. */
+    news: News[];
+    /** What Chromium told about each connection. */
+    told: Record<"disconnected" | "failed", number[]>;
+  }
+}
+
+/** Milliseconds after a death. */
+interface Sample {
+  readonly leader: number;
+  readonly peer: number;
+  readonly resumed: number;
+}
+
+test("a frame that carries a stream dies", async ({ browse, connect, server, visit }) => {
+  test.setTimeout(600_000);
+  const alone = await chromiumAlone(await browse(), await browse(), visit);
+
+  const init = aloof("a");
+  const [one, two] = await Promise.all([browse({ init }), browse({ init })]);
+  let doomed = await openPair(one, connect, server.node);
+  const carriers = new Carriers(two, server, connect);
+  for (let count = 0; count < 3; count += 1) await carriers.add();
+  const [a, b] = await Promise.all([connect(one, "a"), connect(two, "a")]);
+  await talk(a, b);
+
+  const samples = { with: byKind(), without: byKind() };
+  for (let round = 0; round < SAMPLES * KINDS.length; round += 1) {
+    const kind = KINDS[round % KINDS.length] as Kind;
+    await Promise.all([linked(a, doomed.frames), linked(b, carriers.frames)]);
+    // Both of this node's links: what is left is the site's own frame, without any.
+    samples.without[kind].push(await measure(a, b, () => die(one, doomed.page, kind)));
+    if (!doomed.page.isClosed()) await doomed.page.close();
+    doomed = await openPair(one, connect, server.node);
+    await Promise.all([linked(a), linked(b, carriers.frames)]);
+    // The frame at the other end of the link that is used, so that the next round finds both links in doomed frames again.
+    let repair = async (): Promise<void> => {};
+    samples.with[kind].push(await measure(b, a, async (used) => {
+      const began = await timeOf(b);
+      repair = await carriers.kill(used, kind);
+      return began;
+    }));
+    await repair();
+  }
+
+  for (const kind of KINDS) {
+    const [standby, none] = [samples.with[kind], samples.without[kind]];
+    const all = [...standby, ...none];
+    reportSpread(`a frame is ${kind}: its leader knows`, all.map(({ leader }) => leader));
+    reportSpread(`a frame is ${kind}: the peer's leader knows; Chromium says "disconnected"`, standby.map(({ peer }) => peer), { baseline: alone.disconnected });
+    reportSpread(`a frame is ${kind}: the stream goes on over a standby`, standby.map(({ resumed }) => resumed), { within: 100 });
+    reportSpread(`a frame is ${kind}: the stream goes on without a standby`, none.map(({ resumed }) => resumed), { within: 500 });
+  }
+  report({ what: 'Chromium alone says "failed", median', unit: "ms", baseline: alone.failed.toSorted((a, b) => a - b)[10] as number });
+  const tallies = await Promise.all([a, b].map((page) => page.evaluate(() => window.exchange.finish())));
+  const [sent, received, lost, doubled] = (["sent", "received", "lost", "doubled"] as const).map((name) => tallies.reduce((sum, tally) => sum + tally[name], 0));
+  expect(tallies.map(({ failure, strange }) => ({ failure, strange }))).toEqual(Array(2).fill({ failure: undefined, strange: 0 }));
+  expect(received).toBe(sent);
+  report({ what: `lost of ${sent} records`, unit: "", ours: lost as number, goal: { within: 0 } });
+  report({ what: `doubled of ${sent} records`, unit: "", ours: doubled as number, goal: { within: 0 } });
+});
+
+const byKind = (): Record<Kind, Sample[]> => ({ closed: [], crashed: [], removed: [] });
+
+/** The time. This process has another clock than pages. */
+const timeOf = (page: Page): Promise<number> => page.evaluate(() => performance.timeOrigin + performance.now());
+
+/** A tab with two frames, which die together. */
+async function openPair(
+  browser: BrowserContext,
+  connect: (browser: BrowserContext, site: string) => Promise<Page>,
+  node: string,
+): Promise<{ page: Page; frames: string[] }> {
+  const page = await connect(browser, "b");
+  const frames = await page.evaluate(async (node) => {
+    await window.sdk.connect({ node });
+    for await (const { frames } of window.mine.watch()) if (frames.length === 2) return frames.map(({ id }) => id);
+    throw new Error("the watching ended");
+  }, node);
+  return { page, frames };
+}
+
+/** All of the node's frames in the page die; tells when that was asked for. */
+async function die(browser: BrowserContext, page: Page, kind: Kind): Promise<number> {
+  const began = await timeOf(page);
+  if (kind === "closed") await page.close();
+  if (kind === "crashed") await crash(browser, page);
+  if (kind !== "removed") return began;
+  return page.evaluate(() => {
+    const began = performance.timeOrigin + performance.now();
+    for (const iframe of document.querySelectorAll("iframe")) iframe.remove();
+    return began;
+  });
+}
+
+/** Has the frame of `here` die that carries the stream, and waits until it goes on. */
+async function measure(here: Page, there: Page, kill: (used: string) => Promise<number>): Promise<Sample> {
+  const [before, beforeThere] = await Promise.all([latest(here), latest(there)]);
+  const used = before.peer?.frames[0] ?? "";
+  const began = await kill(used);
+  const [leader, peer] = await Promise.all([
+    here.evaluate(firstNews, { began, without: used, frame: true }),
+    there.evaluate(firstNews, { began, without: beforeThere.peer?.frames[0] ?? "", frame: false }),
+  ]);
+  const resumed = await Promise.all([here, there].map((page) => page.evaluate(endOfGap, began)));
+  return { leader: leader - began, peer: peer - began, resumed: Math.max(...resumed) - began };
+}
+
+const latest = (page: Page): Promise<News> => page.evaluate(() => window.news.at(-1) as News);
+
+/** When the first news came in which a frame is gone, or isn't the one whose link is used. */
+async function firstNews({ began, without, frame }: { began: number; without: string; frame: boolean }): Promise<number> {
+  const fits = ({ at, frames, peer }: News): boolean =>
+    at >= began && (frame ? frames.every(({ id }) => id !== without) : peer?.frames[0] !== without);
+  for (;;) {
+    const found = window.news.find(fits);
+    if (found) return found.at;
+    await new Promise((resolve) => addEventListener("news", resolve, { once: true }));
+  }
+}
+
+/** When the longest silence of the stream since the death was over, once there are records that were written after it. */
+async function endOfGap(began: number): Promise<number> {
+  const { arrivals, tally } = window.exchange;
+  const enough = arrivals.length + 50;
+  const until = tally.sent + 50;
+  while (arrivals.length < enough || tally.sent < until) await new Promise((resolve) => setTimeout(resolve, 20));
+  const times = arrivals.map(({ at }) => performance.timeOrigin + at).filter((at) => at > began - 50);
+  let [longest, end] = [0, 0];
+  times.forEach((at, index) => {
+    const gap = at - (times[index - 1] ?? at);
+    if (at > began && gap > longest) [longest, end] = [gap, at];
+  });
+  return end;
+}
+
+/** Opens the numbered stream between the two pages, and watches both nodes. */
+async function talk(a: Page, b: Page): Promise<void> {
+  for (const page of [a, b]) {
+    await page.evaluate(`window.begin = ${exchange}`);
+    await page.evaluate(() => {
+      window.news = [];
+      void (async () => {
+        for await (const { frames, peers } of window.mine.watch()) {
+          window.news.push({ at: performance.timeOrigin + performance.now(), frames, peer: peers[0] });
+          dispatchEvent(new Event("news"));
+        }
+      })();
+    });
+  }
+  await b.evaluate((pace) => {
+    void window.mine.serve("numbers", (stream) => {
+      window.exchange = window.begin(stream, pace);
+    });
+  }, PACE);
+  await a.evaluate(
+    async ({ peer, pace }) => {
+      window.exchange = window.begin(await window.mine.open(peer, "numbers"), pace);
+    },
+    { peer: await reach(a, await idOf(b)), pace: PACE },
+  );
+}
+
+/** Waits until two of the node's frames, or of these, hold a link each to the only peer. */
+async function linked(page: Page, among?: string[]): Promise<void> {
+  await page.evaluate(async (among) => {
+    for (;;) {
+      const holders = window.news.at(-1)?.peer?.frames ?? [];
+      if (holders.length === 2 && holders.every((frame) => among?.includes(frame) ?? true)) return;
+      await new Promise((resolve) => addEventListener("news", resolve, { once: true }));
+    }
+  }, among);
+}
+
+/** Milliseconds until Chromium tells that the page at the other end was closed: as many connections as samples. */
+async function chromiumAlone(
+  one: BrowserContext,
+  two: BrowserContext,
+  visit: (browser: BrowserContext, site: string) => Promise<Page>,
+): Promise<Record<"disconnected" | "failed", number[]>> {
+  const [near, far] = await Promise.all([visit(one, "b"), visit(two, "b")]);
+  const describe = async ({ remotes, count }: { remotes: RTCSessionDescriptionInit[]; count: number }): Promise<RTCSessionDescriptionInit[]> => {
+    const all = ((window as unknown as { all: RTCPeerConnection[] }).all = Array.from({ length: count }, () => new RTCPeerConnection()));
+    return Promise.all(all.map(async (one, at) => {
+      one.createDataChannel("raw", { negotiated: true, id: 0 });
+      if (remotes[at]) await one.setRemoteDescription(remotes[at]);
+      await one.setLocalDescription();
+      while (one.iceGatheringState !== "complete") await new Promise((resolve) => one.addEventListener("icegatheringstatechange", resolve, { once: true }));
+      return one.localDescription?.toJSON() as RTCSessionDescriptionInit;
+    }));
+  };
+  const answers = await far.evaluate(describe, { remotes: await near.evaluate(describe, { remotes: [], count: SAMPLES }), count: SAMPLES });
+  await near.evaluate(async (answers) => {
+    const { all } = window as unknown as { all: RTCPeerConnection[] };
+    window.told = { disconnected: [], failed: [] };
+    await Promise.all(all.map(async (one, at) => {
+      await one.setRemoteDescription(answers[at] as RTCSessionDescriptionInit);
+      while (one.connectionState !== "connected") await new Promise((resolve) => one.addEventListener("connectionstatechange", resolve, { once: true }));
+      one.addEventListener("connectionstatechange", () => {
+        const state = one.connectionState as "disconnected" | "failed";
+        window.told[state]?.push(performance.timeOrigin + performance.now());
+      });
+    }));
+  }, answers);
+
+  const began = await timeOf(near);
+  await far.close();
+  await near.waitForFunction((count) => window.told.failed.length === count, SAMPLES, { timeout: 60_000 });
+  const told = await near.evaluate(() => window.told);
+  await Promise.all([one.close(), two.close()]);
+  return { disconnected: told.disconnected.map((at) => at - began), failed: told.failed.map((at) => at - began) };
+}
