@@ -92,7 +92,7 @@ async function talk(a: Page, b: Page): Promise<void> {
 function linked(page: Page, frames: string[]): Promise<Status> {
   return page.evaluate(async (frames) => {
     for await (const status of window.mine.watch()) {
-      const holders = status.peers[0]?.frames ?? [];
+      const holders = [...new Set(status.peers[0]?.frames)];
       if (holders.length === 2 && holders.every((frame) => frames.includes(frame))) return status;
     }
     throw new Error("the watching ended");
