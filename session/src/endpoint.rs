@@ -335,6 +335,7 @@ impl Endpoint {
         let Some(Place { session, stream }) = self.place_of(call) else { return };
         self.on_session(session, |session, ctx| {
             let executed = if session.was_up() { Executed::Unknown } else { Executed::No };
+            session.retract(stream);
             session.act(ctx, |talk, ctx| {
                 if talk.is_caller(stream) {
                     talk.give_up(stream, Reason::Cancelled, ctx);

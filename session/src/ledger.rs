@@ -52,6 +52,13 @@ impl Ledger {
         self.sent
     }
 
+    /// Takes messages back. The caller knows that nothing has been sent yet.
+    pub fn retract(&mut self, keep: impl FnMut(&Message) -> bool) {
+        let acked = self.acked();
+        self.unacked.retain(keep);
+        self.sent = acked + self.unacked.len() as u64;
+    }
+
     /// Messages that wait to be acknowledged.
     pub fn in_flight(&self) -> usize {
         self.unacked.len()

@@ -12,7 +12,7 @@ use bitters_wire::{
 use crate::{
     context::{Context, Role, SessionKey},
     ledger::{Ledger, Receipt},
-    message::{MAX_SEALED, Message, Plain, Say},
+    message::{Act, MAX_SEALED, Message, Plain, Say},
     noise,
     over::Over,
     pipe::Pipe,
@@ -199,6 +199,14 @@ impl Session {
         let done = act(&mut self.talk, ctx);
         self.pump(ctx);
         done
+    }
+
+    /// Takes back what a call made before the peer answered has to say: its handler never runs, though the peer hears of it.
+    pub fn retract(&mut self, stream: u64) {
+        if matches!(self.phase, Phase::Opening(_)) {
+            let says = |act: &Act| matches!(act, Act::Data(_) | Act::Finish);
+            self.ledger.retract(|message| message.stream != stream || !says(&message.act));
+        }
     }
 
     pub fn on_packet(&mut self, packet: Packet, ctx: &mut Context) {

@@ -8,6 +8,7 @@ use bitters_wire::{
     data::Data,
     failure::{Code, Executed},
     limits::MAX_MESSAGE,
+    packet::Service,
     rpc::Outcome,
 };
 
@@ -102,6 +103,28 @@ fn a_call_that_never_left_did_not_run() {
         net.at(0, |endpoint, now| endpoint.call(peer, name("echo"), text(""), Duration::from_secs(3), now)).unwrap();
     net.pass(Duration::from_secs(3));
     assert_eq!(failed(&mut net, near), (Code::Timeout, Executed::No));
+}
+
+#[test]
+fn a_call_that_was_over_before_its_peer_answered_never_runs() {
+    let mut net = Net::new([1, 2]);
+    net.at(1, |endpoint, _| endpoint.serve(Service::Method(name("echo"))));
+    net.cut = true;
+    let peer = net.frames[1].persona;
+    let [late, early] = [30, 3].map(|seconds| {
+        let timeout = Duration::from_secs(seconds);
+        net.at(0, |endpoint, now| endpoint.call(peer, name("echo"), text(""), timeout, now)).unwrap()
+    });
+    net.pass(Duration::from_secs(3));
+    assert_eq!(failed(&mut net, early), (Code::Timeout, Executed::No));
+
+    net.cut = false;
+    net.pass(Duration::from_secs(3));
+
+    let told = net.told(1);
+    assert!(matches!(told[..], [Output::IncomingCall { .. }]), "{told:?}");
+    net.at(0, |endpoint, _| endpoint.cancel_call(late));
+    assert_eq!(failed(&mut net, late), (Code::Aborted, Executed::Unknown));
 }
 
 #[test]
