@@ -148,6 +148,7 @@ impl Site {
             Input::Started => self.on_started(now),
             Input::Timeout => {
                 self.on_time(now);
+                self.end_late_calls(now);
                 self.endpoint_input(bitters_session::Input::Timeout, now);
             }
             Input::Visible(visible) => self.on_visible(visible),
@@ -166,7 +167,8 @@ impl Site {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let endpoint = self.persona.as_ref().and_then(|persona| persona.endpoint.poll_timeout());
-        [endpoint, self.vigil.poll_timeout()].into_iter().flatten().min()
+        let calls = self.call_deadlines().map(|(_, deadline)| deadline).min();
+        [endpoint, calls, self.vigil.poll_timeout()].into_iter().flatten().min()
     }
 
     /// The node that this frame is a thread of, once its leader said so.

@@ -63,6 +63,24 @@ impl Site {
         }
     }
 
+    /// Calls that no session has yet, because their peer is being dialled, and until when they wait.
+    pub(super) fn call_deadlines(&self) -> impl Iterator<Item = (u32, Instant)> {
+        self.requests.iter().filter_map(|(id, pending)| match pending {
+            Pending::Call(CallState::Dialling { deadline, .. }) => Some((*id, *deadline)),
+            _ => None,
+        })
+    }
+
+    /// However long a leader takes to answer, a call is over at its deadline.
+    pub(super) fn end_late_calls(&mut self, now: Instant) {
+        let late: Vec<u32> = self.call_deadlines().filter(|(_, at)| *at <= now).map(|(id, _)| id).collect();
+        for id in late {
+            self.requests.remove(&id);
+            let failure = Failure::new(Code::Timeout, "the peer wasn't reached in time");
+            self.fail(id, failure.executed(Executed::No));
+        }
+    }
+
     pub(super) fn ask_open(&mut self, id: u32, peer: PersonaId, service: Service, now: Instant) {
         if self.reachable.contains(&peer) {
             self.make_stream(id, peer, service, 0, now);

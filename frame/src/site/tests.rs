@@ -114,6 +114,22 @@ fn a_writer_that_ignores_its_credit_loses_the_stream_and_no_more() {
 }
 
 #[test]
+fn a_call_is_over_at_its_deadline_though_nobody_dials() {
+    let mut world = World::welcomed([ALICE, BOB]);
+    world.deaf = true;
+    world.ask(0, 5, call(BOB, "add", 3000));
+    world.pass(Duration::from_millis(2999));
+    assert_eq!(world.tells(0), []);
+
+    world.pass(Duration::from_millis(1));
+
+    let tells = world.tells(0);
+    let [Event { id: 5, tell: Tell::Failed(failure) }] = &tells[..] else { panic!("{tells:?}") };
+    assert_eq!((failure.code, failure.executed), (Code::Timeout, Some(Executed::No)));
+    assert!(world.sites[0].machine.requests.is_empty());
+}
+
+#[test]
 fn topics_reach_every_subscription_but_the_publisher_s() {
     let mut world = World::welcomed([ALICE, BOB]);
     for (site, id) in [(0, 1), (0, 2), (1, 1)] {
@@ -161,6 +177,19 @@ fn a_message_that_comes_twice_is_told_once() {
     }
 
     assert_eq!(world.tells(0).len(), 1);
+}
+
+#[test]
+fn what_the_site_said_itself_is_not_told_when_it_comes_back() {
+    let mut world = World::welcomed([ALICE]);
+    world.ask(0, 1, Ask::Join { name: "lobby".into() });
+    world.ask(0, 2, Ask::Publish { topic: 1, data: Data::Text("hello".into()) });
+    world.tells(0);
+    let (topic, sealed) = world.published.clone().unwrap();
+
+    world.leader_says(0, ToFrame::Topic { topic, sealed });
+
+    assert_eq!(world.tells(0), []);
 }
 
 #[test]
@@ -369,6 +398,8 @@ struct World {
     boot: Boot,
     /// The leader hears nothing.
     deaf: bool,
+    /// What was said in a topic last.
+    published: Option<(TopicId, Vec<u8>)>,
 }
 
 struct Played {
@@ -382,7 +413,7 @@ impl World {
     fn new<const N: usize>(origins: [&'static str; N]) -> Self {
         let played = |origin| Played { origin, machine: Site::new(config(origin)), tells: Vec::new(), closed: false };
         let sites = origins.map(played).into();
-        let mut world = Self { sites, now: Instant::START, boot: boot(1), deaf: false };
+        let mut world = Self { sites, now: Instant::START, boot: boot(1), deaf: false, published: None };
         for site in 0..N {
             world.handle(site, Input::Connected);
         }
@@ -456,6 +487,7 @@ impl World {
                 self.leader_says(site, ToFrame::Asked { request, outcome: Ok(()) });
             }
             ToLeader::Publish { request, topic, sealed } => {
+                self.published = Some((topic, sealed.clone()));
                 for other in (0..self.sites.len()).filter(|other| *other != site) {
                     self.leader_says(other, ToFrame::Topic { topic, sealed: sealed.clone() });
                 }

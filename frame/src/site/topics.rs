@@ -119,12 +119,15 @@ impl Site {
             return Err(Failure::new(Code::Closed, "the topic was left"));
         };
         let topic = *topic;
-        let (Some(entry), Some(persona)) = (self.topics.get(&topic), &self.persona) else {
+        let (Some(entry), Some(persona)) = (self.topics.get_mut(&topic), &self.persona) else {
             return Err(bad("no such topic"));
         };
         let nonce = self.random.bytes();
         let sealed = entry.key.seal(&persona.secret, data.clone(), nonce);
-        let (from, message) = (persona.id.to_string(), message_id(&sealed).to_string());
+        let (from, message) = (persona.id.to_string(), message_id(&sealed));
+        // Neighbours may repeat it to the next leader, who doesn't know whose it is.
+        entry.hears(message);
+        let message = message.to_string();
         let others: Vec<_> = entry.told().into_iter().filter(|other| *other != subscription).collect();
         for other in others {
             self.tell(other, Tell::Message { from: from.clone(), data: data.clone(), id: message.clone() });
