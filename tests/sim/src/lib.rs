@@ -10,6 +10,7 @@ mod connection;
 mod faults;
 mod story;
 mod time;
+pub mod whole;
 mod world;
 
 pub use browser::{Browser, Page};

@@ -13,6 +13,8 @@ use crate::workspace::Workspace;
 const PURE: [&str; 4] = ["bitters-wire", "bitters-session", "bitters-node", "bitters-peercon"];
 /// The simulated worlds, a part of their own.
 const SIM: &str = "bitters-sim";
+/// Optimised, so that thousands of them take a minute.
+const SIM_PROFILE: &str = "sim";
 
 /// Runs a part, in sight.
 pub fn run(workspace: &Workspace, part: Part, seed: Option<u64>, extra: &[String]) -> Result<Counts> {
@@ -32,8 +34,9 @@ fn cargo_test(cargo: Cmd, extra: &[String]) -> Result<Counts> {
     Ok(Counts::of_cargo(&seen.text).checked(seen.success))
 }
 
+/// A seed's worlds print what led to a failure; `TIMES` in the environment tells more of them.
 fn sim(workspace: &Workspace, seed: Option<u64>, extra: &[String]) -> Result<Counts> {
-    let cargo = workspace.cargo().args(["test", "--locked", "--package", SIM]);
+    let cargo = workspace.cargo().args(["test", "--locked", "--profile", SIM_PROFILE, "--package", SIM]);
     cargo_test(if let Some(seed) = seed { cargo.env("SEED", seed.to_string()) } else { cargo }, extra)
 }
 

@@ -1,0 +1,88 @@
+//! A browser: its workers, one of which leads.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bitters_node::Node;
+use bitters_revproxy::core::rendezvous::ConnId;
+use bitters_wire::{
+    id::{Boot, Epoch, FrameId, NodeId},
+    keys::NodeSecret,
+    local::{Envelope, ToLeader},
+    time::Instant,
+};
+
+use super::Event;
+
+/// A worker, for as long as its ports work. When it restarts in silence it is still this one, with another boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WorkerId(pub u64);
+
+/// One browser.
+#[derive(Debug)]
+pub struct Browser {
+    /// Its node's secret.
+    pub secret: NodeSecret,
+    /// Its node.
+    pub id: NodeId,
+    /// The last leadership.
+    pub epoch: Epoch,
+    /// Living workers.
+    pub workers: Vec<Worker>,
+    /// The machine is suspended.
+    pub asleep: bool,
+    /// What came meanwhile.
+    pub(super) waiting: VecDeque<Event>,
+}
+
+/// A SharedWorker.
+#[derive(Debug)]
+pub struct Worker {
+    /// Which.
+    pub id: WorkerId,
+    /// Its name.
+    pub name: String,
+    /// Its leadership, once it leads.
+    pub lead: Option<Lead>,
+    /// When its timer is due.
+    pub wake: Option<Instant>,
+    /// What waits in its ports until it leads.
+    pub inbox: VecDeque<(FrameId, u64, Envelope<ToLeader>)>,
+}
+
+/// What a leading worker has.
+#[derive(Debug)]
+pub struct Lead {
+    /// The leader.
+    pub node: Node,
+    /// The leadership.
+    pub epoch: Epoch,
+    /// Its boot.
+    pub boot: Boot,
+    /// Frames that said hello, and by which port.
+    pub guests: BTreeMap<FrameId, u64>,
+    /// Frames whose locks it waits for.
+    pub watched: BTreeSet<FrameId>,
+    /// The socket to the rendezvous.
+    pub socket: Option<ConnId>,
+    /// When a frame that spoke to another leader was told of this one last.
+    pub reminded: Option<Instant>,
+}
+
+impl Browser {
+    /// A browser in which nothing runs yet.
+    pub fn new(secret: NodeSecret) -> Self {
+        let id = secret.id();
+        Self { secret, id, epoch: Epoch(0), workers: Vec::new(), asleep: false, waiting: VecDeque::new() }
+    }
+
+    /// A living worker.
+    pub fn worker_mut(&mut self, id: WorkerId) -> Option<&mut Worker> {
+        self.workers.iter_mut().find(|it| it.id == id)
+    }
+
+    /// The worker that leads.
+    #[must_use]
+    pub fn leader(&self) -> Option<&Worker> {
+        self.workers.iter().find(|it| it.lead.is_some())
+    }
+}

@@ -1,0 +1,84 @@
+//! What happened, so that a test can show that something did.
+
+macro_rules! evidence {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// What happened, counted.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct Evidence {
+            $($(#[$doc])* pub $name: usize,)*
+        }
+
+        impl std::ops::AddAssign for Evidence {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+    };
+}
+
+evidence! {
+    /// Connections that frames were told to make.
+    dials,
+    /// Connections that came up, counted at each end.
+    ups,
+    /// Connections that went down, counted at each end that knows.
+    downs,
+    /// Pages that died.
+    frames_died,
+    /// Deaths that a leader was told of twice.
+    deaths_told_twice,
+    /// Pages that died while they held a link that something had been said on.
+    frames_died_linked,
+    /// Open streams of other pages that went over such a link.
+    frames_died_under_streams,
+    /// Pages that froze.
+    freezes,
+    /// Leaders that died.
+    leaders_died,
+    /// Leaders that died while a connection was being made.
+    leaders_died_dialling,
+    /// Leaders that restarted in silence, their ports alive.
+    leaders_restarted,
+    /// Connections that broke.
+    links_broken,
+    /// Connections that delivered nothing any longer and didn't say so.
+    links_hung,
+    /// Times that a node took to its standby.
+    switches,
+    /// Pairs of browsers that could not reach each other.
+    partitions,
+    /// Times that the rendezvous stopped.
+    server_stops,
+    /// Machines that were suspended.
+    suspends,
+    /// Streams that were opened and accepted.
+    streams,
+    /// Streams of which both ends have all.
+    streams_done,
+    /// Streams that went on after the links under them broke.
+    streams_resumed,
+    /// Openings that failed.
+    opens_failed,
+    /// Accepted streams that an end was told have failed because the other page is gone.
+    failed_gone,
+    /// Accepted streams that failed because a page gave them up.
+    failed_reset,
+    /// Accepted streams that failed because there was no way for long.
+    failed_silent,
+    /// Bytes that readers got.
+    bytes,
+    /// Calls that returned what the handler said.
+    calls_done,
+    /// Calls that failed before the handler ran.
+    calls_not_run,
+    /// Calls that failed otherwise.
+    calls_failed,
+    /// Calls that their page gave up.
+    calls_cancelled,
+    /// Topic messages that pages heard.
+    heard,
+    /// Requests of other kinds that were answered well.
+    answered,
+    /// Requests of other kinds that failed.
+    refused,
+}

@@ -1,0 +1,269 @@
+//! What a page's own script does: it serves, answers, calls, and sits in the lobby.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use bitters_wire::{
+    data::Data,
+    failure::{Executed, Failure},
+    id::FrameId,
+    rpc::{Ask, Event as Told, Outcome, Request, Tell},
+};
+
+use super::{
+    Event, Fact, Pipe, World,
+    model::{Call, Heard, Settled},
+};
+
+/// A page's script.
+#[derive(Debug, Default)]
+pub struct Host {
+    /// The site's id, once it was welcomed.
+    pub id: Option<String>,
+    /// The number of its subscription to the lobby.
+    pub lobby: Option<u32>,
+    /// Whether it is in.
+    pub joined: bool,
+    /// What waits for an answer.
+    pub asked: BTreeMap<u32, Asked>,
+    /// Streams, by their numbers here.
+    pub streams: BTreeMap<u32, Place>,
+    /// What it heard in the lobby.
+    pub heard: Heard,
+    /// What it said there.
+    pub said: usize,
+    /// Calls that it is about to answer: which, and how.
+    answers: BTreeMap<u32, Outcome>,
+    /// Credit for streams that it hasn't recognised yet.
+    pub early: BTreeMap<u32, u64>,
+    /// Numbers of streams that it gave up.
+    pub dropped: BTreeSet<u32>,
+    next: u32,
+}
+
+/// A request that waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The call of this number in the model.
+    Call(usize),
+    /// That call, which the page gave up.
+    Cancelled(usize),
+    /// To be in the lobby.
+    Join,
+    /// One answer, whichever it is.
+    Once,
+}
+
+/// Which stream a number is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The model's stream, and the side.
+    Known(usize, usize),
+    /// It came in, and this is what was read of it.
+    New(Vec<u8>),
+}
+
+/// What all pages serve.
+pub const PROTOCOL: &str = "file";
+/// What all pages answer.
+const METHOD: &str = "echo";
+
+impl World {
+    /// The page asks its node something.
+    pub(super) fn ask(&mut self, frame: FrameId, ask: Ask) -> u32 {
+        let Some(tab) = self.tabs.get_mut(&frame) else { return 0 };
+        tab.host.next += 1;
+        let id = tab.host.next;
+        self.ask_about(frame, id, ask);
+        id
+    }
+
+    /// The page says something about a request, a stream or a call.
+    pub(super) fn ask_about(&mut self, frame: FrameId, id: u32, ask: Ask) {
+        let fact = Fact::Asked(Request { id, ask });
+        self.through(Pipe::Host(frame), 0, 1, Event::Frame(frame, fact));
+    }
+
+    fn ask_once(&mut self, frame: FrameId, ask: Ask) {
+        let id = self.ask(frame, ask);
+        self.host(frame).asked.insert(id, Asked::Once);
+    }
+
+    pub(super) fn host(&mut self, frame: FrameId) -> &mut Host {
+        &mut self.tabs.get_mut(&frame).expect("its script runs").host
+    }
+
+    /// The page wants a peer to be reachable.
+    pub fn dial(&mut self, frame: FrameId, to: String) {
+        self.ask_once(frame, Ask::Dial { to });
+    }
+
+    /// The page wants to see its node.
+    pub fn status(&mut self, frame: FrameId) {
+        self.ask_once(frame, Ask::Status);
+    }
+
+    /// The page says something in the lobby, if it is there.
+    pub fn publish(&mut self, frame: FrameId) {
+        let host = self.host(frame);
+        let Some(topic) = host.lobby.filter(|_| host.joined) else { return };
+        host.said += 1;
+        let data = Data::Text(format!("{frame} {}", host.said));
+        self.ask_once(frame, Ask::Publish { topic, data });
+    }
+
+    /// The page calls a peer.
+    pub fn call(&mut self, frame: FrameId, peer: String, timeout: Duration) {
+        let number = self.model.calls.len();
+        let data = Data::Text(number.to_string());
+        let ms = u32::try_from(timeout.as_millis()).expect("short");
+        let id = self.ask(frame, Ask::Call { peer, method: METHOD.into(), data, timeout: ms, idempotent: false });
+        self.model.calls.push(Call { caller: frame, deadline: self.now + timeout, runs: 0, outcome: None });
+        self.host(frame).asked.insert(id, Asked::Call(number));
+    }
+
+    /// The page doesn't want its call any longer. An answer may be on its way.
+    pub fn cancel(&mut self, frame: FrameId, id: u32, call: usize) {
+        self.host(frame).asked.insert(id, Asked::Cancelled(call));
+        self.evidence.calls_cancelled += 1;
+        self.ask_about(frame, id, Ask::Cancel);
+    }
+
+    /// What the page is told.
+    pub(super) fn on_tell(&mut self, frame: FrameId, Told { id, tell }: Told) {
+        self.note(|| format!("{frame} {id} > {tell:?}"));
+        match tell {
+            Tell::Bytes(bytes) => self.on_bytes(frame, id, &bytes),
+            Tell::Cancelled => drop(self.host(frame).answers.remove(&id)),
+            Tell::Credit(limit) => self.on_credit(frame, id, limit),
+            Tell::Done => self.on_done(frame, id),
+            Tell::End => self.on_end(frame, id),
+            Tell::Failed(failure) => self.on_failed(frame, id, &failure),
+            Tell::Finished => self.on_finished(frame, id),
+            Tell::IncomingCall { call, data, .. } => self.on_call(frame, call, &data),
+            Tell::IncomingStream { stream, .. } => self.on_incoming(frame, stream),
+            Tell::Message { data, .. } => self.on_message(frame, data),
+            Tell::Peer(_) | Tell::Status(_) => self.on_answered(frame, id, true),
+            Tell::PeerJoin(_) | Tell::PeerLeave(_) => {}
+            Tell::Reply(data) => self.on_reply(frame, id, &data),
+            Tell::Welcome(welcome) => self.on_welcome(frame, welcome.id),
+            Tell::Identity(_) | Tell::Next(_) | Tell::Scope(_) | Tell::Value(_) => {
+                self.must(false, || format!("{frame} is told {tell:?}"));
+            }
+        }
+    }
+
+    fn on_welcome(&mut self, frame: FrameId, id: String) {
+        let twice = self.host(frame).id.replace(id).is_some();
+        self.must(!twice, || format!("{frame} is welcomed twice"));
+        self.ask(frame, Ask::Serve { protocol: PROTOCOL.into() });
+        self.ask(frame, Ask::Answer { method: METHOD.into() });
+        if self.chance(85) {
+            let join = self.ask(frame, Ask::Join { name: "lobby".into() });
+            let host = self.host(frame);
+            host.lobby = Some(join);
+            host.asked.insert(join, Asked::Join);
+        }
+    }
+
+    fn on_done(&mut self, frame: FrameId, id: u32) {
+        match self.host(frame).asked.get(&id) {
+            Some(Asked::Join) => {
+                let host = self.host(frame);
+                host.asked.remove(&id);
+                host.joined = true;
+            }
+            Some(_) => self.on_answered(frame, id, true),
+            None => self.on_opened(frame, id),
+        }
+    }
+
+    fn on_end(&mut self, frame: FrameId, id: u32) {
+        match self.host(frame).asked.get(&id).copied() {
+            Some(Asked::Cancelled(call)) => self.settle_call(frame, id, call, Settled::Failed(Executed::Unknown)),
+            _ => self.on_stopped(frame, id),
+        }
+    }
+
+    fn on_answered(&mut self, frame: FrameId, id: u32, well: bool) {
+        let asked = self.host(frame).asked.remove(&id);
+        self.must(asked == Some(Asked::Once), || format!("{frame}'s request {id} is answered as {asked:?}"));
+        let count = if well { &mut self.evidence.answered } else { &mut self.evidence.refused };
+        *count += 1;
+    }
+
+    fn on_failed(&mut self, frame: FrameId, id: u32, failure: &Failure) {
+        match self.host(frame).asked.get(&id).copied() {
+            Some(Asked::Call(call) | Asked::Cancelled(call)) => {
+                let executed = failure.executed;
+                self.must(executed.is_some(), || format!("{frame}'s call {id} fails with {failure:?}"));
+                let executed = executed.unwrap_or(Executed::Unknown);
+                self.settle_call(frame, id, call, Settled::Failed(executed));
+            }
+            Some(Asked::Once) => self.on_answered(frame, id, false),
+            Some(Asked::Join) => self.must(false, || format!("{frame} can't join: {failure:?}")),
+            None => self.on_stream_failed(frame, id, failure),
+        }
+    }
+
+    fn settle_call(&mut self, frame: FrameId, id: u32, number: usize, outcome: Settled) {
+        self.host(frame).asked.remove(&id);
+        let call = &mut self.model.calls[number];
+        let before = call.outcome.replace(outcome);
+        let (deadline, runs, now) = (call.deadline, call.runs, self.now);
+        self.must(before.is_none(), || format!("call {number} is settled twice"));
+        // A hidden page's timers are a second late.
+        let browser = self.tabs[&frame].browser;
+        let late = now.since(deadline) > Duration::from_millis(1100);
+        let excused = self.model.trouble.touches(frame, browser, deadline, now);
+        self.must(!late || excused, || format!("call {number} is settled long after {deadline:?}"));
+        match outcome {
+            Settled::Done => self.evidence.calls_done += 1,
+            Settled::Failed(Executed::No) => self.evidence.calls_not_run += 1,
+            Settled::Failed(_) => self.evidence.calls_failed += 1,
+        }
+        let fits = outcome != Settled::Done || runs == 1;
+        self.must(fits, || format!("call {number} is done, and its handler ran {runs} times"));
+    }
+
+    fn on_reply(&mut self, frame: FrameId, id: u32, data: &Data) {
+        let Some(Asked::Call(call) | Asked::Cancelled(call)) = self.host(frame).asked.get(&id).copied() else {
+            return self.must(false, || format!("{frame} gets a reply to {id}"));
+        };
+        self.must(*data == Data::Text(format!("re:{call}")), || format!("call {call} returns {data:?}"));
+        self.settle_call(frame, id, call, Settled::Done);
+    }
+
+    /// A handler runs: it is quick or slow, throws now and then, or never answers.
+    fn on_call(&mut self, frame: FrameId, id: u32, data: &Data) {
+        let Data::Text(text) = data else { return self.must(false, || format!("{frame} is called with {data:?}")) };
+        let call: usize = text.parse().expect("calls carry their numbers");
+        self.model.calls[call].runs += 1;
+        let runs = self.model.calls[call].runs;
+        self.must(runs == 1, || format!("call {call} runs {runs} times"));
+        let outcome =
+            if self.mishap(10) { Outcome::Err("sorry".into()) } else { Outcome::Ok(Data::Text(format!("re:{call}"))) };
+        self.host(frame).answers.insert(id, outcome);
+        if !self.mishap(5) {
+            self.later(0, 300, Event::Frame(frame, Fact::Replies(id)));
+        }
+    }
+
+    pub(super) fn reply(&mut self, frame: FrameId, id: u32) {
+        if let Some(outcome) = self.host(frame).answers.remove(&id) {
+            self.ask_about(frame, id, Ask::Reply { outcome });
+        }
+    }
+
+    fn on_message(&mut self, frame: FrameId, data: Data) {
+        let Data::Text(text) = data else { return self.must(false, || format!("{frame} hears {data:?}")) };
+        self.evidence.heard += 1;
+        let own = text.starts_with(&frame.to_string());
+        let times = self.host(frame).heard.entry(text).or_default();
+        *times += 1;
+        let times = *times;
+        self.must(times == 1 && !own, || format!("{frame} hears an echo"));
+    }
+}

@@ -1,0 +1,265 @@
+//! Connections between frames: made of two signals, ordered, and now and then broken.
+
+use bitters_wire::{
+    codec,
+    id::{FrameId, NodeId},
+    keys::Signature,
+    limits::DIAL_TIMEOUT,
+    link::LinkMessage,
+    local::{DownReason, LinkCommand, LinkEvent},
+};
+
+use super::{Event, Fact, Pair, Pipe, World};
+use crate::connection::{End, Phase, identity};
+
+/// One end of a connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Who is to be at the other end.
+    pub peer: NodeId,
+    /// Whose signal was given to this end.
+    pub remote: Option<End>,
+    /// How far it is.
+    pub phase: Phase,
+    /// What came before it was up.
+    pub early: Vec<Vec<u8>>,
+    /// Messages sent on it.
+    pub sent: usize,
+    /// What is sent gets lost from now on, and ICE hasn't noticed.
+    pub hung: bool,
+    /// What was sent while the ends were apart, to be sent again by the transport.
+    pub held: Vec<Vec<u8>>,
+}
+
+/// One that is used, one that stands by, an attempt at either that crosses with the peer's, and what frames that stand still
+/// haven't let go of yet.
+const MAX_SAME: usize = 8;
+
+impl Connection {
+    const fn new(peer: NodeId) -> Self {
+        Self { peer, remote: None, phase: Phase::New, early: Vec::new(), sent: 0, hung: false, held: Vec::new() }
+    }
+}
+
+impl World {
+    pub(super) fn end(&self, (frame, link): End) -> Option<&Connection> {
+        self.tabs.get(&frame)?.links.get(&link)
+    }
+
+    pub(super) fn end_mut(&mut self, (frame, link): End) -> Option<&mut Connection> {
+        self.tabs.get_mut(&frame)?.links.get_mut(&link)
+    }
+
+    /// Whether a leader has told any frame of its to connect, and nothing came of it yet.
+    pub(super) fn is_dialling(&self, browser: usize) -> bool {
+        let tabs = self.tabs.values().filter(|it| it.browser == browser);
+        tabs.flat_map(|it| it.links.values()).any(|it| it.phase != Phase::Up)
+    }
+
+    fn pair_of(&self, one: FrameId, other: FrameId) -> Option<Pair> {
+        Some(Pair::of(self.tabs.get(&one)?.browser, self.tabs.get(&other)?.browser))
+    }
+
+    fn are_apart(&self, one: FrameId, other: FrameId) -> bool {
+        self.pair_of(one, other).is_some_and(|pair| self.apart.contains(&pair))
+    }
+
+    pub(super) fn on_link_command(&mut self, end: End, command: LinkCommand) {
+        match command {
+            LinkCommand::Dial { peer } => self.on_dial(end, peer),
+            LinkCommand::HangUp => self.close_well(end, DownReason::HungUp),
+            LinkCommand::Probe | LinkCommand::Restart => self.later(2000, 4000, Event::Frame(end.0, Fact::Lost(end.1))),
+            LinkCommand::Send(bytes) => self.send(end, bytes),
+            LinkCommand::Signal(blob) => self.on_signal(end, &blob),
+            LinkCommand::Signed(signature) => self.on_signed(end, &signature),
+        }
+    }
+
+    fn on_dial(&mut self, end: End, peer: NodeId) {
+        let Some(tab) = self.tabs.get_mut(&end.0) else { return };
+        let browser = tab.browser;
+        tab.links.insert(end.1, Connection::new(peer));
+        let tabs = self.tabs.values().filter(|it| it.browser == browser);
+        let same = tabs.flat_map(|it| it.links.values()).filter(|it| it.peer == peer).count();
+        self.must(same <= MAX_SAME, || format!("{browser} holds {same} links to one node"));
+        self.evidence.dials += 1;
+        self.agenda.at(self.now + DIAL_TIMEOUT, Event::Frame(end.0, Fact::Deadline(end.1)));
+        if self.mishap(3) {
+            return;
+        }
+        let times = if self.mishap(10) { 2 } else { 1 };
+        for _ in 0..times {
+            self.later(20, 150, Event::Frame(end.0, Fact::Signal(end.1)));
+        }
+    }
+
+    pub(super) fn on_own_signal(&mut self, end: End) {
+        if self.end(end).is_some() {
+            self.report(end, LinkEvent::Signal(codec::encode(&end)));
+        }
+    }
+
+    fn on_signal(&mut self, end: End, blob: &[u8]) {
+        let remote: End = codec::decode(blob, 64).expect("signals of this world are ends");
+        let Some(connection) = self.end_mut(end) else { return };
+        let before = connection.remote.replace(remote);
+        self.must(before.is_none(), || format!("{end:?} is given a second signal"));
+        self.connect(end, remote);
+    }
+
+    /// Both ends have each other's signals, and there is a way between them.
+    fn connect(&mut self, end: End, remote: End) {
+        let fresh = |it: &Connection, other| it.remote == Some(other) && it.phase == Phase::New;
+        let mutual =
+            self.end(end).is_some_and(|it| fresh(it, remote)) && self.end(remote).is_some_and(|it| fresh(it, end));
+        if !mutual || self.are_apart(end.0, remote.0) {
+            return;
+        }
+        let fails = self.mishap(4);
+        for (end, other) in [(end, remote), (remote, end)] {
+            let fact = if fails { Fact::Bye(end.1, other) } else { Fact::Stands(end.1) };
+            self.later(30, 300, Event::Frame(end.0, fact));
+        }
+    }
+
+    pub(super) fn on_stands(&mut self, end: End) {
+        let Some(browser) = self.tabs.get(&end.0).map(|it| it.browser) else { return };
+        let own = self.browsers[browser].id;
+        let Some(connection) = self.end_mut(end).filter(|it| it.phase == Phase::New) else { return };
+        connection.phase = Phase::Proving;
+        let peer = connection.peer;
+        self.report(end, LinkEvent::Sign(identity(own, peer)));
+    }
+
+    fn on_signed(&mut self, end: End, signature: &Signature) {
+        let own = self.browsers[self.tabs[&end.0].browser].id;
+        let Some(connection) = self.end_mut(end).filter(|it| it.phase == Phase::Proving) else { return };
+        connection.phase = Phase::Up;
+        let peer = connection.peer;
+        let early = std::mem::take(&mut connection.early);
+        own.verify(&identity(own, peer).to_bytes(), signature).expect("the node signs as itself");
+        self.evidence.ups += 1;
+        self.report(end, LinkEvent::Up(peer));
+        for bytes in early {
+            self.report(end, LinkEvent::Received(bytes));
+        }
+    }
+
+    fn send(&mut self, end: End, bytes: Vec<u8>) {
+        let remote = self.end(end).filter(|it| it.phase == Phase::Up && !it.hung).and_then(|it| it.remote);
+        let Some(remote) = remote else { return };
+        let apart = self.are_apart(end.0, remote.0);
+        let Some(connection) = self.end_mut(end) else { return };
+        connection.sent += 1;
+        if apart {
+            return connection.held.push(bytes);
+        }
+        self.through(Pipe::Channel(remote), 5, 60, Event::Frame(remote.0, Fact::Data(remote.1, bytes)));
+    }
+
+    pub(super) fn on_data(&mut self, end: End, bytes: Vec<u8>) {
+        let Some(connection) = self.end_mut(end) else { return };
+        if connection.phase == Phase::Up {
+            self.evidence.switches += usize::from(is_switch(&bytes));
+            self.report(end, LinkEvent::Received(bytes));
+        } else {
+            connection.early.push(bytes);
+        }
+    }
+
+    pub(super) fn on_bye(&mut self, end: End, remote: End) {
+        if self.end(end).is_some_and(|it| it.remote == Some(remote)) {
+            self.close(end, DownReason::Closed);
+        }
+    }
+
+    pub(super) fn on_deadline(&mut self, end: End) {
+        if self.end(end).is_some_and(|it| it.phase != Phase::Up) {
+            self.close_well(end, DownReason::DialTimeout);
+        }
+    }
+
+    /// ICE gives up, or a probe: unless the other end answers.
+    pub(super) fn on_lost(&mut self, end: End) {
+        let Some(connection) = self.end(end).filter(|it| it.phase == Phase::Up) else { return };
+        let answers = connection.remote.filter(|_| !connection.hung).is_some_and(|remote| {
+            let asleep = self.tabs.get(&remote.0).is_some_and(|it| self.browsers[it.browser].asleep);
+            self.end(remote).is_some() && !asleep && !self.are_apart(end.0, remote.0)
+        });
+        if !answers {
+            self.close(end, DownReason::Closed);
+        }
+    }
+
+    /// The other end hears that ours is closed.
+    fn close_well(&mut self, end: End, reason: DownReason) {
+        let remote = self.end(end).and_then(|it| it.remote);
+        self.close(end, reason);
+        if let Some(remote) = remote.filter(|it| !self.are_apart(end.0, it.0)) {
+            self.through(Pipe::Channel(remote), 5, 60, Event::Frame(remote.0, Fact::Bye(remote.1, end)));
+        }
+    }
+
+    pub(super) fn close(&mut self, end: End, reason: DownReason) {
+        let Some(tab) = self.tabs.get_mut(&end.0) else { return };
+        let browser = tab.browser;
+        let Some(gone) = tab.links.remove(&end.1) else { return };
+        if gone.phase == Phase::Up {
+            self.evidence.downs += 1;
+            self.mark_broken(browser, gone.peer);
+        }
+        self.report(end, LinkEvent::Down(reason));
+    }
+
+    /// Streams between two nodes must go another way now.
+    pub(super) fn mark_broken(&mut self, browser: usize, peer: NodeId) {
+        let Some(other) = self.browsers.iter().position(|it| it.id == peer) else { return };
+        let pair = Pair::of(browser, other);
+        self.model.broke(pair);
+    }
+
+    /// A connection breaks: one end knows at once.
+    pub fn break_link(&mut self, end: End) {
+        let Some(remote) = self.end(end).filter(|it| it.phase == Phase::Up).and_then(|it| it.remote) else { return };
+        self.evidence.links_broken += 1;
+        let soon = self.rng.bool();
+        let (from, to) = if soon { (0, 50) } else { (5_000, 15_000) };
+        self.later(from, to, Event::Frame(remote.0, Fact::Bye(remote.1, end)));
+        self.close(end, DownReason::Closed);
+    }
+
+    /// A connection takes everything and delivers nothing.
+    pub fn hang_link(&mut self, end: End) {
+        let Some(remote) = self.end(end).filter(|it| it.phase == Phase::Up).and_then(|it| it.remote) else { return };
+        self.evidence.links_hung += 1;
+        for end in [end, remote] {
+            if let Some(connection) = self.end_mut(end) {
+                connection.hung = true;
+            }
+            self.later(5_000, 15_000, Event::Frame(end.0, Fact::Lost(end.1)));
+        }
+    }
+
+    /// The transport sends again what it held while the ends were apart; those that waited for each other meet.
+    pub(super) fn rejoin(&mut self, pair: Pair) {
+        let ends: Vec<(End, End)> = (self.tabs.iter())
+            .flat_map(|(frame, tab)| tab.links.iter().map(|(link, it)| ((*frame, *link), it.remote)))
+            .filter_map(|(end, remote)| remote.map(|remote| (end, remote)))
+            .filter(|(end, remote)| self.pair_of(end.0, remote.0) == Some(pair))
+            .collect();
+        for (end, remote) in ends {
+            let held = self.end_mut(end).map(|it| std::mem::take(&mut it.held)).unwrap_or_default();
+            for bytes in held {
+                self.through(Pipe::Channel(remote), 5, 60, Event::Frame(remote.0, Fact::Data(remote.1, bytes)));
+            }
+            if end < remote {
+                self.connect(end, remote);
+            }
+        }
+    }
+}
+
+/// Whether its sender uses another link from now on.
+fn is_switch(bytes: &[u8]) -> bool {
+    bytes.len() < 8 && codec::decode(bytes, 8) == Ok(LinkMessage::Switch)
+}

@@ -1,0 +1,321 @@
+//! Whole worlds: every frame is the real [`Site`] with its real sessions, every leader a real [`Node`], and the rendezvous the
+//! real machine. Only what browsers do is simulated (see `browser-facts`):
+//!
+//! | what | how it behaves here |
+//! | --- | --- |
+//! | ports | ordered; they die with their worker, and what was under way is lost |
+//! | BroadcastChannel | everybody else of the browser hears it, a little later |
+//! | Web Locks | a dead frame's lock is granted after 30 to 90 ms, now and then 473 |
+//! | connections | stand when both ends have each other's signals; ordered; an end whose other end died notices after 5 to 15 s |
+//! | a frozen page | takes nothing in and its timers wait; all of it comes at once when it thaws |
+//! | a suspended machine | the same for all of a browser |
+//!
+//! [`Model`] knows what every page wrote, called and said, and checks what every page reads, is answered and hears, as it happens.
+
+mod browser;
+mod evidence;
+mod fault;
+mod host;
+mod leader;
+mod link;
+mod model;
+mod story;
+mod stream;
+mod tab;
+mod uplink;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bitters_revproxy::core::rendezvous::{self, ConnId};
+use bitters_wire::{
+    announce::Announcement,
+    id::{Boot, FrameId, LinkId},
+    keys::NodeSecret,
+    local::{Envelope, ToFrame, ToLeader},
+    rendezvous::ToNode,
+    rpc::Request,
+    time::Instant,
+};
+
+use crate::{connection::End, time::Agenda};
+
+pub use browser::{Browser, WorkerId};
+pub use evidence::Evidence;
+pub use fault::Pair;
+pub use model::Model;
+pub use story::{Harm, Story};
+pub use tab::Tab;
+
+use uplink::Server;
+
+/// What becomes known, and to whom.
+#[derive(Clone, Debug)]
+enum Event {
+    /// A frame takes something in.
+    Frame(FrameId, Fact),
+    /// The rendezvous hears something.
+    Server(ConnId, Vec<u8>),
+    /// The world changes.
+    Turn(Turn),
+    /// A worker takes something in.
+    Worker(usize, WorkerId, News),
+}
+
+/// What a frame takes in, in the order of names.
+#[derive(Clone, Debug)]
+enum Fact {
+    Announced(Announcement),
+    Asked(Request),
+    /// The connection's other end closed it.
+    Bye(LinkId, End),
+    Connected,
+    Data(LinkId, Vec<u8>),
+    /// The connection has had its time to stand.
+    Deadline(LinkId),
+    /// Said by a leader through the port of this number.
+    Heard(u64, Envelope<ToFrame>),
+    /// A leader's life lock was granted.
+    LeaderGone(Boot),
+    /// ICE gives up, if the other end still can't be reached.
+    Lost(LinkId),
+    /// The page's reader has room again.
+    Reads(u32),
+    Replies(u32),
+    Signal(LinkId),
+    Stands(LinkId),
+}
+
+/// What a worker takes in, in the order of names.
+#[derive(Clone, Debug)]
+enum News {
+    Announced(Announcement),
+    FrameGone(FrameId),
+    /// Said by a frame through the port of this number.
+    Heard(FrameId, u64, Envelope<ToLeader>),
+    /// Its turn to lead may have come.
+    Leads,
+    SocketCloses(ConnId),
+    SocketOpens(ConnId),
+    SocketRefused,
+    SocketSays(ConnId, ToNode),
+}
+
+/// How the world changes by itself.
+#[derive(Clone, Copy, Debug)]
+enum Turn {
+    Repaired(Pair),
+    Thaws(FrameId),
+    Wakes(usize),
+}
+
+/// What keeps its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Pipe {
+    Broadcast(FrameId),
+    Channel(End),
+    Host(FrameId),
+    PortDown(FrameId, u64),
+    PortUp(FrameId, u64),
+    SocketDown(u64),
+    SocketUp(u64),
+}
+
+/// More can't happen at one moment, not even when a machine wakes.
+const MAX_STEPS: usize = 10_000;
+
+/// Browsers, their pages, and a rendezvous.
+#[derive(Debug)]
+pub struct World {
+    /// Its seed.
+    pub seed: u64,
+    /// The time.
+    pub now: Instant,
+    /// All browsers.
+    pub browsers: Vec<Browser>,
+    /// All open pages.
+    pub tabs: BTreeMap<FrameId, Tab>,
+    /// What was done, and so must be seen.
+    pub model: Model,
+    /// What happened.
+    pub evidence: Evidence,
+    /// Everything that any machine took in, in order, if the world is traced.
+    pub trace: Vec<String>,
+    /// Whether nothing goes wrong any longer.
+    peace: bool,
+    /// Whether all that went wrong is over and done with.
+    settled: bool,
+    rng: fastrand::Rng,
+    agenda: Agenda<Event, Pipe>,
+    server: Server,
+    /// Browsers that can't reach each other.
+    apart: Vec<Pair>,
+    /// Ports opened so far.
+    ports: u64,
+    tracing: bool,
+    /// Steps since time went on.
+    steps: usize,
+}
+
+impl World {
+    /// A world of `browsers` without pages.
+    #[must_use]
+    pub fn new(seed: u64, browsers: usize) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let server = Server::new(rng.u64(..));
+        let browsers = (0..browsers).map(|_| Browser::new(NodeSecret::new(std::array::from_fn(|_| rng.u8(..)))));
+        Self {
+            seed,
+            now: Instant::START,
+            browsers: browsers.collect(),
+            tabs: BTreeMap::new(),
+            model: Model::default(),
+            evidence: Evidence::default(),
+            trace: Vec::new(),
+            peace: false,
+            settled: false,
+            rng,
+            agenda: Agenda::default(),
+            server,
+            apart: Vec::new(),
+            ports: 0,
+            tracing: false,
+            steps: 0,
+        }
+    }
+
+    /// Keeps a trace of everything that any machine takes in.
+    #[must_use]
+    pub const fn traced(mut self) -> Self {
+        self.tracing = true;
+        self
+    }
+
+    /// Goes on until `until`.
+    pub fn run_until(&mut self, until: Instant) {
+        while let Some(at) = self.next().filter(|at| *at <= until) {
+            self.steps = if at > self.now { 0 } else { self.steps + 1 };
+            self.must(self.steps < MAX_STEPS, || "the world spins and time stands still".into());
+            self.now = self.now.max(at);
+            self.step();
+        }
+        self.now = self.now.max(until);
+    }
+
+    /// Goes on for a while.
+    pub fn run_for(&mut self, time: Duration) {
+        self.run_until(self.now + time);
+    }
+
+    /// When something happens next.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        self.next_timer().into_iter().chain(self.server.rendezvous.poll_timeout()).min()
+    }
+
+    /// When something happens in a browser next.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Instant> {
+        let awake = |browser: usize| !self.browsers[browser].asleep;
+        let workers = self.browsers.iter().filter(|it| !it.asleep).flat_map(|it| &it.workers).filter_map(|it| it.wake);
+        let tabs = self.tabs.values().filter(|it| awake(it.browser) && !it.frozen).filter_map(|it| it.wake);
+        workers.chain(tabs).chain(self.agenda.next()).min()
+    }
+
+    fn step(&mut self) {
+        let now = self.now;
+        let due = |wake: Option<Instant>| wake.is_some_and(|at| at <= now);
+        let worker = (self.browsers.iter().enumerate().filter(|(_, it)| !it.asleep))
+            .find_map(|(n, it)| it.workers.iter().find(|it| due(it.wake)).map(|it| (n, it.id)));
+        if let Some((browser, worker)) = worker {
+            return self.tick_worker(browser, worker);
+        }
+        let browsers = &self.browsers;
+        let tab = self.tabs.iter().find(|(_, it)| due(it.wake) && !it.frozen && !browsers[it.browser].asleep);
+        if let Some(frame) = tab.map(|(id, _)| *id) {
+            self.tick_tab(frame);
+        } else if due(self.server.rendezvous.poll_timeout()) {
+            self.server.rendezvous.handle_input(rendezvous::Input::Timeout, now);
+            self.serve();
+        } else if let Some(event) = self.agenda.take() {
+            self.happen(event);
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Frame(frame, fact) => {
+                let Some(tab) = self.tabs.get_mut(&frame) else { return };
+                if tab.frozen {
+                    return tab.waiting.push_back(fact);
+                }
+                let browser = tab.browser;
+                if self.browsers[browser].asleep {
+                    return self.browsers[browser].waiting.push_back(Event::Frame(frame, fact));
+                }
+                self.on_fact(frame, fact);
+            }
+            Event::Server(conn, bytes) => self.on_server_hears(conn, bytes),
+            Event::Turn(turn) => self.on_turn(turn),
+            Event::Worker(browser, worker, news) => {
+                if self.browsers[browser].asleep {
+                    return self.browsers[browser].waiting.push_back(Event::Worker(browser, worker, news));
+                }
+                self.on_news(browser, worker, news);
+            }
+        }
+    }
+
+    fn on_turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Repaired(pair) => self.repair(pair),
+            Turn::Thaws(frame) => self.thaw(frame),
+            Turn::Wakes(browser) => self.wake(browser),
+        }
+    }
+
+    fn later(&mut self, from: u64, to: u64, event: Event) {
+        let at = self.now + self.millis(from, to);
+        self.agenda.at(at, event);
+    }
+
+    fn through(&mut self, pipe: Pipe, from: u64, to: u64, event: Event) {
+        let latency = self.millis(from, to);
+        self.agenda.through(pipe, self.now, latency, event);
+    }
+
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        if self.tracing {
+            let at = self.now.as_millis();
+            self.trace.push(format!("{at:>7} {}", what()));
+        }
+    }
+
+    fn millis(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(self.rng.u64(from..=to))
+    }
+
+    fn chance(&mut self, percent: u8) -> bool {
+        self.rng.u8(0..100) < percent
+    }
+
+    /// A chance that something goes wrong.
+    fn mishap(&mut self, percent: u8) -> bool {
+        !self.peace && self.chance(percent)
+    }
+
+    /// Nothing that must not be has happened, or the story ends here.
+    fn must(&self, holds: bool, what: impl FnOnce() -> String) {
+        assert!(holds, "seed {} at {} ms: {}", self.seed, self.now.as_millis(), what());
+    }
+}
+
+impl Drop for World {
+    /// A traced world that goes wrong tells its story.
+    fn drop(&mut self) {
+        if self.tracing && std::thread::panicking() {
+            for line in &self.trace {
+                eprintln!("{line}");
+            }
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! A page with a frame in it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bitters_frame::site::{Config, Input, Line, Output, Site};
+use bitters_wire::{
+    WIRE,
+    id::{Boot, FrameId, LinkId},
+    local::LinkEvent,
+    rpc::Identity,
+    status::Scope,
+    time::Instant,
+};
+
+use super::{Event, Fact, News, Pipe, World, browser::WorkerId, host::Host, link::Connection};
+
+/// A page.
+#[derive(Debug)]
+pub struct Tab {
+    /// In which browser.
+    pub browser: usize,
+    /// Its origin.
+    pub origin: &'static str,
+    /// The frame.
+    pub site: Site,
+    /// What the page's own script does.
+    pub host: Host,
+    /// Connections that the frame holds.
+    pub links: BTreeMap<LinkId, Connection>,
+    /// The frame's port: its number, and to whom.
+    pub port: Option<(u64, WorkerId)>,
+    /// The leader whose life lock the frame waits for.
+    pub watches: Option<Boot>,
+    /// When the frame's timer is due.
+    pub wake: Option<Instant>,
+    /// Whether the page is shown. A hidden one's timers are a second late at most.
+    pub visible: bool,
+    /// The page takes nothing in.
+    pub frozen: bool,
+    /// What came meanwhile.
+    pub(super) waiting: VecDeque<Fact>,
+}
+
+/// The build of everything here.
+pub const BUILD: &str = "sim";
+
+impl World {
+    /// A page opens.
+    pub fn open_tab(&mut self, browser: usize, origin: &'static str) -> FrameId {
+        let frame = FrameId::from_random(std::array::from_fn(|_| self.rng.u8(..)));
+        let visible = self.chance(50);
+        let config = Config {
+            frame,
+            origin: origin.into(),
+            scope: Scope::Browser,
+            build: BUILD.into(),
+            worker: Some("/leader.js".into()),
+            visible,
+            watching: false,
+            seed: std::array::from_fn(|_| self.rng.u8(..)),
+        };
+        let tab = Tab {
+            browser,
+            origin,
+            site: Site::new(config),
+            host: Host::default(),
+            links: BTreeMap::new(),
+            port: None,
+            watches: None,
+            wake: None,
+            visible,
+            frozen: false,
+            waiting: VecDeque::new(),
+        };
+        self.tabs.insert(frame, tab);
+        self.note(|| format!("{frame} opens in {browser} as {origin}"));
+        self.inform(frame, Input::Started);
+        self.inform(frame, Input::Host { versions: WIRE, identity: Identity::Site });
+        frame
+    }
+
+    pub(super) fn on_fact(&mut self, frame: FrameId, fact: Fact) {
+        match fact {
+            Fact::Announced(announcement) => self.inform(frame, Input::Announced(announcement)),
+            Fact::Asked(request) => self.inform(frame, Input::Ask(request)),
+            Fact::Bye(link, remote) => self.on_bye((frame, link), remote),
+            Fact::Connected => self.inform(frame, Input::Connected),
+            Fact::Data(link, bytes) => self.on_data((frame, link), bytes),
+            Fact::Deadline(link) => self.on_deadline((frame, link)),
+            Fact::Heard(port, envelope) => {
+                if self.tabs[&frame].port.is_some_and(|(number, _)| number == port) {
+                    self.inform(frame, Input::Leader(envelope));
+                }
+            }
+            Fact::LeaderGone(boot) => {
+                if self.tabs[&frame].watches == Some(boot) {
+                    self.inform(frame, Input::LeaderGone(boot));
+                }
+            }
+            Fact::Lost(link) => self.on_lost((frame, link)),
+            Fact::Reads(stream) => self.read_on(frame, stream),
+            Fact::Replies(call) => self.reply(frame, call),
+            Fact::Signal(link) => self.on_own_signal((frame, link)),
+            Fact::Stands(link) => self.on_stands((frame, link)),
+        }
+    }
+
+    pub(super) fn tick_tab(&mut self, frame: FrameId) {
+        self.inform(frame, Input::Timeout);
+        let next = self.tabs[&frame].site.poll_timeout();
+        self.must(next.is_none_or(|at| at > self.now), || format!("{frame} has a timer that never ends"));
+    }
+
+    /// A frame takes something in and acts.
+    pub(super) fn inform(&mut self, frame: FrameId, input: Input) {
+        let now = self.now;
+        self.note(|| format!("{frame} < {input:?}"));
+        let Some(tab) = self.tabs.get_mut(&frame) else { return };
+        tab.site.handle_input(input, now);
+        let mut outputs = Vec::new();
+        while let Some(output) = tab.site.poll_output() {
+            outputs.push(output);
+        }
+        tab.wake = tab.site.poll_timeout().map(|at| if tab.visible { at } else { late(at.max(now)) });
+        for output in outputs {
+            self.perform(frame, output);
+        }
+    }
+
+    pub(super) fn report(&mut self, (frame, link): (FrameId, LinkId), event: LinkEvent) {
+        self.inform(frame, Input::Link(link, event));
+    }
+
+    fn perform(&mut self, frame: FrameId, output: Output) {
+        match output {
+            Output::Announce(announcement) => {
+                let browser = self.tabs[&frame].browser;
+                if let Some(leader) = self.browsers[browser].leader().map(|it| it.id) {
+                    let news = News::Announced(announcement);
+                    self.through(Pipe::Broadcast(frame), 0, 3, Event::Worker(browser, leader, news));
+                }
+            }
+            Output::Badge(_) | Output::Status(_) => {}
+            Output::CloseHost => self.must(false, || format!("{frame} closes its site's port")),
+            Output::Connect(Line::Port { name, .. }) => self.open_port(frame, name),
+            Output::Connect(Line::Channel) | Output::Contend { .. } => unreachable!("all workers here are shared"),
+            Output::Leader(envelope) => {
+                let Some(tab) = self.tabs.get(&frame) else { return };
+                let (browser, Some((port, worker))) = (tab.browser, tab.port) else { return };
+                let news = News::Heard(frame, port, envelope);
+                self.through(Pipe::PortUp(frame, port), 0, 3, Event::Worker(browser, worker, news));
+            }
+            Output::Link(link, command) => self.on_link_command((frame, link), command),
+            Output::Tell(event) => self.on_tell(frame, event),
+            Output::WatchLeader(boot) => self.watch_leader(frame, boot),
+        }
+    }
+}
+
+/// Timers of hidden pages come at whole seconds, after their time.
+fn late(at: Instant) -> Instant {
+    Instant::from_millis((at.as_millis() / 1000 + 1) * 1000)
+}
