@@ -1,11 +1,14 @@
 // Frames die in every way while two sites talk: nobody loses anything.
-import type { Page } from "@playwright/test";
+import type { BrowserContext, Page } from "@playwright/test";
 import type { Status } from "@bitters/host-sdk";
 
+import type { Profile } from "./support/browsers.ts";
 import { aloof, Carriers, type Death, DEATHS } from "./support/carriers.ts";
 import { exchange, type Exchange, type Tally } from "./support/numbers.ts";
 import { reach } from "./support/room.ts";
+import type { Server } from "./support/server.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
+import { Workers } from "./support/workers.ts";
 
 declare global {
   interface Window {
@@ -14,8 +17,10 @@ declare global {
   }
 }
 
-/** In all. */
+/** Frames that die in a run. */
 const COUNT = 56;
+/** Leaders that die in the run in which they do. */
+const LEADERS = 6;
 /** Milliseconds between one end's records. */
 const PACE = 10;
 /** Milliseconds that a stream may stand still: several times what is measured on a busy machine. */
@@ -25,47 +30,112 @@ const STALL = 3000;
 const PARTS = ["used", "used", "standby", "used", "used", "idle", "used"] as const;
 type Part = (typeof PARTS)[number];
 
-test("a stream in both directions while 56 frames die in every way: nothing is lost, doubled or out of order", async ({ browse, connect, server }) => {
+/** One browser: the page that talks, and the frames that carry what it says. */
+interface End {
+  readonly browser: BrowserContext;
+  readonly carriers: Carriers;
+  readonly page: Page;
+  /** There are as many carriers as before. */
+  repaired: Promise<void>;
+}
+type Repair = () => Promise<void>;
+
+test(`a stream in both directions while ${COUNT} frames die in every way: nothing is lost, doubled or out of order`, async ({ browse, connect, server }) => {
   test.setTimeout(180_000);
-  const ends = await Promise.all([1, 2].map(async () => {
+  const ends = await talking(browse, connect, server);
+
+  const deaths = await run(ends, COUNT, async (_, kill) => kill());
+
+  await hasLostNothing(ends);
+  expect(deaths.filter(({ switched }) => switched).length).toBeGreaterThanOrEqual(30);
+});
+
+test(`the same while ${LEADERS} leaders die, too, some with a frame at once`, async ({ browse, connect, server }) => {
+  test.setTimeout(240_000);
+  const ends = await talking(browse, connect, server);
+  const workers = new Map(await Promise.all(ends.map(async (end) => [end, await Workers.of(end.browser)] as const)));
+  const boots = new Set<string | undefined>();
+
+  await run(ends, COUNT, async (end, kill, at) => {
+    if (at % Math.floor(COUNT / LEADERS) !== 1) return kill();
+    const before = (await statusOf(end.page)).leader?.boot;
+    const [leader] = (await workers.get(end)?.running()) ?? [];
+    const terminate = (): Promise<void> | undefined => workers.get(end)?.terminate(leader as string);
+    const atOnce = boots.size % 2 === 0;
+    const repair = atOnce ? (await Promise.all([kill(), terminate()]))[0] : undefined;
+    if (!atOnce) await terminate();
+    boots.add(await nextBoot(end.page, before));
+    return repair ?? kill();
+  });
+
+  await hasLostNothing(ends);
+  expect(boots.size).toBeGreaterThanOrEqual(LEADERS);
+});
+
+/** Two browsers with three carriers each, and a site in each that talk with one another. */
+async function talking(
+  browse: (profile: Profile) => Promise<BrowserContext>,
+  connect: (browser: BrowserContext, site: string) => Promise<Page>,
+  server: Server,
+): Promise<[End, End]> {
+  const open = async (): Promise<End> => {
     const browser = await browse({ backForwardCache: true, init: aloof("a") });
     const carriers = new Carriers(browser, server, connect);
     for (let count = 0; count < 3; count += 1) await carriers.add();
-    return { carriers, page: await connect(browser, "a"), repaired: Promise.resolve() };
-  }));
-  const [a, b] = ends as [(typeof ends)[0], (typeof ends)[0]];
+    return { browser, carriers, page: await connect(browser, "a"), repaired: Promise.resolve() };
+  };
+  const [a, b] = await Promise.all([open(), open()]);
   await talk(a.page, b.page);
+  return [a, b];
+}
 
+/** Has so many frames die, in turn here and there, each as soon as there are two links again; `act` is what surrounds a death. */
+async function run(
+  ends: [End, End],
+  count: number,
+  act: (end: End, kill: () => Promise<Repair>, at: number) => Promise<Repair>,
+): Promise<{ switched: boolean }[]> {
   const deaths: { death: Death; part: Part; switched: boolean }[] = [];
-  for (let at = 0; at < COUNT; at += 1) {
-    const here = at % 2 === 0 ? a : b;
+  for (let at = 0; at < count; at += 1) {
+    const end = ends[at % 2] as End;
     const [death, part] = [DEATHS[at % DEATHS.length] as Death, PARTS[at % PARTS.length] as Part];
-    await here.repaired;
+    await end.repaired;
     await Promise.all(ends.map(({ page, carriers }) => linked(page, carriers.frames)));
 
-    const [used, standby] = (await statusOf(here.page)).peers[0]?.frames ?? [];
-    const idle = here.carriers.frames.find((frame) => frame !== used && frame !== standby);
-    const doomed = { idle, standby, used }[part] ?? "none";
-    const repair = await here.carriers.kill(doomed, death);
-    const next = await linked(here.page, here.carriers.frames);
+    let standby: string | undefined;
+    const repair = await act(
+      end,
+      async () => {
+        const [used, other] = (await linked(end.page, end.carriers.frames)).peers[0]?.frames ?? [];
+        const idle = end.carriers.frames.find((frame) => frame !== used && frame !== other);
+        standby = other;
+        return end.carriers.kill({ idle, standby, used }[part] ?? "none", death);
+      },
+      at,
+    );
+    const next = await linked(end.page, end.carriers.frames);
     deaths.push({ death, part, switched: part === "used" && next.peers[0]?.frames[0] === standby });
-    here.repaired = repair();
+    end.repaired = repair();
   }
   await Promise.all(ends.map(({ repaired }) => repaired));
 
-  const [tallyOfA, tallyOfB] = await Promise.all(ends.map(({ page }) => page.evaluate(() => window.exchange.finish()))) as [Tally, Tally];
-  expect(tallyOfA).toEqual(flawless(tallyOfA, tallyOfB.sent));
-  expect(tallyOfB).toEqual(flawless(tallyOfB, tallyOfA.sent));
-  expect(Math.max(tallyOfA.longestGap, tallyOfB.longestGap)).toBeLessThan(STALL);
+  // Something happened.
+  for (const kind of DEATHS) expect(deaths.filter(({ death }) => death === kind).length, kind).toBeGreaterThanOrEqual(10);
+  expect(deaths.filter(({ part }) => part === "used").length).toBeGreaterThanOrEqual(30);
+  expect(ends.reduce((sum, { carriers }) => sum + carriers.restored, 0), "pages from the back/forward cache").toBeGreaterThan(0);
+  return deaths;
+}
 
-  // And something happened.
-  const count = (fits: (death: (typeof deaths)[0]) => boolean): number => deaths.filter(fits).length;
-  for (const kind of DEATHS) expect(count(({ death }) => death === kind), kind).toBeGreaterThanOrEqual(10);
-  expect(count(({ part }) => part === "used")).toBeGreaterThanOrEqual(30);
-  expect(count(({ switched }) => switched)).toBeGreaterThanOrEqual(30);
-  expect(a.carriers.restored + b.carriers.restored).toBeGreaterThan(0);
-  expect(Math.min(tallyOfA.sent, tallyOfB.sent)).toBeGreaterThan(1000);
-});
+/** Ends the stream: what was sent has come. */
+async function hasLostNothing(ends: [End, End]): Promise<void> {
+  const finish = (): Promise<Tally> => window.exchange.finish();
+  const [a, b] = await Promise.all([ends[0].page.evaluate(finish), ends[1].page.evaluate(finish)]);
+  test.info().annotations.push({ type: "tallies", description: JSON.stringify([a, b]) });
+  expect(a).toEqual(flawless(a, b.sent));
+  expect(b).toEqual(flawless(b, a.sent));
+  expect(Math.max(a.longestGap, b.longestGap)).toBeLessThan(STALL);
+  expect(Math.min(a.sent, b.sent)).toBeGreaterThan(1000);
+}
 
 /** All that the other end sent has come, once and in order. */
 const flawless = ({ sent, longestGap }: Tally, received: number): Tally =>
@@ -97,4 +167,12 @@ function linked(page: Page, frames: string[]): Promise<Status> {
     }
     throw new Error("the watching ended");
   }, frames);
+}
+
+/** Waits for another leader than that of this boot, and tells its boot. */
+function nextBoot(page: Page, before: string | undefined): Promise<string> {
+  return page.evaluate(async (before) => {
+    for await (const { leader } of window.mine.watch()) if (leader && leader.boot !== before) return leader.boot;
+    throw new Error("the watching ended");
+  }, before);
 }
