@@ -2,6 +2,8 @@
 //!
 //! All who wait for the same persona share one look-up and one attempt. Each gets exactly one answer.
 
+use std::time::Duration;
+
 use bitters_wire::{
     id::{FrameId, NodeId, PersonaId},
     limits::DIAL_TIMEOUT,
@@ -23,6 +25,9 @@ pub enum Stage {
     Node(NodeId),
 }
 
+/// Sessions ask about as often whether there is a way (`session::recovery`).
+const SEEK_EVERY: Duration = Duration::from_secs(4);
+
 #[derive(Debug)]
 struct Waiting {
     deadline: Instant,
@@ -32,68 +37,83 @@ struct Waiting {
 
 /// All dials that wait.
 #[derive(Debug, Default)]
-pub struct Dials(Map<PersonaId, Waiting>);
+pub struct Dials {
+    waiting: Map<PersonaId, Waiting>,
+    /// When personas were sought last, for the sake of sessions.
+    sought: Map<PersonaId, Instant>,
+}
 
 impl Dials {
     /// Whether there is room for one more of this frame.
     pub fn has_room(&self, frame: FrameId) -> bool {
-        let waits = self.0.values().flat_map(|it| &it.askers).filter(|(asker, _)| *asker == frame).count();
-        self.0.len() < MAX_DIALS && waits < MAX_DIALS_PER_FRAME
+        let waits = self.waiting.values().flat_map(|it| &it.askers).filter(|(asker, _)| *asker == frame).count();
+        self.waiting.len() < MAX_DIALS && waits < MAX_DIALS_PER_FRAME
     }
 
     /// Adds an asker to those who wait for `persona` already, if any do.
     #[must_use]
     pub fn share(&mut self, persona: PersonaId, asker: Asker) -> bool {
-        let Some(waiting) = self.0.get_mut(&persona) else { return false };
+        let Some(waiting) = self.waiting.get_mut(&persona) else { return false };
         waiting.askers.push(asker);
         true
     }
 
     /// The first asker waits for `persona`.
     pub fn wait(&mut self, persona: PersonaId, stage: Stage, asker: Asker, now: Instant) {
-        self.0.insert(persona, Waiting { deadline: now + DIAL_TIMEOUT, stage, askers: vec![asker] });
+        self.waiting.insert(persona, Waiting { deadline: now + DIAL_TIMEOUT, stage, askers: vec![asker] });
     }
 
-    /// Sessions wait for `persona`, and nobody for the answer.
-    pub fn seek(&mut self, persona: PersonaId, stage: Stage, now: Instant) {
-        self.0.insert(persona, Waiting { deadline: now + DIAL_TIMEOUT, stage, askers: Vec::new() });
+    /// Whether `persona` may be sought again, for the sake of sessions.
+    pub fn may_seek(&mut self, persona: PersonaId, now: Instant) -> bool {
+        self.sought.retain(|_, at| now.since(*at) < SEEK_EVERY);
+        let may = !self.sought.contains_key(&persona) && self.waiting.len().max(self.sought.len()) < MAX_DIALS;
+        if may {
+            self.sought.insert(persona, now);
+        }
+        may
+    }
+
+    /// Sessions wait for `persona` to be looked up, and nobody for the answer.
+    pub fn seek(&mut self, persona: PersonaId, now: Instant) {
+        let waiting = Waiting { deadline: now + DIAL_TIMEOUT, stage: Stage::Lookup, askers: Vec::new() };
+        self.waiting.insert(persona, waiting);
     }
 
     /// What `persona` waits for.
     pub fn stage(&self, persona: PersonaId) -> Option<Stage> {
-        self.0.get(&persona).map(|waiting| waiting.stage)
+        self.waiting.get(&persona).map(|waiting| waiting.stage)
     }
 
     /// `persona` was found.
     pub fn advance(&mut self, persona: PersonaId, node: NodeId) {
-        if let Some(waiting) = self.0.get_mut(&persona) {
+        if let Some(waiting) = self.waiting.get_mut(&persona) {
             waiting.stage = Stage::Node(node);
         }
     }
 
     /// Nobody waits for `persona` any longer; these did.
     pub fn end(&mut self, persona: PersonaId) -> Vec<Asker> {
-        self.0.remove(&persona).map_or_else(Vec::new, |waiting| waiting.askers)
+        self.waiting.remove(&persona).map_or_else(Vec::new, |waiting| waiting.askers)
     }
 
     /// Personas at a stage.
     pub fn at(&self, stage: Stage) -> Vec<PersonaId> {
-        self.0.iter().filter(|(_, waiting)| waiting.stage == stage).map(|(persona, _)| *persona).collect()
+        self.waiting.iter().filter(|(_, waiting)| waiting.stage == stage).map(|(persona, _)| *persona).collect()
     }
 
     /// Personas whose time is over.
     pub fn overdue(&self, now: Instant) -> Vec<PersonaId> {
-        self.0.iter().filter(|(_, waiting)| waiting.deadline <= now).map(|(persona, _)| *persona).collect()
+        self.waiting.iter().filter(|(_, waiting)| waiting.deadline <= now).map(|(persona, _)| *persona).collect()
     }
 
     /// When the first time is over.
     pub fn deadline(&self) -> Option<Instant> {
-        self.0.values().map(|waiting| waiting.deadline).min()
+        self.waiting.values().map(|waiting| waiting.deadline).min()
     }
 
     /// A frame is gone and waits for nothing.
     pub fn forget(&mut self, frame: FrameId) {
-        self.0.retain(|_, waiting| {
+        self.waiting.retain(|_, waiting| {
             let sought = waiting.askers.is_empty();
             waiting.askers.retain(|(asker, _)| *asker != frame);
             sought || !waiting.askers.is_empty()

@@ -40,6 +40,10 @@ impl Node {
         self.move_along(id);
         for held in hello.links.iter().take(MAX_LINKS) {
             self.adopt(id, *held, now);
+            if let Some(up) = self.links.up_mut(held.link).filter(|_| !hello.talks.is_empty()) {
+                // For all that we know, its sessions do.
+                up.last_packet = Some(now);
+            }
         }
         self.drop_unnamed_links(id, &hello.links, now);
         self.bring_topics(id, &hello.joined);
@@ -164,11 +168,8 @@ impl Node {
         for persona in talks.iter().take(MAX_TALKS) {
             if self.is_reachable(*persona) {
                 self.tell(id, ToFrame::PathRestored(*persona));
-            } else if self.dials.has_room(id)
-                && self.dials.stage(*persona).is_none()
-                && let Ok(stage) = self.begin_dial(*persona, now)
-            {
-                self.dials.seek(*persona, stage, now);
+            } else {
+                self.seek(*persona, now);
             }
         }
     }

@@ -33,6 +33,9 @@ impl Node {
         match link {
             Some(link) => self.send_packet(link, packet, now),
             None => {
+                if !matches!(packet.body, Body::Open { .. } | Body::Refused { .. }) {
+                    self.seek(packet.to, now);
+                }
                 if let Some(refusal) = self.refusal(&packet, Refusal::NoRoute, now) {
                     self.tell(id, ToFrame::Packet(refusal));
                 }

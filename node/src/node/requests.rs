@@ -10,7 +10,7 @@ use bitters_wire::{
     time::Instant,
 };
 
-use super::{Node, quota};
+use super::{Node, linking::SESSION_PATIENCE, quota};
 use crate::{api::Output, dials::Stage, quotas::MAX_SERVICES};
 
 impl Node {
@@ -39,7 +39,7 @@ impl Node {
         self.frames.has_persona(peer) || self.routes.home(peer).is_some_and(linked)
     }
 
-    pub(super) fn begin_dial(&mut self, peer: PersonaId, now: Instant) -> Result<Stage, String> {
+    fn begin_dial(&mut self, peer: PersonaId, now: Instant) -> Result<Stage, String> {
         if peer.noise_key().is_err() {
             return Err(format!("{peer}: no persona has this id"));
         }
@@ -53,6 +53,23 @@ impl Node {
             self.tell_server(ToServer::Lookup(peer));
         }
         Ok(Stage::Lookup)
+    }
+
+    /// Sessions wait for `persona`, to which there is no way: its node is dialled, or looked up first. They ask again every few
+    /// seconds for a minute, and whom nobody knows now may be known by then.
+    pub(super) fn seek(&mut self, persona: PersonaId, now: Instant) {
+        if self.dials.stage(persona).is_some() || !self.dials.may_seek(persona, now) {
+            return;
+        }
+        if let Some(node) = self.routes.home(persona) {
+            self.redials.want(node, now + SESSION_PATIENCE, now);
+            self.changed.plans = true;
+        } else if persona.noise_key().is_ok() {
+            self.dials.seek(persona, now);
+            if self.uplink.is_registered() {
+                self.tell_server(ToServer::Lookup(persona));
+            }
+        }
     }
 
     pub(super) fn finish_dial(&mut self, persona: PersonaId) {
