@@ -141,7 +141,6 @@ impl World {
         worker.lead = Some(lead);
         let inbox = std::mem::take(&mut worker.inbox);
         self.note(|| format!("{browser} is led by {id:?}, {epoch:?}"));
-        self.model.led.push((browser, self.now));
         self.announce(browser, id, None);
         for (frame, port, envelope) in inbox {
             self.on_heard(browser, id, frame, port, envelope);

@@ -22,8 +22,6 @@ pub struct Model {
     pub calls: Vec<Call>,
     /// When who could not talk.
     pub trouble: Trouble,
-    /// Who got a new leader, and when.
-    pub led: Vec<(usize, Instant)>,
     gone: BTreeSet<FrameId>,
 }
 
@@ -178,20 +176,13 @@ impl Model {
             return Ok(Excuse::Gone);
         }
         let calm = self.trouble.calm([one, page], pair, now, PATIENCE);
-        let forgotten = failure.message.contains("silent") && self.leader_was_new(pair, now);
-        if other.failed.is_some() || calm < CALM || forgotten {
+        if other.failed.is_some() || calm < CALM {
             return Ok(Excuse::Silent);
         }
         Err(format!(
             "fails ({}) though both pages live and nothing kept them from talking for {calm:?}",
             failure.message
         ))
-    }
-
-    /// Whether a leader is so new that sessions may have waited for a link ever since it began. A leader whose frames' links all
-    /// died while it was new doesn't look for the nodes that sessions talk with; until it does, that excuses what falls silent.
-    fn leader_was_new(&self, pair: Pair, now: Instant) -> bool {
-        self.led.iter().any(|(browser, at)| pair.has(*browser) && now.since(*at) < PATIENCE * 3 / 2)
     }
 
     /// What isn't as it must be once everything was finished in peace.
