@@ -54,6 +54,7 @@ test("a wedged leader is replaced, and doesn't come back when it comes to", asyn
   const [id, before] = [await idOf(a), (await statusOf(a)).leader];
 
   await workers.wedge(wedged as string, 40_000);
+  await silence(a);
   void say(a, "lasting", "kept for the next");
   await newLeader(a, before, 30_000);
 
@@ -96,6 +97,33 @@ test("the fallback's leading page goes into the back/forward cache: another lead
 
   await leading.goBack({ waitUntil: "commit" });
   expect(await leading.evaluate(() => "mine" in window), "it was in the cache").toBe(true);
+  await works(leading, second, third);
+});
+
+test("the fallback's leader is wedged: another frame's leads, and the old one ends when it comes to", async ({ browse, connect }) => {
+  test.setTimeout(120_000);
+  const browser = await browse({ init: "delete window.SharedWorker;" });
+  const leading = await connect(browser, "a");
+  const [second, third] = [await connect(browser, "a"), await connect(browser, "a")];
+  const [id, before] = [await idOf(second), (await statusOf(second)).leader];
+  await Promise.all([second, third].map((page) => enter(page, "lasting")));
+  const [wedged] = leading.workers();
+  const ended = new Promise((resolve) => wedged?.once("close", resolve));
+
+  const wedging = wedged?.evaluate(() => {
+    for (const end = Date.now() + 40_000; Date.now() < end; );
+  });
+  wedging?.catch(() => {});
+  await silence(second);
+  void say(second, "lasting", "kept for the next");
+  await newLeader(second, before, 30_000);
+
+  await expect.poll(async () => (await heard(third, "lasting")).map(({ data }) => data)).toContain("kept for the next");
+  expect(await idOf(second)).toBe(id);
+  const after = (await statusOf(second)).leader;
+  await works(leading, second, third);
+  await ended;
+  expect((await statusOf(second)).leader).toEqual(after);
   await works(leading, second, third);
 });
 
@@ -158,6 +186,16 @@ async function newLeader(page: Page, before: Awaited<ReturnType<typeof statusOf>
   }, before?.boot);
   watching.then(() => (other = true)).catch(() => {});
   await expect.poll(() => other, { message: "another leads", timeout }).toBe(true);
+}
+
+/** Waits until the page's leader answers nothing any longer. */
+async function silence(page: Page): Promise<void> {
+  const answers = (): Promise<boolean> =>
+    page.evaluate(() => {
+      const late = new Promise<boolean>((resolve) => setTimeout(resolve, 500, false));
+      return Promise.race([window.mine.status().then(() => true), late]);
+    });
+  await expect.poll(answers, { message: "the leader answers" }).toBe(false);
 }
 
 /** What one says in the topic the other hears. */
