@@ -47,6 +47,9 @@ impl Node {
         }
         self.drop_unnamed_links(id, &hello.links, now);
         self.bring_topics(id, &hello.joined);
+        if new && hello.known {
+            self.catch_up(id, now);
+        }
         self.bring_talks(id, &hello.talks, now);
         if let Some(frame) = self.frames.frame_mut(id) {
             let settles = !hello.joined.is_empty();
@@ -183,6 +186,17 @@ impl Node {
         for topic in joined.iter().take(MAX_TOPICS_PER_FRAME) {
             self.join_topic(id, *topic);
             self.changed.topics.insert(*topic);
+        }
+    }
+
+    /// A frame that comes from another leader hears what was said here before it came; what it heard there it drops.
+    fn catch_up(&mut self, id: FrameId, now: Instant) {
+        let joined: Vec<TopicId> =
+            self.frames.frame(id).map_or_else(Vec::new, |it| it.joined.iter().copied().collect());
+        for topic in joined {
+            for sealed in self.topics.recent(topic, now) {
+                self.tell(id, ToFrame::Topic { topic, sealed });
+            }
         }
     }
 

@@ -41,6 +41,19 @@ fn a_frame_is_welcomed_with_its_own_persona_and_watched_once() {
 }
 
 #[test]
+fn a_frame_that_comes_from_another_leader_hears_what_was_said_before_it_came() {
+    let mut lab = Lab::without_server();
+    let brought = |frame, known| Hello { known, joined: vec![LOBBY], ..hello(frame, SITE) };
+    lab.frame(TAB, ToLeader::Hello(brought(TAB, true)));
+    lab.frame(TAB, ToLeader::Publish { request: 1, topic: LOBBY, sealed: vec![7] });
+
+    let told = |frame| Output::Frame(frame, ToFrame::Topic { topic: LOBBY, sealed: vec![7] });
+    assert!(lab.frame(OTHER, ToLeader::Hello(brought(OTHER, true))).contains(&told(OTHER)));
+    assert!(!lab.frame(OTHER, ToLeader::Hello(brought(OTHER, true))).contains(&told(OTHER)), "it was here");
+    assert!(!lab.frame(THIRD, ToLeader::Hello(brought(THIRD, false))).contains(&told(THIRD)), "it begins");
+}
+
+#[test]
 fn the_nodes_own_page_and_observers_see_the_whole_node() {
     let mut lab = Lab::without_server();
     let observes = |lab: &mut Lab, frame, origin| {
