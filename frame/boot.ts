@@ -4,6 +4,7 @@ import init, { start } from "#glue";
 declare const BUILD: string;
 declare const WASM_URL: string;
 declare const LEADER_URL: string;
+declare const DEDICATED_URL: string;
 declare const DEDICATED_WORKER_URL: string;
 
 document.documentElement.dataset.face = parent === window ? "page" : "badge";
@@ -12,5 +13,6 @@ start({
   build: BUILD,
   leader: new URL(LEADER_URL, location.href).href,
   // Loaded only where there is no SharedWorker.
+  dedicated: () => import(new URL(DEDICATED_URL, location.href).href),
   dedicatedWorker: new URL(DEDICATED_WORKER_URL, location.href).href,
 });

@@ -12,19 +12,20 @@ use bitters_web::{
 use bitters_wire::{announce::frame_lock, id::FrameId, rpc::Identity};
 use futures::join;
 use js_sys::Reflect;
-use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::console;
 
 use crate::{
+    fallback::Fallback,
     host::{self, Greeting},
     page::Page,
     shell::{Shell, Urls},
     site::{Config, Input},
 };
 
-/// Starts the frame. `options` are `{ build, leader, dedicatedWorker }`: the build, the URL of its SharedWorker, and for browsers
-/// without it that of the fallback's worker.
+/// Starts the frame. `options` are `{ build, leader, dedicated, dedicatedWorker }`: the build, the URL of its SharedWorker, and for
+/// browsers without it a function that loads the fallback's module, and the URL of its worker.
 ///
 /// # Errors
 /// A missing option.
@@ -32,7 +33,12 @@ use crate::{
 pub fn start(options: &JsValue) -> Result<(), JsValue> {
     console_error_panic_hook::set_once();
     let text = |name: &str| Reflect::get(options, &name.into())?.as_string().ok_or_else(|| JsValue::from(name));
-    let urls = Urls { build: text("build")?, leader: text("leader")?, dedicated_worker: text("dedicatedWorker")? };
+    let fallback = Fallback {
+        build: text("build")?,
+        load: Reflect::get(options, &"dedicated".into())?.dyn_into()?,
+        url: text("dedicatedWorker")?,
+    };
+    let urls = Urls { build: text("build")?, leader: text("leader")?, fallback };
     spawn_local(async move {
         let page = Page::of_document();
         if let Err(error) = run(urls, page.clone()).await {

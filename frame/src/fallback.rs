@@ -5,6 +5,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use bitters_web::{
     error::WebError,
+    global,
     island::Island,
     lock::{self, How},
 };
@@ -17,16 +18,27 @@ use futures::{
     channel::mpsc,
     future::{AbortHandle, abortable},
 };
-use gloo_events::EventListener;
-use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::spawn_local;
-use web_sys::{Worker, WorkerOptions, WorkerType, console};
+use js_sys::{Array, Function, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::console;
+
+/// Where the fallback's code is.
+#[derive(Clone, Debug)]
+pub struct Fallback {
+    /// Its build.
+    pub build: String,
+    /// Loads the fallback's module.
+    pub load: Function,
+    /// The worker.
+    pub url: String,
+}
 
 /// What a frame has in the election. Dropping it ends its workers, and gives their locks back.
 #[derive(Debug, Default)]
 pub struct Contenders {
     turn: Option<Turn>,
-    successor: Option<(String, Contender)>,
+    successor: Option<Successor>,
 }
 
 /// A frame that waits for its turn to have a worker, or has one.
@@ -39,78 +51,115 @@ impl Drop for Turn {
     }
 }
 
+/// A worker that takes over from a leader that doesn't answer.
+#[derive(Debug)]
+struct Successor {
+    name: String,
+    /// Absent as long as its code is on the way.
+    contender: Rc<RefCell<Option<Contender>>>,
+}
+
 impl Contenders {
-    /// Waits for this frame's turn. `url` is that of the worker.
-    pub fn wait(&mut self, island: Island, build: &str, url: String) {
-        let name = worker_name(build);
-        let (waiting, handle) = abortable(async move {
-            if let Err(error) = take_turns(&island, &name, &url).await {
-                console::error_1(&format!("bitters: this page can't lead: {error}").into());
+    /// Waits for this frame's turn.
+    pub fn wait(&mut self, island: Island, fallback: Fallback) {
+        let (waiting, handle) = abortable(take_turns(island, fallback));
+        self.turn = Some(Turn(handle));
+        spawn_local(async move {
+            if let Ok(Err(error)) = waiting.await {
+                warn(&error);
             }
         });
-        self.turn = Some(Turn(handle));
-        spawn_local(async move { waiting.await.unwrap_or_default() });
     }
 
     /// Takes over from a leader that doesn't answer; if a worker is at that already, it is told again.
-    ///
-    /// # Errors
-    /// What the constructor threw.
-    pub fn succeed(&mut self, build: &str, after: Epoch, url: &str) -> Result<(), WebError> {
-        let name = successor_name(build, after);
-        match &self.successor {
-            Some((running, contender)) if *running == name && !contender.is_over() => contender.ask(),
-            _ => self.successor = Some((name.clone(), Contender::start(&name, url, || {})?)),
+    pub fn succeed(&mut self, fallback: Fallback, after: Epoch) {
+        let name = successor_name(&fallback.build, after);
+        if self.successor.as_ref().is_some_and(|running| running.name == name && running.goes_on()) {
+            return;
         }
-        Ok(())
+        let contender = Rc::new(RefCell::new(None));
+        self.successor = Some(Successor { name: name.clone(), contender: Rc::clone(&contender) });
+        spawn_local(async move {
+            match Contender::start(&fallback, &name, || {}).await {
+                Ok(started) => drop(contender.replace(Some(started))),
+                Err(error) => warn(&error),
+            }
+        });
+    }
+}
+
+impl Successor {
+    /// Whether it is still at it; it is told again.
+    fn goes_on(&self) -> bool {
+        match &*self.contender.borrow() {
+            Some(contender) if *contender.over.borrow() => false,
+            Some(contender) => {
+                contender.ask();
+                true
+            }
+            None => true,
+        }
     }
 }
 
 /// While it is this frame's turn it has a worker; one whose lock was stolen ends, and another may follow.
-async fn take_turns(island: &Island, name: &str, url: &str) -> Result<(), WebError> {
+async fn take_turns(island: Island, fallback: Fallback) -> Result<(), WebError> {
+    let name = worker_name(&fallback.build);
     loop {
         let _turn = lock::acquire(island.locks(), CONTENDER_LOCK, How::Queued).await?;
         let (ended, mut end) = mpsc::unbounded();
-        let _contender = Contender::start(name, url, move || drop(ended.unbounded_send(())))?;
+        let _contender = Contender::start(&fallback, &name, move || drop(ended.unbounded_send(()))).await?;
         end.next().await;
     }
 }
 
-/// A dedicated worker that takes part in the election.
+/// A dedicated worker that takes part in the election, as the fallback's module gives it.
 #[derive(Debug)]
 struct Contender {
-    worker: Worker,
+    contending: JsValue,
     over: Rc<RefCell<bool>>,
-    _listener: EventListener,
+    _on_end: Closure<dyn Fn()>,
 }
 
 impl Contender {
-    fn start(name: &str, url: &str, on_end: impl Fn() + 'static) -> Result<Self, WebError> {
-        let options = WorkerOptions::new();
-        options.set_name(name);
-        options.set_type(WorkerType::Module);
-        let worker = Worker::new_with_options(url, &options).map_err(WebError::calling("Worker"))?;
+    async fn start(fallback: &Fallback, name: &str, on_end: impl Fn() + 'static) -> Result<Self, WebError> {
+        const CALL: &str = "contend";
+        let Fallback { build, load, url } = fallback;
+        let loading: Promise = load.call0(&JsValue::UNDEFINED).map_err(WebError::calling("import"))?.unchecked_into();
+        let module = JsFuture::from(loading).await.map_err(WebError::calling("import"))?;
+        let contend: Function = global::property(&module, CALL)
+            .ok_or_else(|| WebError::missing(CALL))?
+            .dyn_into()
+            .map_err(WebError::calling(CALL))?;
         let over = Rc::new(RefCell::new(false));
         let ended = Rc::clone(&over);
-        // All it ever says is that it ended.
-        let listener = EventListener::new(&worker, "message", move |_| {
+        let on_end: Closure<dyn Fn()> = Closure::new(move || {
             ended.replace(true);
             on_end();
         });
-        Ok(Self { worker, over, _listener: listener })
-    }
-
-    fn is_over(&self) -> bool {
-        *self.over.borrow()
+        let args: Array = [build, name, url].into_iter().map(JsValue::from).chain([on_end.as_ref().clone()]).collect();
+        let contending = Reflect::apply(&contend, &JsValue::UNDEFINED, &args).map_err(WebError::calling(CALL))?;
+        Ok(Self { contending, over, _on_end: on_end })
     }
 
     fn ask(&self) {
-        drop(self.worker.post_message(&JsValue::NULL));
+        self.call("ask");
+    }
+
+    fn call(&self, method: &str) {
+        let method = global::property(&self.contending, method).and_then(|method| method.dyn_into::<Function>().ok());
+        if let Some(method) = method {
+            drop(method.call0(&self.contending));
+        }
     }
 }
 
 impl Drop for Contender {
     fn drop(&mut self) {
-        self.worker.terminate();
+        self.call("free");
     }
+}
+
+fn warn(error: &WebError) {
+    console::error_1(&format!("bitters: this page can't lead: {error}").into());
 }

@@ -24,7 +24,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{EventTarget, MessagePort, SharedWorker, console};
 
 use crate::{
-    fallback::Contenders,
+    fallback::{Contenders, Fallback},
     host::{self, Heard, Host},
     leader::LeaderLine,
     page::Page,
@@ -39,8 +39,8 @@ pub struct Urls {
     pub build: String,
     /// The SharedWorker.
     pub leader: String,
-    /// The fallback's worker.
-    pub dedicated_worker: String,
+    /// What takes the SharedWorker's place where there is none.
+    pub fallback: Fallback,
 }
 
 /// The frame's shell.
@@ -165,17 +165,11 @@ impl Shell {
     }
 
     fn contend(&self, after: Option<Epoch>) {
-        let Urls { build, dedicated_worker: url, .. } = &self.urls;
         let mut contenders = self.contenders.borrow_mut();
-        let started = match after {
-            None => {
-                contenders.wait(self.island.clone(), build, url.clone());
-                Ok(())
-            }
-            Some(after) => contenders.succeed(build, after, url),
-        };
-        if let Err(error) = started {
-            self.page.show_failure(&error.to_string());
+        let fallback = self.urls.fallback.clone();
+        match after {
+            None => contenders.wait(self.island.clone(), fallback),
+            Some(after) => contenders.succeed(fallback, after),
         }
     }
 

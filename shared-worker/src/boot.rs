@@ -61,14 +61,15 @@ impl Leading {
 #[wasm_bindgen]
 #[must_use]
 pub fn start(build: String, url: String) -> Leading {
-    Leading::start(LeaderKind::Shared, build, url, || {})
+    let name = global::global("name").and_then(|name| name.as_string()).unwrap_or_default();
+    Leading::start(LeaderKind::Shared, build, url, name, || {})
 }
 
 impl Leading {
-    /// A worker that leads when its turn comes. `on_end` is called before it closes.
-    pub fn start(kind: LeaderKind, build: String, url: String, on_end: impl Fn() + 'static) -> Self {
+    /// A worker that leads when its turn comes, called `name` in the election. `on_end` is called before it closes.
+    pub fn start(kind: LeaderKind, build: String, url: String, name: String, on_end: impl Fn() + 'static) -> Self {
         console_error_panic_hook::set_once();
-        let worker = Worker::start(kind, build, url, Box::new(on_end));
+        let worker = Worker::start(Identity { kind, build, url, name }, Box::new(on_end));
         if let Err(error) = &worker {
             console::error_1(&format!("bitters: the leader can't start: {error}").into());
         }
@@ -115,11 +116,10 @@ struct Opened {
 }
 
 impl Worker {
-    fn start(kind: LeaderKind, build: String, url: String, on_end: Box<dyn Fn()>) -> Result<Rc<Self>, WebError> {
-        let name = global::global("name").and_then(|name| name.as_string()).unwrap_or_default();
+    fn start(identity: Identity, on_end: Box<dyn Fn()>) -> Result<Rc<Self>, WebError> {
         let worker = Rc::new(Self {
-            machine: RefCell::new(Candidacy::new(build.clone(), predecessor(&name))),
-            identity: Identity { kind, build, url, name },
+            machine: RefCell::new(Candidacy::new(identity.build.clone(), predecessor(&identity.name))),
+            identity,
             island: Island::of_worker()?,
             announcer: OnceCell::new(),
             timer: OnceCell::new(),

@@ -48,6 +48,7 @@ pub fn tree(workspace: &Workspace, mode: Mode, node: &Node, modules: &Modules) -
     let leader = node.leader.add_to(&mut tree, workspace, mode, modules, &known)?;
     known.push(Constant::new("LEADER_URL", &leader));
     let dedicated = DEDICATED.add_to(&mut tree, workspace, mode, modules, &known)?;
+    known.push(Constant::new("DEDICATED_URL", &dedicated));
     known.push(Constant::new("DEDICATED_WORKER_URL", &dedicated));
     let frame = FRAME.add_to(&mut tree, workspace, mode, modules, &known)?;
 
