@@ -26,6 +26,9 @@ const PACE = 10;
 /** Milliseconds that a stream may stand still: several times what is measured on a busy machine. */
 const STALL = 3000;
 
+/** Milliseconds until there are two links, or a leader, again. */
+const PATIENCE = 30_000;
+
 /** What the frame that dies does for the stream: it holds the link that is used, the standby, or none. */
 const PARTS = ["used", "used", "standby", "used", "used", "idle", "used"] as const;
 type Part = (typeof PARTS)[number];
@@ -159,20 +162,30 @@ async function talk(a: Page, b: Page): Promise<void> {
 }
 
 /** Waits until two of these frames hold a link each to the only peer. */
-function linked(page: Page, frames: string[]): Promise<Status> {
-  return page.evaluate(async (frames) => {
-    for await (const status of window.mine.watch()) {
-      const holders = [...new Set(status.peers[0]?.frames)];
-      if (holders.length === 2 && holders.every((frame) => frames.includes(frame))) return status;
-    }
-    throw new Error("the watching ended");
-  }, frames);
-}
+const linked = (page: Page, frames: string[]): Promise<Status> =>
+  until(page, `two of ${frames} hold links`, frames, ({ peers }, frames) => {
+    const holders = [...new Set(peers[0]?.frames)];
+    return holders.length === 2 && holders.every((frame) => frames.includes(frame));
+  });
 
 /** Waits for another leader than that of this boot, and tells its boot. */
-function nextBoot(page: Page, before: string | undefined): Promise<string> {
-  return page.evaluate(async (before) => {
-    for await (const { leader } of window.mine.watch()) if (leader && leader.boot !== before) return leader.boot;
-    throw new Error("the watching ended");
-  }, before);
+const nextBoot = async (page: Page, before: string | undefined): Promise<string | undefined> =>
+  (await until(page, `another leads than ${before}`, before, ({ leader }, before) => leader !== undefined && leader.boot !== before)).leader?.boot;
+
+/** Waits for a status that fits; where none comes in time, the last one says how things stand. */
+function until<T>(page: Page, what: string, given: T, fits: (status: Status, given: T) => boolean): Promise<Status> {
+  return page.evaluate(
+    async ({ what, given, fits, patience }) => {
+      const fit = new Function(`return ${fits}`)() as (status: Status, given: unknown) => boolean;
+      let last: Status | undefined;
+      const look = async (): Promise<Status> => {
+        for await (last of window.mine.watch({ signal: AbortSignal.timeout(patience) })) if (fit(last, given)) return last;
+        throw new Error("the watching ended");
+      };
+      return look().catch((cause: unknown) => {
+        throw new Error(`${cause}, before ${what}: ${JSON.stringify(last)}`, { cause });
+      });
+    },
+    { what, given, fits: String(fits), patience: PATIENCE },
+  );
 }
