@@ -4,9 +4,8 @@ import type { BrowserContext, Page } from "@playwright/test";
 import type { FrameStatus, PeerStatus } from "@bitters/host-sdk";
 
 import { aloof, Carriers, crash } from "../e2e/support/carriers.ts";
-import { exchange, type Exchange } from "../e2e/support/numbers.ts";
-import { reach } from "../e2e/support/room.ts";
-import { expect, idOf, test } from "./support/bench.ts";
+import { finish, talk } from "../e2e/support/numbers.ts";
+import { expect, test } from "./support/bench.ts";
 import { median, report, reportSpread } from "./support/measure.ts";
 
 const KINDS = ["removed", "closed", "crashed"] as const;
@@ -25,8 +24,6 @@ interface News {
 
 declare global {
   interface Window {
-    begin: typeof exchange;
-    exchange: Exchange;
     /** What `watch()` told. */
     news: News[];
     /** What Chromium told about each connection. */
@@ -51,7 +48,8 @@ test("a frame that carries a stream dies", async ({ browse, connect, server, vis
   const carriers = new Carriers(two, server, connect);
   for (let count = 0; count < 3; count += 1) await carriers.add();
   const [a, b] = await Promise.all([connect(one, "a"), connect(two, "a")]);
-  await talk(a, b);
+  await listen(a, b);
+  await talk(a, b, PACE);
 
   const samples = { with: byKind(), without: byKind() };
   for (let round = 0; round < SAMPLES * KINDS.length; round += 1) {
@@ -81,7 +79,7 @@ test("a frame that carries a stream dies", async ({ browse, connect, server, vis
     reportSpread(`a frame is ${kind}: the stream goes on without a standby`, none.map(({ resumed }) => resumed), { within: 500 });
   }
   report({ what: 'Chromium alone says "failed", median', unit: "ms", baseline: median(alone.failed) });
-  const tallies = await Promise.all([a, b].map((page) => page.evaluate(() => window.exchange.finish())));
+  const tallies = await finish(a, b);
   const [sent, received, lost, doubled] = (["sent", "received", "lost", "doubled"] as const).map((name) => tallies.reduce((sum, tally) => sum + tally[name], 0));
   expect(tallies.map(({ failure, strange }) => ({ failure, strange }))).toEqual(Array(2).fill({ failure: undefined, strange: 0 }));
   expect(received).toBe(sent);
@@ -162,10 +160,9 @@ async function endOfGap({ began, known }: { began: number; known: number }): Pro
   return end;
 }
 
-/** Opens the numbered stream between the two pages, and watches both nodes. */
-async function talk(a: Page, b: Page): Promise<void> {
-  for (const page of [a, b]) {
-    await page.evaluate(`window.begin = ${exchange}`);
+/** Keeps what both nodes tell of themselves. */
+async function listen(...pages: Page[]): Promise<void> {
+  for (const page of pages) {
     await page.evaluate(() => {
       window.news = [];
       void (async () => {
@@ -176,17 +173,6 @@ async function talk(a: Page, b: Page): Promise<void> {
       })();
     });
   }
-  await b.evaluate((pace) => {
-    void window.mine.serve("numbers", (stream) => {
-      window.exchange = window.begin(stream, pace);
-    });
-  }, PACE);
-  await a.evaluate(
-    async ({ peer, pace }) => {
-      window.exchange = window.begin(await window.mine.open(peer, "numbers"), pace);
-    },
-    { peer: await reach(a, await idOf(b)), pace: PACE },
-  );
 }
 
 /** Waits until two of the node's frames, or of these, hold a link each to the only peer. One may hold both for a moment. */

@@ -4,18 +4,10 @@ import type { Status } from "@bitters/host-sdk";
 
 import type { Profile } from "./support/browsers.ts";
 import { aloof, Carriers, type Death, DEATHS } from "./support/carriers.ts";
-import { exchange, type Exchange, type Tally } from "./support/numbers.ts";
-import { reach } from "./support/room.ts";
+import { finish, flawless, talk } from "./support/numbers.ts";
 import type { Server } from "./support/server.ts";
-import { expect, idOf, statusOf, test } from "./support/test.ts";
+import { expect, statusOf, test } from "./support/test.ts";
 import { Workers } from "./support/workers.ts";
-
-declare global {
-  interface Window {
-    /** The page's end of the numbered stream. */
-    exchange: Exchange;
-  }
-}
 
 /** Frames that die in a run. */
 const COUNT = 56;
@@ -88,7 +80,7 @@ async function talking(
     return { browser, carriers, page: await connect(browser, "a"), repaired: Promise.resolve() };
   };
   const [a, b] = await Promise.all([open(), open()]);
-  await talk(a.page, b.page);
+  await talk(a.page, b.page, PACE);
   return [a, b];
 }
 
@@ -131,34 +123,12 @@ async function run(
 
 /** Ends the stream: what was sent has come. */
 async function hasLostNothing(ends: [End, End]): Promise<void> {
-  const finish = (): Promise<Tally> => window.exchange.finish();
-  const [a, b] = await Promise.all([ends[0].page.evaluate(finish), ends[1].page.evaluate(finish)]);
+  const [a, b] = await finish(ends[0].page, ends[1].page);
   test.info().annotations.push({ type: "tallies", description: JSON.stringify([a, b]) });
   expect(a).toEqual(flawless(a, b.sent));
   expect(b).toEqual(flawless(b, a.sent));
   expect(Math.max(a.longestGap, b.longestGap)).toBeLessThan(STALL);
   expect(Math.min(a.sent, b.sent)).toBeGreaterThan(1000);
-}
-
-/** All that the other end sent has come, once and in order. */
-const flawless = ({ sent, longestGap }: Tally, received: number): Tally =>
-  ({ sent, received, lost: 0, doubled: 0, strange: 0, longestGap, failure: undefined });
-
-/** Opens the numbered stream between the two pages. */
-async function talk(a: Page, b: Page): Promise<void> {
-  for (const page of [a, b]) await page.evaluate(`window.begin = ${exchange}`);
-  await b.evaluate((pace) => {
-    void window.mine.serve("numbers", (stream) => {
-      window.exchange = (window as unknown as { begin: typeof exchange }).begin(stream, pace);
-    });
-  }, PACE);
-  await a.evaluate(
-    async ({ peer, pace }) => {
-      const stream = await window.mine.open(peer, "numbers");
-      window.exchange = (window as unknown as { begin: typeof exchange }).begin(stream, pace);
-    },
-    { peer: await reach(a, await idOf(b)), pace: PACE },
-  );
 }
 
 /** Waits until two of these frames hold a link each to the only peer. */

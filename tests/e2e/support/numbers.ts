@@ -1,5 +1,18 @@
 // A stream whose loss, doubling and order can be checked: both ends write numbered records at a steady rate.
+import type { Page } from "@playwright/test";
 import type { Stream } from "@bitters/host-sdk";
+
+import { reach } from "./room.ts";
+import { idOf } from "./test.ts";
+
+declare global {
+  interface Window {
+    /** `exchange` of this module. */
+    begin: typeof exchange;
+    /** The page's end of the numbered stream. */
+    exchange: Exchange;
+  }
+}
 
 /** What one end wrote, and what it read. */
 export interface Tally {
@@ -77,3 +90,35 @@ export function exchange(stream: Stream, pace: number): Exchange {
   };
   return { tally, arrivals, finish };
 }
+
+/** Opens a stream between the two pages, on which both write. */
+export async function talk(a: Page, b: Page, pace: number): Promise<void> {
+  for (const page of [a, b]) await page.evaluate(`window.begin = ${exchange}`);
+  await b.evaluate((pace) => {
+    void window.mine.serve("numbers", (stream) => {
+      window.exchange = window.begin(stream, pace);
+    });
+  }, pace);
+  await a.evaluate(
+    async ({ peer, pace }) => {
+      window.exchange = window.begin(await window.mine.open(peer, "numbers"), pace);
+    },
+    { peer: await reach(a, await idOf(b)), pace },
+  );
+}
+
+/** Waits until each has read what the other wrote after this was asked. */
+export async function goesOn(...pages: [Page, Page]): Promise<void> {
+  const sent = await Promise.all(pages.map((page) => page.evaluate(() => window.exchange.tally.sent)));
+  await Promise.all(pages.map((page, at) => page.waitForFunction((number) => window.exchange.tally.received > number, sent[1 - at] as number, { timeout: 30_000 })));
+}
+
+/** Ends the stream; what each tells of it. */
+export async function finish(...pages: [Page, Page]): Promise<[Tally, Tally]> {
+  const end = (page: Page): Promise<Tally> => page.evaluate(() => window.exchange.finish());
+  return Promise.all([end(pages[0]), end(pages[1])]);
+}
+
+/** What an end tells that has read all that the other sent, once and in order. */
+export const flawless = ({ sent, longestGap }: Tally, received: number): Tally =>
+  ({ sent, received, lost: 0, doubled: 0, strange: 0, longestGap, failure: undefined });
