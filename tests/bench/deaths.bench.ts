@@ -11,7 +11,7 @@ import { median, report, reportSpread } from "./support/measure.ts";
 const KINDS = ["removed", "closed", "crashed"] as const;
 type Kind = (typeof KINDS)[number];
 /** Deaths of each kind, with a standby and without. */
-const SAMPLES = Number(process.env["N"] ?? 20);
+const SAMPLES = 20;
 /** Milliseconds between one end's records: what is measured can't be finer. */
 const PACE = 4;
 

@@ -45,6 +45,38 @@ test("a stream between two browsers", async ({ browse, connect }) => {
   });
 });
 
+test("a stream between two browsers with a standby beside its link", async ({ browse, connect }) => {
+  const browsers = await Promise.all([browse(), browse()]);
+  const [a, b] = await Promise.all([connect(browsers[0], "a"), connect(browsers[1], "a")]);
+  const peer = await reach(a, await idOf(b));
+  await serve(b);
+
+  await stream(a, peer, SIZE / 4);
+  const speeds = { standby: [] as number[], alone: [] as number[] };
+  for (let round = 0; round < ROUNDS; round += 1) {
+    await links(a, 1);
+    speeds.alone.push(SIZE / MIB / (await stream(a, peer, SIZE)));
+    const others = await Promise.all(browsers.map((browser) => connect(browser, "b")));
+    await links(a, 2);
+    speeds.standby.push(SIZE / MIB / (await stream(a, peer, SIZE)));
+    await Promise.all(others.map((page) => page.close()));
+  }
+
+  report({
+    what: "the same with a standby, against without",
+    unit: "MiB/s",
+    baseline: median(speeds.alone),
+    ours: median(speeds.standby),
+    goal: { atLeast: 0.9 },
+  });
+});
+
+/** Waits until there are so many links to the only peer. */
+const links = (page: Page, count: number): Promise<void> =>
+  page.evaluate(async (count) => {
+    for await (const { peers } of window.mine.watch()) if (peers[0]?.links === count) return;
+  }, count);
+
 /** Takes bytes and answers with their number, over streams and over the plain channel. */
 async function serve(page: Page): Promise<void> {
   await page.evaluate(() => {
