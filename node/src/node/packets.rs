@@ -33,10 +33,11 @@ impl Node {
         match link {
             Some(link) => self.send_packet(link, packet, now),
             None => {
-                if !matches!(packet.body, Body::Open { .. } | Body::Refused { .. }) {
+                let reason = self.absence(&packet);
+                if reason == Refusal::NoRoute && !matches!(packet.body, Body::Open { .. } | Body::Refused { .. }) {
                     self.seek(packet.to, now);
                 }
-                if let Some(refusal) = self.refusal(&packet, Refusal::NoRoute, now) {
+                if let Some(refusal) = self.refusal(&packet, reason, now) {
                     self.tell(id, ToFrame::Packet(refusal));
                 }
             }
@@ -53,7 +54,7 @@ impl Node {
         }
         self.use_for_sessions(link, now);
         if !self.frames.has_persona(packet.to) {
-            if let Some(refusal) = self.refusal(&packet, Refusal::NoRoute, now) {
+            if let Some(refusal) = self.refusal(&packet, self.absence(&packet), now) {
                 self.send_packet(link, refusal, now);
             }
         } else if let Some(refusal) = self.deliver(packet, now) {
@@ -73,6 +74,12 @@ impl Node {
             }
             Err(reason) => self.refusal(&packet, reason, now),
         }
+    }
+
+    /// Why there is no way to a persona that isn't here: its last frame may have gone, and with it what the packet is for.
+    fn absence(&self, packet: &Packet) -> Refusal {
+        let was_here = packet.to_frame.is_some_and(|id| self.frames.is_gone(id));
+        if was_here { Refusal::FrameGone } else { Refusal::NoRoute }
     }
 
     /// What answers a packet without receiver. A new leader says nothing to those who open sessions as long as frames are still

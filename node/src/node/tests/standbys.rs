@@ -208,6 +208,18 @@ fn a_new_leader_refuses_nobody_who_opens_before_its_frames_have_come() {
     assert_eq!(lab.frame(OTHER, ToLeader::Packet(packet)), [Output::Frame(OTHER, ToFrame::Packet(refusal))]);
 }
 
+#[test]
+fn a_session_with_the_last_frame_of_a_persona_is_told_that_it_is_gone() {
+    let (mut lab, _) = talking();
+    lab.admit(OTHER, PAGE);
+    let LinkMessage::Packet(packet) = packet() else { panic!("it is one") };
+    let (_, redial) = dialled_in(&lab.input(Input::FrameGone(TAB))).expect("a session waits");
+    lab.link_in(OTHER, redial, LinkEvent::Up(away().id()));
+    let refusal = packet.refuse(Refusal::FrameGone).expect("it is none");
+    let told = lab.peer_in(OTHER, redial, &LinkMessage::Packet(packet));
+    assert!(told.contains(&said_in(OTHER, redial, &LinkMessage::Packet(refusal))), "{told:?}");
+}
+
 /// A session of the tab's site with a persona at the other end of a link.
 fn talking() -> (Lab, LinkId) {
     let (mut lab, used) = Lab::linked();
