@@ -178,10 +178,14 @@ async function listen(...pages: Page[]): Promise<void> {
 /** Waits until two of the node's frames, or of these, hold a link each to the only peer. One may hold both for a moment. */
 async function linked(page: Page, among?: string[]): Promise<void> {
   await page.evaluate(async (among) => {
+    const late = new Promise<never>((_, reject) => {
+      setTimeout(() => reject(new Error(`no two links among ${among?.join(" ")}: ${JSON.stringify(window.news.at(-1))}`)), 30_000);
+    });
+    late.catch(() => {});
     for (;;) {
       const holders = [...new Set(window.news.at(-1)?.peer?.frames)];
       if (holders.length === 2 && holders.every((frame) => among?.includes(frame) ?? true)) return;
-      await new Promise((resolve) => addEventListener("news", resolve, { once: true }));
+      await Promise.race([late, new Promise((resolve) => addEventListener("news", resolve, { once: true }))]);
     }
   }, among);
 }

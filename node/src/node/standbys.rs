@@ -105,6 +105,8 @@ impl Node {
         if let Some(up) = self.links.up_mut(used) {
             up.standby_failures = 0;
         }
+        // It may be in the frame whose link it stands by for, for want of another that has come since.
+        self.changed.plans = true;
         self.changed.status = true;
         true
     }

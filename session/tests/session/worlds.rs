@@ -25,7 +25,7 @@ fn in_fair_weather_everything_arrives_once_and_in_order() {
 fn breaks_lose_packets_and_nothing_else() {
     let seen = over(100..200, ROUGH);
     assert!(seen.breaks > 300 && seen.lost > 1000, "{seen:?}");
-    assert!(seen.finished > 500 && seen.answers > 400, "{seen:?}");
+    assert!(seen.finished > 400 && seen.answers > 400, "{seen:?}");
 }
 
 #[test]

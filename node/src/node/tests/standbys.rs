@@ -105,6 +105,17 @@ fn a_standby_that_cannot_be_had_is_tried_less_often() {
 }
 
 #[test]
+fn a_standby_beside_the_link_it_stands_by_for_is_had_again_from_a_frame_that_came_since() {
+    let (mut lab, used) = talking();
+    let (frame, beside) = dialled_in(&lab.peer(used, &LinkMessage::Signal(dial(9)))).expect("a peer wants one");
+    assert_eq!(frame, TAB, "there is no other");
+    assert_eq!(dialled_in(&lab.frame(OTHER, ToLeader::Hello(hello(OTHER, SITE)))), None, "one at a time");
+
+    let outputs = lab.link(beside, LinkEvent::Up(away().id()));
+    assert_eq!(dialled_in(&outputs).map(|(frame, _)| frame), Some(OTHER));
+}
+
+#[test]
 fn a_standby_is_let_go_when_no_session_speaks() {
     let (mut lab, used, standby) = standing_by();
     assert_eq!(lab.later(Duration::from_secs(119)), []);
