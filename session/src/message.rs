@@ -55,6 +55,13 @@ pub struct Message {
     pub act: Act,
 }
 
+impl Message {
+    /// Bytes of a stream that it carries.
+    pub const fn carried(&self) -> usize {
+        if let Act::Data(bytes) = &self.act { bytes.len() } else { 0 }
+    }
+}
+
 /// What is done to a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Act {

@@ -219,10 +219,14 @@ impl Session {
         }
     }
 
-    /// A new way to the peer: packets that were on the old one may be lost.
+    /// A new way to the peer: packets that were on the old one may be lost. Little is sent again at once, for the answer to the
+    /// question takes a round trip; what arrived already is dropped there.
     pub fn on_path_restored(&mut self, ctx: &mut Context) {
         self.send_open(ctx);
         if matches!(&self.phase, Phase::Up(up) if up.unproven.is_none()) {
+            if self.ledger.unacked().map(|(_, message)| message.carried()).sum::<usize>() <= LITTLE {
+                self.send_again(ctx);
+            }
             self.ask(true, ctx);
         }
     }
@@ -450,6 +454,9 @@ const OPEN_AGAIN: Duration = Duration::from_secs(5);
 
 /// The opener closes a session without streams; the listener, should it not hear of that, after twice the time.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bytes of streams that are rather sent twice than waited for: a tenth of a second's at most.
+const LITTLE: usize = 64 * 1024;
 
 /// Messages under way in one direction, with bytes or ends of streams among them: 30 MiB in the largest slices.
 const MAX_FLIGHT: usize = 512;
