@@ -213,6 +213,11 @@ impl Frames {
         self.frames.values().flat_map(|it| it.joined.iter().map(|topic| (*topic, it.persona()))).collect()
     }
 
+    /// Topics of a frame.
+    pub fn topics_of(&self, id: FrameId) -> Vec<TopicId> {
+        self.frame(id).map_or_else(Vec::new, |frame| frame.joined.iter().copied().collect())
+    }
+
     /// Frames in a topic.
     pub fn in_topic(&self, topic: TopicId) -> impl Iterator<Item = (FrameId, &Frame)> {
         self.iter().filter(move |(_, frame)| frame.joined.contains(&topic))
@@ -229,6 +234,11 @@ impl Frames {
         let best =
             self.iter().filter(|(_, it)| serves(it)).max_by_key(|(_, it)| (it.is_usable(), it.visible, it.recency))?;
         Some(best.0)
+    }
+
+    /// Whether any frame can carry links.
+    pub fn any_usable(&self) -> bool {
+        self.frames.values().any(Frame::is_usable)
     }
 
     /// Whether a frame can carry links.

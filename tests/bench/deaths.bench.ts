@@ -3,7 +3,7 @@
 import type { BrowserContext, Page } from "@playwright/test";
 import type { FrameStatus, PeerStatus } from "@bitters/host-sdk";
 
-import { aloof, Carriers, crash } from "../e2e/support/carriers.ts";
+import { aloof, Carriers, crash, openPair } from "../e2e/support/carriers.ts";
 import { finish, talk } from "../e2e/support/numbers.ts";
 import { expect, test } from "./support/bench.ts";
 import { median, report, reportSpread } from "./support/measure.ts";
@@ -91,21 +91,6 @@ const byKind = (): Record<Kind, Sample[]> => ({ closed: [], crashed: [], removed
 
 /** The time. This process has another clock than pages. */
 const timeOf = (page: Page): Promise<number> => page.evaluate(() => performance.timeOrigin + performance.now());
-
-/** A tab with two frames, which die together. */
-async function openPair(
-  browser: BrowserContext,
-  connect: (browser: BrowserContext, site: string) => Promise<Page>,
-  node: string,
-): Promise<{ page: Page; frames: string[] }> {
-  const page = await connect(browser, "b");
-  const frames = await page.evaluate(async (node) => {
-    await window.sdk.connect({ node });
-    for await (const { frames } of window.mine.watch()) if (frames.length === 2) return frames.map(({ id }) => id);
-    throw new Error("the watching ended");
-  }, node);
-  return { page, frames };
-}
 
 /** All of the node's frames in the page die; tells when that was asked for. */
 async function die(browser: BrowserContext, page: Page, kind: Kind): Promise<number> {

@@ -1,7 +1,7 @@
 // The only way between two sites ends: another is found, and nobody loses anything; where a page itself ends, that is told.
-import type { BrowserContext, Page } from "@playwright/test";
+import type { Page } from "@playwright/test";
 
-import { aloof } from "./support/carriers.ts";
+import { aloof, openPair } from "./support/carriers.ts";
 import { finish, flawless, goesOn, talk } from "./support/numbers.ts";
 import { heard, meet, reach } from "./support/room.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
@@ -94,21 +94,6 @@ test("the tab closes whose frame carries a topic: each message arrives once and 
     await expect.poll(async () => (await heard(page, "lasting")).map(({ data }) => data)).toEqual(Array.from({ length: said[at] as number }, (_, number) => number));
   }
 });
-
-/** A tab with two frames, which die together. */
-async function openPair(
-  browser: BrowserContext,
-  connect: (browser: BrowserContext, site: string) => Promise<Page>,
-  node: string,
-): Promise<{ page: Page; frames: string[] }> {
-  const page = await connect(browser, "b");
-  const frames = await page.evaluate(async (node) => {
-    await window.sdk.connect({ node });
-    for await (const { frames } of window.mine.watch()) if (frames.length === 2) return frames.map(({ id }) => id);
-    throw new Error("the watching ended");
-  }, node);
-  return { page, frames };
-}
 
 /** Waits until these two frames hold the links to a peer. */
 const bothIn = (page: Page, pair: string[]): Promise<void> =>

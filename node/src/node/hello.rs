@@ -159,7 +159,7 @@ impl Node {
     /// A frame that says hello again names all its links that are up; others of its are down by now.
     fn drop_unnamed_links(&mut self, frame: FrameId, named: &[HeldLink], now: Instant) {
         for link in self.links.held_by(frame) {
-            let was_up = self.links.up(link).is_some() || self.is_standby(link);
+            let was_up = self.links.up(link).is_some() || self.links.standby(link).is_some();
             if was_up && !named.iter().any(|it| it.link == link) {
                 self.end_link(link, DownReason::Closed, now);
             }
@@ -178,9 +178,7 @@ impl Node {
     }
 
     fn bring_topics(&mut self, id: FrameId, joined: &[TopicId]) {
-        let before: Vec<TopicId> =
-            self.frames.frame(id).map_or_else(Vec::new, |it| it.joined.iter().copied().collect());
-        for topic in before.into_iter().filter(|topic| !joined.contains(topic)) {
+        for topic in self.frames.topics_of(id).into_iter().filter(|topic| !joined.contains(topic)) {
             self.leave_topic(id, topic);
         }
         for topic in joined.iter().take(MAX_TOPICS_PER_FRAME) {
@@ -191,9 +189,7 @@ impl Node {
 
     /// A frame that comes from another leader hears what was said here before it came; what it heard there it drops.
     fn catch_up(&mut self, id: FrameId, now: Instant) {
-        let joined: Vec<TopicId> =
-            self.frames.frame(id).map_or_else(Vec::new, |it| it.joined.iter().copied().collect());
-        for topic in joined {
+        for topic in self.frames.topics_of(id) {
             for sealed in self.topics.recent(topic, now) {
                 self.tell(id, ToFrame::Topic { topic, sealed });
             }
@@ -201,8 +197,7 @@ impl Node {
     }
 
     pub(super) fn drop_frame(&mut self, id: FrameId, now: Instant) {
-        let topics: Vec<TopicId> =
-            self.frames.frame(id).map_or_else(Vec::new, |it| it.joined.iter().copied().collect());
+        let topics = self.frames.topics_of(id);
         let Some(frame) = self.frames.remove(id) else { return };
         self.dials.forget(id);
         self.end_links_of(id, DownReason::FrameGone, now);

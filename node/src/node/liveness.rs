@@ -117,10 +117,9 @@ impl Node {
     /// Other frames carry on what this one carried, if there are any.
     fn relieve(&mut self, id: FrameId, now: Instant) {
         self.changed.status = true;
-        if !self.frames.iter().any(|(other, _)| self.frames.is_usable(other)) {
-            return;
+        if self.frames.any_usable() {
+            self.end_links_of(id, DownReason::FrameSilent, now);
         }
-        self.end_links_of(id, DownReason::FrameSilent, now);
     }
 
     /// The network changed: what was a way may be none now, and what was none a way.

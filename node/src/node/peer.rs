@@ -20,7 +20,7 @@ type Offence = &'static str;
 
 impl Node {
     pub(super) fn on_received(&mut self, link: LinkId, peer: NodeId, bytes: &[u8], now: Instant) {
-        if self.is_standby(link) {
+        if self.links.standby(link).is_some() {
             self.follow_switch(link, peer, now);
         }
         let Some(up) = self.links.up_mut(link) else { return };

@@ -6,17 +6,15 @@ use bitters_wire::{
     id::{FrameId, LinkId, NodeId, PersonaId},
     link::LinkMessage,
     local::{DownReason, ToFrame},
+    map::Set,
     time::Instant,
 };
 
-use super::Node;
+use super::{Node, linking::SESSION_PATIENCE};
 use crate::{
-    links::{Attempt, State, Up, Way},
+    links::{Attempt, Up, Way},
     quotas::{MAX_LINKS, backoff},
 };
-
-/// Sessions that were silent for longer have no need of a standby; an open stream asks every 20 s whether its peer is there.
-const USED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A standby whose sessions were silent for that long is hung up.
 const UNUSED_AFTER: Duration = Duration::from_secs(120);
@@ -50,7 +48,7 @@ impl Node {
         let elsewhere = |frame: FrameId| frame != used && self.frames.is_usable(frame);
         let has_one =
             self.links.standby_to(peer).and_then(|id| self.links.link(id)).is_some_and(|it| elsewhere(it.frame));
-        up.last_packet.is_some_and(|at| now.since(at) < USED_WITHIN)
+        up.last_packet.is_some_and(|at| now.since(at) < SESSION_PATIENCE)
             && !has_one
             && self.links.connecting_to(peer).is_none()
             && self.frames.iter().any(|(id, _)| elsewhere(id))
@@ -201,9 +199,7 @@ impl Node {
     /// A frame is gone: those whose sessions talk with it are told, here and at the nodes of its peers.
     pub(super) fn mourn(&mut self, persona: PersonaId, frame: FrameId, talks: &[PersonaId]) {
         self.tell_of_death(persona, frame);
-        let mut nodes: Vec<NodeId> = talks.iter().filter_map(|peer| self.routes.home(*peer)).collect();
-        nodes.sort_unstable();
-        nodes.dedup();
+        let nodes: Set<NodeId> = talks.iter().filter_map(|peer| self.routes.home(*peer)).collect();
         for link in nodes.into_iter().filter_map(|node| self.links.up_to(node)).collect::<Vec<_>>() {
             self.tell_peer(link, &LinkMessage::FrameGone { persona, frame });
         }
@@ -222,10 +218,5 @@ impl Node {
         for id in talking {
             self.tell(id, ToFrame::FrameGone { persona, frame });
         }
-    }
-
-    /// Whether a link is a standby.
-    pub(super) fn is_standby(&self, link: LinkId) -> bool {
-        matches!(self.links.link(link).map(|it| &it.state), Some(State::Standby(_)))
     }
 }

@@ -2,6 +2,7 @@
 
 mod lab;
 mod liveness;
+mod moving;
 mod standbys;
 
 use std::time::Duration;

@@ -100,6 +100,21 @@ export class Carriers {
   }
 }
 
+/** A tab with two frames, which die together. */
+export async function openPair(
+  browser: BrowserContext,
+  connect: (browser: BrowserContext, site: string) => Promise<Page>,
+  node: string,
+): Promise<{ page: Page; frames: string[] }> {
+  const page = await connect(browser, "b");
+  const frames = await page.evaluate(async (node) => {
+    await window.sdk.connect({ node });
+    for await (const { frames } of window.mine.watch()) if (frames.length === 2) return frames.map(({ id }) => id);
+    throw new Error("the watching ended");
+  }, node);
+  return { page, frames };
+}
+
 /** The renderer of the tab's own page dies, and takes the tab's frames along. */
 export async function crash(browser: BrowserContext, page: Page): Promise<void> {
   const crashed = page.waitForEvent("crash");

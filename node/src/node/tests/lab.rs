@@ -24,6 +24,8 @@ pub(super) const TAB: FrameId = FrameId::from_random([0xa0; 16]);
 pub(super) const OTHER: FrameId = FrameId::from_random([0xb0; 16]);
 pub(super) const THIRD: FrameId = FrameId::from_random([0xc0; 16]);
 pub(super) const SITE: &str = "https://site.example";
+/// The leader's build.
+pub(super) const OURS: &str = "test";
 pub(super) const PAGE: &str = "https://node.example";
 pub(super) const URL: &str = "wss://node.example/rendezvous";
 pub(super) const NONCE: [u8; 32] = [5; 32];
@@ -52,7 +54,7 @@ impl Lab {
             epoch: Epoch(3),
             boot: Boot::default(),
             kind: LeaderKind::Shared,
-            build: "test".into(),
+            build: OURS.into(),
             observe: vec!["https://observer.example".into()],
             page_origin: PAGE.into(),
             seeds,
