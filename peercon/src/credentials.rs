@@ -2,8 +2,8 @@
 
 use crate::signal::{SignalError, take, take_array, take_byte};
 
-/// Characters of a username fragment in the long form; browsers use 4 or 8.
-const MAX_UFRAG: usize = 64;
+/// Characters of a username fragment (RFC 8839, section 5.4, allows 256); browsers use 4 or 8, a dialler's has 76 or 84 (`packed`).
+const MAX_UFRAG: usize = 255;
 
 /// Characters of a password (RFC 8839, section 5.4).
 const MAX_PASSWORD: usize = 256;
@@ -16,7 +16,7 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 #[error("not ICE credentials")]
 pub struct BadCredentials;
 
-/// ICE credentials: 4 to 64 and 22 to 256 characters of `[A-Za-z0-9+/]`.
+/// ICE credentials: 4 to 255 and 22 to 256 characters of `[A-Za-z0-9+/]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
     ufrag: String,
@@ -40,12 +40,22 @@ impl Credentials {
     /// # Errors
     /// [`BadCredentials`] if one of them is not as RFC 8839 and our bounds want it.
     pub fn new(ufrag: &str, password: &str) -> Result<Self, BadCredentials> {
-        let ice = |text: &str| text.bytes().all(|byte| BASE64.contains(&byte));
-        let lengths = (4..=MAX_UFRAG).contains(&ufrag.len()) && (22..=MAX_PASSWORD).contains(&password.len());
-        if !lengths || !ice(ufrag) || !ice(password) {
+        if !Self::is_ufrag(ufrag) || !Self::is_password(password) {
             return Err(BadCredentials);
         }
         Ok(Self { ufrag: ufrag.to_owned(), password: password.to_owned() })
+    }
+
+    /// Whether this may be a username fragment.
+    #[must_use]
+    pub fn is_ufrag(text: &str) -> bool {
+        (4..=MAX_UFRAG).contains(&text.len()) && is_ice(text)
+    }
+
+    /// Whether this may be a password.
+    #[must_use]
+    pub fn is_password(text: &str) -> bool {
+        (22..=MAX_PASSWORD).contains(&text.len()) && is_ice(text)
     }
 
     /// The username fragment.
@@ -102,6 +112,10 @@ impl Credentials {
     }
 }
 
+fn is_ice(text: &str) -> bool {
+    text.bytes().all(|byte| BASE64.contains(&byte))
+}
+
 fn split(both: &[u8], at: usize) -> Result<Credentials, BadCredentials> {
     let (ufrag, password) = both.split_at(at);
     text(ufrag, password)
@@ -156,7 +170,7 @@ mod tests {
     #[test]
     fn what_ice_forbids_is_refused() {
         let password = "N6WOK8l/xhXmKbJ7712zNdfe";
-        for ufrag in ["", "abc", "ab\r\n", "ab-d", "äb1", &"a".repeat(65)] {
+        for ufrag in ["", "abc", "ab\r\n", "ab-d", "äb1", &"a".repeat(256)] {
             assert_eq!(Credentials::new(ufrag, password), Err(BadCredentials), "{ufrag}");
         }
         for password in ["", "N6WOK8l/xhXmKbJ7712zN", &"a".repeat(257), "N6WOK8l/xhXmKbJ7712 Ndfe"] {
@@ -180,7 +194,7 @@ mod tests {
             (ufrag, password) in prop_oneof![
                 ("[A-Za-z0-9+/]{4}", "[A-Za-z0-9+/]{24}"),
                 ("[0-9a-f]{8}", "[0-9a-f]{32}"),
-                ("[A-Za-z0-9+/]{4,64}", "[A-Za-z0-9+/]{22,256}"),
+                ("[A-Za-z0-9+/]{4,255}", "[A-Za-z0-9+/]{22,256}"),
             ],
         ) {
             let credentials = Credentials::new(&ufrag, &password).unwrap();

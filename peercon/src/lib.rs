@@ -17,6 +17,7 @@ mod handshake;
 mod heartbeat;
 mod local;
 mod machine;
+pub mod packed;
 pub mod parts;
 mod remote;
 mod restart;
@@ -30,5 +31,4 @@ pub use candidate::{Address, Candidate, CandidateError, Kind};
 pub use credentials::{BadCredentials, Credentials};
 pub use machine::{Config, Input, Output, Peercon};
 
-/// SHA-256 of a certificate (RFC 8122, section 5).
-pub type Fingerprint = [u8; 32];
+pub use bitters_wire::address::Fingerprint;

@@ -45,7 +45,7 @@ pub enum SignalError {
 }
 
 impl Signal {
-    /// The bytes, at most [`MAX_SIGNAL`].
+    /// The bytes: at most [`MAX_SIGNAL`] with a username fragment of up to 64 characters, as all browsers make them.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let candidates = &self.candidates[..self.candidates.len().min(MAX_CANDIDATES)];

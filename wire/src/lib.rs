@@ -12,6 +12,7 @@
 //! Everything that arrives is decoded by [`codec::decode`], which bounds its size, refuses what is left over and never
 //! panics. What has been decoded is proof of its own shape; who said it is proven by [`keys`] and [`claim`].
 
+pub mod address;
 pub mod announce;
 pub mod claim;
 pub mod codec;

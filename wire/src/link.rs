@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    address::Address,
     claim::Claim,
     id::{FrameId, NodeId, PersonaId, TopicId},
     packet::Packet,
@@ -11,6 +12,8 @@ use crate::{
 /// One message on a link.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LinkMessage {
+    /// Where the sender's node can be dialled later: an address of its own. The latest one counts.
+    Address(Address),
     /// A persona of the sender's node. Comes before anything else that names the persona.
     Claim(Claim),
     /// A frame of a persona of the sender's is gone, and its sessions with it.

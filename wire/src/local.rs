@@ -3,16 +3,19 @@
 //! Each message is in an [`Envelope`] that names the leadership. A frame drops what comes from a lower epoch and registers
 //! again when the boot changes; a leader drops what was meant for another.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     VersionRange,
+    address::{Address, Fingerprint, Owner, Token},
     failure::Failure,
     id::{Boot, Epoch, FrameId, LinkId, NodeId, PersonaId, Tag, TopicId},
     keys::{PersonaSecret, Signature},
     name::Name,
     packet::Packet,
-    status::{Scope, Status},
+    status::{Path, Scope, Status},
 };
 
 /// A message with the leadership it belongs to.
@@ -31,12 +34,26 @@ pub struct Envelope<T> {
 pub enum ToLeader {
     /// First, and again after each change of leader or boot: everything the leader must know of the frame.
     Hello(Hello),
+    /// An address for the site's persona is wanted; answered with [`ToFrame::Address`].
+    Address {
+        /// The frame's request.
+        request: u32,
+    },
+    /// The answer to [`ToFrame::Certify`].
+    Certified {
+        /// Whose certificate it is.
+        owner: Owner,
+        /// The certificate, or for people why there is none.
+        outcome: Result<Certificate, String>,
+    },
     /// A persona is to be made reachable; answered with [`ToFrame::Asked`].
     Dial {
         /// The frame's request.
         request: u32,
         /// Whom.
         peer: PersonaId,
+        /// An address of theirs, verified, if the site has one.
+        address: Option<Address>,
     },
     /// The site is in a topic from now on; answered with [`ToFrame::Asked`].
     Join {
@@ -101,6 +118,15 @@ pub enum ToLeader {
     Watch(bool),
 }
 
+/// A certificate that the node's frames keep in their database, and what they can tell of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Certificate {
+    /// Its SHA-256.
+    pub fingerprint: Fingerprint,
+    /// When it expires, in milliseconds since 1970.
+    pub expires: u64,
+}
+
 /// A frame introduces itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
@@ -144,12 +170,24 @@ pub struct HeldLink {
 /// From the leader to a frame.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToFrame {
+    /// The answer to [`ToLeader::Address`].
+    Address {
+        /// The frame's request.
+        request: u32,
+        /// The address as text, or why there is none.
+        outcome: Result<String, Failure>,
+    },
     /// The answer to [`ToLeader::Dial`], [`ToLeader::Join`] or [`ToLeader::Publish`].
     Asked {
         /// The frame's request.
         request: u32,
         /// Whether it is done: there is a way to the persona now, the topic is joined, the message is on its way.
         outcome: Result<(), Failure>,
+    },
+    /// A new certificate for addresses is to be made and kept; answered with [`ToLeader::Certified`]. What expired may go.
+    Certify {
+        /// Who is to answer with it.
+        owner: Owner,
     },
     /// A frame of a persona that the site talks with is gone, and its sessions with it.
     FrameGone {
@@ -236,6 +274,16 @@ pub enum ServiceReply {
 pub enum LinkEvent {
     /// The link is over.
     Down(DownReason),
+    /// No direct path was found to a peer who dialled an address of ours: the proxy is to forward between these two ICE username
+    /// fragments.
+    Forward {
+        /// Ours.
+        ours: String,
+        /// The peer's.
+        theirs: String,
+    },
+    /// The path changed.
+    Path(Path),
     /// A whole [`LinkMessage`](crate::link::LinkMessage), undecoded.
     Received(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The measured round trip in microseconds.
@@ -251,11 +299,8 @@ pub enum LinkEvent {
 /// What the leader wants of a link.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum LinkCommand {
-    /// Make a connection to this node.
-    Dial {
-        /// Whom; any other identity is refused.
-        peer: NodeId,
-    },
+    /// Make a connection.
+    Dial(Dial),
     /// Close it.
     HangUp,
     /// See whether the peer still answers: if not, the link is over soon.
@@ -268,6 +313,38 @@ pub enum LinkCommand {
     Signal(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The node's signature for [`LinkEvent::Sign`].
     Signed(Signature),
+}
+
+/// How a connection is made, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dial {
+    /// Whom; any other identity is refused. `None`: whoever holds the certificate, or knows the address.
+    pub peer: Option<NodeId>,
+    /// What is known of the peer.
+    pub door: Door,
+    /// Servers that tell the browser how the world sees it (STUN), at most [`MAX_PROXIES`](crate::address::MAX_PROXIES).
+    pub stun: Vec<SocketAddr>,
+}
+
+/// The way into a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Door {
+    /// An address: nothing is signalled.
+    Address {
+        /// Of the certificate that the peer must answer with.
+        fingerprint: Fingerprint,
+        /// What the proxies know the peer by.
+        token: Token,
+        /// Where.
+        proxies: Vec<SocketAddr>,
+    },
+    /// Somebody dials an address of ours: their signal is on its way, and ours is for the proxy.
+    Introduced {
+        /// Of the certificate to answer with, which the frames keep.
+        fingerprint: Fingerprint,
+    },
+    /// Two messages, on some way that exists.
+    Signals,
 }
 
 /// Why a link is over.

@@ -70,6 +70,8 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Ask {
+    /// An address for the site's persona. Replies `address` or `failed`.
+    Address,
     /// Answer calls of a method. Lasts; tells `incoming` calls.
     Answer {
         /// The method's name.
@@ -183,6 +185,8 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Tell {
+    /// An address for the site's persona.
+    Address(String),
     /// Of a stream: bytes from the peer.
     Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Of an incoming call: its caller doesn't wait any longer.

@@ -87,8 +87,8 @@ pub struct PeerStatus {
 pub enum Path {
     /// Browser to browser, or within this browser.
     Direct,
-    /// Through a revproxy.
+    /// Through the revproxy that the connection was opened at, for seconds, until a direct path is found.
     Proxied,
-    /// Through a common peer.
+    /// Through a revproxy for as long as its budget lasts: no direct path was found.
     Relayed,
 }

@@ -54,13 +54,14 @@ fn distinct(mut names: Vec<String>) -> Vec<String> {
 }
 
 /// All that a site asks. A new variant doesn't compile below until it has its name there, and its vector with that.
-const ASKS: [&str; 17] = [
-    "answer", "call", "cancel", "credit", "dial", "finish", "join", "open", "publish", "reply", "reset", "serve",
-    "service", "status", "stop", "watch", "write",
+const ASKS: [&str; 18] = [
+    "address", "answer", "call", "cancel", "credit", "dial", "finish", "join", "open", "publish", "reply", "reset",
+    "serve", "service", "status", "stop", "watch", "write",
 ];
 
 fn ask(ask: &Ask) -> &'static str {
     match ask {
+        Ask::Address => "address",
         Ask::Answer { .. } => "answer",
         Ask::Call { .. } => "call",
         Ask::Cancel => "cancel",
@@ -82,7 +83,8 @@ fn ask(ask: &Ask) -> &'static str {
 }
 
 /// All that a frame tells; likewise.
-const TELLS: [&str; 20] = [
+const TELLS: [&str; 21] = [
+    "address",
     "bytes",
     "cancelled",
     "credit",
@@ -107,6 +109,7 @@ const TELLS: [&str; 20] = [
 
 fn tell(tell: &Tell) -> &'static str {
     match tell {
+        Tell::Address(_) => "address",
         Tell::Bytes(_) => "bytes",
         Tell::Cancelled => "cancelled",
         Tell::Credit(_) => "credit",
