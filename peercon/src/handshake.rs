@@ -37,7 +37,7 @@ impl Handshake {
     pub(crate) fn on_hello(
         &mut self,
         hello: &Hello,
-        peer: NodeId,
+        peer: Option<NodeId>,
         ours: IdentityEnd,
         theirs: [u8; 32],
         role: Role,
@@ -46,7 +46,7 @@ impl Handshake {
             return Err(DownReason::Protocol);
         }
         let own_echo = hello.node == ours.id || hello.nonce == ours.nonce;
-        if hello.node != peer || own_echo {
+        if own_echo || peer.is_some_and(|peer| hello.node != peer) {
             return Err(DownReason::Identity);
         }
         let theirs = IdentityEnd { id: hello.node, fingerprint: theirs, nonce: hello.nonce };
@@ -83,6 +83,15 @@ impl Handshake {
     /// The peer has proven itself.
     pub(crate) const fn is_verified(&self) -> bool {
         matches!(self, Self::Proving { verified: true, .. })
+    }
+
+    /// Who the peer says it is.
+    pub(crate) const fn peer(&self) -> Option<NodeId> {
+        match self {
+            Self::Waiting => None,
+            Self::Proving { text: IdentityText { signer_is_a: true, b: peer, .. }, .. }
+            | Self::Proving { text: IdentityText { signer_is_a: false, a: peer, .. }, .. } => Some(peer.id),
+        }
     }
 
     /// Both have.

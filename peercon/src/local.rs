@@ -36,6 +36,11 @@ impl Local {
         self.description.as_ref().map(|description| description.fingerprint)
     }
 
+    /// The description, without candidates.
+    pub(crate) const fn description(&self) -> Option<&Signal> {
+        self.description.as_ref()
+    }
+
     /// The first description counts: there is no renegotiation in this mode.
     pub(crate) fn on_description(&mut self, offer: &str, now: Instant) -> Result<(), SdpError> {
         if self.description.is_some() {
@@ -75,6 +80,13 @@ impl Local {
         let first = self.candidates.len().min(MAX_CANDIDATES);
         signal.candidates = self.candidates[..first].to_vec();
         self.told = Some(first);
+        Some(signal.encode())
+    }
+
+    /// The signal without candidates, once, as soon as the description is known.
+    pub(crate) fn poll_credentials(&mut self) -> Option<Vec<u8>> {
+        let signal = self.description.as_ref().filter(|_| self.told.is_none())?;
+        self.told = Some(0);
         Some(signal.encode())
     }
 

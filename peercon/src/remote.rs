@@ -40,6 +40,7 @@ impl Role {
 pub(crate) struct Remote {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) role: Role,
+    pub(crate) ufrag: String,
     candidates: Vec<Candidate>,
 }
 
@@ -48,11 +49,12 @@ impl Remote {
     pub(crate) fn new(ours: Fingerprint, peer: Signal) -> Result<(Self, String), DownReason> {
         let role = Role::of(ours, peer.fingerprint)?;
         let answer = sdp::answer(&peer, role.peers_setup());
-        Ok((Self { fingerprint: peer.fingerprint, role, candidates: peer.candidates }, answer))
+        let ufrag = peer.credentials.ufrag().to_owned();
+        Ok((Self { fingerprint: peer.fingerprint, role, ufrag, candidates: peer.candidates }, answer))
     }
 
-    /// A candidate that came later: its text, unless it is known already.
-    pub(crate) fn on_candidate(&mut self, bytes: &[u8]) -> Result<Option<String>, DownReason> {
+    /// A candidate that came later, and its text, unless it is known already.
+    pub(crate) fn on_candidate(&mut self, bytes: &[u8]) -> Result<Option<(Candidate, String)>, DownReason> {
         let candidate = Candidate::read_whole(bytes).map_err(|_| DownReason::Protocol)?;
         if self.candidates.contains(&candidate) {
             return Ok(None);
@@ -62,6 +64,6 @@ impl Remote {
         }
         let index = u8::try_from(self.candidates.len()).expect("bounded by MAX_KNOWN");
         self.candidates.push(candidate);
-        Ok(Some(candidate.to_text(index)))
+        Ok(Some((candidate, candidate.to_text(index))))
     }
 }

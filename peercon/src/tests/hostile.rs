@@ -1,10 +1,16 @@
 //! A peer that lies, repeats, floods and babbles.
 
-use bitters_wire::{VersionRange, WIRE, id::NodeId, keys::Signature, local::DownReason, time::Instant};
+use bitters_wire::{
+    VersionRange, WIRE,
+    id::NodeId,
+    keys::Signature,
+    local::{Door, DownReason},
+    time::Instant,
+};
 use proptest::prelude::*;
 
 use super::script::*;
-use crate::{Config, Input, Output, Peercon, control::Control, parts};
+use crate::{Input, Output, control::Control, parts};
 
 #[test]
 fn another_node_is_refused() {
@@ -21,7 +27,7 @@ fn our_own_hello_sent_back_is_refused() {
 
 #[test]
 fn ourselves_are_no_peer() {
-    let mut peercon = Peercon::new(Config { node: us().id(), peer: us().id(), nonce: NONCE }, NOW);
+    let mut peercon = dialling(Some(us().id()), Door::Signals);
     feed(&mut peercon, [Input::LocalDescription(OFFER.to_owned()), Input::Signal(peers_signal()), Input::ControlOpen]);
 
     let hello = hello_of(us().id(), PEERS_NONCE, WIRE);

@@ -1,5 +1,6 @@
 //! The whole machine: against a scripted peer, against a hostile one, and two of them in a simulated world.
 
+mod address;
 mod dial;
 mod hostile;
 mod pair;

@@ -4,7 +4,7 @@ use bitters_wire::{
     VersionRange, WIRE,
     id::NodeId,
     keys::{NodeSecret, Signature},
-    local::{IdentityEnd, IdentityText},
+    local::{Door, IdentityEnd, IdentityText},
     time::Instant,
 };
 
@@ -30,7 +30,12 @@ pub fn stranger() -> NodeSecret {
 
 /// A machine that has done nothing yet.
 pub fn new() -> Peercon {
-    Peercon::new(Config { node: us().id(), peer: peer().id(), nonce: NONCE }, NOW)
+    dialling(Some(peer().id()), Door::Signals)
+}
+
+/// A machine that comes through a door.
+pub fn dialling(peer: Option<NodeId>, door: Door) -> Peercon {
+    Peercon::new(Config { node: us().id(), peer, door, nonce: NONCE }, NOW)
 }
 
 /// Both channels are open, and nobody has said who they are.

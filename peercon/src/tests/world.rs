@@ -1,12 +1,15 @@
 //! Two machines, two simulated browsers and the ways between them, on simulated time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use bitters_wire::{keys::NodeSecret, time::Instant};
+use bitters_wire::{address::Token, id::NodeId, keys::NodeSecret, local::Door, time::Instant};
 use fastrand::Rng;
 
+use super::address::PROXY;
 use crate::{
     Config, Input, Output, Peercon,
+    packed::{PASSWORD, Packed},
+    paths::proxy_candidates,
     sdp::{self, Setup},
     signal::Signal,
 };
@@ -19,7 +22,21 @@ pub struct World {
     in_flight: BTreeMap<(Instant, usize), (usize, Event)>,
     sent: usize,
     connected: bool,
+    /// The two are at a proxy, where 0 dials an address of 1's.
+    proxy: Option<Proxy>,
     pub trace: Vec<(Instant, usize, Output)>,
+}
+
+/// The server between them, and what the network allows.
+#[derive(Clone, Copy, Debug, Default)]
+struct Proxy {
+    /// The listener told its credentials.
+    answered: bool,
+    /// When a direct path works; never, if none does.
+    direct_at: Option<Instant>,
+    has_direct: bool,
+    /// It forwards for the new username fragments.
+    forwards: bool,
 }
 
 /// One end: its machine, its key and what its browser knows.
@@ -47,17 +64,28 @@ enum Event {
 impl World {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let secrets = [1, 2].map(|byte| NodeSecret::new([byte; 32]));
-        let ends = [0, 1].map(|me| End::new(me, &secrets, &mut rng));
-        let mut world = Self {
-            ends,
-            now: Instant::START,
-            rng,
-            in_flight: BTreeMap::new(),
-            sent: 0,
-            connected: false,
-            trace: Vec::new(),
-        };
+        let ends = [0, 1].map(|me| End::new(me, offer(&mut rng), Some(secret(1 - me).id()), Door::Signals, &mut rng));
+        Self::of(ends, None, rng)
+    }
+
+    /// 0 dials an address of 1's, with a direct path between them or without.
+    pub fn at_proxy(seed: u64, has_direct: bool) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let offers = [offer(&mut rng), offer(&mut rng)];
+        let fingerprint = sdp::read_offer(&offers[1]).unwrap().fingerprint;
+        let doors = [
+            Door::Address { fingerprint, token: Token([7; 6]), proxies: vec![PROXY] },
+            Door::Introduced { fingerprint },
+        ];
+        let [dialler, listener] = offers;
+        let [address, introduced] = doors;
+        let ends = [End::new(0, dialler, None, address, &mut rng), End::new(1, listener, None, introduced, &mut rng)];
+        Self::of(ends, Some(Proxy { has_direct, ..Proxy::default() }), rng)
+    }
+
+    fn of(ends: [End; 2], proxy: Option<Proxy>, rng: Rng) -> Self {
+        let (now, in_flight, trace) = (Instant::START, BTreeMap::new(), Vec::new());
+        let mut world = Self { ends, now, rng, in_flight, sent: 0, connected: false, proxy, trace };
         for me in [0, 1] {
             world.gather(me);
         }
@@ -170,6 +198,13 @@ impl World {
                 let at = self.now + self.ms(0..60);
                 self.schedule(me, Event::Input(Input::Signed(signature)), at);
             }
+            Output::Forward { ours, theirs } => self.forward(me, &ours, &theirs),
+            Output::FindPath => {
+                let selected = self.selected();
+                let at = self.now + self.ms(1..20);
+                self.schedule(me, Event::Input(Input::Selected(Some(selected))), at);
+            }
+            Output::Signal(blob) if self.proxy.is_some() => self.answer(&blob),
             Output::Signal(blob) => {
                 for _ in 0..self.rng.u8(1..4) {
                     let at = self.now + self.ms(5..300);
@@ -180,26 +215,68 @@ impl World {
                 self.ends[me].offer = offer_anew(&self.ends[me].offer, &mut self.rng);
                 self.gather(me);
             }
-            Output::Received(_) | Output::RoundTrip(_) | Output::Up(_) => {}
+            Output::Path(_) | Output::Received(_) | Output::RoundTrip(_) | Output::Up(_) => {}
         }
         self.connect();
+    }
+
+    /// The far end of the path in use: direct, some time after both have set their new descriptions.
+    fn selected(&self) -> SocketAddr {
+        let direct = self.proxy.and_then(|it| it.direct_at).is_some_and(|at| at <= self.now);
+        if direct { "192.0.2.1:5001".parse().unwrap() } else { PROXY }
+    }
+
+    fn forward(&mut self, me: usize, ours: &str, theirs: &str) {
+        assert_eq!(me, 1, "the listener knows the proxy");
+        let ufrag = |offer: &str| sdp::read_offer(offer).unwrap().credentials.ufrag().to_owned();
+        assert_eq!([ours, theirs], [ufrag(&self.ends[1].offer), ufrag(&self.ends[0].offer)]);
+        self.proxy.as_mut().unwrap().forwards = true;
+    }
+
+    /// What the listener tells the proxy of its own end: all but candidates.
+    fn answer(&mut self, blob: &[u8]) {
+        let own = sdp::read_offer(&self.ends[1].offer).unwrap();
+        assert_eq!(Signal::decode(blob), Ok(Signal { candidates: Vec::new(), ..own }));
+        self.proxy.as_mut().unwrap().answered = true;
+    }
+
+    /// The dialler's browser sends its first check, by which the proxy introduces it.
+    fn introduce(&mut self, invented: &Signal) {
+        let own = sdp::read_offer(&self.ends[0].offer).unwrap();
+        let packed = Packed::from_ufrag(invented.credentials.ufrag()).unwrap();
+        assert_eq!((packed.token, packed.fingerprint), (Token([7; 6]), own.fingerprint));
+        assert_eq!((&*packed.password, invented.credentials.password()), (own.credentials.password(), PASSWORD));
+        let introduction = Signal { candidates: proxy_candidates(&[PROXY]), ..own };
+        let at = self.now + self.ms(5..300);
+        self.schedule(1, Event::Input(Input::Signal(introduction.encode())), at);
     }
 
     fn set_remote(&mut self, me: usize, answer: &str) {
         let theirs = sdp::read_offer(&self.ends[1 - me].offer).unwrap();
         let remote = sdp::read_offer(answer).unwrap();
-        assert_eq!((&remote.credentials, remote.fingerprint), (&theirs.credentials, theirs.fingerprint));
+        if self.proxy.is_some() && me == 0 && self.ends[0].answers == 0 {
+            assert_eq!(remote.fingerprint, theirs.fingerprint);
+            self.introduce(&remote);
+        } else {
+            assert_eq!((&remote.credentials, remote.fingerprint), (&theirs.credentials, theirs.fingerprint));
+        }
         let setup = if answer.contains("a=setup:active\r\n") { Setup::Active } else { Setup::Passive };
         self.ends[me].answers += 1;
         let before = self.ends[me].remote.replace(setup);
         assert!(before.is_none_or(|before| before == setup), "roles in DTLS stay");
         self.ends[me].reaches_peer |= !remote.candidates.is_empty();
+        let both_restarted = self.ends.iter().all(|end| end.answers == 2);
+        let found = self.now + self.ms(10..800);
+        if let Some(proxy) = self.proxy.as_mut().filter(|it| both_restarted && it.has_direct) {
+            proxy.direct_at = Some(found);
+        }
     }
 
     /// ICE, DTLS and SCTP: the channels open when both descriptions are set and one end reaches the other.
     fn connect(&mut self) {
         let [Some(a), Some(b)] = self.ends.each_ref().map(|end| end.remote) else { return };
-        if self.connected || !self.ends.iter().any(|end| end.reaches_peer) {
+        if self.connected || self.proxy.is_some_and(|it| !it.answered) || !self.ends.iter().any(|end| end.reaches_peer)
+        {
             return;
         }
         assert_ne!(a, b, "one end is active, the other passive");
@@ -223,13 +300,12 @@ impl World {
 }
 
 impl End {
-    fn new(me: usize, secrets: &[NodeSecret; 2], rng: &mut Rng) -> Self {
-        let [node, peer] = [secrets[me].id(), secrets[1 - me].id()];
+    fn new(me: usize, offer: String, peer: Option<NodeId>, door: Door, rng: &mut Rng) -> Self {
         let nonce = std::array::from_fn(|_| rng.u8(..));
         Self {
-            peercon: Peercon::new(Config { node, peer, nonce }, Instant::START),
-            secret: secrets[me].clone(),
-            offer: offer(rng),
+            peercon: Peercon::new(Config { node: secret(me).id(), peer, door, nonce }, Instant::START),
+            secret: secret(me),
+            offer,
             remote: None,
             answers: 0,
             reaches_peer: false,
@@ -237,6 +313,11 @@ impl End {
             data_at: Instant::START,
         }
     }
+}
+
+/// The key of an end.
+pub fn secret(me: usize) -> NodeSecret {
+    NodeSecret::new([u8::try_from(me).unwrap() + 1; 32])
 }
 
 /// An offer of one browser or the other, with credentials and a certificate of its own and no candidates yet.

@@ -1,0 +1,404 @@
+//! A connection that isn't over: what it knows, and what it makes of what happens.
+
+use std::{collections::VecDeque, net::SocketAddr};
+
+use bitters_wire::{
+    WIRE,
+    address::Token,
+    keys::Signature,
+    limits::DIAL_TIMEOUT,
+    local::{Door, DownReason, IdentityEnd},
+    time::Instant,
+};
+
+use crate::{
+    Fingerprint,
+    control::Control,
+    handshake::{Handshake, Hello},
+    heartbeat::PeerPings,
+    local::Local,
+    machine::{Config, Input, Output},
+    packed::Packed,
+    parts,
+    paths::{Paths, Search, proxy_candidates},
+    remote::Remote,
+    restart::Restarts,
+    signal::Signal,
+    traffic::{Opened, Traffic, is_sendable},
+};
+
+/// A connection that isn't over.
+#[derive(Clone, Debug)]
+pub(crate) struct Live {
+    config: Config,
+    deadline: Instant,
+    local: Local,
+    peer: PeerEnd,
+    control_open: bool,
+    data_open: bool,
+    handshake: Handshake,
+    peer_pings: PeerPings,
+    restarts: Restarts,
+    paths: Paths,
+    telling: Telling,
+    traffic: Traffic,
+}
+
+/// What the peer, or the proxy for it, is told of our own description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Telling {
+    /// Everything.
+    All,
+    /// Credentials without candidates: for the proxy.
+    Credentials,
+    /// Nothing: the proxy is told by what the browser sends.
+    Nothing,
+}
+
+#[derive(Clone, Debug)]
+enum PeerEnd {
+    Unknown,
+    /// Its signal came before our own description, without which there are no roles.
+    Early(Signal),
+    Set(Remote),
+}
+
+impl Live {
+    pub(crate) fn new(config: Config, now: Instant) -> Self {
+        let (telling, paths) = match &config.door {
+            Door::Address { proxies, .. } => (Telling::Nothing, Paths::dialled(proxies)),
+            Door::Introduced { .. } => (Telling::Credentials, Paths::default()),
+            Door::Signals => (Telling::All, Paths::default()),
+        };
+        Self {
+            config,
+            deadline: now + DIAL_TIMEOUT,
+            local: Local::default(),
+            peer: PeerEnd::Unknown,
+            control_open: false,
+            data_open: false,
+            handshake: Handshake::Waiting,
+            peer_pings: PeerPings::default(),
+            restarts: Restarts::default(),
+            paths,
+            telling,
+            traffic: Traffic::new(),
+        }
+    }
+
+    pub(crate) fn on_input(
+        &mut self,
+        input: Input,
+        now: Instant,
+        outbox: &mut VecDeque<Output>,
+    ) -> Result<(), DownReason> {
+        match input {
+            Input::ChannelClosed | Input::ConnectionFailed => return Err(DownReason::Closed),
+            Input::Control(bytes) => {
+                // Proof that the channel is open, should the message overtake the event.
+                self.on_control_open(outbox);
+                self.on_control(&bytes, now, outbox)?;
+            }
+            Input::ControlOpen => self.on_control_open(outbox),
+            Input::Data(part) => self.on_data(part, outbox)?,
+            Input::DataOpen => self.data_open = true,
+            Input::GatheringDone => self.described().on_gathered(),
+            Input::HangUp => return self.on_hang_up(outbox),
+            Input::LocalCandidate(text) => self.described().on_candidate(&text, now),
+            Input::LocalDescription(offer) => self.on_description(&offer, now, outbox)?,
+            Input::PathChanged => outbox.extend(self.paths.is_proxied().then_some(Output::FindPath)),
+            Input::PlatformError => return Err(DownReason::Platform),
+            Input::Probe => self.on_probe(now, outbox),
+            Input::Restart => self.on_restart(now, outbox),
+            Input::Selected(remote) => outbox.extend(self.paths.on_selected(remote).map(Output::Path)),
+            Input::Signal(blob) => self.on_signal(&blob, outbox)?,
+            Input::Signed(signature) => self.on_signed(signature, outbox),
+            Input::Timeout => self.on_timeout(now, outbox)?,
+        }
+        self.poll_restart(now, outbox)?;
+        self.poll_paths(now, outbox);
+        self.tell_local(now, outbox);
+        self.go_up(now, outbox)
+    }
+
+    pub(crate) fn send(&mut self, message: &[u8], outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        if !is_sendable(message) {
+            return Err(DownReason::Protocol);
+        }
+        match &mut self.traffic {
+            Traffic::Held { outgoing, .. } => outgoing.push(message.to_vec()),
+            Traffic::Up { .. } => {
+                outbox.extend(parts::split(message).map(Output::SendData));
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Instant {
+        match &self.traffic {
+            Traffic::Held { .. } => {
+                let signal = self.local.poll_timeout().filter(|_| self.telling == Telling::All);
+                signal.map_or(self.deadline, |at| at.min(self.deadline))
+            }
+            Traffic::Up { heartbeat, .. } => {
+                let others = [self.restarts.poll_timeout(), self.paths.poll_timeout()];
+                others.into_iter().flatten().fold(heartbeat.poll_timeout(), Instant::min)
+            }
+        }
+    }
+
+    fn on_description(&mut self, offer: &str, now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        self.described().on_description(offer, now).map_err(|_| DownReason::Platform)?;
+        let told = match (&self.peer, &self.config.door) {
+            (PeerEnd::Early(signal), _) => Some(signal.clone()),
+            (PeerEnd::Unknown, Door::Address { fingerprint, token, proxies }) => {
+                let own = self.local.description().ok_or(DownReason::Platform)?;
+                Some(invented(own, *fingerprint, *token, proxies)?)
+            }
+            _ => None,
+        };
+        told.map_or(Ok(()), |signal| self.set_remote(signal, outbox))
+    }
+
+    fn on_signal(&mut self, blob: &[u8], outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        // At an address nobody is told anything: what comes is meant for another connection.
+        let awaited = !matches!(self.config.door, Door::Address { .. });
+        if awaited && matches!(self.peer, PeerEnd::Unknown) {
+            let signal = Signal::decode(blob).map_err(|_| DownReason::Protocol)?;
+            if matches!(self.config.door, Door::Introduced { .. }) {
+                self.paths = Paths::introduced(&signal.candidates);
+            }
+            self.set_remote(signal, outbox)?;
+        }
+        Ok(())
+    }
+
+    fn set_remote(&mut self, signal: Signal, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        let Some(ours) = self.local.fingerprint() else {
+            self.peer = PeerEnd::Early(signal);
+            return Ok(());
+        };
+        if let Door::Introduced { fingerprint } = self.config.door
+            && fingerprint != ours
+        {
+            return Err(DownReason::Platform);
+        }
+        let (remote, answer) = Remote::new(ours, signal)?;
+        self.peer = PeerEnd::Set(remote);
+        outbox.push_back(Output::SetRemoteDescription(answer));
+        Ok(())
+    }
+
+    fn on_control_open(&mut self, outbox: &mut VecDeque<Output>) {
+        if !self.control_open {
+            self.control_open = true;
+            let Config { node, nonce, .. } = self.config;
+            outbox.push_back(control(&Control::Hello { node, nonce, wire: WIRE }));
+        }
+    }
+
+    fn on_control(&mut self, bytes: &[u8], now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        match Control::decode(bytes).map_err(|_| DownReason::Protocol)? {
+            Control::Bye => Err(DownReason::Closed),
+            Control::Candidate(bytes) if self.restarts.hold_candidate(&bytes)? => Ok(()),
+            Control::Candidate(bytes) => {
+                let PeerEnd::Set(remote) = &mut self.peer else { return Err(DownReason::Protocol) };
+                if let Some((candidate, text)) = remote.on_candidate(&bytes)? {
+                    self.paths.on_candidate(&candidate, now);
+                    outbox.push_back(Output::AddCandidate(text));
+                }
+                Ok(())
+            }
+            Control::Hello { node, nonce, wire } => self.on_hello(&Hello { node, nonce, wire }, outbox),
+            Control::Identity(signature) => self.handshake.on_identity(&signature),
+            Control::Ping(number) => self.on_ping(number, now, outbox),
+            Control::Pong(number) => {
+                let Traffic::Up { heartbeat, .. } = &mut self.traffic else { return Err(DownReason::Protocol) };
+                outbox.push_back(Output::RoundTrip(heartbeat.on_pong(number, now)?));
+                Ok(())
+            }
+            Control::Restart(bytes) => self.on_peer_restart(&bytes, now, outbox),
+        }
+    }
+
+    /// The description that the browser is making, or has made.
+    fn described(&mut self) -> &mut Local {
+        match self.restarts.local() {
+            Some(local) => local,
+            None => &mut self.local,
+        }
+    }
+
+    fn on_restart(&mut self, now: Instant, outbox: &mut VecDeque<Output>) {
+        self.on_probe(now, outbox);
+        if matches!(self.traffic, Traffic::Up { .. }) && self.restarts.begin(now) {
+            outbox.push_back(Output::Restart);
+        }
+    }
+
+    /// An honest peer restarts once it is up, after its identity on the same channel.
+    fn on_peer_restart(&mut self, bytes: &[u8], now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        let PeerEnd::Set(remote) = &self.peer else { return Err(DownReason::Protocol) };
+        if !self.handshake.is_verified() {
+            return Err(DownReason::Protocol);
+        }
+        if self.restarts.on_signal(bytes, remote.fingerprint, now)? {
+            outbox.push_back(Output::Restart);
+        }
+        Ok(())
+    }
+
+    fn poll_restart(&mut self, now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        let Some(ours) = self.local.fingerprint() else { return Ok(()) };
+        outbox.extend(self.restarts.poll_signal(now).map(|signal| control(&Control::Restart(signal))));
+        if let Some((remote, answer)) = self.restarts.poll_answer(ours)? {
+            self.peer = PeerEnd::Set(remote);
+            outbox.push_back(Output::SetRemoteDescription(answer));
+        }
+        if let Some(local) = self.restarts.poll_done() {
+            self.local = local;
+            self.telling = Telling::All;
+            self.paths.on_restarted(now);
+        }
+        Ok(())
+    }
+
+    fn poll_paths(&mut self, now: Instant, outbox: &mut VecDeque<Output>) {
+        match self.paths.poll(now) {
+            Some(Search::Look) => outbox.push_back(Output::FindPath),
+            Some(Search::Forward) => self.fall_back(outbox),
+            None => {}
+        }
+    }
+
+    /// Both ends add the proxies again, which the peer is told.
+    fn fall_back(&mut self, outbox: &mut VecDeque<Output>) {
+        let (PeerEnd::Set(remote), Some(own)) = (&mut self.peer, self.local.description()) else { return };
+        let (ours, theirs) = (own.credentials.ufrag().to_owned(), remote.ufrag.clone());
+        outbox.push_back(Output::Forward { ours, theirs });
+        for proxy in self.paths.proxies() {
+            let mut bytes = Vec::with_capacity(19);
+            proxy.write(&mut bytes);
+            // There is no room for it when the peer told as many candidates as it may.
+            let added = remote.on_candidate(&bytes).ok().flatten();
+            outbox.extend(added.map(|(_, text)| Output::AddCandidate(text)));
+            outbox.push_back(control(&Control::Candidate(bytes)));
+        }
+    }
+
+    fn on_hello(&mut self, hello: &Hello, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        let (PeerEnd::Set(remote), Some(fingerprint)) = (&self.peer, self.local.fingerprint()) else {
+            return Err(DownReason::Protocol);
+        };
+        let Config { node, peer, nonce, .. } = self.config;
+        let ours = IdentityEnd { id: node, fingerprint, nonce };
+        let text = self.handshake.on_hello(hello, peer, ours, remote.fingerprint, remote.role)?;
+        outbox.push_back(Output::Sign(text));
+        Ok(())
+    }
+
+    fn on_signed(&mut self, signature: Signature, outbox: &mut VecDeque<Output>) {
+        if self.handshake.on_signed() {
+            outbox.push_back(control(&Control::Identity(signature)));
+        }
+    }
+
+    /// An honest peer pings when it is up, after its identity on the same channel.
+    fn on_ping(&mut self, number: u32, now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        if !self.handshake.is_verified() {
+            return Err(DownReason::Protocol);
+        }
+        self.peer_pings.on_ping(now)?;
+        outbox.push_back(control(&Control::Pong(number)));
+        Ok(())
+    }
+
+    fn on_data(&mut self, part: Vec<u8>, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        match &mut self.traffic {
+            Traffic::Held { incoming, .. } => incoming.push(part),
+            Traffic::Up { reassembly, .. } => {
+                let message = reassembly.add(&part).map_err(|_| DownReason::Protocol)?;
+                outbox.extend(message.map(Output::Received));
+                Ok(())
+            }
+        }
+    }
+
+    fn on_hang_up(&self, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        if self.control_open {
+            outbox.push_back(control(&Control::Bye));
+        }
+        Err(DownReason::HungUp)
+    }
+
+    fn on_timeout(&mut self, now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        match &mut self.traffic {
+            Traffic::Held { .. } if now >= self.deadline => Err(DownReason::DialTimeout),
+            Traffic::Held { .. } => Ok(()),
+            Traffic::Up { heartbeat, .. } => {
+                outbox.extend(heartbeat.poll(now)?.map(|number| control(&Control::Ping(number))));
+                Ok(())
+            }
+        }
+    }
+
+    fn on_probe(&mut self, now: Instant, outbox: &mut VecDeque<Output>) {
+        if let Traffic::Up { heartbeat, .. } = &mut self.traffic {
+            outbox.extend(heartbeat.probe(now).map(|number| control(&Control::Ping(number))));
+        }
+    }
+
+    /// The signal as soon as it is worth sending, late candidates as soon as there is a way.
+    fn tell_local(&mut self, now: Instant, outbox: &mut VecDeque<Output>) {
+        match self.telling {
+            Telling::All => outbox.extend(self.local.poll_signal(now).map(Output::Signal)),
+            Telling::Credentials => return outbox.extend(self.local.poll_credentials().map(Output::Signal)),
+            Telling::Nothing => return,
+        }
+        while self.control_open
+            && let Some(candidate) = self.local.poll_late()
+        {
+            let mut bytes = Vec::with_capacity(19);
+            candidate.write(&mut bytes);
+            outbox.push_back(control(&Control::Candidate(bytes)));
+        }
+    }
+
+    fn go_up(&mut self, now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        if !self.control_open || !self.data_open || !self.handshake.is_done() {
+            return Ok(());
+        }
+        let Some(peer) = self.handshake.peer() else { return Ok(()) };
+        let Some(Opened { outgoing, incoming, ping }) = self.traffic.open(now) else { return Ok(()) };
+        outbox.push_back(Output::Up(peer));
+        outbox.push_back(control(&Control::Ping(ping)));
+        for message in outgoing {
+            self.send(&message, outbox)?;
+        }
+        for part in incoming {
+            self.on_data(part, outbox)?;
+        }
+        if let Some(path) = self.paths.on_up() {
+            outbox.push_back(Output::Path(path));
+            outbox.extend(self.restarts.begin(now).then_some(Output::Restart));
+        }
+        Ok(())
+    }
+}
+
+/// What the listener would have told us, as far as an address says it. All that it must know of us is in its username fragment.
+fn invented(
+    own: &Signal,
+    fingerprint: Fingerprint,
+    token: Token,
+    proxies: &[SocketAddr],
+) -> Result<Signal, DownReason> {
+    let password = own.credentials.password().to_owned();
+    let packed = Packed { token, fingerprint: own.fingerprint, password };
+    let credentials = packed.credentials().map_err(|_| DownReason::Platform)?;
+    Ok(Signal { credentials, fingerprint, candidates: proxy_candidates(proxies) })
+}
+
+fn control(message: &Control) -> Output {
+    Output::SendControl(message.encode())
+}

@@ -1,0 +1,150 @@
+//! The way of a connection that was opened at a proxy: from there to a direct path, or back if there is none.
+//!
+//! The proxy is for the beginning. As soon as both ends know each other they restart ICE with direct candidates only: with the
+//! proxy among them from the start Chromium flips back to it, and the channel can die. Where no direct path is in use after a
+//! while, the end that was introduced has the proxy forward for the new username fragments, and both add the proxy again.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bitters_wire::{status::Path, time::Instant};
+
+use crate::{
+    Candidate,
+    candidate::{Address, Kind},
+};
+
+/// A path that works is found within a few round trips; without any Firefox gives up after 5 s.
+const DIRECT_WITHIN: Duration = Duration::from_millis(1500);
+
+/// Not every browser says when it uses another path.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The paths of one connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Paths {
+    /// Empty for a connection that was opened without a proxy: it is always direct.
+    proxies: Vec<Candidate>,
+    /// Whether we are the end that was introduced.
+    listens: bool,
+    stage: Stage,
+    told: Option<Path>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// The first path, or a direct one.
+    #[default]
+    Settled,
+    /// A restart is through: a direct path is looked for.
+    Searching { look: Instant, until: Instant },
+    /// There was none: the proxies forward. It is seen when to look, until a path is in use.
+    Forwarded { look: Option<Instant> },
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Search {
+    /// The proxy is to forward again.
+    Forward,
+    /// See which path is in use.
+    Look,
+}
+
+impl Paths {
+    /// We dialled an address.
+    pub(crate) fn dialled(proxies: &[SocketAddr]) -> Self {
+        Self { proxies: proxy_candidates(proxies), ..Self::default() }
+    }
+
+    /// Somebody dialled an address of ours; the proxy told us where it can be reached itself.
+    pub(crate) fn introduced(proxies: &[Candidate]) -> Self {
+        Self { proxies: proxies.to_vec(), listens: true, ..Self::default() }
+    }
+
+    /// Whether there is another path than the direct one.
+    pub(crate) const fn is_proxied(&self) -> bool {
+        !self.proxies.is_empty()
+    }
+
+    pub(crate) fn proxies(&self) -> &[Candidate] {
+        &self.proxies
+    }
+
+    /// The connection is up: how, unless that is plain.
+    pub(crate) fn on_up(&mut self) -> Option<Path> {
+        if self.is_proxied() { self.tell(Path::Proxied) } else { None }
+    }
+
+    pub(crate) fn on_restarted(&mut self, now: Instant) {
+        if self.is_proxied() {
+            self.stage = Stage::Searching { look: now, until: now + DIRECT_WITHIN };
+        }
+    }
+
+    /// The peer told of a candidate: a proxy, because it found no direct path.
+    pub(crate) fn on_candidate(&mut self, candidate: &Candidate, now: Instant) {
+        if self.proxies.contains(candidate) {
+            self.stage = Stage::Forwarded { look: Some(now + LOOK_EVERY) };
+        }
+    }
+
+    /// The far end of the path in use. Tells how the peer is reached, if that is new.
+    pub(crate) fn on_selected(&mut self, remote: Option<SocketAddr>) -> Option<Path> {
+        if !self.is_proxied() {
+            return None;
+        }
+        let at_proxy = |at: SocketAddr| {
+            self.proxies.iter().any(|it| it.address() == Address::Ip(at.ip()) && it.port() == at.port())
+        };
+        match (remote.is_some_and(at_proxy), self.stage) {
+            (true, Stage::Forwarded { .. }) => {
+                self.stage = Stage::Forwarded { look: None };
+                self.tell(Path::Relayed)
+            }
+            (true, _) => self.tell(Path::Proxied),
+            (false, _) => {
+                self.stage = Stage::Settled;
+                self.tell(Path::Direct)
+            }
+        }
+    }
+
+    pub(crate) fn poll(&mut self, now: Instant) -> Option<Search> {
+        let (look, is_late) = match &mut self.stage {
+            Stage::Settled | Stage::Forwarded { look: None } => return None,
+            Stage::Forwarded { look: Some(look) } => (look, false),
+            Stage::Searching { look, until } => (look, *until <= now),
+        };
+        if is_late && self.listens {
+            self.stage = Stage::Forwarded { look: Some(now + LOOK_EVERY) };
+            return Some(Search::Forward);
+        }
+        if is_late {
+            // The other end has it forwarded, and says so.
+            self.stage = Stage::Settled;
+            return None;
+        }
+        (*look <= now).then(|| {
+            *look = now + LOOK_EVERY;
+            Search::Look
+        })
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        match self.stage {
+            Stage::Searching { look, until } => Some(look.min(until)),
+            Stage::Forwarded { look } => look,
+            Stage::Settled => None,
+        }
+    }
+
+    fn tell(&mut self, path: Path) -> Option<Path> {
+        (self.told.replace(path) != Some(path)).then_some(path)
+    }
+}
+
+/// Proxies as candidates. Those that can't be one are left out.
+pub(crate) fn proxy_candidates(proxies: &[SocketAddr]) -> Vec<Candidate> {
+    let candidate = |at: &SocketAddr| Candidate::new(Kind::Relayed, Address::Ip(at.ip()), at.port()).ok();
+    proxies.iter().filter_map(candidate).collect()
+}
