@@ -1,10 +1,11 @@
 //! What goes into a [`Node`](crate::Node) and what comes out.
 
 use bitters_wire::{
+    address::Owner,
     announce::LeaderKind,
     id::{Boot, Epoch, FrameId, PersonaId},
     keys::NodeSecret,
-    local::{ServiceReply, ToFrame, ToLeader},
+    local::{Certificate, ServiceReply, ToFrame, ToLeader},
     name::Name,
     rendezvous::{ToNode, ToServer},
 };
@@ -30,6 +31,8 @@ pub struct Config {
     pub page_origin: String,
     /// Stored and shipped seeds, merged (see [`merge`](crate::seeds::merge)).
     pub seeds: Vec<Seed>,
+    /// Certificates that the node's frames keep for its addresses, as they were stored.
+    pub certificates: Vec<(Owner, Certificate)>,
     /// What went wrong before the node was started; shown in its status.
     pub warnings: Vec<String>,
     /// For the node's dice: jitter and the numbers of links.
@@ -77,6 +80,8 @@ pub enum Output {
     /// The leadership is over by our own will: close the frames' ports, once what was said to them is on its way, and give the locks
     /// back. Nothing follows.
     HandOver,
+    /// Store that the node's frames keep this certificate for an owner's addresses, beside those stored before.
+    SaveCertificate(Owner, Certificate),
     /// Store what is known of a seed, in place of what was stored of it.
     SaveSeed(Seed),
     /// Run a node author's service; answered with [`Input::ServiceReply`].
@@ -115,7 +120,10 @@ pub enum UplinkEvent {
     /// It is closed, or could not be opened. Follows each [`UplinkCommand::Connect`] once, sooner or later.
     Closed,
     /// It is open.
-    Open,
+    Open {
+        /// The server by its name: host, and port unless it is the scheme's own, as the browser says it to the server.
+        server: String,
+    },
     /// The server says this.
     Received(ToNode),
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bitters_wire::{
-    id::{FrameId, NodeId, PersonaId},
+    id::{FrameId, LinkId, NodeId, PersonaId},
     limits::DIAL_TIMEOUT,
     map::Map,
     time::Instant,
@@ -19,6 +19,8 @@ pub type Asker = (FrameId, u32);
 /// What a persona waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// Its address is dialled, by this link; then its node is to claim it.
+    Address(LinkId),
     /// The rendezvous looks it up.
     Lookup,
     /// A link to its node connects.
@@ -84,10 +86,10 @@ impl Dials {
         self.waiting.get(&persona).map(|waiting| waiting.stage)
     }
 
-    /// `persona` was found.
-    pub fn advance(&mut self, persona: PersonaId, node: NodeId) {
+    /// `persona` waits for something else now.
+    pub fn advance(&mut self, persona: PersonaId, stage: Stage) {
         if let Some(waiting) = self.waiting.get_mut(&persona) {
-            waiting.stage = Stage::Node(node);
+            waiting.stage = stage;
         }
     }
 
@@ -132,7 +134,7 @@ mod tests {
         assert!(dials.share(ALICE, (OTHER, 2)));
         assert_eq!(dials.at(Stage::Lookup), [ALICE]);
 
-        dials.advance(ALICE, NODE);
+        dials.advance(ALICE, Stage::Node(NODE));
         assert_eq!(dials.stage(ALICE), Some(Stage::Node(NODE)));
         assert_eq!(dials.deadline(), Some(Instant::START + DIAL_TIMEOUT));
         assert_eq!(dials.overdue(Instant::START), []);

@@ -7,10 +7,12 @@
 //!
 //! | module | idea |
 //! | --- | --- |
+//! | `addresses` | what the node's addresses are made of |
 //! | `api` | facts and acts |
 //! | `attempt` | how two attempts at one link find each other |
 //! | `candidacy` | from a worker's start to its leadership, and to its loss |
 //! | `dials` | personas that sites want to be reachable |
+//! | `doors` | connections of which it isn't known yet whom they lead to |
 //! | `frames` | who they are, what they serve and have joined |
 //! | `links` | which frame holds the link to which node |
 //! | `node` | who handles what, what is due when |
@@ -25,10 +27,12 @@
 //! | `uplink` | the socket to the rendezvous |
 //! | `warnings` | what people should know |
 
+mod addresses;
 mod api;
 mod attempt;
 mod candidacy;
 mod dials;
+mod doors;
 mod frames;
 mod links;
 mod node;

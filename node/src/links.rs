@@ -13,6 +13,7 @@ use bitters_wire::{
     id::{Epoch, FrameId, LinkId, NodeId, PersonaId, TopicId},
     limits::DIAL_TIMEOUT,
     map::{Map, Set},
+    status::Path,
     time::Instant,
 };
 
@@ -31,6 +32,8 @@ const LONELY: Duration = Duration::from_millis(500);
 /// How a signal travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
+    /// There is none: one end dials an address of the other's.
+    Address,
     /// Over the link that is up: for a standby.
     Link,
     /// Over all linked nodes: one of them may be linked to the peer.
@@ -50,6 +53,16 @@ pub struct Link {
     pub peer: NodeId,
     /// How far it is.
     pub state: State,
+    /// How the peer is reached.
+    pub path: Path,
+    /// The server's number for it, if the server introduced the peer.
+    pub session: Option<u64>,
+}
+
+impl Link {
+    const fn new(frame: FrameId, peer: NodeId, state: State) -> Self {
+        Self { frame, peer, state, path: Path::Direct, session: None }
+    }
 }
 
 /// How far a link is.
@@ -94,13 +107,22 @@ pub struct Standby {
 impl Attempt {
     /// One that begins now.
     pub const fn new(way: Way, paired: Option<u32>, now: Instant) -> Self {
-        let stands_by = matches!(way, Way::Link);
+        // Whoever dials an address may have found another way meanwhile.
+        let stands_by = matches!(way, Way::Link | Way::Address);
         Self { started: now, dialled: paired.is_none(), paired, told: None, way, stands_by, asked: 0 }
     }
 
     /// Whether it needs the way of its signals no longer.
     pub const fn is_settled(&self) -> bool {
         self.paired.is_some() && self.told.is_some()
+    }
+
+    /// If one end dials an address: whether it is ours.
+    pub const fn opens_by(&self) -> Option<bool> {
+        match self.way {
+            Way::Address => Some(self.dialled),
+            Way::Link | Way::Neighbours | Way::Relay(_) | Way::Uplink => None,
+        }
     }
 
     /// When it is given up.
@@ -114,6 +136,8 @@ impl Attempt {
 pub struct Up {
     /// The peer's attempt that it came from.
     pub paired: Option<u32>,
+    /// If one end dialled an address: whether that was ours, and when the link came up.
+    pub opened: Option<(bool, Instant)>,
     /// Measured round trip in microseconds.
     pub rtt_us: Option<u32>,
     /// Personas that the peer claimed, oldest first.
@@ -150,6 +174,7 @@ impl Up {
     fn new(paired: Option<u32>, now: Instant) -> Self {
         Self {
             paired,
+            opened: None,
             rtt_us: None,
             claims: VecDeque::new(),
             told: VecDeque::new(),
@@ -219,36 +244,47 @@ impl Links {
 
     /// A new link that connects.
     pub fn begin(&mut self, frame: FrameId, peer: NodeId, attempt: Attempt) -> LinkId {
+        let id = self.name();
+        self.links.insert(id, Link::new(frame, peer, State::Connecting(attempt)));
+        id
+    }
+
+    /// The name of a new link, of which only later is known whom it leads to.
+    pub fn name(&mut self) -> LinkId {
         let id = LinkId { epoch: self.epoch, number: self.next };
         self.next = self.next.wrapping_add(1);
-        self.links.insert(id, Link { frame, peer, state: State::Connecting(attempt) });
         id
+    }
+
+    /// It is known now whom a link leads to that one end dialled an address for.
+    pub fn identify(&mut self, id: LinkId, frame: FrameId, peer: NodeId, attempt: Attempt, session: Option<u64>) {
+        self.links.insert(id, Link { session, ..Link::new(frame, peer, State::Connecting(attempt)) });
     }
 
     /// Takes over a link from the leader before us. The caller saw to it that there is no other to its peer.
     pub fn adopt(&mut self, id: LinkId, frame: FrameId, peer: NodeId, now: Instant) {
         let mut up = Up::new(None, now);
         up.be_lenient(now);
-        self.links.insert(id, Link { frame, peer, state: State::Up(Box::new(up)) });
+        self.links.insert(id, Link::new(frame, peer, State::Up(Box::new(up))));
         self.up.insert(peer, id);
     }
 
     /// Takes over a standby from the leader before us.
     pub fn adopt_standby(&mut self, id: LinkId, frame: FrameId, peer: NodeId, now: Instant) {
         let state = State::Standby(Standby { paired: None, since: now });
-        self.links.insert(id, Link { frame, peer, state });
+        self.links.insert(id, Link::new(frame, peer, state));
         self.standbys.insert(peer, id);
     }
 
     /// A link that connected or stood by is used from now on. The caller saw to it that there is no other to its peer.
     pub fn set_up(&mut self, id: LinkId, now: Instant) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        let paired = match &link.state {
-            State::Connecting(attempt) => attempt.paired,
-            State::Standby(standby) => standby.paired,
+        let (paired, opened) = match &link.state {
+            State::Connecting(attempt) => (attempt.paired, attempt.opens_by().map(|ours| (ours, now))),
+            State::Standby(standby) => (standby.paired, None),
             State::Up(_) => return,
         };
-        link.state = State::Up(Box::new(Up::new(paired, now)));
+        link.state = State::Up(Box::new(Up { opened, ..Up::new(paired, now) }));
         if self.standbys.get(&link.peer) == Some(&id) {
             self.standbys.remove(&link.peer);
         }
@@ -275,6 +311,11 @@ impl Links {
             self.standbys.remove(&link.peer);
         }
         Some(link)
+    }
+
+    /// The peer is reached otherwise; tells whether that is new.
+    pub fn set_path(&mut self, id: LinkId, path: Path) -> bool {
+        self.links.get_mut(&id).is_some_and(|link| std::mem::replace(&mut link.path, path) != path)
     }
 
     /// A link.
@@ -344,7 +385,10 @@ impl Links {
     /// What is going on with a node.
     pub fn standing(&self, node: NodeId) -> Standing {
         Standing {
-            connecting: self.connecting_to(node).map(|(id, attempt)| (id.number, attempt.paired)),
+            connecting: self
+                .connecting_to(node)
+                .filter(|(_, attempt)| attempt.way != Way::Address)
+                .map(|(id, attempt)| (id.number, attempt.paired)),
             up: self.up_to(node).and_then(|id| self.up(id)).and_then(|up| up.paired),
             standby: self.standby_to(node).and_then(|id| self.standby(id)).and_then(|it| it.paired),
         }

@@ -1,5 +1,7 @@
 //! The machine itself: what it is made of, who handles what, and what is due when.
 
+mod addresses;
+mod doors;
 mod gossip;
 mod hello;
 mod linking;
@@ -31,8 +33,10 @@ use bitters_wire::{
 };
 
 use crate::{
+    addresses::Addresses,
     api::{Config, Input, Output, UplinkCommand},
     dials::Dials,
+    doors::Doors,
     frames::Frames,
     links::Links,
     node::moving::Move,
@@ -56,6 +60,8 @@ pub struct Node {
     routes: Routes,
     topics: Topics,
     dials: Dials,
+    doors: Doors,
+    addresses: Addresses,
     redials: Redials,
     uplink: Uplink,
     seeds: Seeds,
@@ -68,6 +74,8 @@ pub struct Node {
     peers_told: usize,
     /// Whether no link was ever up: then, and only then, seeds are dialled.
     cold: bool,
+    /// Whether seeds with an address were dialled, for which no server is needed.
+    sown: bool,
     changed: Changed,
     /// When we began to lead, and whether frames came that an earlier leader took in.
     began: Instant,
@@ -83,6 +91,8 @@ pub struct Node {
 /// What an input changed, to be followed up once it is handled.
 #[derive(Debug, Default)]
 struct Changed {
+    /// Whether addresses may be to be made, published or told.
+    addresses: bool,
     /// Whether links may be wanted that weren't.
     plans: bool,
     /// Whether a status may look different.
@@ -95,7 +105,8 @@ impl Node {
     /// A node that leads from now on.
     #[must_use]
     pub fn new(config: Config, now: Instant) -> Self {
-        let Config { secret, epoch, boot, kind, build, observe, page_origin, seeds, warnings, seed } = config;
+        let Config { secret, epoch, boot, kind, build, observe, page_origin, seeds, certificates, warnings, seed } =
+            config;
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut node = Self {
             id: secret.id(),
@@ -107,6 +118,8 @@ impl Node {
             routes: Routes::default(),
             topics: Topics::default(),
             dials: Dials::default(),
+            doors: Doors::default(),
+            addresses: Addresses::new(certificates),
             redials: Redials::default(),
             uplink: Uplink::new(now),
             seeds: Seeds::new(seeds),
@@ -116,6 +129,7 @@ impl Node {
             moving: Move::default(),
             peers_told: 0,
             cold: true,
+            sown: false,
             changed: Changed::default(),
             began: now,
             succeeds: false,
@@ -169,8 +183,9 @@ impl Node {
     fn next_due(&self, now: Instant) -> Option<Instant> {
         let attempts = self.links.attempts().map(|(_, _, attempt)| attempt.deadline()).min();
         let links = [attempts, self.dials.deadline(), self.redials.next(), self.standbys_due(now)];
+        let links = links.into_iter().chain([self.doors.deadline(), self.addresses.deadline()]);
         let others = [self.frames_due(), self.topics.next(), self.uplink_due(), self.view_due(), self.move_due()];
-        links.into_iter().chain(others).flatten().min()
+        links.chain(others).flatten().min()
     }
 
     fn on_frame(&mut self, frame: FrameId, message: ToLeader, now: Instant) {
@@ -178,7 +193,9 @@ impl Node {
         match message {
             ToLeader::Hello(hello) => self.on_hello(frame, &hello, now),
             _ if self.frames.frame(frame).is_none() => {}
-            ToLeader::Dial { request, peer } => self.on_dial(frame, request, peer, now),
+            ToLeader::Address { request } => self.on_address(frame, request, now),
+            ToLeader::Certified { owner, outcome } => self.on_certified(frame, owner, outcome),
+            ToLeader::Dial { request, peer, address } => self.on_dial(frame, request, peer, address.as_ref(), now),
             ToLeader::Join { request, topic } => self.on_join(frame, request, topic, now),
             ToLeader::Frozen(frozen) => self.on_frozen(frame, frozen, now),
             ToLeader::Leaving => self.drop_frame(frame, now),
@@ -215,12 +232,15 @@ impl Node {
         self.changed.status |= !missed.is_empty();
         self.changed.topics.extend(missed);
         self.watch_frames(now);
+        self.drive_doors(now);
         self.drive_standbys(now);
         while let Some((_, topic)) = self.deferred.first().filter(|(at, _)| *at <= now).copied() {
             self.deferred.pop_first();
             self.changed.topics.insert(topic);
         }
         self.drive_uplink(now);
+        self.drive_addresses(now);
+        self.dial_seeds(now);
         self.search_topics(now);
         self.changed.plans |= self.redials.next().is_some_and(|at| at <= now);
     }

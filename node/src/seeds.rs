@@ -6,7 +6,10 @@
 use bitters_wire::map::Map;
 use std::cmp::Reverse;
 
-use bitters_wire::id::NodeId;
+use bitters_wire::{
+    address::{Address, Owner},
+    id::{NodeId, PersonaId},
+};
 use serde::{Deserialize, Serialize};
 
 /// Seeds kept; the worst nodes go first, servers stay.
@@ -16,8 +19,10 @@ pub const MAX_SEEDS: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SeedId {
-    /// A node that was linked once, reached by signals.
+    /// A node that was linked once, reached at its address or by signals.
     Node(NodeId),
+    /// A persona whose address the node ships with.
+    Persona(PersonaId),
     /// A rendezvous: the URL of its WebSocket.
     Server(String),
 }
@@ -28,6 +33,9 @@ pub enum SeedId {
 pub struct Seed {
     /// Who.
     pub id: SeedId,
+    /// Where it can be dialled without any server's help.
+    #[serde(default)]
+    pub address: Option<Address>,
     /// When it was reached last, in milliseconds since 1970.
     #[serde(default)]
     pub last_success: Option<u64>,
@@ -43,7 +51,14 @@ impl Seed {
     /// A seed of which nothing is known.
     #[must_use]
     pub const fn new(id: SeedId) -> Self {
-        Self { id, last_success: None, latency_ms: None, failures: 0 }
+        Self { id, address: None, last_success: None, latency_ms: None, failures: 0 }
+    }
+
+    /// Whoever answers at an address.
+    #[must_use]
+    pub fn at(address: Address) -> Self {
+        let id = address.owner().into();
+        Self { address: Some(address), ..Self::new(id) }
     }
 
     /// Fewest failures first, then whoever was ever reached, then the quickest, then the one reached last.
@@ -52,11 +67,30 @@ impl Seed {
     }
 }
 
-/// The shipped seeds and the stored ones, each once: what was learned wins over what was shipped.
+impl From<Owner> for SeedId {
+    fn from(owner: Owner) -> Self {
+        match owner {
+            Owner::Node(node) => Self::Node(node),
+            Owner::Persona(persona) => Self::Persona(persona),
+        }
+    }
+}
+
+/// The shipped seeds and the stored ones, each once: what was learned wins over what was shipped, and of two addresses the one that
+/// lasts longer.
 #[must_use]
 pub fn merge(shipped: Vec<Seed>, stored: Vec<Seed>) -> Vec<Seed> {
-    let all: Map<SeedId, Seed> = shipped.into_iter().chain(stored).map(|seed| (seed.id.clone(), seed)).collect();
+    let mut all: Map<SeedId, Seed> = Map::new();
+    for mut seed in shipped.into_iter().chain(stored) {
+        let before = all.remove(&seed.id).and_then(|before| before.address);
+        seed.address = later(before, seed.address);
+        all.insert(seed.id.clone(), seed);
+    }
     all.into_values().collect()
+}
+
+fn later(one: Option<Address>, other: Option<Address>) -> Option<Address> {
+    one.into_iter().chain(other).max_by_key(Address::expires)
 }
 
 /// The seeds, best first.
@@ -94,7 +128,7 @@ impl Seeds {
     pub(crate) fn best_server(&self) -> Option<String> {
         self.ranked().find_map(|seed| match seed.id {
             SeedId::Server(url) => Some(url),
-            SeedId::Node(_) => None,
+            SeedId::Node(_) | SeedId::Persona(_) => None,
         })
     }
 
@@ -102,15 +136,41 @@ impl Seeds {
     pub(crate) fn best_nodes(&self) -> impl Iterator<Item = NodeId> {
         self.ranked().filter_map(|seed| match seed.id {
             SeedId::Node(node) => Some(node),
-            SeedId::Server(_) => None,
+            SeedId::Persona(_) | SeedId::Server(_) => None,
         })
+    }
+
+    /// Addresses of the best seeds that have one, best first.
+    pub(crate) fn best_addresses(&self) -> impl Iterator<Item = Address> {
+        self.ranked().filter_map(|seed| seed.address)
+    }
+
+    /// Where a node can be dialled.
+    pub(crate) fn address(&self, node: NodeId) -> Option<Address> {
+        self.0.get(&SeedId::Node(node)).and_then(|seed| seed.address.clone())
+    }
+
+    /// Whether this is a seed.
+    pub(crate) fn contains(&self, id: &SeedId) -> bool {
+        self.0.contains_key(id)
+    }
+
+    /// A linked node, hence a seed, said where it can be dialled; tells what to store if that is new.
+    pub(crate) fn learn(&mut self, node: NodeId, address: Address) -> Option<Seed> {
+        let seed = self.0.get_mut(&SeedId::Node(node))?;
+        if seed.address.as_ref() == Some(&address) {
+            return None;
+        }
+        seed.address = Some(address);
+        Some(seed.clone())
     }
 
     /// A seed was reached, maybe for the first time; tells what to store.
     pub(crate) fn succeeded(&mut self, id: SeedId, latency_ms: u32, wall_clock: Option<u64>) -> Seed {
-        let before = self.0.get(&id).and_then(|seed| seed.last_success);
-        let last_success = wall_clock.or(before);
-        let seed = Seed { id: id.clone(), last_success, latency_ms: Some(latency_ms), failures: 0 };
+        let before = self.0.get(&id);
+        let last_success = wall_clock.or(before.and_then(|seed| seed.last_success));
+        let address = before.and_then(|seed| seed.address.clone());
+        let seed = Seed { id: id.clone(), address, last_success, latency_ms: Some(latency_ms), failures: 0 };
         self.0.insert(id, seed.clone());
         self.shrink();
         seed

@@ -15,21 +15,29 @@ const CLOSING: Duration = Duration::from_secs(5);
 const FIRST: Duration = Duration::from_secs(1);
 const CAP: Duration = Duration::from_secs(60);
 
-/// The server's random bytes, which registrations sign.
-pub type Nonce = [u8; 32];
+/// What registrations sign besides themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Challenge {
+    /// The server's random bytes.
+    pub nonce: [u8; 32],
+    /// The server's name.
+    pub server: String,
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
     /// A close was asked for.
     Closing { until: Instant },
-    /// The socket opens, or the server has yet to speak.
+    /// The socket opens.
     Connecting { url: String, since: Instant },
     /// Not wanted yet.
     Idle,
-    /// Our signature is on its way.
-    Registering { url: String, since: Instant, nonce: Nonce },
+    /// The socket is open: the server, by the name that we reached it by, has yet to speak.
+    Open { url: String, since: Instant, server: String },
     /// The server knows us.
-    Registered { url: String, nonce: Nonce },
+    Registered { url: String, challenge: Challenge },
+    /// Our signature is on its way.
+    Registering { url: String, since: Instant, challenge: Challenge },
     /// A retry is due some time.
     Waiting { until: Instant },
 }
@@ -73,46 +81,57 @@ impl Uplink {
         self.state = State::Connecting { url, since: now };
     }
 
-    /// Whether the server may introduce itself now; it may once.
+    /// The socket is open, to a server of this name.
+    pub fn open(&mut self, server: String) {
+        if let State::Connecting { url, since } = &self.state {
+            self.state = State::Open { url: url.clone(), since: *since, server };
+        }
+    }
+
+    /// Whether the server may introduce itself now; it may once. Tells what to sign.
     #[must_use]
-    pub fn challenge(&mut self, nonce: Nonce) -> bool {
-        let State::Connecting { url, since } = &self.state else { return false };
-        self.state = State::Registering { url: url.clone(), since: *since, nonce };
-        true
+    pub fn challenge(&mut self, nonce: [u8; 32]) -> Option<Challenge> {
+        let State::Open { url, since, server } = &self.state else { return None };
+        let challenge = Challenge { nonce, server: server.clone() };
+        self.state = State::Registering { url: url.clone(), since: *since, challenge: challenge.clone() };
+        Some(challenge)
     }
 
     /// The server took us in: its URL and how long that took. `None` if we didn't ask.
     #[must_use]
     pub fn registered(&mut self, now: Instant) -> Option<(String, Duration)> {
-        let State::Registering { url, since, nonce } = &self.state else { return None };
-        let (url, took, nonce) = (url.clone(), now.since(*since), *nonce);
-        self.state = State::Registered { url: url.clone(), nonce };
+        let State::Registering { url, since, challenge } = &self.state else { return None };
+        let (url, took) = (url.clone(), now.since(*since));
+        self.state = State::Registered { url: url.clone(), challenge: challenge.clone() };
         self.failures = 0;
         Some((url, took))
     }
 
-    /// The connection's nonce, if we are registered.
-    pub const fn nonce(&self) -> Option<&Nonce> {
+    /// What registrations sign, if we are registered.
+    pub const fn registered_by(&self) -> Option<&Challenge> {
         match &self.state {
-            State::Registered { nonce, .. } => Some(nonce),
+            State::Registered { challenge, .. } => Some(challenge),
             _ => None,
         }
     }
 
     /// Whether we are registered.
     pub const fn is_registered(&self) -> bool {
-        self.nonce().is_some()
+        self.registered_by().is_some()
     }
 
     /// Whether we are registered or well on the way, so that waiting makes sense.
     pub const fn is_hopeful(&self) -> bool {
-        matches!(self.state, State::Connecting { .. } | State::Registering { .. } | State::Registered { .. })
+        !matches!(self.state, State::Closing { .. } | State::Idle | State::Waiting { .. })
     }
 
     /// The server that we are at or turn to.
     pub fn url(&self) -> Option<&str> {
         match &self.state {
-            State::Connecting { url, .. } | State::Registering { url, .. } | State::Registered { url, .. } => Some(url),
+            State::Connecting { url, .. }
+            | State::Open { url, .. }
+            | State::Registered { url, .. }
+            | State::Registering { url, .. } => Some(url),
             State::Closing { .. } | State::Idle | State::Waiting { .. } => None,
         }
     }
@@ -168,7 +187,9 @@ impl Uplink {
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Closing { until } | State::Waiting { until } => Some(until),
-            State::Connecting { since, .. } | State::Registering { since, .. } => Some(since + PATIENCE),
+            State::Connecting { since, .. } | State::Open { since, .. } | State::Registering { since, .. } => {
+                Some(since + PATIENCE)
+            }
             State::Idle | State::Registered { .. } => None,
         }
     }
@@ -200,12 +221,14 @@ mod tests {
 
         uplink.connect(URL.into(), Instant::START);
         assert!(uplink.is_hopeful() && !uplink.is_due(Instant::START));
-        assert!(uplink.challenge([7; 32]));
-        assert!(!uplink.challenge([8; 32]));
+        assert_eq!(uplink.challenge([7; 32]), None, "a server that speaks before its socket is open");
+        uplink.open("node.localhost".into());
+        assert_eq!(uplink.challenge([7; 32]), Some(challenge()));
+        assert_eq!(uplink.challenge([8; 32]), None);
 
         let took = Duration::from_millis(30);
         assert_eq!(uplink.registered(Instant::from_millis(30)), Some((URL.into(), took)));
-        assert_eq!(uplink.nonce(), Some(&[7; 32]));
+        assert_eq!(uplink.registered_by(), Some(&challenge()));
         assert_eq!(uplink.deadline(), None);
     }
 
@@ -242,4 +265,8 @@ mod tests {
     }
 
     const URL: &str = "ws://node.localhost/rendezvous";
+
+    fn challenge() -> Challenge {
+        Challenge { nonce: [7; 32], server: "node.localhost".into() }
+    }
 }

@@ -165,6 +165,8 @@ pub struct HeldLink {
     pub peer: NodeId,
     /// Whether anything was said on it; a standby is silent.
     pub used: bool,
+    /// How the peer is reached on it.
+    pub path: Path,
 }
 
 /// From the leader to a frame.

@@ -124,20 +124,23 @@ impl Node {
 
     /// Tells the rendezvous that the persona of `frame` lives here.
     pub(super) fn register_persona(&mut self, frame: FrameId) {
-        let (Some(nonce), Some(frame)) = (self.uplink.nonce(), self.frames.frame(frame)) else { return };
-        let signature = frame.secret.sign(&persona_text(nonce, frame.persona(), self.id));
+        let (Some(challenge), Some(frame)) = (self.uplink.registered_by(), self.frames.frame(frame)) else { return };
+        let text = persona_text(&challenge.nonce, &challenge.server, frame.persona(), self.id);
+        let signature = frame.secret.sign(&text);
         let message = ToServer::Persona { claim: frame.claim, signature };
         self.tell_server(message);
+        self.changed.addresses = true;
     }
 
     /// The frame holds a link that the leader before us, or we, opened.
     fn adopt(&mut self, frame: FrameId, held: HeldLink, now: Instant) {
-        let HeldLink { link, peer, used } = held;
+        let HeldLink { link, peer, used, path } = held;
         if self.links.link(link).is_some() || peer == self.id {
             return;
         }
         if !used && self.links.standby_to(peer).is_none() && self.links.len() < MAX_LINKS {
             self.links.adopt_standby(link, frame, peer, now);
+            self.links.set_path(link, path);
             return;
         }
         // Of two links with one peer both ends keep the later.
@@ -150,6 +153,7 @@ impl Node {
             self.replace_link(rival, now);
         }
         self.links.adopt(link, frame, peer, now);
+        self.links.set_path(link, path);
         self.cold = false;
         self.tell_peer(link, &LinkMessage::Resume);
         self.introduce_ourselves(link);
@@ -200,6 +204,8 @@ impl Node {
         let topics = self.frames.topics_of(id);
         let Some(frame) = self.frames.remove(id) else { return };
         self.dials.forget(id);
+        self.addresses.forget(id);
+        self.close_doors_of(id, DownReason::FrameGone, now);
         self.end_links_of(id, DownReason::FrameGone, now);
         for topic in topics {
             self.after_leaving(frame.persona(), topic);
@@ -214,7 +220,11 @@ impl Node {
     }
 
     fn forget_persona_of(&mut self, frame: &Frame) {
-        if self.uplink.is_registered() && !self.frames.has_persona(frame.persona()) {
+        if self.frames.has_persona(frame.persona()) {
+            return;
+        }
+        self.stop_listening(frame.persona());
+        if self.uplink.is_registered() {
             self.tell_server(ToServer::Unpersona(frame.persona()));
         }
     }

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use bitters_wire::{
+    address::Address,
     id::{FrameId, LinkId, NodeId},
     limits::{MAX_SIGNAL, TOPIC_NEIGHBOURS},
     link::{LinkMessage, Signal},
-    local::{DownReason, IdentityText, LinkCommand, LinkEvent, ToFrame},
+    local::{Dial, Door, DownReason, IdentityText, LinkCommand, LinkEvent, ToFrame},
     rendezvous::ToServer,
     time::Instant,
 };
 
-use super::Node;
+use super::{Node, doors::door_to};
 use crate::{
     attempt::{Verdict, judge},
     dials::Stage,
@@ -55,25 +56,41 @@ impl Node {
         let converses = self.redials.is_wanted(node, now) || !self.dials.at(Stage::Node(node)).is_empty();
         let neighbours = converses && self.links.up_len() > 0;
         let uplink = self.uplink.is_registered().then_some(Way::Uplink);
-        relay.map(Way::Relay).or(uplink).or(neighbours.then_some(Way::Neighbours))
+        let address = self.address_of(node, now).map(|_| Way::Address);
+        relay.map(Way::Relay).or(uplink).or(address).or(neighbours.then_some(Way::Neighbours))
+    }
+
+    fn address_of(&self, node: NodeId, now: Instant) -> Option<Address> {
+        self.seeds.address(node).filter(|address| !self.is_expired(address, now))
     }
 
     /// Begins an attempt, in another frame than `other` if there is one.
     pub(super) fn begin(&mut self, node: NodeId, attempt: Attempt, other: Option<FrameId>) -> Option<LinkId> {
-        let load = |frame: FrameId| self.links.held_by(frame).len();
-        let some_run = self.frames.any_usable();
-        let usable = self.frames.iter().filter(|(_, frame)| frame.is_usable() || !some_run);
-        let candidates =
-            usable.map(|(id, frame)| Candidate { frame: id, load: load(id), visible: frame.visible, age: frame.age });
-        let frame = place(candidates, other)?;
+        let address = if attempt.way == Way::Address { Some(self.address_of(node, attempt.started)?) } else { None };
+        let (door, stun) = match &address {
+            Some(address) => (door_to(address), address.proxies()),
+            None => (Door::Signals, self.addresses.proxies()),
+        };
+        let dial = Dial { peer: Some(node), door, stun: stun.to_vec() };
+        let frame = self.frame_for(other)?;
         let link = self.links.begin(frame, node, attempt);
-        self.command(link, LinkCommand::Dial { peer: node });
+        self.command(link, LinkCommand::Dial(dial));
         self.changed.status = true;
         Some(link)
     }
 
+    /// The frame that is to carry a new link: another than `other` if there is one.
+    pub(super) fn frame_for(&self, other: Option<FrameId>) -> Option<FrameId> {
+        let load = |frame: FrameId| self.links.held_by(frame).len() + self.doors.held_by(frame).len();
+        let some_run = self.frames.any_usable();
+        let usable = self.frames.iter().filter(|(_, frame)| frame.is_usable() || !some_run);
+        let candidates =
+            usable.map(|(id, frame)| Candidate { frame: id, load: load(id), visible: frame.visible, age: frame.age });
+        place(candidates, other)
+    }
+
     /// Hangs up the link that was unused for the longest time, if one can be missed.
-    fn make_room(&mut self, now: Instant) -> bool {
+    pub(super) fn make_room(&mut self, now: Instant) -> bool {
         let is_used = |up: &Up| {
             up.last_packet.is_some_and(|at| now.since(at) < SESSION_PATIENCE)
                 || up.joined.keys().any(|topic| self.topics.is_open(*topic))
@@ -92,7 +109,13 @@ impl Node {
         }
         let connecting = self.links.connecting_to(from).map(|(id, _)| id);
         match (judge(self.links.standing(from), &signal), connecting) {
-            (Verdict::Accept, _) => self.accept(from, signal, way, now),
+            (Verdict::Accept, at_address) => {
+                // It dials us while we dial its address: one of the two is enough.
+                if let Some(link) = at_address {
+                    self.abandon(link);
+                }
+                self.accept(from, signal, way, now);
+            }
             (Verdict::Pair, Some(link)) => self.pair(link, signal, way),
             (Verdict::Redial, Some(link)) => {
                 self.abandon(link);
@@ -140,6 +163,9 @@ impl Node {
 
     pub(super) fn on_link_event(&mut self, frame: FrameId, link: LinkId, event: LinkEvent, now: Instant) {
         let Some(peer) = self.links.link(link).filter(|it| it.frame == frame).map(|it| it.peer) else {
+            if self.doors.get(link).is_some() {
+                return self.on_door_event(frame, link, event, now);
+            }
             // We gave up on this link while the frame's report was on its way.
             if !matches!(event, LinkEvent::Down(_)) {
                 self.tell(frame, ToFrame::Link(link, LinkCommand::HangUp));
@@ -148,12 +174,23 @@ impl Node {
         };
         match event {
             LinkEvent::Down(reason) => self.end_link(link, reason, now),
+            LinkEvent::Forward { ours, theirs } => self.on_forward(link, ours, theirs),
+            LinkEvent::Path(path) => self.changed.status |= self.links.set_path(link, path),
             LinkEvent::Received(bytes) => self.on_received(link, peer, &bytes, now),
             LinkEvent::RoundTrip(us) => self.on_round_trip(link, us),
             LinkEvent::Sign(text) => self.on_sign(link, peer, text, now),
             LinkEvent::Signal(blob) => self.on_local_signal(link, blob, now),
             LinkEvent::Up(node) if node == peer => self.on_up(link, peer, now),
             LinkEvent::Up(_) => self.refuse_identity(link, now),
+        }
+    }
+
+    /// No direct path to a peer that the server introduced.
+    fn on_forward(&mut self, link: LinkId, ours: String, theirs: String) {
+        if let Some(session) = self.links.link(link).and_then(|it| it.session)
+            && self.uplink.is_registered()
+        {
+            self.tell_server(ToServer::Forward { session, ours, theirs });
         }
     }
 
@@ -174,7 +211,7 @@ impl Node {
         self.command(link, LinkCommand::Signed(signature));
     }
 
-    fn refuse_identity(&mut self, link: LinkId, now: Instant) {
+    pub(super) fn refuse_identity(&mut self, link: LinkId, now: Instant) {
         self.hang_up(link);
         self.end_link(link, DownReason::Identity, now);
     }
@@ -196,6 +233,7 @@ impl Node {
 
     fn send_signal(&mut self, to: NodeId, signal: Signal, way: Way) -> bool {
         let over = match way {
+            Way::Address => return false,
             Way::Link => self.links.up_to(to),
             Way::Neighbours => return self.ask_neighbours(to, &signal),
             Way::Relay(relay) => self.links.up_to(relay),
@@ -220,7 +258,7 @@ impl Node {
         let Some((attempt, _)) = self.links.attempt_mut(link) else { return };
         attempt.asked = attempt.asked.saturating_sub(1);
         let is_over = match attempt.way {
-            Way::Link | Way::Uplink => false,
+            Way::Address | Way::Link | Way::Uplink => false,
             Way::Neighbours => attempt.asked == 0,
             Way::Relay(asked) => asked == relay,
         };
@@ -242,10 +280,10 @@ impl Node {
         !neighbours.is_empty()
     }
 
-    fn on_up(&mut self, link: LinkId, peer: NodeId, now: Instant) {
+    pub(super) fn on_up(&mut self, link: LinkId, peer: NodeId, now: Instant) {
         let Some((attempt, _)) = self.links.attempt_mut(link) else { return };
         let took = now.since(attempt.started);
-        if self.stands_by(link, peer, now) {
+        if self.resolve_crossing(link, peer, now) || self.stands_by(link, peer, now) {
             return;
         }
         // The peer dialled, so whatever there was is dead at its end.
@@ -287,6 +325,7 @@ impl Node {
     /// A link is over.
     pub(super) fn end_link(&mut self, link: LinkId, reason: DownReason, now: Instant) {
         let Some(Link { peer, state, .. }) = self.links.remove(link) else { return };
+        self.fail_address_dials(link, reason);
         match state {
             State::Connecting(attempt) => self.after_attempt(peer, &attempt, reason, now),
             State::Standby(_) => self.end_standby(link, peer),
@@ -300,6 +339,7 @@ impl Node {
     pub(super) fn end_links_of(&mut self, frame: FrameId, reason: DownReason, now: Instant) {
         let (used, others): (Vec<LinkId>, Vec<LinkId>) =
             self.links.held_by(frame).into_iter().partition(|link| self.links.up(*link).is_some());
+        self.close_doors_of(frame, reason, now);
         for link in others.into_iter().chain(used) {
             self.hang_up(link);
             self.end_link(link, reason, now);
@@ -316,7 +356,14 @@ impl Node {
         if is_frames_fault(reason) && self.dial_node(peer, now).is_ok() {
             return;
         }
-        if attempt.way != Way::Uplink {
+        if attempt.way == Way::Uplink
+            && attempt.dialled
+            && self.address_of(peer, now).is_some()
+            && self.begin(peer, Attempt::new(Way::Address, None, now), None).is_some()
+        {
+            return;
+        }
+        if !matches!(attempt.way, Way::Address | Way::Uplink) {
             self.topics.forget_ways(peer);
             let wanted = !self.dials.at(Stage::Node(peer)).is_empty() || self.redials.is_wanted(peer, now);
             if wanted && self.dial_node(peer, now).is_ok() {
@@ -408,11 +455,11 @@ impl Node {
 }
 
 /// Whether the peer may not know yet that the link is over.
-const fn is_frames_fault(reason: DownReason) -> bool {
+pub(super) const fn is_frames_fault(reason: DownReason) -> bool {
     matches!(reason, DownReason::FrameGone | DownReason::FrameSilent)
 }
 
-fn why(reason: DownReason) -> &'static str {
+pub(super) fn why(reason: DownReason) -> &'static str {
     match reason {
         DownReason::Closed => "the connection to its node failed",
         DownReason::DialTimeout => "no connection to its node within 15 s",

@@ -60,6 +60,7 @@ impl Node {
             return Err("too many messages");
         }
         match message {
+            LinkMessage::Address(address) => self.on_peer_address(peer, address, now),
             LinkMessage::Claim(claim) => self.on_claim(link, peer, &claim),
             LinkMessage::FrameGone { persona, frame } => {
                 self.on_peer_frame_gone(peer, persona, frame);

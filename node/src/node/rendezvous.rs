@@ -1,9 +1,10 @@
 //! The node at the rendezvous: it registers, asks, and is told. Nothing waits for it.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use bitters_wire::{
     WIRE,
+    address::{Address, Owner},
     claim::Claim,
     failure::Code,
     id::{FrameId, NodeId, PersonaId},
@@ -37,8 +38,7 @@ impl Node {
                 let ended = self.uplink.closed(servers, now, &mut self.rng);
                 self.after_uplink(ended);
             }
-            // The server speaks first.
-            UplinkEvent::Open => {}
+            UplinkEvent::Open { server } => self.uplink.open(server),
             UplinkEvent::Received(message) => self.on_server_message(message, now),
         }
     }
@@ -52,10 +52,12 @@ impl Node {
                     self.refuse_version(wire.min, wire.max, now);
                 }
             }
-            ToNode::Registered => self.on_registered(now),
+            ToNode::Registered { proxies } => self.on_registered(proxies, now),
             ToNode::Refused { code, message } => self.on_refused(code, &message),
             _ if !self.uplink.is_registered() => {}
+            ToNode::Dialled { session, token, signal } => self.on_dialled(session, token, signal, now),
             ToNode::Found(claim) => self.on_found(&claim, now),
+            ToNode::Listening(token) => self.on_listening(token),
             ToNode::Members { topic, nodes } => {
                 // An honest server keeps the bound; of another's list none is believed.
                 let _ = self.on_members(topic, &nodes, None);
@@ -71,8 +73,8 @@ impl Node {
     }
 
     fn on_challenge(&mut self, nonce: [u8; 32]) {
-        if self.uplink.challenge(nonce) {
-            let signature = self.secret.sign(&node_text(&nonce, self.id));
+        if let Some(challenge) = self.uplink.challenge(nonce) {
+            let signature = self.secret.sign(&node_text(&challenge.nonce, &challenge.server, self.id));
             self.tell_server(ToServer::Register { node: self.id, signature, wire: WIRE });
         }
     }
@@ -93,8 +95,10 @@ impl Node {
         self.warn(Audience::Everyone, &format!("{url} refused: {code:?}: {message}"));
     }
 
-    fn on_registered(&mut self, now: Instant) {
+    fn on_registered(&mut self, proxies: Vec<SocketAddr>, now: Instant) {
         let Some((url, took)) = self.uplink.registered(now) else { return };
+        self.addresses.registered(proxies);
+        self.changed.addresses = true;
         let latency_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         let seed = self.seeds.succeeded(SeedId::Server(url), latency_ms, self.wall_clock(now));
         self.save_seed(seed);
@@ -113,21 +117,40 @@ impl Node {
         for persona in self.dials.at(Stage::Lookup) {
             self.tell_server(ToServer::Lookup(persona));
         }
-        self.dial_seeds(now);
         self.changed.plans = true;
     }
 
-    /// On a cold start the best few seeds are dialled at once.
-    fn dial_seeds(&mut self, now: Instant) {
-        if !std::mem::replace(&mut self.cold, false) || self.frames.len() == 0 {
+    /// On a cold start the best few seeds are dialled at once: those with an address at their addresses, which takes nobody's help,
+    /// the others as soon as a server helps.
+    pub(super) fn dial_seeds(&mut self, now: Instant) {
+        if !self.cold || self.frames.len() == 0 {
             return;
         }
-        let own = self.id;
-        let best: Vec<NodeId> = self.seeds.best_nodes().filter(|node| *node != own).take(COLD_DIALS).collect();
-        for node in best {
-            if self.dial_node(node, now).is_err() {
-                self.count_failure(node, now);
+        if !std::mem::replace(&mut self.sown, true) {
+            let best: Vec<Address> = self.seeds.best_addresses().take(COLD_DIALS).collect();
+            for address in best {
+                self.dial_seed(&address, now);
             }
+        }
+        if self.uplink.is_registered() {
+            self.cold = false;
+            let own = self.id;
+            let best: Vec<NodeId> = self.seeds.best_nodes().filter(|node| *node != own).take(COLD_DIALS).collect();
+            for node in best {
+                if self.dial_node(node, now).is_err() {
+                    self.count_failure(node, now);
+                }
+            }
+        }
+    }
+
+    fn dial_seed(&mut self, address: &Address, now: Instant) {
+        let begun = match address.owner() {
+            Owner::Node(node) => self.dial_node(node, now).is_ok(),
+            Owner::Persona(persona) => self.frames.has_persona(persona) || self.dial_address(address, now).is_ok(),
+        };
+        if !begun && let Some(seed) = self.seeds.failed(&address.owner().into()) {
+            self.save_seed(seed);
         }
     }
 
@@ -142,7 +165,7 @@ impl Node {
         }
         match self.dial_node(claim.node, now) {
             Ok(()) if self.links.up_to(claim.node).is_some() => self.finish_dial(persona),
-            Ok(()) => self.dials.advance(persona, claim.node),
+            Ok(()) => self.dials.advance(persona, Stage::Node(claim.node)),
             Err(why) => self.fail_dial(persona, format!("{persona}: {why}")),
         }
     }
@@ -202,6 +225,7 @@ impl Node {
     /// Links, topics and streams go on without it; only those who waited for an answer hear of it.
     fn after_uplink(&mut self, ended: Option<Ended>) {
         let Some(Ended { url, registered }) = ended else { return };
+        self.addresses.closed();
         if !registered && let Some(seed) = self.seeds.failed(&SeedId::Server(url.clone())) {
             self.save_seed(seed);
         }

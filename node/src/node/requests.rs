@@ -1,6 +1,7 @@
 //! What frames ask for themselves: dials, services, and what they say of their page.
 
 use bitters_wire::{
+    address::{Address, Owner},
     failure::{Code, Executed, Failure},
     id::{FrameId, NodeId, PersonaId, Tag},
     limits::{DIAL_TIMEOUT, MAX_SERVED_PER_FRAME, MAX_SERVICE_JSON},
@@ -14,7 +15,14 @@ use super::{Node, linking::SESSION_PATIENCE, quota};
 use crate::{api::Output, dials::Stage, quotas::MAX_SERVICES};
 
 impl Node {
-    pub(super) fn on_dial(&mut self, id: FrameId, request: u32, peer: PersonaId, now: Instant) {
+    pub(super) fn on_dial(
+        &mut self,
+        id: FrameId,
+        request: u32,
+        peer: PersonaId,
+        address: Option<&Address>,
+        now: Instant,
+    ) {
         let Some(frame) = self.frames.frame_mut(id) else { return };
         if !frame.dials.take(now) {
             return self.asked(id, request, Err(quota("this site dials too often")));
@@ -28,7 +36,7 @@ impl Node {
         if self.dials.share(peer, (id, request)) {
             return;
         }
-        match self.begin_dial(peer, now) {
+        match self.begin_dial(peer, address, now) {
             Ok(stage) => self.dials.wait(peer, stage, (id, request), now),
             Err(text) => self.asked(id, request, Err(Failure::new(Code::PeerUnreachable, text))),
         }
@@ -39,9 +47,13 @@ impl Node {
         self.frames.has_persona(peer) || self.routes.home(peer).is_some_and(linked)
     }
 
-    fn begin_dial(&mut self, peer: PersonaId, now: Instant) -> Result<Stage, String> {
+    fn begin_dial(&mut self, peer: PersonaId, address: Option<&Address>, now: Instant) -> Result<Stage, String> {
         if peer.noise_key().is_err() {
             return Err(format!("{peer}: no persona has this id"));
+        }
+        if let Some(address) = address.filter(|address| address.owner() == Owner::Persona(peer)) {
+            let begun = self.dial_address(address, now);
+            return begun.map(Stage::Address).map_err(|why| format!("{peer}: {why}"));
         }
         if let Some(node) = self.routes.home(peer) {
             return self.dial_node(node, now).map(|()| Stage::Node(node)).map_err(|why| format!("{peer}: {why}"));
@@ -89,6 +101,7 @@ impl Node {
     pub(super) fn unreachable_text(&self, persona: PersonaId) -> String {
         let seconds = DIAL_TIMEOUT.as_secs();
         match (self.dials.stage(persona), self.uplink.url()) {
+            (Some(Stage::Address(_)), _) => format!("{persona}: its node answered within {seconds} s, but not for it"),
             (Some(Stage::Node(_)), _) => format!("{persona}: no connection to its node within {seconds} s"),
             (_, Some(url)) => format!("{persona}: {url} did not say within {seconds} s where it lives"),
             (_, None) => format!("{persona}: no rendezvous was reachable within {seconds} s"),

@@ -141,6 +141,7 @@ impl Node {
         }
         self.tell_peer(link, &LinkMessage::Switch);
         self.introduce_ourselves(link);
+        self.tell_own_address(link);
         self.link_is_there(peer);
         self.changed.plans = true;
     }

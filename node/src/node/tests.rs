@@ -1,5 +1,6 @@
 //! The machine as its shell sees it. What takes several nodes is told in `tests/sim`.
 
+mod addresses;
 mod lab;
 mod liveness;
 mod moving;
@@ -22,7 +23,7 @@ use bitters_wire::{
     },
     packet::{Body, Packet, Refusal},
     rendezvous::{ToNode, ToServer, node_text, persona_text},
-    status::Status,
+    status::{Path, Status},
 };
 use proptest::prelude::*;
 
@@ -97,16 +98,17 @@ fn the_uplink_registers_the_node_its_personas_and_topics() {
     assert_eq!(outputs.last(), Some(&Output::Uplink(UplinkCommand::Connect(URL.into()))));
     lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
 
+    lab.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
     let challenge = ToNode::Challenge { nonce: NONCE, wire: WIRE };
-    let signature = home().sign(&node_text(&NONCE, home().id()));
+    let signature = home().sign(&node_text(&NONCE, SERVER, home().id()));
     let register = ToServer::Register { node: home().id(), signature, wire: WIRE };
     assert_eq!(lab.server(challenge), [send(register)]);
 
     let persona = home().persona(SITE);
-    let signature = persona.sign(&persona_text(&NONCE, persona.id(), home().id()));
+    let signature = persona.sign(&persona_text(&NONCE, SERVER, persona.id(), home().id()));
     let seed = Seed { latency_ms: Some(0), ..Seed::new(SeedId::Server(URL.into())) };
     assert_eq!(
-        lab.server(ToNode::Registered),
+        lab.server(ToNode::Registered { proxies: Vec::new() }),
         [
             Output::SaveSeed(seed),
             send(ToServer::Persona { claim: Claim::sign(&persona, home().id()), signature }),
@@ -123,8 +125,11 @@ fn the_uplink_registers_the_node_its_personas_and_topics() {
 fn a_dial_is_answered_once_its_persona_is_linked() {
     let mut lab = Lab::registered();
     let alice = away().persona(SITE).id();
-    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice }), [send(ToServer::Lookup(alice))]);
-    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 2, peer: alice }), [], "they share the look-up");
+    assert_eq!(
+        lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice, address: None }),
+        [send(ToServer::Lookup(alice))]
+    );
+    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 2, peer: alice, address: None }), [], "they share the look-up");
 
     let link = lab.dialled(ToNode::Found(Claim::sign(&away().persona(SITE), away().id())));
     let blob = vec![1, 2, 3];
@@ -147,7 +152,7 @@ fn a_dial_is_answered_once_its_persona_is_linked() {
             Output::Frame(TAB, ToFrame::Peers(1))
         ]
     );
-    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 3, peer: alice }), [asked(3, Ok(()))]);
+    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 3, peer: alice, address: None }), [asked(3, Ok(()))]);
 }
 
 #[test]
@@ -156,21 +161,24 @@ fn a_dial_that_leads_nowhere_says_so() {
     let alice = away().persona(SITE).id();
     let unreachable = |text: String| Err(Failure::new(Code::PeerUnreachable, text));
 
-    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice });
+    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice, address: None });
     let text = format!("{alice}: nobody registered this persona at {URL}");
     assert_eq!(lab.server(ToNode::Missing(alice)), [asked(1, unreachable(text))]);
 
-    lab.frame(TAB, ToLeader::Dial { request: 2, peer: alice });
+    lab.frame(TAB, ToLeader::Dial { request: 2, peer: alice, address: None });
     let text = format!("{alice}: {URL} did not say within 15 s where it lives");
     lab.now = lab.now + Duration::from_secs(15);
     assert_eq!(lab.input(Input::Timeout), [asked(2, unreachable(text))]);
 
     let nobody = PersonaId([0; 32]);
     let text = format!("{nobody}: no persona has this id");
-    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 3, peer: nobody }), [asked(3, unreachable(text))]);
+    assert_eq!(
+        lab.frame(TAB, ToLeader::Dial { request: 3, peer: nobody, address: None }),
+        [asked(3, unreachable(text))]
+    );
 
     let own = home().persona(SITE).id();
-    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 4, peer: own }), [asked(4, Ok(()))]);
+    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 4, peer: own, address: None }), [asked(4, Ok(()))]);
 }
 
 #[test]
@@ -178,11 +186,11 @@ fn a_dial_moves_on_when_its_frame_dies() {
     let mut lab = Lab::registered();
     lab.admit(OTHER, SITE);
     let alice = away().persona(SITE);
-    lab.frame(OTHER, ToLeader::Dial { request: 1, peer: alice.id() });
+    lab.frame(OTHER, ToLeader::Dial { request: 1, peer: alice.id(), address: None });
     let link = lab.dialled(ToNode::Found(Claim::sign(&alice, away().id())));
 
     let next = LinkId { number: link.number + 1, ..link };
-    let dial = Output::Frame(OTHER, ToFrame::Link(next, LinkCommand::Dial { peer: away().id() }));
+    let dial = Output::Frame(OTHER, ToFrame::Link(next, LinkCommand::Dial(by_signals(away().id()))));
     assert_eq!(lab.input(Input::FrameGone(TAB)), [dial, Output::ForgetFrame(TAB)]);
 }
 
@@ -330,7 +338,7 @@ fn a_new_leader_adopts_links_and_has_their_story_told_again() {
     let link = LinkId { epoch: Epoch(2), number: 5 };
     let hello = Hello {
         joined: vec![LOBBY],
-        links: vec![HeldLink { link, peer: away().id(), used: true }],
+        links: vec![HeldLink { link, peer: away().id(), used: true, path: Path::Direct }],
         ..hello(TAB, SITE)
     };
     let outputs = lab.frame(TAB, ToLeader::Hello(hello));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bitters_wire::{
-    id::{FrameId, NodeId, PersonaId, TopicId},
+    id::{FrameId, PersonaId, TopicId},
     local::ToFrame,
     map::{Map, Set},
     status::{FrameStatus, Path, PeerStatus, Status},
@@ -133,9 +133,9 @@ impl Node {
     }
 
     fn persona_status(&self, peer: PersonaId) -> PeerStatus {
-        let linked = |node: NodeId| self.links.up_to(node).is_some();
-        let links = u32::from(self.routes.home(peer).is_some_and(linked));
-        PeerStatus { id: peer.to_string(), links, rtt: None, path: Path::Direct, frames: Vec::new() }
+        let link = self.routes.home(peer).and_then(|node| self.links.up_to(node)).and_then(|id| self.links.link(id));
+        let path = link.map_or(Path::Direct, |link| link.path);
+        PeerStatus { id: peer.to_string(), links: u32::from(link.is_some()), rtt: None, path, frames: Vec::new() }
     }
 
     /// The link that is used comes first, then the standby.
@@ -144,7 +144,7 @@ impl Node {
         let standby = self.links.standby_to(link.peer).and_then(|id| self.links.link(id));
         let frames: Vec<FrameId> = [link].into_iter().chain(standby).map(|it| it.frame).collect();
         let links = if standby.is_some() { 2 } else { 1 };
-        PeerStatus { id: link.peer.to_string(), links, rtt, path: Path::Direct, frames }
+        PeerStatus { id: link.peer.to_string(), links, rtt, path: link.path, frames }
     }
 
     fn texts(&self, observes: bool) -> Vec<String> {

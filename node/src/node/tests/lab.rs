@@ -1,17 +1,18 @@
 //! A node on its bench, and whom it meets there.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use bitters_wire::{
     WIRE,
+    address::Owner,
     announce::LeaderKind,
     claim::Claim,
     codec,
     failure::Failure,
-    id::{Boot, Epoch, FrameId, LinkId, SessionId, Tag, TopicId},
+    id::{Boot, Epoch, FrameId, LinkId, NodeId, SessionId, Tag, TopicId},
     keys::NodeSecret,
     link::{LinkMessage, Signal},
-    local::{Hello, LinkCommand, LinkEvent, ToFrame, ToLeader},
+    local::{Certificate, Dial, Door, Hello, LinkCommand, LinkEvent, ToFrame, ToLeader},
     packet::Body,
     rendezvous::{ToNode, ToServer},
     status::Scope,
@@ -28,6 +29,8 @@ pub(super) const SITE: &str = "https://site.example";
 pub(super) const OURS: &str = "test";
 pub(super) const PAGE: &str = "https://node.example";
 pub(super) const URL: &str = "wss://node.example/rendezvous";
+/// The server's name.
+pub(super) const SERVER: &str = "node.example";
 pub(super) const NONCE: [u8; 32] = [5; 32];
 pub(super) const LOBBY: TopicId = TopicId([3; 32]);
 pub(super) const TAG: Tag = Tag([7; 8]);
@@ -49,6 +52,14 @@ impl Lab {
     }
 
     pub(super) fn with_seeds(seeds: Vec<Seed>) -> Self {
+        Self::with(seeds, Vec::new())
+    }
+
+    pub(super) fn with_certificates(certificates: Vec<(Owner, Certificate)>) -> Self {
+        Self::with(vec![Seed::new(SeedId::Server(URL.into()))], certificates)
+    }
+
+    fn with(seeds: Vec<Seed>, certificates: Vec<(Owner, Certificate)>) -> Self {
         let config = Config {
             secret: home(),
             epoch: Epoch(3),
@@ -58,6 +69,7 @@ impl Lab {
             observe: vec!["https://observer.example".into()],
             page_origin: PAGE.into(),
             seeds,
+            certificates,
             warnings: Vec::new(),
             seed: 1,
         };
@@ -68,10 +80,15 @@ impl Lab {
     pub(super) fn registered() -> Self {
         let mut lab = Self::new();
         lab.admit(TAB, SITE);
-        lab.input(Input::Uplink(UplinkEvent::Open));
-        lab.server(ToNode::Challenge { nonce: NONCE, wire: WIRE });
-        lab.server(ToNode::Registered);
+        lab.register(Vec::new());
         lab
+    }
+
+    /// The rendezvous takes the node in, and answers dials there.
+    pub(super) fn register(&mut self, proxies: Vec<SocketAddr>) -> Vec<Output> {
+        self.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
+        self.server(ToNode::Challenge { nonce: NONCE, wire: WIRE });
+        self.server(ToNode::Registered { proxies })
     }
 
     /// A peer dialled.
@@ -141,7 +158,7 @@ impl Lab {
 /// Which frame is told to dial which link.
 pub(super) fn dialled_in(outputs: &[Output]) -> Option<(FrameId, LinkId)> {
     outputs.iter().find_map(|it| match it {
-        Output::Frame(frame, ToFrame::Link(link, LinkCommand::Dial { .. })) => Some((*frame, *link)),
+        Output::Frame(frame, ToFrame::Link(link, LinkCommand::Dial(_))) => Some((*frame, *link)),
         _ => None,
     })
 }
@@ -169,6 +186,11 @@ pub(super) fn home() -> NodeSecret {
 
 pub(super) fn away() -> NodeSecret {
     NodeSecret::new([2; 32])
+}
+
+/// The dial of a node that signals lead to, without a server that helps.
+pub(super) fn by_signals(node: NodeId) -> Dial {
+    Dial { peer: Some(node), door: Door::Signals, stun: Vec::new() }
 }
 
 pub(super) fn open() -> Body {

@@ -127,7 +127,7 @@ fn a_standby_is_let_go_when_no_session_speaks() {
 fn a_new_leader_keeps_apart_what_is_used_and_what_stands_by() {
     let mut lab = Lab::without_server();
     let [used, standby] = [5, 6].map(|number| LinkId { epoch: Epoch(2), number });
-    let held = |link, used| vec![HeldLink { link, peer: away().id(), used }];
+    let held = |link, used| vec![HeldLink { link, peer: away().id(), used, path: Path::Direct }];
     let outputs = lab.frame(OTHER, ToLeader::Hello(Hello { links: held(standby, false), ..hello(OTHER, SITE) }));
     assert!(!outputs.contains(&said_in(OTHER, standby, &LinkMessage::Resume)));
     let outputs = lab.frame(TAB, ToLeader::Hello(Hello { links: held(used, true), ..hello(TAB, SITE) }));
@@ -139,7 +139,7 @@ fn a_new_leader_keeps_apart_what_is_used_and_what_stands_by() {
 fn a_standby_that_stands_by_for_nothing_is_used() {
     let mut lab = Lab::without_server();
     let link = LinkId { epoch: Epoch(2), number: 6 };
-    let links = vec![HeldLink { link, peer: away().id(), used: false }];
+    let links = vec![HeldLink { link, peer: away().id(), used: false, path: Path::Direct }];
     lab.frame(TAB, ToLeader::Hello(Hello { links, ..hello(TAB, SITE) }));
     assert_eq!(lab.later(Duration::from_millis(500))[0], said(link, &LinkMessage::Switch));
 }
@@ -194,7 +194,7 @@ fn a_new_leader_takes_nobody_for_dead_who_may_be_on_the_way() {
     for (known, told) in [(true, Refusal::NoRoute), (false, Refusal::FrameGone)] {
         let mut lab = Lab::without_server();
         let link = LinkId { epoch: Epoch(2), number: 5 };
-        let links = vec![HeldLink { link, peer: away().id(), used: true }];
+        let links = vec![HeldLink { link, peer: away().id(), used: true, path: Path::Direct }];
         lab.frame(OTHER, ToLeader::Hello(Hello { known, links, ..hello(OTHER, SITE) }));
         let claim = Claim::sign(&away().persona(SITE), away().id());
         lab.peer_in(OTHER, link, &LinkMessage::Claim(claim));

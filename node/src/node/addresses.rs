@@ -1,0 +1,200 @@
+//! Addresses: a certificate that a frame keeps, the server's ear, and the owner's signature.
+
+use bitters_wire::{
+    address::{Address, Fingerprint, Owner, Token},
+    failure::{Code, Failure},
+    id::{FrameId, LinkId, NodeId, PersonaId},
+    keys::Signature,
+    link::LinkMessage,
+    local::{Certificate, ToFrame},
+    rendezvous::{ToServer, listen_text},
+    time::Instant,
+};
+
+use super::{Node, quota};
+use crate::{api::Output, dials::Asker, warnings::Audience};
+
+impl Node {
+    pub(super) fn on_address(&mut self, id: FrameId, request: u32, now: Instant) {
+        let Some(frame) = self.frames.frame_mut(id) else { return };
+        if !frame.dials.take(now) || !self.addresses.has_room(id) {
+            let outcome = Err(quota("this site asks for too many addresses"));
+            return self.tell(id, ToFrame::Address { request, outcome });
+        }
+        self.addresses.ask((id, request), now);
+        self.changed.addresses = true;
+    }
+
+    pub(super) fn on_certified(&mut self, id: FrameId, owner: Owner, outcome: Result<Certificate, String>) {
+        if !self.addresses.is_certifying(owner, id) {
+            return;
+        }
+        match outcome {
+            Ok(certificate) => {
+                self.addresses.add(owner, certificate);
+                self.act(Output::SaveCertificate(owner, certificate));
+            }
+            Err(why) => {
+                self.warn(Audience::Everyone, &format!("no address can be had: {why}"));
+                let failure = Failure::new(Code::Unsupported, why);
+                for (asker, _) in self.addresses.asking(self.now) {
+                    if self.owner_of(asker) == Some(owner) {
+                        self.answer_address(asker, Err(failure.clone()));
+                    }
+                }
+            }
+        }
+        self.changed.addresses = true;
+    }
+
+    /// The server listens at one of our addresses.
+    pub(super) fn on_listening(&mut self, token: Token) {
+        let owner = self.addresses.listens(token);
+        if owner == Some(Owner::Node(self.id))
+            && let Some(address) = self.own_address()
+        {
+            let links: Vec<LinkId> = self.links.ups().map(|(id, _, _)| id).collect();
+            for link in links {
+                self.tell_peer(link, &LinkMessage::Address(address.clone()));
+            }
+        }
+        self.changed.addresses = true;
+    }
+
+    /// The last frame of a persona is gone.
+    pub(super) fn stop_listening(&mut self, persona: PersonaId) {
+        for token in self.addresses.leave(Owner::Persona(persona)) {
+            if self.uplink.is_registered() {
+                self.tell_server(ToServer::Unlisten(token));
+            }
+        }
+    }
+
+    /// Makes, publishes and tells addresses, as far as each can be by now.
+    pub(super) fn drive_addresses(&mut self, now: Instant) {
+        let is_late = self.addresses.deadline().is_some_and(|at| at <= now);
+        if !std::mem::take(&mut self.changed.addresses) && !is_late {
+            return;
+        }
+        let unix_ms = self.wall_clock(now).unwrap_or_default();
+        self.addresses.expire(unix_ms);
+        self.addresses.give_up(now);
+        if !self.addresses.proxies().is_empty() {
+            for owner in self.wanted_owners(now) {
+                self.provide(owner, unix_ms, now);
+            }
+        }
+        for (asker, is_over) in self.addresses.asking(now) {
+            if let Some(outcome) = self.address_for(asker, is_over) {
+                self.answer_address(asker, outcome);
+            }
+        }
+    }
+
+    /// Whoever has addresses or asks for one, and is here. The node itself has one to tell to its peers.
+    fn wanted_owners(&self, now: Instant) -> Vec<Owner> {
+        let mut owners = self.addresses.owners();
+        owners.extend(self.addresses.asking(now).into_iter().filter_map(|(asker, _)| self.owner_of(asker)));
+        if self.links.up_len() > 0 {
+            owners.push(Owner::Node(self.id));
+        }
+        owners.sort_unstable();
+        owners.dedup();
+        owners.retain(|owner| match owner {
+            Owner::Node(node) => *node == self.id,
+            Owner::Persona(persona) => self.frames.has_persona(*persona),
+        });
+        owners
+    }
+
+    /// The next step to an address: a certificate that lasts, and the server's ear.
+    fn provide(&mut self, owner: Owner, unix_ms: u64, now: Instant) {
+        if self.addresses.needs_certificate(owner, unix_ms)
+            && let Some(frame) = self.frame_for(None)
+        {
+            self.addresses.certify(owner, frame, now);
+            self.tell(frame, ToFrame::Certify { owner });
+        }
+        for fingerprint in self.addresses.ask_listening(owner) {
+            self.listen(owner, fingerprint);
+        }
+    }
+
+    fn listen(&mut self, owner: Owner, fingerprint: Fingerprint) {
+        let Some(challenge) = self.uplink.registered_by() else { return };
+        let text = listen_text(&challenge.nonce, &challenge.server, Token::of(owner, &fingerprint), self.id);
+        if let Some(signature) = self.sign_as(owner, &text) {
+            self.tell_server(ToServer::Listen { owner, fingerprint, signature });
+        }
+    }
+
+    fn sign_as(&self, owner: Owner, text: &[u8]) -> Option<Signature> {
+        match owner {
+            Owner::Node(_) => Some(self.secret.sign(text)),
+            Owner::Persona(persona) => {
+                let frame = self.frames.iter().find(|(_, frame)| frame.persona() == persona);
+                frame.map(|(_, frame)| frame.secret.sign(text))
+            }
+        }
+    }
+
+    fn owner_of(&self, (frame, _): Asker) -> Option<Owner> {
+        self.frames.frame(frame).map(|frame| Owner::Persona(frame.persona()))
+    }
+
+    /// The answer to a request, if there is one by now.
+    fn address_for(&self, asker: Asker, is_over: bool) -> Option<Result<String, Failure>> {
+        let frame = self.frames.frame(asker.0)?;
+        let owner = Owner::Persona(frame.persona());
+        if let Some(address) = self.addresses.address(owner, |text| frame.secret.sign(text)) {
+            return Some(Ok(address.to_string()));
+        }
+        let (code, text) = if self.seeds.servers() == 0 {
+            (Code::Unsupported, "no server is known to be reached at: the node's seeds name none".to_owned())
+        } else if self.uplink.is_registered() && self.addresses.proxies().is_empty() {
+            let url = self.uplink.url().unwrap_or("the node's server");
+            (Code::Unsupported, format!("{url} doesn't forward, so there is no address to be reached at"))
+        } else if is_over {
+            (Code::Timeout, "no server that this node could be reached at answered in time".to_owned())
+        } else {
+            return None;
+        };
+        Some(Err(Failure::new(code, text)))
+    }
+
+    fn answer_address(&mut self, asker: Asker, outcome: Result<String, Failure>) {
+        let (frame, request) = asker;
+        self.addresses.answered(asker);
+        self.tell(frame, ToFrame::Address { request, outcome });
+    }
+
+    /// The node's own, for other nodes.
+    fn own_address(&self) -> Option<Address> {
+        self.addresses.address(Owner::Node(self.id), |text| self.secret.sign(text))
+    }
+
+    /// A peer learns where this node can be dialled when no link to it is left.
+    pub(super) fn tell_own_address(&mut self, link: LinkId) {
+        match self.own_address() {
+            Some(address) => self.tell_peer(link, &LinkMessage::Address(address)),
+            None => self.changed.addresses = true,
+        }
+    }
+
+    /// A peer says where its node can be dialled.
+    pub(super) fn on_peer_address(&mut self, peer: NodeId, address: Address, now: Instant) -> Result<(), &'static str> {
+        if address.owner() != Owner::Node(peer) {
+            return Err("an address that isn't its own");
+        }
+        if !self.is_expired(&address, now)
+            && let Some(seed) = self.seeds.learn(peer, address)
+        {
+            self.save_seed(seed);
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_expired(&self, address: &Address, now: Instant) -> bool {
+        self.wall_clock(now).is_some_and(|unix_ms| address.expires() <= unix_ms)
+    }
+}

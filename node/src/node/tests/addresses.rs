@@ -1,0 +1,393 @@
+//! Addresses: made, published, told, dialled; and strangers who dial ours.
+
+use std::net::SocketAddr;
+
+use bitters_wire::{
+    address::{Address, Owner, Token},
+    keys::Signature,
+    local::{Certificate, Dial, Door},
+    rendezvous::listen_text,
+};
+
+use super::{lab::*, *};
+
+#[test]
+fn an_address_is_a_certificate_a_servers_ear_and_a_signature() {
+    let mut lab = at_server();
+
+    assert_eq!(lab.frame(TAB, ToLeader::Address { request: 7 }), [certify(site())]);
+    let certified = lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
+    assert_eq!(certified, [Output::SaveCertificate(site(), CERTIFICATE), listen(site(), &CERTIFICATE)]);
+    let told = lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
+    assert_eq!(told, [address_told(7, Ok(address_of_site(&CERTIFICATE).to_string()))]);
+
+    let again = lab.frame(TAB, ToLeader::Address { request: 8 });
+    assert_eq!(again, [address_told(8, Ok(address_of_site(&CERTIFICATE).to_string()))], "at once");
+}
+
+#[test]
+fn a_stored_address_is_answered_as_long_as_its_persona_is_here() {
+    let mut lab = Lab::with_certificates(vec![(site(), CERTIFICATE)]);
+    lab.admit(TAB, SITE);
+    assert!(lab.register(vec![PROXY]).contains(&listen(site(), &CERTIFICATE)), "nobody needs to ask again");
+
+    lab.admit(OTHER, "https://other.example");
+    let left = lab.frame(TAB, ToLeader::Leaving);
+    assert!(left.contains(&send(ToServer::Unlisten(token(site(), &CERTIFICATE)))));
+    let back = lab.frame(THIRD, ToLeader::Hello(hello(THIRD, SITE)));
+    assert!(back.contains(&listen(site(), &CERTIFICATE)));
+}
+
+#[test]
+fn an_address_is_renewed_long_before_and_both_are_answered() {
+    let mut lab = Lab::with_certificates(vec![(site(), CERTIFICATE)]);
+    lab.input(Input::WallClock(CERTIFICATE.expires - 179 * DAY));
+    lab.admit(TAB, SITE);
+    let outputs = lab.register(vec![PROXY]);
+    assert!(outputs.contains(&certify(site())) && outputs.contains(&listen(site(), &CERTIFICATE)));
+
+    let next = Certificate { fingerprint: [8; 32], expires: CERTIFICATE.expires + 185 * DAY };
+    lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
+    let old = lab.frame(TAB, ToLeader::Address { request: 1 });
+    assert_eq!(old, [address_told(1, Ok(address_of_site(&CERTIFICATE).to_string()))], "it is good meanwhile");
+    let certified = lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(next) });
+    assert_eq!(certified, [Output::SaveCertificate(site(), next), listen(site(), &next)]);
+    lab.server(ToNode::Listening(token(site(), &next)));
+    let new = lab.frame(TAB, ToLeader::Address { request: 2 });
+    assert_eq!(new, [address_told(2, Ok(address_of_site(&next).to_string()))]);
+    for certificate in [CERTIFICATE, next] {
+        assert!(introduced_in(&lab.server(dialled(token(site(), &certificate)))).is_some());
+    }
+}
+
+#[test]
+fn who_cannot_have_an_address_is_told_why() {
+    let asked = |lab: &mut Lab| lab.frame(TAB, ToLeader::Address { request: 1 });
+
+    let mut alone = Lab::without_server();
+    alone.admit(TAB, SITE);
+    let none = "no server is known to be reached at: the node's seeds name none";
+    assert_eq!(asked(&mut alone), [address_told(1, Err(Failure::new(Code::Unsupported, none)))]);
+
+    let mut plain = Lab::registered();
+    let none = format!("{URL} doesn't forward, so there is no address to be reached at");
+    assert_eq!(asked(&mut plain), [address_told(1, Err(Failure::new(Code::Unsupported, none)))]);
+
+    let mut unanswered = Lab::new();
+    unanswered.admit(TAB, SITE);
+    assert_eq!(asked(&mut unanswered), []);
+    let late = "no server that this node could be reached at answered in time";
+    let told = unanswered.later(Duration::from_secs(15));
+    assert!(told.contains(&address_told(1, Err(Failure::new(Code::Timeout, late)))), "{told:?}");
+
+    let mut refused = at_server();
+    asked(&mut refused);
+    let told = refused.frame(TAB, ToLeader::Certified { owner: site(), outcome: Err("no database".into()) });
+    assert!(told.contains(&address_told(1, Err(Failure::new(Code::Unsupported, "no database")))), "{told:?}");
+}
+
+#[test]
+fn a_certificate_that_nobody_asked_for_is_not_taken() {
+    let mut lab = at_server();
+    let told = |owner| ToLeader::Certified { owner, outcome: Ok(CERTIFICATE) };
+    assert_eq!(lab.frame(TAB, told(site())), []);
+    lab.frame(TAB, ToLeader::Address { request: 1 });
+    assert_eq!(lab.frame(TAB, told(Owner::Node(home().id()))), []);
+    lab.admit(OTHER, SITE);
+    assert_eq!(lab.frame(OTHER, told(site())), []);
+}
+
+#[test]
+fn one_site_cannot_ask_for_ever() {
+    let mut lab = Lab::new();
+    lab.admit(TAB, SITE);
+    for request in 1..=8 {
+        assert_eq!(lab.frame(TAB, ToLeader::Address { request }), []);
+    }
+    let refused = Failure::new(Code::Quota, "this site asks for too many addresses");
+    assert_eq!(lab.frame(TAB, ToLeader::Address { request: 9 }), [address_told(9, Err(refused))]);
+}
+
+#[test]
+fn a_dial_at_an_address_needs_no_server() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    let address = far_address();
+
+    let outputs = lab.frame(TAB, ToLeader::Dial { request: 1, peer: far(), address: Some(address.clone()) });
+    let (_, link) = dialled_in(&outputs).expect("it dials");
+    let dial = Dial { peer: None, door: door(&address), stun: vec![PROXY] };
+    assert_eq!(outputs, [command(TAB, link, LinkCommand::Dial(dial))]);
+
+    let up = lab.link(link, LinkEvent::Up(away().id()));
+    assert!(up.contains(&said(link, &LinkMessage::Switch)) && !up.contains(&asked(1, Ok(()))), "{up:?}");
+    let claimed = lab.peer(link, &LinkMessage::Claim(Claim::sign(&away().persona(SITE), away().id())));
+    assert!(claimed.contains(&asked(1, Ok(()))), "{claimed:?}");
+}
+
+#[test]
+fn an_address_that_leads_nowhere_says_why() {
+    let failed = |text: String| [asked(1, Err(Failure::new(Code::PeerUnreachable, text)))];
+    let ask = || ToLeader::Dial { request: 1, peer: far(), address: Some(far_address()) };
+    let lab = || {
+        let mut lab = Lab::without_server();
+        lab.admit(TAB, SITE);
+        lab
+    };
+
+    let mut expired = lab();
+    expired.input(Input::WallClock(CERTIFICATE.expires));
+    assert_eq!(expired.frame(TAB, ask()), failed(format!("{}: the address has expired", far())));
+
+    let mut silent = lab();
+    let (_, link) = dialled_in(&silent.frame(TAB, ask())).unwrap();
+    let told = silent.later(Duration::from_secs(15));
+    assert!(told.contains(&command(TAB, link, LinkCommand::HangUp)));
+    assert!(told.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Asked { outcome: Err(_), .. }))), "{told:?}");
+
+    let mut down = lab();
+    let (_, link) = dialled_in(&down.frame(TAB, ask())).unwrap();
+    let told = down.link(link, LinkEvent::Down(DownReason::Closed));
+    assert_eq!(told, failed(format!("{}: the connection to its node failed", far())));
+
+    let mut other = lab();
+    let (_, link) = dialled_in(&other.frame(TAB, ask())).unwrap();
+    other.link(link, LinkEvent::Up(away().id()));
+    let told = other.later(Duration::from_secs(15));
+    assert!(told.contains(&failed(format!("{}: its node answered within 15 s, but not for it", far()))[0]));
+}
+
+#[test]
+fn a_stranger_who_dials_an_address_of_ours_becomes_a_link() {
+    let mut lab = listening();
+    let outputs = lab.server(dialled(token(site(), &CERTIFICATE)));
+    let (link, dial) = introduced_in(&outputs).expect("it is answered");
+    let door = Door::Introduced { fingerprint: CERTIFICATE.fingerprint };
+    assert_eq!(dial, Dial { peer: None, door, stun: vec![PROXY] });
+    assert_eq!(outputs[1], command(TAB, link, LinkCommand::Signal(vec![9])));
+
+    let answered = lab.link(link, LinkEvent::Signal(vec![4]));
+    assert_eq!(answered, [send(ToServer::Answer { session: 5, signal: vec![4] })]);
+    let text = identity(home().id(), away().id());
+    assert_eq!(
+        lab.link(link, LinkEvent::Sign(text)),
+        [command(TAB, link, LinkCommand::Signed(home().sign(&text.to_bytes())))]
+    );
+    let up = lab.link(link, LinkEvent::Up(away().id()));
+    let claim = Claim::sign(&home().persona(SITE), home().id());
+    assert!(up.contains(&said(link, &LinkMessage::Claim(claim))), "who was dialled says so: {up:?}");
+
+    lab.link(link, LinkEvent::Path(Path::Relayed));
+    assert_eq!(path(&mut lab), Path::Relayed);
+    let forward = lab.link(link, LinkEvent::Forward { ours: "ours".into(), theirs: "theirs".into() });
+    assert_eq!(forward, [send(ToServer::Forward { session: 5, ours: "ours".into(), theirs: "theirs".into() })]);
+}
+
+#[test]
+fn strangers_at_addresses_that_we_do_not_have_or_too_many_are_left_out() {
+    let mut lab = listening();
+    assert_eq!(lab.server(dialled(Token([0; 6]))), []);
+    let mut let_in = 0;
+    for _ in 0..40 {
+        let_in += usize::from(introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).is_some());
+    }
+    assert_eq!(let_in, 16);
+}
+
+#[test]
+fn nothing_but_the_end_of_our_own_link_is_signed_for_a_stranger() {
+    for text in [identity(away().id(), home().id()), identity(home().id(), home().id())] {
+        let mut lab = listening();
+        let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+        assert_eq!(lab.link(link, LinkEvent::Sign(text)), [command(TAB, link, LinkCommand::HangUp)]);
+    }
+}
+
+#[test]
+fn a_peer_learns_where_we_can_be_dialled_and_we_learn_where_it_can() {
+    let mut lab = at_server();
+    let link = lab.dialled(ToNode::Signal { from: away().id(), signal: dial(7) });
+    let node = Owner::Node(home().id());
+    assert!(lab.link(link, LinkEvent::Up(away().id())).contains(&certify(node)));
+    lab.frame(TAB, ToLeader::Certified { owner: node, outcome: Ok(CERTIFICATE) });
+    let told = lab.server(ToNode::Listening(token(node, &CERTIFICATE)));
+    let own = Address::sign(node, CERTIFICATE.fingerprint, &[PROXY], CERTIFICATE.expires, |text| home().sign(text));
+    assert_eq!(told, [said(link, &LinkMessage::Address(own))]);
+
+    let theirs = address_of_away();
+    let saved = lab.peer(link, &LinkMessage::Address(theirs.clone()));
+    assert!(matches!(&saved[..], [Output::SaveSeed(Seed { address: Some(it), .. })] if *it == theirs), "{saved:?}");
+    assert_eq!(lab.peer(link, &LinkMessage::Address(theirs)), [], "it is known");
+    let punished = lab.peer(link, &LinkMessage::Address(far_address()));
+    assert!(punished.contains(&command(TAB, link, LinkCommand::HangUp)), "an address that isn't its own: {punished:?}");
+}
+
+#[test]
+fn a_broken_link_is_dialled_at_the_peers_address_when_no_server_helps() {
+    let seed = Seed::at(address_of_away());
+    let mut lab = Lab::with_seeds(vec![seed]);
+    let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
+    let (_, link) = dialled_in(&outputs).expect("a cold start dials seeds without a server");
+    let dial = Dial { peer: Some(away().id()), door: door(&address_of_away()), stun: vec![PROXY] };
+    assert!(outputs.contains(&command(TAB, link, LinkCommand::Dial(dial.clone()))));
+
+    lab.link(link, LinkEvent::Up(away().id()));
+    lab.peer(link, &LinkMessage::Claim(Claim::sign(&away().persona(SITE), away().id())));
+    let persona = home().persona(SITE).id();
+    let packet = Packet { to: far(), to_frame: None, from: persona, from_frame: TAB, session: SESSION, body: open() };
+    lab.frame(TAB, ToLeader::Packet(packet));
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    let again = lab.later(Duration::from_millis(400));
+    let (_, next) = dialled_in(&again).expect("sessions want it");
+    assert!(again.contains(&command(TAB, next, LinkCommand::Dial(dial))));
+}
+
+#[test]
+fn a_cold_start_dials_a_few_addresses_at_once() {
+    let seeds = (2..9).map(|n| {
+        let (node, persona) = (NodeSecret::new([n; 32]), NodeSecret::new([n; 32]).persona(SITE));
+        let (owner, sign): (_, Box<dyn FnOnce(&[u8]) -> Signature>) = match n % 2 {
+            0 => (Owner::Node(node.id()), Box::new(move |text: &[u8]| node.sign(text))),
+            _ => (Owner::Persona(persona.id()), Box::new(move |text: &[u8]| persona.sign(text))),
+        };
+        Seed::at(Address::sign(owner, [n; 32], &[PROXY], CERTIFICATE.expires, sign))
+    });
+    let mut lab = Lab::with_seeds(seeds.collect());
+    let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
+    let dials = outputs.iter().filter(|it| matches!(it, Output::Frame(_, ToFrame::Link(_, LinkCommand::Dial(_)))));
+    assert_eq!(dials.count(), 3);
+    assert_eq!(dialled_in(&lab.frame(OTHER, ToLeader::Hello(hello(OTHER, SITE)))), None, "once");
+}
+
+#[test]
+fn of_two_links_that_cross_the_lower_nodes_stays() {
+    let (home_id, away_id) = (home().id(), away().id());
+    for ours_first in [true, false] {
+        let mut lab = listening();
+        let outputs = lab.frame(TAB, ToLeader::Dial { request: 1, peer: far(), address: Some(far_address()) });
+        let (_, ours) = dialled_in(&outputs).unwrap();
+        let (theirs, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+        let order = if ours_first { [ours, theirs] } else { [theirs, ours] };
+        lab.link(order[0], LinkEvent::Up(away_id));
+        let second = lab.link(order[1], LinkEvent::Up(away_id));
+        let over = if home_id < away_id { theirs } else { ours };
+        assert!(second.contains(&command(TAB, over, LinkCommand::HangUp)), "{second:?}");
+        let kept = if over == ours { theirs } else { ours };
+        let claimed = lab.peer(kept, &LinkMessage::Claim(Claim::sign(&away().persona(SITE), away_id)));
+        assert!(claimed.contains(&asked(1, Ok(()))), "{claimed:?}");
+    }
+}
+
+#[test]
+fn a_dial_outlives_the_frame_that_carried_it() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    lab.admit(OTHER, SITE);
+    let ask = ToLeader::Dial { request: 1, peer: far(), address: Some(far_address()) };
+    let (carrier, _) = dialled_in(&lab.frame(OTHER, ask)).unwrap();
+    assert_eq!(carrier, TAB);
+
+    let gone = lab.input(Input::FrameGone(TAB));
+    let (next, link) = dialled_in(&gone).expect("it is dialled again");
+    assert_eq!(next, OTHER);
+    lab.link_in(OTHER, link, LinkEvent::Up(away().id()));
+    let claim = LinkMessage::Claim(Claim::sign(&away().persona(SITE), away().id()));
+    let done = Output::Frame(OTHER, ToFrame::Asked { request: 1, outcome: Ok(()) });
+    assert!(lab.peer_in(OTHER, link, &claim).contains(&done));
+}
+
+const DAY: u64 = 24 * 60 * 60 * 1000;
+const PROXY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1)), 3478);
+const CERTIFICATE: Certificate = Certificate { fingerprint: [7; 32], expires: 30_000_000 * 60_000 };
+
+fn site() -> Owner {
+    Owner::Persona(home().persona(SITE).id())
+}
+
+fn far() -> PersonaId {
+    away().persona(SITE).id()
+}
+
+/// The address of the peer's persona.
+fn far_address() -> Address {
+    let persona = away().persona(SITE);
+    Address::sign(Owner::Persona(far()), [7; 32], &[PROXY], CERTIFICATE.expires, |text| persona.sign(text))
+}
+
+fn address_of_away() -> Address {
+    Address::sign(Owner::Node(away().id()), [7; 32], &[PROXY], CERTIFICATE.expires, |text| away().sign(text))
+}
+
+fn address_of_site(certificate: &Certificate) -> Address {
+    let persona = home().persona(SITE);
+    Address::sign(site(), certificate.fingerprint, &[PROXY], certificate.expires, |text| persona.sign(text))
+}
+
+fn door(address: &Address) -> Door {
+    let (fingerprint, token, proxies) = (*address.fingerprint(), address.token(), address.proxies().to_vec());
+    Door::Address { fingerprint, token, proxies }
+}
+
+fn token(owner: Owner, certificate: &Certificate) -> Token {
+    Token::of(owner, &certificate.fingerprint)
+}
+
+/// One frame, registered at a server that forwards.
+fn at_server() -> Lab {
+    let mut lab = Lab::new();
+    lab.admit(TAB, SITE);
+    lab.register(vec![PROXY]);
+    lab
+}
+
+/// And the server listens at the site's address.
+fn listening() -> Lab {
+    let mut lab = at_server();
+    lab.frame(TAB, ToLeader::Address { request: 99 });
+    lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
+    lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
+    lab
+}
+
+fn certify(owner: Owner) -> Output {
+    Output::Frame(TAB, ToFrame::Certify { owner })
+}
+
+fn listen(owner: Owner, certificate: &Certificate) -> Output {
+    let text = listen_text(&NONCE, SERVER, token(owner, certificate), home().id());
+    let signature = match owner {
+        Owner::Node(_) => home().sign(&text),
+        Owner::Persona(_) => home().persona(SITE).sign(&text),
+    };
+    send(ToServer::Listen { owner, fingerprint: certificate.fingerprint, signature })
+}
+
+fn address_told(request: u32, outcome: Result<String, Failure>) -> Output {
+    Output::Frame(TAB, ToFrame::Address { request, outcome })
+}
+
+fn dialled(token: Token) -> ToNode {
+    ToNode::Dialled { session: 5, token, signal: vec![9] }
+}
+
+fn introduced_in(outputs: &[Output]) -> Option<(LinkId, Dial)> {
+    outputs.iter().find_map(|it| match it {
+        Output::Frame(_, ToFrame::Link(link, LinkCommand::Dial(dial))) => Some((*link, dial.clone())),
+        _ => None,
+    })
+}
+
+fn identity(signer: NodeId, other: NodeId) -> IdentityText {
+    let end = |id, byte| IdentityEnd { id, fingerprint: [byte; 32], nonce: [byte; 16] };
+    IdentityText { signer_is_a: true, a: end(signer, 1), b: end(other, 2) }
+}
+
+fn path(lab: &mut Lab) -> Path {
+    lab.admit(THIRD, PAGE);
+    let outputs = lab.frame(THIRD, ToLeader::Status);
+    let status = outputs.iter().find_map(|it| match it {
+        Output::Frame(_, ToFrame::Status(status)) => Some(status),
+        _ => None,
+    });
+    status.and_then(|status| status.peers.first()).expect("one peer").path
+}
