@@ -3,6 +3,7 @@ import init, { start } from "#glue";
 
 declare const BUILD: string;
 declare const WASM_URL: string;
+declare const ADDRESSES_URL: string;
 declare const LEADER_URL: string;
 declare const DEDICATED_URL: string;
 declare const DEDICATED_WORKER_URL: string;
@@ -12,6 +13,8 @@ await init({ module_or_path: WASM_URL });
 start({
   build: BUILD,
   leader: new URL(LEADER_URL, location.href).href,
+  // Loaded when somebody wants an address, or has one.
+  addresses: () => import(new URL(ADDRESSES_URL, location.href).href),
   // Loaded only where there is no SharedWorker.
   dedicated: () => import(new URL(DEDICATED_URL, location.href).href),
   dedicatedWorker: new URL(DEDICATED_WORKER_URL, location.href).href,

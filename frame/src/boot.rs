@@ -17,6 +17,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::console;
 
 use crate::{
+    addresses::Addresses,
     fallback::Fallback,
     host::{self, Greeting},
     page::Page,
@@ -24,8 +25,9 @@ use crate::{
     site::{Config, Input},
 };
 
-/// Starts the frame. `options` are `{ build, leader, dedicated, dedicatedWorker }`: the build, the URL of its SharedWorker, and for
-/// browsers without it a function that loads the fallback's module, and the URL of its worker.
+/// Starts the frame. `options` are `{ build, leader, addresses, dedicated, dedicatedWorker }`: the build, the URL of its SharedWorker, a
+/// function that loads the module of connections without signals, and for browsers without the SharedWorker a function that loads the
+/// fallback's module, and the URL of its worker.
 ///
 /// # Errors
 /// A missing option.
@@ -38,7 +40,8 @@ pub fn start(options: &JsValue) -> Result<(), JsValue> {
         load: Reflect::get(options, &"dedicated".into())?.dyn_into()?,
         url: text("dedicatedWorker")?,
     };
-    let urls = Urls { build: text("build")?, leader: text("leader")?, fallback };
+    let addresses = Addresses { load: Reflect::get(options, &"addresses".into())?.dyn_into()? };
+    let urls = Urls { build: text("build")?, leader: text("leader")?, addresses, fallback };
     spawn_local(async move {
         let page = Page::of_document();
         if let Err(error) = run(urls, page.clone()).await {

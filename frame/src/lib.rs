@@ -6,6 +6,8 @@
 pub mod site;
 
 #[cfg(target_arch = "wasm32")]
+mod addresses;
+#[cfg(target_arch = "wasm32")]
 mod boot;
 #[cfg(target_arch = "wasm32")]
 mod fallback;

@@ -6,6 +6,7 @@
 use std::{
     cell::{OnceCell, RefCell},
     collections::VecDeque,
+    net::SocketAddr,
     rc::Rc,
 };
 
@@ -17,21 +18,25 @@ use bitters_web::{
     random,
 };
 use bitters_wire::{
+    address::MAX_PROXIES,
     id::NodeId,
-    local::{LinkCommand, LinkEvent},
+    local::{Dial, LinkCommand, LinkEvent},
 };
 use futures::{
     StreamExt,
     channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded},
 };
 use gloo_events::EventListener;
-use wasm_bindgen::{JsCast, JsValue};
+use js_sys::Array;
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{
-    MessageEvent, RtcDataChannel, RtcDataChannelInit, RtcDataChannelType, RtcIceCandidate, RtcIceCandidateInit,
-    RtcOfferOptions, RtcPeerConnection, RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcSdpType,
-    RtcSessionDescriptionInit,
+    MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelInit, RtcDataChannelType, RtcIceCandidate,
+    RtcIceCandidateInit, RtcIceServer, RtcOfferOptions, RtcPeerConnection, RtcPeerConnectionIceEvent,
+    RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
 };
+
+use crate::addresses::Addresses;
 
 /// Chromium's data channel fails when more than 16 MiB wait in it; little is enough to keep it busy.
 const MAX_BUFFERED: u32 = 1024 * 1024;
@@ -48,6 +53,9 @@ pub struct Connection {
     waiting: RefCell<Waiting>,
     steps: UnboundedSender<Step>,
     on_event: Box<dyn Fn(LinkEvent)>,
+    addresses: Addresses,
+    /// Calls back when another path is in use, once that matters.
+    path_watch: OnceCell<Closure<dyn FnMut()>>,
     timer: OnceCell<Timer>,
     listeners: RefCell<Vec<EventListener>>,
 }
@@ -72,17 +80,27 @@ impl Connection {
     ///
     /// # Errors
     /// What the browser threw.
-    pub fn open(node: NodeId, peer: NodeId, on_event: impl Fn(LinkEvent) + 'static) -> Result<Rc<Self>, WebError> {
-        let pc = RtcPeerConnection::new().map_err(WebError::calling("RTCPeerConnection"))?;
+    pub fn open(
+        node: NodeId,
+        dial: Dial,
+        configuration: &RtcConfiguration,
+        addresses: Addresses,
+        on_event: impl Fn(LinkEvent) + 'static,
+    ) -> Result<Rc<Self>, WebError> {
+        let pc =
+            RtcPeerConnection::new_with_configuration(configuration).map_err(WebError::calling("RTCPeerConnection"))?;
+        let Dial { peer, door, .. } = dial;
         let (steps, queue) = unbounded();
         let connection = Rc::new(Self {
-            machine: RefCell::new(Peercon::new(Config { node, peer, nonce: random::bytes() }, clock::now())),
+            machine: RefCell::new(Peercon::new(Config { node, peer, door, nonce: random::bytes() }, clock::now())),
             control: channel(&pc, "control", 0),
             data: channel(&pc, "data", 1),
             pc,
             waiting: RefCell::default(),
             steps,
             on_event: Box::new(on_event),
+            addresses,
+            path_watch: OnceCell::new(),
             timer: OnceCell::new(),
             listeners: RefCell::default(),
         });
@@ -99,7 +117,7 @@ impl Connection {
     /// The leader wants something of this link.
     pub fn command(self: &Rc<Self>, command: LinkCommand) {
         match command {
-            LinkCommand::Dial { .. } => {}
+            LinkCommand::Dial(_) => {}
             LinkCommand::HangUp => self.handle(Input::HangUp),
             LinkCommand::Probe => self.handle(Input::Probe),
             LinkCommand::Restart => self.handle(Input::Restart),
@@ -139,6 +157,9 @@ impl Connection {
                 self.close();
                 self.tell(LinkEvent::Down(reason));
             }
+            Output::FindPath => self.find_path(),
+            Output::Forward { ours, theirs } => self.tell(LinkEvent::Forward { ours, theirs }),
+            Output::Path(path) => self.tell(LinkEvent::Path(path)),
             Output::Received(message) => self.tell(LinkEvent::Received(message)),
             Output::Restart => self.step(Step::Restart),
             Output::RoundTrip(rtt) => {
@@ -152,6 +173,22 @@ impl Connection {
             Output::Signal(blob) => self.tell(LinkEvent::Signal(blob)),
             Output::Up(node) => self.tell(LinkEvent::Up(node)),
         }
+    }
+
+    fn find_path(self: &Rc<Self>) {
+        let this = Rc::clone(self);
+        spawn_local(async move {
+            if this.path_watch.get().is_none() {
+                let watched = Rc::clone(&this);
+                let on_change = Closure::new(move || watched.handle(Input::PathChanged));
+                let on_change = this.path_watch.get_or_init(|| on_change);
+                drop(this.addresses.watch(&this.pc, on_change.as_ref()).await);
+            }
+            // As long as no path is in use there is nothing to tell.
+            if let Ok(far) = this.addresses.far_end(&this.pc).await {
+                this.handle(Input::Selected(far));
+            }
+        });
     }
 
     fn tell(&self, event: LinkEvent) {
@@ -257,6 +294,7 @@ impl Connection {
         on(&self.data, "message", |event| message(event).map(Input::Data));
         on(&self.data, "close", |_| Some(Input::ChannelClosed));
         on(&self.pc, "icecandidate", |event| Some(candidate(event.unchecked_ref())));
+        on(&self.pc, "iceconnectionstatechange", |_| Some(Input::PathChanged));
         on(&self.pc, "connectionstatechange", |event| {
             let pc: RtcPeerConnection = event.target()?.unchecked_into();
             match pc.connection_state() {
@@ -286,6 +324,18 @@ impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").finish_non_exhaustive()
     }
+}
+
+/// How a connection that asks these servers how the world sees it is made.
+pub fn configuration(stun: &[SocketAddr]) -> RtcConfiguration {
+    let servers = stun.iter().take(MAX_PROXIES).map(|at| {
+        let server = RtcIceServer::new();
+        server.set_urls(&format!("stun:{at}").into());
+        server
+    });
+    let configuration = RtcConfiguration::new();
+    configuration.set_ice_servers(&servers.collect::<Array>());
+    configuration
 }
 
 fn channel(pc: &RtcPeerConnection, label: &str, id: u16) -> RtcDataChannel {

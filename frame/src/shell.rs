@@ -13,22 +13,24 @@ use bitters_web::{
     lock::{self, Held, How},
 };
 use bitters_wire::{
+    address::Owner,
     announce::life_lock,
-    id::{Boot, Epoch, FrameId, LinkId},
-    local::{DownReason, LinkCommand, LinkEvent},
+    id::{Boot, Epoch, FrameId, LinkId, NodeId},
+    local::{Dial, Door, DownReason, LinkCommand, LinkEvent},
     map::Map,
 };
 use futures::future::{AbortHandle, abortable};
 use gloo_events::EventListener;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{EventTarget, MessagePort, SharedWorker, console};
+use web_sys::{EventTarget, MessagePort, RtcConfiguration, SharedWorker, console};
 
 use crate::{
+    addresses::Addresses,
     fallback::{Contenders, Fallback},
     host::{self, Heard, Host},
     leader::LeaderLine,
     page::Page,
-    rtc::Connection,
+    rtc::{self, Connection},
     site::{Config, Input, Line, Output, Site},
 };
 
@@ -39,6 +41,8 @@ pub struct Urls {
     pub build: String,
     /// The SharedWorker.
     pub leader: String,
+    /// What connections without signals need.
+    pub addresses: Addresses,
     /// What takes the SharedWorker's place where there is none.
     pub fallback: Fallback,
 }
@@ -59,9 +63,16 @@ pub struct Shell {
     candidate: RefCell<Option<SharedWorker>>,
     leader: RefCell<Option<LeaderLine>>,
     host: RefCell<Option<Host>>,
-    links: RefCell<Map<LinkId, Rc<Connection>>>,
+    links: RefCell<Map<LinkId, Carried>>,
     timer: OnceCell<Timer>,
     listeners: OnceCell<[EventListener; 6]>,
+}
+
+/// A link in this frame.
+enum Carried {
+    Open(Rc<Connection>),
+    /// Its certificate is on the way; what it is to do then.
+    Opening(Vec<LinkCommand>),
 }
 
 impl Shell {
@@ -128,6 +139,7 @@ impl Shell {
                 }
             }
             Output::Badge(badge) => self.page.show(&badge),
+            Output::Certify(owner) => self.certify(owner),
             Output::CloseHost => drop(self.host.borrow_mut().take()),
             Output::Connect(line) => self.connect(&line),
             Output::Contend { after } => self.contend(after),
@@ -187,23 +199,56 @@ impl Shell {
         spawn_local(async move { waiting.await.unwrap_or_default() });
     }
 
+    fn certify(self: &Rc<Self>, owner: Owner) {
+        let this = Rc::clone(self);
+        spawn_local(async move {
+            let made = this.urls.addresses.certify(&this.island).await;
+            this.handle(Input::Certified(owner, made.map_err(|error| error.to_string())));
+        });
+    }
+
     fn link(self: &Rc<Self>, link: LinkId, command: LinkCommand) {
-        if let LinkCommand::Dial { peer } = command {
-            let Some(node) = self.site.borrow().node() else { return };
-            let this = Rc::clone(self);
-            match Connection::open(node, peer, move |event| this.on_link_event(link, event)) {
-                Ok(connection) => drop(self.links.borrow_mut().insert(link, connection)),
-                Err(error) => {
-                    console::warn_1(&format!("bitters: no connection: {error}").into());
-                    self.later(Input::Link(link, LinkEvent::Down(DownReason::Platform)));
-                }
-            }
-            return;
-        }
-        let connection = self.links.borrow().get(&link).cloned();
-        if let Some(connection) = connection {
+        let connection = match (command, self.links.borrow_mut().get_mut(&link)) {
+            (LinkCommand::Dial(dial), _) => return self.dial(link, dial),
+            (command, Some(Carried::Opening(waiting))) => return waiting.push(command),
+            (command, Some(Carried::Open(connection))) => Some((Rc::clone(connection), command)),
+            (_, None) => None,
+        };
+        if let Some((connection, command)) = connection {
             connection.command(command);
         }
+    }
+
+    /// A connection that answers at an address waits for its certificate; what is said to it meanwhile waits as well.
+    fn dial(self: &Rc<Self>, link: LinkId, dial: Dial) {
+        let Some(node) = self.site.borrow().node() else { return };
+        let configuration = rtc::configuration(&dial.stun);
+        let Door::Introduced { fingerprint } = dial.door else { return self.open(link, node, dial, &configuration) };
+        self.links.borrow_mut().insert(link, Carried::Opening(Vec::new()));
+        let this = Rc::clone(self);
+        spawn_local(async move {
+            let ready = this.urls.addresses.answer_with(&this.island, &fingerprint, &configuration).await;
+            let Some(Carried::Opening(waiting)) = this.links.borrow_mut().remove(&link) else { return };
+            match ready {
+                Ok(()) => this.open(link, node, dial, &configuration),
+                Err(error) => this.refuse(link, &error),
+            }
+            waiting.into_iter().for_each(|command| this.link(link, command));
+        });
+    }
+
+    fn open(self: &Rc<Self>, link: LinkId, node: NodeId, dial: Dial, configuration: &RtcConfiguration) {
+        let this = Rc::clone(self);
+        let on_event = move |event| this.on_link_event(link, event);
+        match Connection::open(node, dial, configuration, self.urls.addresses.clone(), on_event) {
+            Ok(connection) => drop(self.links.borrow_mut().insert(link, Carried::Open(connection))),
+            Err(error) => self.refuse(link, &error),
+        }
+    }
+
+    fn refuse(self: &Rc<Self>, link: LinkId, error: &WebError) {
+        console::warn_1(&format!("bitters: no connection: {error}").into());
+        self.later(Input::Link(link, LinkEvent::Down(DownReason::Platform)));
     }
 
     fn on_link_event(self: &Rc<Self>, link: LinkId, event: LinkEvent) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bitters_node::{Seed, SeedId};
 use bitters_web::{clock, error::WebError, global};
+use bitters_wire::address::Address;
 use serde::{Deserialize, de::DeserializeOwned};
 use wasm_bindgen::JsValue;
 
@@ -24,8 +25,10 @@ struct Seeds {
 }
 
 #[derive(Debug, Deserialize)]
-struct Shipped {
-    server: String,
+#[serde(rename_all = "lowercase")]
+enum Shipped {
+    Address(Address),
+    Server(String),
 }
 
 /// Reads `/config.json`; without it nobody has permissions.
@@ -36,13 +39,17 @@ pub async fn config() -> Result<Config, String> {
     json("/config.json").await
 }
 
-/// Reads `/seeds.json`: servers, as URLs that may be relative to the node's origin.
+/// Reads `/seeds.json`: servers, as URLs that may be relative to the node's origin, and addresses.
 ///
 /// # Errors
 /// A warning for people.
 pub async fn seeds() -> Result<Vec<Seed>, String> {
     let shipped: Seeds = json("/seeds.json").await?;
-    Ok(shipped.seeds.into_iter().map(|seed| Seed::new(SeedId::Server(seed.server))).collect())
+    let seed = |shipped| match shipped {
+        Shipped::Address(address) => Seed::at(address),
+        Shipped::Server(url) => Seed::new(SeedId::Server(url)),
+    };
+    Ok(shipped.seeds.into_iter().map(seed).collect())
 }
 
 async fn json<T: DeserializeOwned>(path: &str) -> Result<T, String> {

@@ -228,6 +228,11 @@ impl Leader {
             Output::ForgetFrame(frame) => self.guests.borrow_mut().forget(frame),
             Output::Frame(frame, message) => self.send(frame, message),
             Output::HandOver => (self.end)(),
+            Output::SaveCertificate(owner, certificate) => {
+                let store = self.store.clone();
+                let saving = async move { store.save_certificate(owner, certificate).await.err().map(Input::Warning) };
+                self.spawn(saving);
+            }
             Output::SaveSeed(seed) => {
                 let store = self.store.clone();
                 self.spawn(async move { store.save_seed(seed).await.err().map(Input::Warning) });

@@ -1,4 +1,5 @@
-//! What the leader keeps in IndexedDB: the node's secret, the last epoch, whether that was stolen from, and seeds.
+//! What the leader keeps in IndexedDB: the node's secret, the last epoch, whether that was stolen from, certificates
+//! of its addresses, and seeds.
 //!
 //! The leader alone writes, as it holds the island's lock; but for claims to steal that lock, which are one transaction each. A
 //! database that can't be opened in time, is broken or refuses to write costs a warning: the node goes on in memory, and is
@@ -12,7 +13,7 @@ use std::{cell::RefCell, error::Error as _, fmt::Display, rc::Rc, time::Duration
 
 use bitters_node::{Seed, SeedId};
 use bitters_web::{clock, random};
-use bitters_wire::{id::Epoch, keys::NodeSecret};
+use bitters_wire::{address::Owner, id::Epoch, keys::NodeSecret, local::Certificate};
 use futures::channel::oneshot;
 use js_sys::Uint8Array;
 use rexie::{ObjectStore, Rexie, Transaction, TransactionMode};
@@ -28,6 +29,7 @@ const SEEDS: &str = "seeds";
 const SECRET: &str = "secret";
 const EPOCH: &str = "epoch";
 const STOLEN: &str = "stolen";
+const CERTIFICATES: &str = "certificates";
 
 /// The database, if there is one.
 #[derive(Clone, Debug)]
@@ -52,6 +54,8 @@ pub struct Loaded {
     pub epoch: Epoch,
     /// Seeds learned so far.
     pub seeds: Vec<Seed>,
+    /// Certificates that the node's frames keep for its addresses.
+    pub certificates: Vec<(Owner, Certificate)>,
     /// What went wrong.
     pub warnings: Vec<String>,
 }
@@ -64,12 +68,13 @@ pub async fn load() -> Loaded {
     let secret = load_secret(database, &mut warnings).await;
     let epoch = next_epoch(database, &mut warnings).await;
     let seeds = load_seeds(database, &mut warnings).await;
+    let certificates = load_certificates(database, &mut warnings).await;
     let state = match database {
         Some(database) => State::Open { database: Rc::clone(database), secret, epoch },
         None => State::Memory,
     };
     let store = Store(Rc::new(RefCell::new(state)));
-    Loaded { store, secret: NodeSecret::new(secret), epoch, seeds, warnings }
+    Loaded { store, secret: NodeSecret::new(secret), epoch, seeds, certificates, warnings }
 }
 
 /// The stored epoch: that of the present leader or the last; zero if there was none. `None` if it can't be read.
@@ -169,6 +174,25 @@ impl Store {
         written
     }
 
+    /// Keeps that the node's frames have a certificate for an owner's addresses. Those that have expired are forgotten.
+    ///
+    /// # Errors
+    /// A warning for people.
+    pub async fn save_certificate(&self, owner: Owner, certificate: Certificate) -> Result<(), String> {
+        let Some(database) = self.database() else { return Ok(()) };
+        let saved = async {
+            let transaction = database.transaction(&[NODE], TransactionMode::ReadWrite)?;
+            let node = transaction.store(NODE)?;
+            let mut kept = certificates_of(node.get(CERTIFICATES.into()).await?);
+            kept.retain(|(_, kept)| kept.expires > clock::unix_ms());
+            kept.push((owner, certificate));
+            let value = serde_wasm_bindgen::to_value(&kept).unwrap_or_default();
+            node.put(&value, Some(&CERTIFICATES.into())).await?;
+            transaction.done().await.map(drop)
+        };
+        saved.await.map_err(|error| format!("an address won't outlive this session: {}", broken(error)))
+    }
+
     fn database(&self) -> Option<Rc<Rexie>> {
         match &*self.0.borrow() {
             State::Memory => None,
@@ -256,6 +280,22 @@ async fn load_seeds(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) ->
     }
 }
 
+async fn load_certificates(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) -> Vec<(Owner, Certificate)> {
+    let Some(database) = database else { return Vec::new() };
+    match get(database, CERTIFICATES).await {
+        Ok(stored) => certificates_of(stored),
+        Err(warning) => {
+            warnings.push(warning);
+            Vec::new()
+        }
+    }
+}
+
+/// What is stored of certificates; what can't be read is lost, and made anew.
+fn certificates_of(stored: Option<JsValue>) -> Vec<(Owner, Certificate)> {
+    stored.and_then(|stored| serde_wasm_bindgen::from_value(stored).ok()).unwrap_or_default()
+}
+
 async fn get(database: &Rexie, key: &str) -> Result<Option<JsValue>, String> {
     let transaction = database.transaction(&[NODE], TransactionMode::ReadOnly).map_err(broken)?;
     transaction.store(NODE).map_err(broken)?.get(key.into()).await.map_err(broken)
@@ -274,6 +314,7 @@ fn secret_of(stored: &JsValue) -> Option<[u8; 32]> {
 fn seed_key(id: &SeedId) -> String {
     match id {
         SeedId::Node(node) => node.to_string(),
+        SeedId::Persona(persona) => persona.to_string(),
         SeedId::Server(url) => url.clone(),
     }
 }

@@ -5,7 +5,7 @@ use bitters_web::{global, pipe::bytes_of};
 use bitters_wire::{codec, limits::MAX_RENDEZVOUS, rendezvous::ToServer};
 use gloo_events::EventListener;
 use wasm_bindgen::JsCast;
-use web_sys::{BinaryType, MessageEvent, WebSocket};
+use web_sys::{BinaryType, MessageEvent, Url, WebSocket};
 
 /// An open or opening socket. Dropping it closes it.
 #[derive(Debug)]
@@ -21,8 +21,10 @@ impl Uplink {
         socket.set_binary_type(BinaryType::Arraybuffer);
         let (on_open, on_message, on_close) = (on_event.clone(), on_event.clone(), on_event);
         let closing = socket.clone();
+        // What the browser says in `Host`.
+        let server = Url::new(&socket.url()).map(|url| url.host()).unwrap_or_default();
         let listeners = [
-            EventListener::new(&socket, "open", move |_| on_open(UplinkEvent::Open)),
+            EventListener::new(&socket, "open", move |_| on_open(UplinkEvent::Open { server: server.clone() })),
             EventListener::new(&socket, "message", move |event| {
                 let bytes = bytes_of(&event.unchecked_ref::<MessageEvent>().data());
                 match bytes.as_deref().map(|bytes| codec::decode(bytes, MAX_RENDEZVOUS)) {

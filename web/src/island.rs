@@ -96,6 +96,16 @@ impl Island {
         }
     }
 
+    /// The island's `IDBFactory`.
+    ///
+    /// # Errors
+    /// [`WebError`] where there are no databases.
+    pub fn databases(&self) -> Result<JsValue, WebError> {
+        const NAME: &str = "indexedDB";
+        let factory = self.handle.as_ref().map_or_else(|| global(NAME), |handle| property(handle, NAME));
+        factory.ok_or_else(|| WebError::missing(NAME))
+    }
+
     /// Whether this browser has the SharedWorker.
     #[must_use]
     pub fn has_shared_worker() -> bool {

@@ -2,9 +2,10 @@
 
 use bitters_wire::{
     VersionRange,
+    address::Owner,
     announce::Announcement,
     id::{Boot, Epoch, FrameId, LinkId},
-    local::{Envelope, LinkCommand, LinkEvent, ToFrame, ToLeader},
+    local::{Certificate, Envelope, LinkCommand, LinkEvent, ToFrame, ToLeader},
     rpc::{Event, Identity, Request},
     status::{Scope, Status},
 };
@@ -37,6 +38,8 @@ pub enum Input {
     Announced(Announcement),
     /// The site asks.
     Ask(Request),
+    /// The certificate that [`Output::Certify`] asked for, or for people why there is none.
+    Certified(Owner, Result<Certificate, String>),
     /// The way that [`Output::Connect`] asked for is there: what was said on an earlier one may be lost.
     Connected,
     /// The page was frozen or thawed.
@@ -75,6 +78,9 @@ pub enum Output {
     Announce(Announcement),
     /// Show this.
     Badge(Badge),
+    /// Make a certificate for this owner's addresses, and keep it for all frames of the island; answered with
+    /// [`Input::Certified`].
+    Certify(Owner),
     /// Close the site's port: it was refused, or says nothing but nonsense.
     CloseHost,
     /// Open this way to a leader, in place of any other; answered with [`Input::Connected`].

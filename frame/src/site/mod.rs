@@ -26,6 +26,7 @@ use bitters_wire::{
     map::{Map, Set},
     random::Random,
     rpc::{Event, FIRST_FRAME_ID, Identity, SiteWelcome, Tell},
+    status::Path,
     time::Instant,
 };
 
@@ -136,6 +137,7 @@ impl Site {
         match input {
             Input::Announced(announcement) => self.on_announced(announcement, now),
             Input::Ask(request) => self.on_ask(request, now),
+            Input::Certified(owner, outcome) => self.send(ToLeader::Certified { owner, outcome }),
             Input::Connected => self.on_connected(now),
             Input::Frozen(frozen) => self.send(ToLeader::Frozen(frozen)),
             Input::Host { versions, identity } => self.on_host(versions.common(WIRE), identity),
@@ -264,7 +266,9 @@ impl Site {
 
     fn on_message(&mut self, message: ToFrame, now: Instant) {
         match message {
+            ToFrame::Address { request, outcome } => self.on_address(request, outcome),
             ToFrame::Asked { request, outcome } => self.on_asked(request, outcome, now),
+            ToFrame::Certify { owner } => self.outbox.push_back(Output::Certify(owner)),
             ToFrame::FrameGone { persona, frame } => {
                 self.endpoint_input(bitters_session::Input::FrameGone(persona, frame), now);
             }
@@ -335,8 +339,15 @@ impl Site {
         match event {
             LinkEvent::Down(_) => drop(self.links.remove(&link)),
             LinkEvent::Received(_) => self.note_use(link),
-            LinkEvent::Up(peer) => drop(self.links.insert(link, HeldLink { link, peer, used: false })),
-            LinkEvent::RoundTrip(_) | LinkEvent::Sign(_) | LinkEvent::Signal(_) => {}
+            LinkEvent::Up(peer) => {
+                self.links.insert(link, HeldLink { link, peer, used: false, path: Path::Direct });
+            }
+            LinkEvent::Path(path) => {
+                if let Some(held) = self.links.get_mut(&link) {
+                    held.path = path;
+                }
+            }
+            LinkEvent::Forward { .. } | LinkEvent::RoundTrip(_) | LinkEvent::Sign(_) | LinkEvent::Signal(_) => {}
         }
         self.send(ToLeader::Link(link, event));
     }

@@ -37,7 +37,7 @@ impl Site {
             self.make_call(id, peer, method, data, deadline, now);
         } else {
             self.requests.insert(id, Pending::Call(CallState::Dialling { peer, method, data, deadline }));
-            self.send(ToLeader::Dial { request: id, peer });
+            self.send(ToLeader::Dial { request: id, peer, address: None });
         }
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Site {
             self.make_stream(id, peer, service, 0, now);
         } else {
             self.requests.insert(id, Pending::Stream(StreamState::Dialling { peer, service, credit: 0 }));
-            self.send(ToLeader::Dial { request: id, peer });
+            self.send(ToLeader::Dial { request: id, peer, address: None });
         }
     }
 

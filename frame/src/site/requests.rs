@@ -2,6 +2,7 @@
 
 use bitters_session::{CallKey, StreamKey};
 use bitters_wire::{
+    address::{Address, BadAddress, Owner},
     data::Data,
     failure::{Code, Executed, Failure},
     id::{PersonaId, Tag, TopicId},
@@ -16,13 +17,18 @@ use bitters_wire::{
 
 use super::{Output, Site};
 
+/// Characters of a persona's id. The shortest address has more.
+const PERSONA_CHARS: usize = 52;
+
 /// A request that isn't over.
 #[derive(Clone, Debug)]
 pub(super) enum Pending {
     /// A call of a peer's method, from when on.
     Call(CallState),
-    /// A dial for its own sake.
-    Dial(PersonaId),
+    /// An address for the site's persona.
+    Address,
+    /// A dial for its own sake, at an address if the site gave one.
+    Dial(PersonaId, Option<Box<Address>>),
     /// A call that came in.
     Incoming(CallKey),
     /// A subscription to a topic.
@@ -90,15 +96,20 @@ impl Site {
 
     fn on_new(&mut self, id: u32, ask: Ask, now: Instant) -> Result<(), Failure> {
         match ask {
+            Ask::Address => {
+                self.requests.insert(id, Pending::Address);
+                self.send(ToLeader::Address { request: id });
+                Ok(())
+            }
             Ask::Answer { method } => self.serve(id, Service::Method(name(&method)?)),
             Ask::Call { peer, method, data, timeout, .. } => {
                 let timeout = std::time::Duration::from_millis(timeout.into());
                 self.ask_call(id, persona(&peer)?, name(&method)?, data, timeout, now)
             }
             Ask::Dial { to } => {
-                let peer = persona(&to)?;
-                self.requests.insert(id, Pending::Dial(peer));
-                self.send(ToLeader::Dial { request: id, peer });
+                let (peer, address) = somewhere(&to)?;
+                self.requests.insert(id, Pending::Dial(peer, address.clone().map(Box::new)));
+                self.send(ToLeader::Dial { request: id, peer, address });
                 Ok(())
             }
             Ask::Join { name: topic } => self.join(id, &name(&topic)?),
@@ -171,8 +182,9 @@ impl Site {
                 let watching = self.watching();
                 self.send(ToLeader::Watch(watching));
             }
-            Pending::Call(CallState::Dialling { .. })
-            | Pending::Dial(_)
+            Pending::Address
+            | Pending::Call(CallState::Dialling { .. })
+            | Pending::Dial(..)
             | Pending::Publish { .. }
             | Pending::Status => {}
         }
@@ -186,7 +198,7 @@ impl Site {
                 self.reachable.insert(peer);
                 self.make_call(id, peer, method, data, deadline, now);
             }
-            (Pending::Dial(peer), Ok(())) => {
+            (Pending::Dial(peer, _), Ok(())) => {
                 self.reachable.insert(peer);
                 self.requests.remove(&id);
                 self.tell(id, Tell::Peer(peer.to_string()));
@@ -210,13 +222,24 @@ impl Site {
                 self.fail(id, failure.executed(Executed::No));
             }
             (
-                Pending::Dial(_) | Pending::Publish { .. } | Pending::Stream(StreamState::Dialling { .. }),
+                Pending::Dial(..) | Pending::Publish { .. } | Pending::Stream(StreamState::Dialling { .. }),
                 Err(failure),
             ) => {
                 self.requests.remove(&id);
                 self.fail(id, failure);
             }
             _ => {}
+        }
+    }
+
+    pub(super) fn on_address(&mut self, id: u32, outcome: Result<String, Failure>) {
+        if !matches!(self.requests.get(&id), Some(Pending::Address)) {
+            return;
+        }
+        self.requests.remove(&id);
+        match outcome {
+            Ok(address) => self.tell(id, Tell::Address(address)),
+            Err(failure) => self.fail(id, failure),
         }
     }
 
@@ -302,10 +325,13 @@ impl Site {
         for (id, pending) in &self.requests {
             let request = *id;
             match pending {
+                Pending::Address => again.push(ToLeader::Address { request }),
+                Pending::Dial(peer, address) => {
+                    again.push(ToLeader::Dial { request, peer: *peer, address: address.as_deref().cloned() });
+                }
                 Pending::Call(CallState::Dialling { peer, .. })
-                | Pending::Dial(peer)
                 | Pending::Stream(StreamState::Dialling { peer, .. }) => {
-                    again.push(ToLeader::Dial { request, peer: *peer });
+                    again.push(ToLeader::Dial { request, peer: *peer, address: None });
                 }
                 Pending::Join(topic) if !self.is_joined(*topic, request) => {
                     again.push(ToLeader::Join { request, topic: *topic });
@@ -338,6 +364,21 @@ pub(super) fn bad(message: impl Into<String>) -> Failure {
 
 fn name(text: &str) -> Result<Name, Failure> {
     Name::try_from(text).map_err(|error| bad(error.to_string()))
+}
+
+/// A persona, by its id or at an address of its own.
+fn somewhere(text: &str) -> Result<(PersonaId, Option<Address>), Failure> {
+    if text.len() == PERSONA_CHARS {
+        return persona(text).map(|peer| (peer, None));
+    }
+    if text.len() < PERSONA_CHARS {
+        return Err(bad("neither a persona's id nor an address"));
+    }
+    let address: Address = text.parse().map_err(|error: BadAddress| bad(error.to_string()))?;
+    match address.owner() {
+        Owner::Persona(peer) => Ok((peer, Some(address))),
+        Owner::Node(_) => Err(bad("the address is a node's, not a persona's")),
+    }
 }
 
 fn persona(text: &str) -> Result<PersonaId, Failure> {

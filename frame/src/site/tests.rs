@@ -1,5 +1,7 @@
 //! The frame's machine against a leader that welcomes, agrees to everything and routes by persona.
 
+mod addresses;
+
 use std::time::Duration;
 
 use bitters_wire::{
@@ -272,7 +274,7 @@ fn the_next_leader_is_told_whom_sessions_talk_with_and_what_links_are_for() {
         panic!("not registered again")
     };
     assert_eq!(hello.talks, [persona(BOB).id()]);
-    let held = |link, used| HeldLink { link, peer, used };
+    let held = |link, used| HeldLink { link, peer, used, path: Path::Direct };
     assert_eq!(hello.links, [held(used, true), held(standby, false)]);
 }
 
@@ -395,6 +397,7 @@ fn frames_that_start_at_once_ask_a_dedicated_leader_once_each() {
 struct World {
     sites: Vec<Played>,
     now: Instant,
+    epoch: Epoch,
     boot: Boot,
     /// The leader hears nothing.
     deaf: bool,
@@ -413,7 +416,8 @@ impl World {
     fn new<const N: usize>(origins: [&'static str; N]) -> Self {
         let played = |origin| Played { origin, machine: Site::new(config(origin)), tells: Vec::new(), closed: false };
         let sites = origins.map(played).into();
-        let mut world = Self { sites, now: Instant::START, boot: boot(1), deaf: false, published: None };
+        let mut world =
+            Self { sites, now: Instant::START, epoch: Epoch(7), boot: boot(1), deaf: false, published: None };
         for site in 0..N {
             world.handle(site, Input::Connected);
         }
@@ -442,7 +446,19 @@ impl World {
     }
 
     fn leader_says(&mut self, site: usize, message: ToFrame) {
-        self.handle(site, Input::Leader(Envelope { epoch: Epoch(7), boot: self.boot, message }));
+        self.handle(site, Input::Leader(Envelope { epoch: self.epoch, boot: self.boot, message }));
+    }
+
+    /// What the first site tells a leader that takes it in after its hello.
+    fn said_to_next_leader(&mut self) -> Vec<ToLeader> {
+        let welcome = welcome(self.sites[0].origin);
+        self.epoch = Epoch(8);
+        let envelope = Envelope { epoch: self.epoch, boot: self.boot, message: ToFrame::Welcome(welcome) };
+        let site = &mut self.sites[0].machine;
+        site.handle_input(Input::Leader(envelope), self.now);
+        std::iter::from_fn(|| site.poll_output())
+            .filter_map(|output| if let Output::Leader(envelope) = output { Some(envelope.message) } else { None })
+            .collect()
     }
 
     fn pass(&mut self, time: Duration) {
@@ -474,14 +490,7 @@ impl World {
     fn lead(&mut self, site: usize, message: ToLeader) {
         match message {
             ToLeader::Hello(_) => {
-                let welcome = Welcome {
-                    wire: 1,
-                    persona: persona(self.sites[site].origin),
-                    node: NodeSecret::new([9; 32]).id(),
-                    observe: false,
-                    peers: 0,
-                };
-                self.leader_says(site, ToFrame::Welcome(welcome));
+                self.leader_says(site, ToFrame::Welcome(welcome(self.sites[site].origin)));
             }
             ToLeader::Dial { request, .. } | ToLeader::Join { request, .. } => {
                 self.leader_says(site, ToFrame::Asked { request, outcome: Ok(()) });
@@ -514,6 +523,11 @@ fn config(origin: &str) -> Config {
         watching: false,
         seed: [number; 32],
     }
+}
+
+fn welcome(origin: &str) -> Welcome {
+    let node = NodeSecret::new([9; 32]).id();
+    Welcome { wire: 1, persona: persona(origin), node, observe: false, peers: 0 }
 }
 
 fn persona(origin: &str) -> PersonaSecret {

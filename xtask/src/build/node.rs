@@ -25,6 +25,9 @@ const DEDICATED: Part =
     Part { name: "dedicated", package: "bitters-dedicated", boot: "shared-worker/dedicated/boot.ts" };
 const GUESTBOOK_LEADER: Part = Part { package: "guestbook-node", ..LEADER };
 
+/// What a frame loads when connections without signals are wanted.
+const ADDRESSES: &str = "frame/addresses.ts";
+
 /// A node differs from another by its leader.
 pub struct Node {
     /// The folder in `dist`.
@@ -50,6 +53,10 @@ pub fn tree(workspace: &Workspace, mode: Mode, node: &Node, modules: &Modules) -
     let dedicated = DEDICATED.add_to(&mut tree, workspace, mode, modules, &known)?;
     known.push(Constant::new("DEDICATED_URL", &dedicated));
     known.push(Constant::new("DEDICATED_WORKER_URL", &dedicated));
+    let script = Bundle::new(ADDRESSES).build(workspace, mode)?;
+    let addresses = asset_url("addresses", "js", &script);
+    tree.insert(addresses.as_str(), script);
+    known.push(Constant::new("ADDRESSES_URL", &addresses));
     let frame = FRAME.add_to(&mut tree, workspace, mode, modules, &known)?;
 
     let wasm = asset_url(FRAME.name, "wasm", &modules.of(FRAME.package).wasm);

@@ -1,0 +1,115 @@
+// What only connections without signals need, loaded when the first one is wanted: certificates that outlive a page, and which path
+// a connection has found.
+
+const DATABASE = "bitters-certificates";
+const STORE = "certificates";
+
+/** As long as browsers let one live. */
+const YEAR = 365 * 24 * 60 * 60 * 1000;
+
+interface Kept {
+  /** SHA-256 in upper-case hexadecimal digits and colons, as descriptions have it. */
+  fingerprint: string;
+  certificate: RTCCertificate;
+}
+
+export interface Certified {
+  fingerprint: string;
+  expires: number;
+}
+
+/** Makes a certificate and keeps it for all frames of the island; those that have expired go. */
+export async function certify(databases: IDBFactory): Promise<Certified> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256", expires: YEAR };
+  const certificate = await RTCPeerConnection.generateCertificate(algorithm);
+  const fingerprint = await fingerprintOf(certificate);
+  await within(databases, "readwrite", async (store) => {
+    const all: Kept[] = await done(store.getAll());
+    for (const kept of all) if (kept.certificate.expires <= Date.now()) store.delete(kept.fingerprint);
+    store.put({ fingerprint, certificate } satisfies Kept);
+  });
+  return { fingerprint, expires: certificate.expires };
+}
+
+/** The certificate with this fingerprint. */
+export async function certificate(databases: IDBFactory, fingerprint: string): Promise<RTCCertificate> {
+  const kept = await within<Kept | undefined>(databases, "readonly", (store) => done(store.get(fingerprint)));
+  if (!kept) throw new Error("the certificate is lost");
+  return kept.certificate;
+}
+
+/**
+ * The far end of the path that a connection uses, as `ip:port`; empty where the browser hides it, nothing while there is none. The
+ * transport names the pair in use; Firefox marks the pair itself.
+ */
+export async function farEnd(pc: RTCPeerConnection): Promise<string | undefined> {
+  const stats: Map<string, Stats> = new Map();
+  (await pc.getStats()).forEach((entry: Stats) => stats.set(entry.id, entry));
+  const all = [...stats.values()];
+  const named = all.find((it) => it.selectedCandidatePairId)?.selectedCandidatePairId;
+  const pair = named ? stats.get(named) : all.find((it) => it.type === "candidate-pair" && it.selected);
+  const remote = pair?.remoteCandidateId && stats.get(pair.remoteCandidateId);
+  if (!remote) return undefined;
+  const { address, port } = remote;
+  if (!address || !port) return "";
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** Tells when a connection takes another path, where the browser does. */
+export function watch(pc: RTCPeerConnection, onChange: () => void): void {
+  pc.sctp?.transport?.iceTransport?.addEventListener?.("selectedcandidatepairchange", onChange);
+}
+
+interface Stats {
+  id: string;
+  type: string;
+  selectedCandidatePairId?: string;
+  selected?: boolean;
+  remoteCandidateId?: string;
+  address?: string | null;
+  port?: number | null;
+}
+
+/** Not every browser tells it of a certificate; every description does. */
+async function fingerprintOf(certificate: RTCCertificate): Promise<string> {
+  const pc = new RTCPeerConnection({ certificates: [certificate] });
+  try {
+    pc.createDataChannel("");
+    const { sdp = "" } = await pc.createOffer();
+    const found = /^a=fingerprint:sha-256 ([0-9A-F:]{95})\r?$/im.exec(sdp)?.[1];
+    if (!found) throw new Error("this browser's certificates have no SHA-256 fingerprint");
+    return found.toUpperCase();
+  } finally {
+    pc.close();
+  }
+}
+
+async function within<T>(
+  databases: IDBFactory,
+  mode: IDBTransactionMode,
+  act: (store: IDBObjectStore) => Promise<T>,
+): Promise<T> {
+  const opening = databases.open(DATABASE, 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore(STORE, { keyPath: "fingerprint" });
+  const database = await done(opening);
+  // Whoever deletes it, or wants a later version, isn't kept waiting.
+  database.onversionchange = () => database.close();
+  try {
+    const transaction = database.transaction(STORE, mode);
+    const finished = new Promise<void>((resolve, reject) => {
+      transaction.oncomplete = () => resolve();
+      transaction.onabort = () => reject(transaction.error);
+    });
+    const [result] = await Promise.all([act(transaction.objectStore(STORE)), finished]);
+    return result;
+  } finally {
+    database.close();
+  }
+}
+
+function done<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}
