@@ -54,11 +54,17 @@ impl Hosts {
     pub(crate) async fn respond(&self, request: Request) -> Response {
         match host_name(&request).and_then(|name| self.0.get(&name)) {
             Some(site) => site.respond(request).await,
-            None => self.unknown_host(),
+            None => self.unknown(),
         }
     }
 
-    fn unknown_host(&self) -> Response {
+    /// The host that a request is for, if it is here.
+    pub(crate) fn name_of(&self, request: &Request) -> Option<&str> {
+        self.0.get_key_value(&host_name(request)?).map(|(name, _)| name.as_str())
+    }
+
+    /// The answer to a request for a host that isn't here.
+    pub(crate) fn unknown(&self) -> Response {
         let names: Vec<_> = self.0.keys().map(String::as_str).collect();
         let text = format!("There is no such host here. There are: {}\n", names.join(", "));
         (StatusCode::NOT_FOUND, text).into_response()

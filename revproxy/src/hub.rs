@@ -12,7 +12,7 @@ use tokio::{
     time,
 };
 
-use crate::core::rendezvous::{Config, ConnId, Input, Output, Rendezvous};
+use crate::core::rendezvous::{Config, ConnId, Counts, Input, Load, Output, Rendezvous};
 
 /// Messages that wait for one socket. Its own answers are written before its next message is read, so these are what others signal,
 /// and those are bounded (a burst of 64).
@@ -61,6 +61,12 @@ impl Hub {
         let mut state = self.lock();
         state.outgoing.remove(&conn);
         self.input(&mut state, Input::Closed(conn));
+    }
+
+    /// How much there is, and what was said, for those who operate the server.
+    pub(crate) fn numbers(&self) -> (Load, Counts) {
+        let state = self.lock();
+        (state.machine.load(), state.machine.counts().clone())
     }
 
     /// Tells the machine when its time has come, forever.

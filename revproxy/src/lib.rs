@@ -4,19 +4,34 @@
 //!
 //! | module | is |
 //! | --- | --- |
-//! | `config` | what to serve, checked |
-//! | `server` | listening, accepting, stopping |
-//! | `hosts`, `headers`, `observers` | files by host name, what browsers are told about them, the node's `config.json` |
+//! | `config` | what to serve, checked: the TOML file is this |
+//! | `server`, `stop` | starting, and stopping in good order |
+//! | `listeners`, `accept`, `trust`, `traffic` | sockets, connections, who is behind a proxy, bytes counted |
+//! | `tls`, `certificates`, `leaf`, `acme` | certificates by files or by an authority |
+//! | `routes`, `hosts`, `headers`, `observers` | files by host name, what browsers are told about them, the node's `config.json` |
 //! | `hub`, `socket` | the rendezvous machine and the sockets that feed it |
+//! | `admin`, `metrics` | health and numbers for operators, on a listener of their own |
 
+mod accept;
+mod acme;
+mod admin;
+mod certificates;
 mod config;
 pub mod core;
 mod headers;
 mod hosts;
 mod hub;
+mod leaf;
+mod listeners;
+mod metrics;
 mod observers;
+mod routes;
 mod server;
 mod socket;
+mod stop;
+mod tls;
+mod traffic;
+mod trust;
 
-pub use config::{Config, Host, HostKind, ServeError};
+pub use config::{Acme, Config, Host, HostKind, Http, Log, LogFormat, ServeError, TlsFiles};
 pub use server::{Running, serve};

@@ -1,103 +1,153 @@
-//! Listening, accepting, stopping.
+//! Starting, and stopping.
 
-use std::{collections::BTreeSet, convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{
-    Extension, Router,
-    body::Body,
-    extract::{Request, State, WebSocketUpgrade},
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::any,
-};
-use bitters_wire::{limits::MAX_RENDEZVOUS, rendezvous::PATH};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
-    time::{sleep, timeout},
-};
-use tower::ServiceExt;
+use prometheus_client::{collector::Collector, registry::Registry};
+use tokio::{net::TcpListener, sync::Semaphore};
 
 use crate::{
+    accept::{Door, accept_all},
+    admin,
+    certificates::Certificates,
     config::{Config, ServeError},
     hosts::Hosts,
     hub::Hub,
-    socket::{self, GOODBYE},
+    listeners::listen,
+    metrics::{Metrics, OfCertificate, OfRendezvous},
+    routes,
+    socket::GOODBYE,
+    stop::{Stop, Stopper, stops},
+    tls::Tls,
+    trust::Trust,
 };
-
-/// HTTP connections at once; sockets of the rendezvous are counted by the rendezvous. Further ones wait in the kernel.
-const CONNECTIONS: usize = 1024;
-
-/// Bytes of a request's headers; browsers send two or three thousand.
-const MAX_HEADERS: usize = 32 * 1024;
-
-/// For a request's headers, also on a connection kept alive.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// After this an HTTP connection ends, however slowly its client reads: the largest file in a tenth of it over a poor line.
-const LIFETIME: Duration = Duration::from_secs(10 * 60);
-
-/// Before accepting again when there are no descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A server that runs. It stops when this is dropped; [`shutdown`](Self::shutdown) also waits until it has.
 #[derive(Debug)]
 pub struct Running {
     /// Where it listens, in the order of [`Config::listen`], with the real ports.
     pub addrs: Vec<SocketAddr>,
+    /// Where plain HTTP is sent to HTTPS, in the order of [`Config::redirect`], with the real ports.
+    pub redirects: Vec<SocketAddr>,
+    /// Where operators ask, with the real port.
+    pub admin: Option<SocketAddr>,
     names: Vec<String>,
-    stop: watch::Sender<bool>,
-    /// Ends when the last task has dropped its [`Shared`].
-    tasks: mpsc::Receiver<Infallible>,
+    certificates: Option<Certificates>,
+    grace: Duration,
+    stopper: Stopper,
 }
 
-/// The order to stop, given by [`Running`].
-#[derive(Clone, Debug)]
-pub(crate) struct Stop(watch::Receiver<bool>);
+/// A listener, and the address that it really has.
+type Listener = (TcpListener, SocketAddr);
 
-/// What all tasks share.
-#[derive(Debug)]
-struct Shared {
-    hosts: Hosts,
-    hub: Hub,
-    slots: Arc<Semaphore>,
-    stop: Stop,
-    _alive: mpsc::Sender<Infallible>,
+/// All of them, opened before anything else is done.
+struct Listeners {
+    public: Vec<Listener>,
+    redirects: Vec<Listener>,
+    admin: Vec<Listener>,
 }
-
-#[derive(Clone, Copy, Debug)]
-struct Client(SocketAddr);
 
 /// Starts to serve; what is returned accepts connections.
 ///
 /// # Errors
-/// [`ServeError`] says which address, host name, directory or origin is wrong.
+/// [`ServeError`] says which address, host name, directory, origin, file or setting is wrong.
+#[expect(clippy::unused_async, reason = "it needs a runtime, and says so by its type")]
 pub async fn serve(config: Config) -> Result<Running, ServeError> {
     config.check()?;
-    let mut listeners = Vec::new();
-    for &addr in &config.listen {
-        listeners.push(listen(addr).await?);
+    let certificates = config.certificates()?.map(Certificates::new).transpose()?;
+    let listeners = Listeners::open(&config)?;
+    let (stopper, stop, last_stop) = stops();
+    let metrics = Metrics::default();
+    let hub = Arc::new(Hub::new(config.rendezvous, fastrand::u64(..)));
+    let registry = metrics.registry(collectors(&hub, certificates.as_ref()));
+
+    tokio::spawn(stop.clone().interrupt({
+        let hub = Arc::clone(&hub);
+        async move { hub.keep_time().await }
+    }));
+    if let Some(certificates) = certificates.clone() {
+        tokio::spawn(stop.clone().interrupt(certificates.keep()));
     }
-    let (stop, stopped) = watch::channel(false);
-    let (alive, tasks) = mpsc::channel(1);
-    let shared = Arc::new(Shared {
-        hosts: Hosts::new(&config),
-        hub: Hub::new(config.rendezvous, fastrand::u64(..)),
-        slots: Arc::new(Semaphore::new(CONNECTIONS)),
-        stop: Stop(stopped),
-        _alive: alive,
-    });
-    tokio::spawn(keep_time(Arc::clone(&shared)));
-    let mut addrs = Vec::new();
-    for (listener, addr) in listeners {
-        tracing::info!("listening on {addr}");
-        addrs.push(addr);
-        tokio::spawn(accept_all(listener, Arc::clone(&shared)));
+
+    let hosts = Arc::new(Hosts::new(&config));
+    let port = listeners.public.first().map_or(443, |(_, addr)| addr.port());
+    let redirect = routes::redirect(Arc::clone(&hosts), port);
+    let public = public_door(&config, routes::public(hosts, hub, stop.clone()), certificates.as_ref(), metrics, stop);
+    let redirect = Door { router: redirect, tls: None, ..public.clone() };
+    let desk = desk(&config, registry, last_stop);
+    Ok(Running {
+        addrs: open("listening", listeners.public, public),
+        redirects: open("redirecting to HTTPS", listeners.redirects, redirect),
+        admin: open("telling metrics and health", listeners.admin, desk).pop(),
+        names: config.hosts.into_iter().map(|host| host.name.to_ascii_lowercase()).collect(),
+        certificates,
+        grace: config.grace,
+        stopper,
+    })
+}
+
+/// The machines and keepers whose numbers are shown.
+fn collectors(hub: &Arc<Hub>, certificates: Option<&Certificates>) -> Vec<Box<dyn Collector>> {
+    let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(OfRendezvous(Arc::clone(hub)))];
+    if let Some(Certificates { certs, .. }) = certificates {
+        collectors.push(Box::new(OfCertificate(Arc::clone(certs))));
     }
-    let names = config.hosts.into_iter().map(|host| host.name.to_ascii_lowercase()).collect();
-    Ok(Running { addrs, names, stop, tasks })
+    collectors
+}
+
+fn public_door(
+    config: &Config,
+    router: axum::Router,
+    certificates: Option<&Certificates>,
+    metrics: Metrics,
+    stop: Stop,
+) -> Door {
+    Door {
+        router,
+        tls: certificates.map(|found| Tls::new(Arc::clone(&found.certs), config.http.handshake_timeout)),
+        trust: Trust::new(config.trusted_proxies.clone()),
+        bounds: config.http,
+        grace: config.grace,
+        slots: Arc::new(Semaphore::new(config.http.connections)),
+        metrics,
+        stop,
+    }
+}
+
+/// What operators ask is nobody's traffic, and is answered to the end.
+fn desk(config: &Config, registry: Registry, stop: Stop) -> Door {
+    Door {
+        router: admin::router(registry, stop.clone()),
+        tls: None,
+        trust: Trust::default(),
+        bounds: config.http,
+        grace: GOODBYE,
+        slots: Arc::new(Semaphore::new(admin::CONNECTIONS)),
+        metrics: Metrics::default(),
+        stop,
+    }
+}
+
+fn open(what: &'static str, listeners: Vec<Listener>, door: Door) -> Vec<SocketAddr> {
+    let door = Arc::new(door);
+    let open = |(listener, addr)| {
+        tracing::info!(%addr, "{what}");
+        tokio::spawn(accept_all(listener, Arc::clone(&door)));
+        addr
+    };
+    listeners.into_iter().map(open).collect()
+}
+
+impl Listeners {
+    fn open(config: &Config) -> Result<Self, ServeError> {
+        if let Some(addr) = config.admin.filter(|addr| !addr.ip().is_loopback()) {
+            tracing::warn!(%addr, "metrics and health are told to whoever reaches this address");
+        }
+        Ok(Self {
+            public: listen(&config.listen)?,
+            redirects: listen(&config.redirect)?,
+            admin: listen(config.admin.as_slice())?,
+        })
+    }
 }
 
 impl Running {
@@ -105,127 +155,23 @@ impl Running {
     #[must_use]
     pub fn urls(&self) -> Vec<String> {
         let ports: BTreeSet<_> = self.addrs.iter().map(SocketAddr::port).collect();
-        let url = |name: &String, port: u16| match port {
-            80 => format!("http://{name}/"),
-            _ => format!("http://{name}:{port}/"),
+        let (scheme, usual) = if self.certificates.is_some() { ("https", 443) } else { ("http", 80) };
+        let url = |name: &String, port: u16| {
+            if port == usual { format!("{scheme}://{name}/") } else { format!("{scheme}://{name}:{port}/") }
         };
         self.names.iter().flat_map(|name| ports.iter().map(move |&port| url(name, port))).collect()
     }
 
-    /// Stops accepting, ends what is under way within about a second, and returns when all is over.
-    pub async fn shutdown(mut self) {
-        self.stop.send_replace(true);
-        while self.tasks.recv().await.is_some() {}
-    }
-}
-
-impl Stop {
-    /// Returns when the server is to stop.
-    pub(crate) async fn wait(&mut self) {
-        // An error says that `Running` is gone, which means the same.
-        let _ = self.0.wait_for(|&stopped| stopped).await;
-    }
-}
-
-async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => ServeError::AddressInUse { addr },
-        _ => ServeError::Bind { addr, source },
-    };
-    let listener = TcpListener::bind(addr).await.map_err(failed)?;
-    let addr = listener.local_addr().map_err(failed)?;
-    Ok((listener, addr))
-}
-
-async fn keep_time(shared: Arc<Shared>) {
-    let mut stop = shared.stop.clone();
-    tokio::select! {
-        () = stop.wait() => {}
-        () = shared.hub.keep_time() => {}
-    }
-}
-
-async fn accept_all(listener: TcpListener, shared: Arc<Shared>) {
-    let mut stop = shared.stop.clone();
-    let router = Router::new().route(PATH, any(rendezvous)).fallback(file).with_state(Arc::clone(&shared));
-    loop {
-        let accepted = tokio::select! {
-            () = stop.wait() => return,
-            accepted = accept(&listener, &shared.slots) => accepted,
-        };
-        match accepted {
-            Ok((stream, addr, slot)) => {
-                tokio::spawn(serve_connection(stream, addr, router.clone(), stop.clone(), slot));
-            }
-            Err(error) => {
-                tracing::warn!("can't accept: {error}");
-                tokio::select! { () = stop.wait() => return, () = sleep(ACCEPT_PAUSE) => {} }
-            }
+    /// Reads the files of certificates again; what can't be used is logged, and the old stays in use. Connections go on as they are.
+    pub fn reload(&self) {
+        if let Some(certificates) = &self.certificates {
+            certificates.reload();
         }
     }
-}
 
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, addr) = listener.accept().await?;
-    stream.set_nodelay(true)?;
-    Ok((stream, addr, slot))
-}
-
-async fn serve_connection(
-    stream: TcpStream,
-    addr: SocketAddr,
-    router: Router,
-    mut stop: Stop,
-    _slot: OwnedSemaphorePermit,
-) {
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(Client(addr));
-        router.clone().oneshot(request)
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIMEOUT)
-        .max_header_size(MAX_HEADERS)
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = async { tokio::select! { () = stop.wait() => {}, () = sleep(LIFETIME) => {} } } => {
-            connection.as_mut().graceful_shutdown();
-            timeout(GOODBYE, connection).await.unwrap_or(Ok(()))
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%addr, "{error}");
+    /// Stops accepting, tells sockets and lets requests end within [`Config::grace`], and returns when all is over. Health is told to
+    /// be 503 from the first moment to the last.
+    pub async fn shutdown(self) {
+        self.stopper.stop(self.grace + 2 * GOODBYE).await;
     }
-}
-
-async fn file(State(shared): State<Arc<Shared>>, request: Request) -> Response {
-    shared.hosts.respond(request).await
-}
-
-/// Nodes authenticate by their keys, so the page's origin isn't asked for. A message above the protocol's bound gets a refusal that
-/// says so, one above twice the bound isn't read.
-async fn rendezvous(
-    State(shared): State<Arc<Shared>>,
-    Extension(Client(addr)): Extension<Client>,
-    upgrade: WebSocketUpgrade,
-) -> Response {
-    let mut nonce = [0; 32];
-    if let Err(error) = getrandom::fill(&mut nonce) {
-        tracing::error!("no random bytes: {error}");
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
-    }
-    upgrade.max_message_size(2 * MAX_RENDEZVOUS).max_frame_size(2 * MAX_RENDEZVOUS).on_upgrade(
-        move |socket| async move {
-            let stop = shared.stop.clone();
-            socket::run(socket, &shared.hub, addr.ip(), nonce, stop).await;
-        },
-    )
 }

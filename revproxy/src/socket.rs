@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
 };
 
-use crate::{core::rendezvous::ConnId, hub::Hub, server::Stop};
+use crate::{core::rendezvous::ConnId, hub::Hub, stop::Stop};
 
 /// Often enough for the address translators on the way, which forget a quiet connection after a minute or less.
 const PING_EVERY: Duration = Duration::from_secs(20);

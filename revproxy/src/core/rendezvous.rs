@@ -15,6 +15,7 @@
 
 mod config;
 mod connection;
+mod counts;
 mod introductions;
 mod rate;
 mod refusal;
@@ -42,6 +43,7 @@ use bitters_wire::{
 };
 pub use config::Config;
 use connection::{Connection, Registration};
+pub use counts::{Counts, Load};
 use fastrand::Rng;
 use introductions::Introductions;
 pub use rate::Rate;
@@ -82,23 +84,6 @@ pub enum Output {
     Send(ConnId, ToNode),
 }
 
-/// How much the machine holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
-    /// Connections, registered or not.
-    pub connections: usize,
-    /// Introductions remembered.
-    pub introductions: usize,
-    /// Registered nodes.
-    pub nodes: usize,
-    /// Personas that can be looked up.
-    pub personas: usize,
-    /// Source addresses remembered.
-    pub sources: usize,
-    /// Topics with a member.
-    pub topics: usize,
-}
-
 /// The machine.
 #[derive(Debug)]
 pub struct Rendezvous {
@@ -112,6 +97,7 @@ pub struct Rendezvous {
     topics: Topics,
     introductions: Introductions,
     sources: Sources,
+    counts: Counts,
     outbox: VecDeque<Output>,
 }
 
@@ -129,6 +115,7 @@ impl Rendezvous {
             topics: Topics::default(),
             introductions: Introductions::default(),
             sources: Sources::default(),
+            counts: Counts::default(),
             outbox: VecDeque::new(),
         }
     }
@@ -173,6 +160,12 @@ impl Rendezvous {
         }
     }
 
+    /// What was said since the start.
+    #[must_use]
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
     fn on_open(&mut self, conn: ConnId, addr: IpAddr, nonce: [u8; 32], now: Instant) {
         let source = addr.into();
         if self.connections.len() >= self.config.connections {
@@ -197,6 +190,7 @@ impl Rendezvous {
             return Err(Refusal::ending(Code::Quota, "too many messages"));
         }
         let message = codec::decode(bytes, MAX_RENDEZVOUS)?;
+        self.counts.received(&message);
         match (message, connection.node()) {
             (ToServer::Register { node, signature, wire }, None) => self.on_register(conn, node, &signature, wire),
             (_, None) => Err(Refusal::ending(Code::Denied, "register first")),
@@ -390,6 +384,7 @@ impl Rendezvous {
     }
 
     fn send(&mut self, conn: ConnId, message: ToNode) {
+        self.counts.sent(&message);
         self.outbox.push_back(Output::Send(conn, message));
     }
 

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::rate::Rate;
 
 /// What the rendezvous bears. A *source* is an IPv4 address or an IPv6 /64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
     /// Bytes of messages from one connection.
     pub bytes: Rate,
@@ -16,6 +19,7 @@ pub struct Config {
     /// Sources without a connection that are remembered for their rates.
     pub idle_sources: usize,
     /// How long nobody is introduced to the same node again unasked.
+    #[serde(with = "humantime_serde")]
     pub introduction_memory: Duration,
     /// Introductions remembered for one node; until some are forgotten, it is told of nobody more unasked.
     pub introductions: usize,
@@ -24,6 +28,7 @@ pub struct Config {
     /// Personas of one connection.
     pub personas: usize,
     /// How long a connection may take to register.
+    #[serde(with = "humantime_serde")]
     pub register_timeout: Duration,
     /// Signals to one connection, from all others together.
     pub signals: Rate,

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use bitters_wire::time::Instant;
+use serde::{Deserialize, Serialize};
 
 /// How much may come: `burst` at once, and `per_second` in the long run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Rate {
     /// At once, after a pause.
     pub burst: u32,

@@ -1,0 +1,69 @@
+//! How much there is, and what was said since the start, for those who operate a server.
+
+use std::collections::HashMap;
+
+use bitters_wire::{
+    failure::Code,
+    rendezvous::{ToNode, ToServer},
+};
+
+/// How much the machine holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Connections, registered or not.
+    pub connections: usize,
+    /// Introductions remembered.
+    pub introductions: usize,
+    /// Registered nodes.
+    pub nodes: usize,
+    /// Personas that can be looked up.
+    pub personas: usize,
+    /// Source addresses remembered.
+    pub sources: usize,
+    /// Topics with a member.
+    pub topics: usize,
+}
+
+/// Messages, by kind. They only grow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// From nodes, as far as they could be decoded and were not too many.
+    pub received: HashMap<&'static str, u64>,
+    /// Of those sent, the refusals.
+    pub refused: HashMap<Code, u64>,
+    /// To nodes.
+    pub sent: HashMap<&'static str, u64>,
+}
+
+impl Counts {
+    pub(super) fn received(&mut self, message: &ToServer) {
+        let kind = match message {
+            ToServer::Advertise(_) => "advertise",
+            ToServer::Discover(_) => "discover",
+            ToServer::Lookup(_) => "lookup",
+            ToServer::Persona { .. } => "persona",
+            ToServer::Register { .. } => "register",
+            ToServer::Signal { .. } => "signal",
+            ToServer::Unpersona(_) => "unpersona",
+            ToServer::Withdraw(_) => "withdraw",
+        };
+        *self.received.entry(kind).or_default() += 1;
+    }
+
+    pub(super) fn sent(&mut self, message: &ToNode) {
+        let kind = match message {
+            ToNode::Challenge { .. } => "challenge",
+            ToNode::Found(_) => "found",
+            ToNode::Members { .. } => "members",
+            ToNode::Missing(_) => "missing",
+            ToNode::Refused { code, .. } => {
+                *self.refused.entry(*code).or_default() += 1;
+                "refused"
+            }
+            ToNode::Registered => "registered",
+            ToNode::Signal { .. } => "signal",
+            ToNode::Unreachable(_) => "unreachable",
+        };
+        *self.sent.entry(kind).or_default() += 1;
+    }
+}

@@ -1,0 +1,66 @@
+//! What public requests reach: the rendezvous and the files, or their HTTPS twins.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Router,
+    extract::{Request, State, WebSocketUpgrade},
+    http::{StatusCode, header::LOCATION},
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use bitters_wire::{limits::MAX_RENDEZVOUS, rendezvous::PATH};
+
+use crate::{accept::Client, hosts::Hosts, hub::Hub, socket, stop::Stop};
+
+struct Shared {
+    hosts: Arc<Hosts>,
+    hub: Arc<Hub>,
+    stop: Stop,
+}
+
+/// The rendezvous on every host, and files by host name.
+pub(crate) fn public(hosts: Arc<Hosts>, hub: Arc<Hub>, stop: Stop) -> Router {
+    let shared = Arc::new(Shared { hosts, hub, stop });
+    Router::new().route(PATH, any(rendezvous)).fallback(file).with_state(shared)
+}
+
+/// The same URLs in HTTPS, on `port`.
+pub(crate) fn redirect(hosts: Arc<Hosts>, port: u16) -> Router {
+    Router::new().fallback(async move |request: Request| to_https(&hosts, port, &request))
+}
+
+async fn file(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    shared.hosts.respond(request).await
+}
+
+/// Nodes authenticate by their keys, so the page's origin isn't asked for. A message above the protocol's bound gets a refusal that
+/// says so, one above twice the bound isn't read.
+async fn rendezvous(
+    State(shared): State<Arc<Shared>>,
+    Extension(Client(addr)): Extension<Client>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let mut nonce = [0; 32];
+    if let Err(error) = getrandom::fill(&mut nonce) {
+        tracing::error!(%error, "no random bytes");
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    upgrade.max_message_size(2 * MAX_RENDEZVOUS).max_frame_size(2 * MAX_RENDEZVOUS).on_upgrade(
+        move |socket| async move {
+            let stop = shared.stop.clone();
+            socket::run(socket, &shared.hub, addr, nonce, stop).await;
+        },
+    )
+}
+
+/// Only to hosts that are here: nobody is sent elsewhere by a name of a stranger's choice.
+fn to_https(hosts: &Hosts, port: u16, request: &Request) -> Response {
+    let Some(name) = hosts.name_of(request) else { return hosts.unknown() };
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+    let location = match port {
+        443 => format!("https://{name}{path}"),
+        _ => format!("https://{name}:{port}{path}"),
+    };
+    (StatusCode::PERMANENT_REDIRECT, [(LOCATION, location)]).into_response()
+}
