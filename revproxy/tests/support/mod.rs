@@ -2,12 +2,14 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod tls;
+
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
 use bitters_revproxy::{Config, Host, HostKind, Running, serve};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
 };
 
@@ -79,12 +81,26 @@ impl Server {
     }
 
     pub async fn raw(&self, request: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.addr).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).await.unwrap();
-        Answer::parse(&bytes)
+        ask(TcpStream::connect(self.addr).await.unwrap(), request).await
     }
+}
+
+/// A plain GET.
+pub async fn get(addr: SocketAddr, host: &str, path: &str) -> Answer {
+    ask(TcpStream::connect(addr).await.unwrap(), &head("GET", host, path)).await
+}
+
+/// A request that asks for the connection to be closed.
+pub fn head(method: &str, host: &str, path: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")
+}
+
+/// Says all of `request`, and reads to the end.
+pub async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> Answer {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    Answer::parse(&bytes)
 }
 
 impl Answer {

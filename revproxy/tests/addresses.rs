@@ -1,0 +1,98 @@
+//! Which addresses are listened on, and which are believed.
+
+#![allow(clippy::unwrap_used, reason = "what a test can't do fails it")]
+
+mod support;
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+
+use bitters_wire::{codec::decode, failure::Code, limits::MAX_RENDEZVOUS, rendezvous::ToNode};
+use futures::StreamExt;
+use support::{get, start_with};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    client_async,
+    tungstenite::{Message, client::IntoClientRequest},
+};
+
+#[tokio::test]
+async fn both_families_on_one_port_by_two_sockets() {
+    let port = free_port();
+    let addrs = [(Ipv4Addr::UNSPECIFIED, port).into(), (Ipv6Addr::UNSPECIFIED, port).into()];
+
+    let server = start_with(|config| config.listen = addrs.to_vec()).await;
+
+    assert_eq!(server.running.addrs, addrs);
+    assert_eq!(server.running.urls()[0], format!("http://node.localhost:{port}/"));
+    assert_eq!(titles(port).await, ["<h1>node"; 2]);
+}
+
+#[tokio::test]
+async fn both_families_by_one_socket() {
+    let server = start_with(|config| config.listen = vec![(Ipv6Addr::UNSPECIFIED, 0).into()]).await;
+
+    assert_eq!(titles(server.addr.port()).await, ["<h1>node"; 2]);
+}
+
+#[tokio::test]
+async fn rates_are_counted_by_the_client_that_a_trusted_proxy_names() {
+    let one_each = |config: &mut bitters_revproxy::Config| config.rendezvous.connections_per_source = 1;
+    let behind = start_with(|config| {
+        one_each(config);
+        config.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    });
+    let (behind, open) = (behind.await, start_with(one_each).await);
+
+    let first = Socket::open(behind.addr, "192.0.2.1").await;
+    let second = Socket::open(behind.addr, "192.0.2.2").await;
+    let again = Socket::open(behind.addr, "192.0.2.1").await;
+    assert_eq!([&first, &second, &again].map(|socket| socket.refused), [None, None, Some(Code::Quota)]);
+
+    let first = Socket::open(open.addr, "192.0.2.1").await;
+    let second = Socket::open(open.addr, "192.0.2.2").await;
+    assert_eq!([&first, &second].map(|socket| socket.refused), [None, Some(Code::Quota)]);
+}
+
+#[tokio::test]
+async fn a_trusted_proxy_names_the_host() {
+    let server = start_with(|config| config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]).await;
+    let forwarded = [("x-forwarded-host", "alice.localhost")];
+
+    assert_eq!(server.request("GET", "node.localhost", "/", &forwarded).await.text(), "<h1>alice");
+    let strict = start_with(|_| {}).await;
+    assert_eq!(strict.request("GET", "node.localhost", "/", &forwarded).await.text(), "<h1>node");
+}
+
+/// A socket of the rendezvous that stays open, and how it was received.
+struct Socket {
+    refused: Option<Code>,
+    _open: tokio_tungstenite::WebSocketStream<TcpStream>,
+}
+
+impl Socket {
+    async fn open(addr: SocketAddr, forwarded_for: &str) -> Self {
+        let mut request = "ws://node.localhost/rendezvous".into_client_request().unwrap();
+        request.headers_mut().insert("x-forwarded-for", forwarded_for.parse().unwrap());
+        let stream = TcpStream::connect(addr).await.unwrap();
+        let (mut socket, _) = client_async(request, stream).await.unwrap();
+        let Some(Ok(Message::Binary(bytes))) = socket.next().await else { panic!("no message") };
+        let refused = match decode::<ToNode>(&bytes, MAX_RENDEZVOUS).unwrap() {
+            ToNode::Challenge { .. } => None,
+            ToNode::Refused { code, .. } => Some(code),
+            other => panic!("{other:?}"),
+        };
+        Self { refused, _open: socket }
+    }
+}
+
+async fn titles(port: u16) -> [String; 2] {
+    let v4 = get((Ipv4Addr::LOCALHOST, port).into(), "node.localhost", "/").await;
+    let v6 = get((Ipv6Addr::LOCALHOST, port).into(), "node.localhost", "/").await;
+    [v4, v6].map(|answer| answer.text().to_owned())
+}
+
+/// A port that was free on both families a moment ago.
+fn free_port() -> u16 {
+    let free = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
+    free.local_addr().unwrap().port()
+}
