@@ -6,6 +6,7 @@
 mod cache;
 
 use std::{
+    error::Error,
     io,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -18,16 +19,13 @@ use instant_acme::{
 };
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 use rustls::{
+    crypto::ring::sign::any_supported_type,
     pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
     sign::CertifiedKey,
 };
 use tokio::time::{sleep, timeout};
 
-use crate::{
-    config::Acme,
-    leaf::Leaf,
-    tls::{Certs, certified},
-};
+use crate::{config::Acme, leaf::Leaf, tls::Certs};
 
 /// For an order, all in all. Authorities answer within seconds.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
@@ -45,7 +43,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Why there is no new certificate.
 #[derive(Debug, thiserror::Error)]
 enum AcmeError {
-    #[error("{0}")]
+    #[error("{}", chain(.0))]
     Acme(#[from] instant_acme::Error),
     #[error("the cache: {0}")]
     Cache(#[from] io::Error),
@@ -188,7 +186,9 @@ fn answer(name: &str, told: &KeyAuthorization) -> Result<CertifiedKey, AcmeError
     let key = KeyPair::generate()?;
     let cert = params.self_signed(&key)?;
     let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    certified(vec![cert.der().clone()], der).map_err(|error| AcmeError::Certificate(error.to_string()))
+    let signer = any_supported_type(&der).map_err(|error| AcmeError::Certificate(error.to_string()))?;
+    // Unchecked: rustls doesn't know the extension, which has to be critical.
+    Ok(CertifiedKey::new(vec![cert.der().clone()], signer))
 }
 
 /// What the authority says of each name that it didn't believe.
@@ -203,6 +203,17 @@ async fn reasons(order: &mut Order) -> String {
         }
     }
     reasons.join("; ")
+}
+
+/// An error and its causes: "client error" alone helps nobody.
+fn chain(error: &instant_acme::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
 }
 
 fn is_unknown_account(problem: &instant_acme::Problem) -> bool {
