@@ -22,6 +22,7 @@ use tower::ServiceExt;
 
 use crate::{
     config::Http,
+    crowd::{Crowd, Place},
     metrics::Metrics,
     socket::GOODBYE,
     stop::Stop,
@@ -45,6 +46,7 @@ pub(crate) struct Door {
     pub(crate) bounds: Http,
     pub(crate) grace: Duration,
     pub(crate) slots: Arc<Semaphore>,
+    pub(crate) crowd: Crowd,
     pub(crate) metrics: Metrics,
     pub(crate) stop: Stop,
 }
@@ -56,6 +58,8 @@ pub(crate) struct Client(pub(crate) IpAddr);
 /// One connection's place among those that are open.
 struct Slot {
     open: Gauge,
+    /// `None` for one too many of a trusted proxy, behind which there are others.
+    _place: Option<Place>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -68,7 +72,8 @@ pub(crate) async fn accept_all(listener: TcpListener, door: Arc<Door>) {
             accepted = accept(&listener, &door) => accepted,
         };
         match accepted {
-            Ok((stream, addr, slot)) => drop(tokio::spawn(welcome(stream, addr, Arc::clone(&door), slot))),
+            Ok(None) => {}
+            Ok(Some((stream, addr, slot))) => drop(tokio::spawn(welcome(stream, addr, Arc::clone(&door), slot))),
             Err(error) => {
                 tracing::warn!(%error, "can't accept");
                 tokio::select! { () = stop.wait() => return, () = sleep(ACCEPT_PAUSE) => {} }
@@ -77,12 +82,18 @@ pub(crate) async fn accept_all(listener: TcpListener, door: Arc<Door>) {
     }
 }
 
-async fn accept(listener: &TcpListener, door: &Door) -> io::Result<(TcpStream, SocketAddr, Slot)> {
+/// The next connection, unless its source has its share already: then it is closed.
+async fn accept(listener: &TcpListener, door: &Door) -> io::Result<Option<(TcpStream, SocketAddr, Slot)>> {
     let permit = Arc::clone(&door.slots).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, addr) = listener.accept().await?;
+    let place = door.crowd.enter(addr.ip().into());
+    if place.is_none() && !door.trust.trusts(addr.ip()) {
+        door.metrics.crowded.inc();
+        return Ok(None);
+    }
     stream.set_nodelay(true)?;
     door.metrics.connections.inc();
-    Ok((stream, addr, Slot { open: door.metrics.connections.clone(), _permit: permit }))
+    Ok(Some((stream, addr, Slot { open: door.metrics.connections.clone(), _place: place, _permit: permit })))
 }
 
 async fn welcome(stream: TcpStream, addr: SocketAddr, door: Arc<Door>, _slot: Slot) {

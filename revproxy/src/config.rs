@@ -91,6 +91,8 @@ pub struct TlsFiles {
 pub struct Http {
     /// At once, with those that still shake hands; further ones wait in the kernel. Sockets of the rendezvous are counted there.
     pub connections: usize,
+    /// Of one source (an IPv4 address or an IPv6 /64) at once, unless it is a trusted proxy; further ones are closed.
+    pub connections_per_source: usize,
     /// For the TLS handshake.
     #[serde(with = "humantime_serde")]
     pub handshake_timeout: Duration,
@@ -185,6 +187,8 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             connections: 1024,
+            // A browser opens six to a host; many may share an address.
+            connections_per_source: 256,
             // A few round trips on a bad line.
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(15),
@@ -228,8 +232,8 @@ impl Config {
         if !self.public.is_empty() && self.udp.as_ref().is_some_and(Vec::is_empty) {
             return Err(ServeError::Setting { key: "public", wrong: "the proxy is switched off" });
         }
-        if self.http.connections == 0 {
-            return Err(ServeError::Setting { key: "http.connections", wrong: "at least 1" });
+        if self.http.connections == 0 || self.http.connections_per_source == 0 {
+            return Err(ServeError::Setting { key: "http.connections", wrong: "at least 1, also of one source" });
         }
         Ok(())
     }

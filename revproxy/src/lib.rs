@@ -6,7 +6,7 @@
 //! | --- | --- |
 //! | `config` | what to serve, checked: the TOML file is this |
 //! | `server`, `stop` | starting, and stopping in good order |
-//! | `listeners`, `accept`, `trust`, `traffic` | sockets, connections, who is behind a proxy, bytes counted |
+//! | `listeners`, `accept`, `crowd`, `trust`, `traffic` | sockets, connections, how many of one source, who is behind a proxy, bytes |
 //! | `tls`, `certificates`, `leaf`, `acme` | certificates by files or by an authority |
 //! | `routes`, `hosts`, `headers`, `observers` | files by host name, what browsers are told about them, the node's `config.json` |
 //! | `hub`, `socket` | the rendezvous machine and the sockets that feed it |
@@ -18,6 +18,7 @@ mod admin;
 mod certificates;
 mod config;
 pub mod core;
+mod crowd;
 mod headers;
 mod hosts;
 mod hub;

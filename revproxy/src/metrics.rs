@@ -41,6 +41,8 @@ pub(crate) struct Metrics {
     pub(crate) received: Counter,
     /// Bytes to clients, over TCP.
     pub(crate) sent: Counter,
+    /// Connections closed at once, because their source had its share.
+    pub(crate) crowded: Counter,
     handshakes: Family<Label, Counter>,
     requests: Family<Label, Counter>,
 }
@@ -73,6 +75,7 @@ impl Metrics {
         started.set(seconds(SystemTime::now()));
         registry.register("start_time_seconds", "When it started, since 1970", started);
         registry.register("http_connections", "HTTP connections that are open", self.connections.clone());
+        registry.register("http_refused_connections", "Connections too many of one source", self.crowded.clone());
         registry.register("http_requests", "Requests answered, by the class of their status", self.requests.clone());
         registry.register("received_bytes", "Bytes from clients over TCP", self.received.clone());
         registry.register("sent_bytes", "Bytes to clients over TCP", self.sent.clone());

@@ -10,6 +10,7 @@ use crate::{
     admin,
     certificates::Certificates,
     config::{Config, ServeError},
+    crowd::Crowd,
     hosts::Hosts,
     hub::Hub,
     listeners::listen,
@@ -108,6 +109,7 @@ fn public_door(
         bounds: config.http,
         grace: config.grace,
         slots: Arc::new(Semaphore::new(config.http.connections)),
+        crowd: Crowd::new(config.http.connections_per_source),
         metrics,
         stop,
     }
@@ -122,6 +124,7 @@ fn desk(config: &Config, registry: Registry, stop: Stop) -> Door {
         bounds: config.http,
         grace: GOODBYE,
         slots: Arc::new(Semaphore::new(admin::CONNECTIONS)),
+        crowd: Crowd::new(admin::CONNECTIONS),
         metrics: Metrics::default(),
         stop,
     }

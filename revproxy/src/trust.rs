@@ -44,7 +44,8 @@ impl Trust {
         client
     }
 
-    fn trusts(&self, addr: IpAddr) -> bool {
+    /// Whether this is one of them.
+    pub(crate) fn trusts(&self, addr: IpAddr) -> bool {
         let addr = addr.to_canonical();
         self.0.iter().any(|net| net.contains(&addr))
     }

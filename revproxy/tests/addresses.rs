@@ -8,8 +8,11 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use bitters_wire::{codec::decode, failure::Code, limits::MAX_RENDEZVOUS, rendezvous::ToNode};
 use futures::StreamExt;
-use support::{get, start_with};
-use tokio::net::TcpStream;
+use support::{get, head, start_with};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tokio_tungstenite::{
     client_async,
     tungstenite::{Message, client::IntoClientRequest},
@@ -54,6 +57,27 @@ async fn rates_are_counted_by_the_client_that_a_trusted_proxy_names() {
 }
 
 #[tokio::test]
+async fn nobody_takes_all_the_places() {
+    let few = |config: &mut bitters_revproxy::Config| config.http.connections_per_source = 2;
+    let open = start_with(few).await;
+    let behind = start_with(|config| {
+        few(config);
+        config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    });
+    let behind = behind.await;
+
+    let idle = [TcpStream::connect(open.addr).await.unwrap(), TcpStream::connect(open.addr).await.unwrap()];
+    let mut third = TcpStream::connect(open.addr).await.unwrap();
+    assert!(matches!(third.read(&mut [0]).await, Ok(0) | Err(_)));
+    drop(idle);
+    // The server hears of that when it reads.
+    while !answers(open.addr).await {}
+
+    let _idle = [TcpStream::connect(behind.addr).await.unwrap(), TcpStream::connect(behind.addr).await.unwrap()];
+    assert!(answers(behind.addr).await);
+}
+
+#[tokio::test]
 async fn a_trusted_proxy_names_the_host() {
     let server = start_with(|config| config.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()]).await;
     let forwarded = [("x-forwarded-host", "alice.localhost")];
@@ -83,6 +107,14 @@ impl Socket {
         };
         Self { refused, _open: socket }
     }
+}
+
+/// Whether a request is answered, and not cut off.
+async fn answers(addr: SocketAddr) -> bool {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    let sent = stream.write_all(head("HEAD", "node.localhost", "/").as_bytes()).await;
+    let mut answer = Vec::new();
+    sent.is_ok() && stream.read_to_end(&mut answer).await.is_ok() && answer.starts_with(b"HTTP/1.1 200")
 }
 
 async fn titles(port: u16) -> [String; 2] {

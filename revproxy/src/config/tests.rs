@@ -26,7 +26,7 @@ fn a_setting_that_does_not_go_with_the_others_is_named() {
         ("redirect = ['0.0.0.0:80']", "redirect: there is no HTTPS to redirect to"),
         ("public = ['0.0.0.0:443']", "public: an address and a port that browsers reach"),
         ("public = ['192.0.2.1:443']\nudp = []", "public: the proxy is switched off"),
-        ("http.connections = 0", "http.connections: at least 1"),
+        ("http.connections = 0", "http.connections: at least 1, also of one source"),
         ("tls.cert = 'cert.pem'", "tls.key: it is missing, and tls.cert is there"),
         ("tls.key = 'key.pem'", "tls.cert: it is missing, and tls.key is there"),
         (
@@ -61,6 +61,18 @@ fn what_the_example_shows_of_the_rest_can_be_read_too() {
     assert!(all.admin.is_some() && all.sdk.is_some() && all.udp.is_some() && all.hosts.len() == 2);
     assert!(all.tls.cert.is_some() && all.tls.key.is_some());
     assert!(all.acme.email.is_some() && all.acme.cache.is_some() && all.acme.root.is_some());
+}
+
+#[test]
+fn what_the_manual_shows_can_be_read() {
+    let manual = include_str!("../../../docs/operating.md");
+    let (_, rest) = manual.split_once("```toml\n").unwrap();
+    let (shown, _) = rest.split_once("```").unwrap();
+
+    let config: Config = toml::from_str(shown).unwrap();
+
+    assert_eq!((config.listen.len(), config.redirect.len(), config.public.len(), config.hosts.len()), (1, 1, 2, 1));
+    assert!(matches!(config.certificates(), Ok(Some(Source::Acme { .. }))));
 }
 
 #[test]

@@ -48,6 +48,7 @@ use fastrand::Rng;
 use introductions::Introductions;
 pub use rate::Rate;
 use refusal::Refusal;
+pub use sources::Source;
 use sources::Sources;
 use topics::Topics;
 

@@ -14,8 +14,8 @@ use super::{
 };
 
 /// Where a connection comes from, as far as limits go: an IPv4 address, or the /64 that one household or machine is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Source(IpAddr);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Source(IpAddr);
 
 impl From<IpAddr> for Source {
     fn from(addr: IpAddr) -> Self {
