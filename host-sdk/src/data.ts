@@ -76,6 +76,11 @@ export function peerOf(peer: unknown): string {
   return matching(peer, /^[13-9a-km-uw-z]{52}$/, "not a peer's id");
 }
 
+/** @throws `BadArgument` unless it is a persona's id or an address: base64url, longer, of at most 400 characters. */
+export function whereOf(where: unknown): string {
+  return matching(where, /^([13-9a-km-uw-z]{52}|[\w-]{53,400})$/, "no id or address");
+}
+
 function matching(text: unknown, pattern: RegExp, message: string): string {
   if (typeof text != "string" || !pattern.test(text)) throw badArgument(message);
   return text;

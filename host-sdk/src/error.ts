@@ -39,6 +39,9 @@ export class BittersError extends Error {
   }
 }
 
+/** `BittersError` for modules that load later: a second copy of the class would be another class. */
+export type Fault = new (code: Code, message: string, more?: ErrorOptions) => BittersError;
+
 /** The same error, which now says whether the call was executed. */
 export function ofCall(error: unknown, executed: Executed): unknown {
   (error as { executed?: Executed | undefined }).executed ??= executed;

@@ -11,9 +11,10 @@
 export { type ConnectOptions, connect } from "./connect.js";
 export type { Data, Json, Received } from "./data.js";
 export { BittersError, type Code, type Executed } from "./error.js";
-export type { Abortable, BittersNode, CallContext, CallOptions } from "./node.js";
+export type { Abortable, BittersNode, CallContext, CallOptions, SignalOptions } from "./node.js";
 export type { Limits } from "./limits.js";
 export type { Returned, Service } from "./service.js";
 export type { FrameStatus, LeaderStatus, PeerStatus, Scope, Status } from "./status.js";
+export type { Signalling } from "./signal.js";
 export type { Stream } from "./stream.js";
 export type { Message, Topic } from "./topic.js";

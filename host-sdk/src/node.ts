@@ -1,5 +1,5 @@
 /// <reference lib="esnext.disposable" preserve="true" />
-import { type Data, type Received, fromWire, nameOf, peerOf, toWire } from "./data.js";
+import { type Data, type Received, fromWire, nameOf, peerOf, toWire, whereOf } from "./data.js";
 import { BittersError, type Executed, aborted, ofCall, textOf } from "./error.js";
 import type { Limits } from "./limits.js";
 import type { Port, Talk, Terms } from "./port.js";
@@ -8,6 +8,7 @@ import { Queue } from "./queue.js";
 import type { Ask, SiteWelcome, Tells } from "./rpc.js";
 import { type Returned, type Service, serviceOf } from "./service.js";
 import type { Scope, Status } from "./status.js";
+import type { Signalling } from "./signal.js";
 import { type Stream, streamOf } from "./stream.js";
 import { Topic } from "./topic.js";
 
@@ -23,6 +24,12 @@ export interface CallContext {
   from: string;
   /** Aborted when the caller doesn't wait any longer. */
   signal: AbortSignal;
+}
+
+/** How a connection of the site's own is to be driven. */
+export interface SignalOptions extends Limits {
+  /** Which connection, where there are several with the same peer: the same at both ends, at most 40 characters. */
+  label?: string | undefined;
 }
 
 /** What may be told to end. */
@@ -65,7 +72,7 @@ export class BittersNode extends EventTarget {
 
   /** The node now, as this site may see it. */
   status(limits: Limits = {}): Promise<Status> {
-    return this.#ask("status", "status", { ...limits, again: true });
+    return this.#ask("status", limits);
   }
 
   /** Statuses: one now, one after each change. A slow reader gets the latest. */
@@ -82,9 +89,14 @@ export class BittersNode extends EventTarget {
     return { [Symbol.asyncIterator]: watch };
   }
 
-  /** Connects to a persona; resolves with its id. */
+  /** An address of this persona, to give to anyone: who has it can dial without having met this node. It is good for months. */
+  address(limits: Limits = {}): Promise<string> {
+    return this.#ask("address", limits);
+  }
+
+  /** Connects to a persona, by its id or an address of it; resolves with its id. */
   async dial(where: string, limits: Limits = {}): Promise<string> {
-    return this.#ask({ dial: { to: peerOf(where) } }, "peer", { ...limits, again: true });
+    return this.#ask("peer", limits, { dial: { to: whereOf(where) } });
   }
 
   /** Joins a topic. The limits are those of joining: to go, `leave()`. */
@@ -163,13 +175,32 @@ export class BittersNode extends EventTarget {
     return serviceOf(this.#port, name, limits) as unknown as T;
   }
 
+  /**
+   * Drives a connection of the site's own, with the node as signalling: perfect negotiation. The peer's site does the same, with
+   * this site's id; then tracks and channels may be added at both ends, at any time.
+   *
+   * Resolves when both ends are there; waits for the other one until then, 15 s unless told otherwise. The signal ends the whole.
+   */
+  async signal(pc: RTCPeerConnection, peer: string, options: SignalOptions = {}): Promise<Signalling> {
+    // It asks nothing: it is what limits a request, and ends with the node.
+    const talk = this.#port.begin<never, never>(undefined, [], options, (never) => never);
+    const loading = import("./signal.js").catch((cause) => {
+      throw new BittersError("Unsupported", "no signal.js", { cause });
+    });
+    const signalling = loading.then(({ drive }) => drive({ node: this, pc, peer, options, talk, fault: BittersError }));
+    return Promise.race([talk.answer, signalling]);
+  }
+
   /** Ends everything and takes the node out of the page. */
   async close(): Promise<void> {
     this.#close();
   }
 
-  #ask<K extends "peer" | "status">(ask: Ask, kind: K, terms: Terms): Promise<Tells[K]> {
-    return this.#port.begin(() => ask, [kind], terms, (value) => value).answer;
+  #ask(kind: "address", limits: Limits): Promise<string>;
+  #ask(kind: "status", limits: Limits): Promise<Status>;
+  #ask(kind: "peer", limits: Limits, ask: Ask): Promise<string>;
+  #ask(kind: "address" | "peer" | "status", limits: Limits, ask = kind as Ask): Promise<Tells[typeof kind]> {
+    return this.#port.begin(() => ask, [kind], { ...limits, again: true }, (value) => value).answer;
   }
 
   #lasting<T>(ask: Ask, terms: Terms, made: (talk: Talk<T>) => T): Talk<T> {

@@ -72,9 +72,9 @@ export class Port {
   #next = 1;
   #refusal: BittersError | undefined;
 
-  /** Asks. The answer is what `made` makes of the first of `kinds` that is told; what it throws is a failure. */
+  /** Asks, or only waits where there is nothing to ask. The answer is what `made` makes of the first of `kinds` that is told; what it throws is a failure. */
   begin<K extends Exclude<keyof Tells, "failed">, T>(
-    ask: (timeout: number) => Ask,
+    ask: ((timeout: number) => Ask) | undefined,
     kinds: readonly K[],
     terms: Terms,
     made: (value: Tells[K], talk: Talk<T>, kind: K) => T,
@@ -87,12 +87,13 @@ export class Port {
         if (!terms.lasts) talk.over();
         resolve(made(value, talk, kind));
       };
-      talk.listener = { ...Object.fromEntries(kinds.map((kind) => [kind, (value: Tells[K]) => heard(kind, value)])), failed };
+      talk.listener = { failed };
+      for (const kind of kinds) (talk.listener as Record<K, (value: Tells[K]) => void>)[kind] = (value) => heard(kind, value);
       talk.again = terms.again;
       if (this.#refusal) return talk.fail(this.#refusal);
       talk.limited = limit(terms, (error) => talk.fail(error));
       const { end } = talk.limited;
-      talk.ask = () => ask(Math.max(1, Math.ceil(end - performance.now())));
+      talk.ask = ask && (() => ask(Math.max(1, Math.ceil(end - performance.now()))));
       this.#send(talk);
     });
     return talk;

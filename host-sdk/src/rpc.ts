@@ -27,6 +27,7 @@ export interface HostHello {
 }
 
 export interface Asks {
+  address: undefined;
   answer: { method: string };
   call: { peer: string; method: string; data: WireData; timeout: number; idempotent: boolean };
   cancel: undefined;
@@ -69,6 +70,7 @@ export interface SiteWelcome {
 }
 
 export interface Tells {
+  address: string;
   bytes: Uint8Array<ArrayBuffer>;
   cancelled: undefined;
   credit: number;

@@ -1,0 +1,151 @@
+// Perfect negotiation (WebRTC 1.0, section 10.7): both ends may offer whenever their connection needs it. When two offers meet,
+// the impolite end ignores the other's, and the polite end takes its own back by setting the other's.
+
+import { type Channel, type Step, stepOf } from "./channel.js";
+import type { BittersError, Fault } from "./error.js";
+
+type Description = Extract<Step, { description: unknown }>["description"];
+
+/** Negotiates for one connection, over one channel at a time. */
+export class Negotiation {
+  readonly #pc: RTCPeerConnection;
+  readonly #polite: boolean;
+  readonly #fault: Fault;
+  readonly #stopped = new AbortController();
+  #channel: Channel | undefined;
+  /** What ended the channel, if it was us. */
+  #failure: BittersError | undefined;
+  /** An offer of ours is being made. */
+  #offering = false;
+  /** The connection wanted an offer while there was no channel. */
+  #wanted = false;
+  /** The peer's last offer was ignored, and so are its candidates. */
+  #ignoring = false;
+  #begun = false;
+
+  /** It hears from now on what the connection needs. */
+  constructor(pc: RTCPeerConnection, polite: boolean, fault: Fault) {
+    this.#pc = pc;
+    this.#polite = polite;
+    this.#fault = fault;
+    const { signal } = this.#stopped;
+    pc.addEventListener("negotiationneeded", () => this.#onNeeded(), { signal });
+    pc.addEventListener("icecandidate", ({ candidate }) => candidate && this.#tell({ candidate }), { signal });
+    pc.addEventListener("iceconnectionstatechange", () => this.#onState(), { signal });
+  }
+
+  /**
+   * Negotiates until the peer says that it is done. On a connection that is closed meanwhile it may wait for ever, as the
+   * browser's promises do.
+   *
+   * @throws the stream's error when it is lost, `Remote` for what breaks the protocol, `TooLarge` or `Unsupported` for an offer
+   * of ours that can't be.
+   */
+  async run(channel: Channel): Promise<void> {
+    this.#channel = channel;
+    try {
+      await (this.#begun ? this.#resume() : this.#begin());
+      for (let step: Step | undefined; (step = await channel.next(stepOf)); ) {
+        // One after another: no answer of the peer's is being set when its next offer comes.
+        if ("description" in step) await this.#describe(step.description);
+        else await this.#add(step.candidate);
+      }
+    } catch (error) {
+      throw this.#failure ?? error;
+    } finally {
+      this.#channel = undefined;
+    }
+  }
+
+  /** Hears nothing more. */
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  /** What was added before anybody listened is offered, too. */
+  async #begin(): Promise<void> {
+    this.#begun = true;
+    const untold = this.#wanted || (await this.#isUntold());
+    if (untold && !this.#offering && this.#pc.signalingState == "stable") await this.#offer();
+  }
+
+  /** Whether the connection has something that no description has told. */
+  async #isUntold(): Promise<boolean> {
+    const pc = this.#pc;
+    if (pc.signalingState != "stable") return false;
+    if (pc.getTransceivers().some(({ mid }) => mid === null)) return true;
+    // Nobody can be asked for data channels, but the offer that the browser would make has them.
+    return !pc.localDescription && /^m=/m.test((await pc.createOffer()).sdp ?? "");
+  }
+
+  /** What was on its way is lost: an offer is said again, and a connection without a way looks for one anew. */
+  async #resume(): Promise<void> {
+    const { connectionState, localDescription, signalingState } = this.#pc;
+    if (signalingState == "have-local-offer" && localDescription) this.#describeTo(localDescription);
+    else if (this.#wanted) await this.#offer();
+    else if (!this.#polite && connectionState != "connected") this.#pc.restartIce();
+  }
+
+  #onNeeded(): void {
+    if (this.#channel && this.#begun) void this.#offer();
+    else this.#wanted = true;
+  }
+
+  async #offer(): Promise<void> {
+    this.#wanted = false;
+    this.#offering = true;
+    try {
+      await this.#pc.setLocalDescription();
+      this.#describeTo(this.#pc.localDescription);
+    } catch (cause) {
+      this.#fail(new this.#fault("Unsupported", "the browser makes no offer", { cause }));
+    } finally {
+      this.#offering = false;
+    }
+  }
+
+  async #describe(description: Description): Promise<void> {
+    const pc = this.#pc;
+    const offer = description.type == "offer";
+    const { signalingState } = pc;
+    this.#ignoring = offer && !this.#polite && (this.#offering || signalingState != "stable");
+    // An answer to nothing is one to an offer that was said twice.
+    if (this.#ignoring || !(offer || signalingState == "have-local-offer")) return;
+    try {
+      await pc.setRemoteDescription(description);
+      if (offer) await pc.setLocalDescription();
+    } catch (cause) {
+      throw this.#fail(new this.#fault("Remote", "the browser doesn't take the peer's description", { cause }));
+    }
+    if (offer) this.#describeTo(pc.localDescription);
+  }
+
+  /** One that can't be used is one way less. */
+  async #add(candidate: RTCIceCandidateInit): Promise<void> {
+    if (!this.#ignoring) await this.#pc.addIceCandidate(candidate).catch(() => {});
+  }
+
+  #onState(): void {
+    if (this.#pc.iceConnectionState == "failed" && !this.#polite) this.#pc.restartIce();
+  }
+
+  #describeTo(local: RTCSessionDescription | null): void {
+    if (local && !this.#tell({ description: { type: local.type, sdp: local.sdp } })) {
+      this.#fail(new this.#fault("TooLarge", "the description has over 64 KiB"));
+    }
+  }
+
+  /** Whether it can be said. Without a channel it is forgotten: what matters is said again with the next. */
+  #tell(message: { candidate: RTCIceCandidate } | { description: RTCSessionDescriptionInit }): boolean {
+    const step = stepOf(message);
+    if (step) this.#channel?.send(step);
+    return !!step;
+  }
+
+  /** `run` rejects with it. */
+  #fail(error: BittersError): BittersError {
+    this.#failure ??= error;
+    this.#channel?.abort(error.message);
+    return error;
+  }
+}
