@@ -1,6 +1,6 @@
 // Messages over a stream: each is a length of four bytes, the high one first, then so many bytes of JSON.
 
-import type { Fault } from "./error.js";
+import type { BittersError, Fault } from "./error.js";
 import type { Stream } from "./stream.js";
 
 /** Which call this stream is for, as the end that opened it numbers them; the other end repeats it. */
@@ -44,6 +44,8 @@ export class Channel {
   readonly #times: number[] = [];
   #bytes: Uint8Array = new Uint8Array();
   #unsent = 0;
+  /** What the peer did to end it. */
+  #broken: BittersError | undefined;
 
   constructor(stream: Stream, fault: Fault) {
     this.#stream = stream;
@@ -61,23 +63,27 @@ export class Channel {
     new DataView(bytes.buffer).setUint32(0, text.length);
     bytes.set(text, HEAD);
     this.#unsent += bytes.length;
-    if (this.#unsent > MAX_UNSENT) return this.abort("reads too slowly");
+    if (this.#unsent > MAX_UNSENT) this.#break("the peer doesn't read");
     this.#writer.write(bytes).then(
       () => (this.#unsent -= bytes.length),
       () => {},
     );
   }
 
-  /** The next message, checked, or nothing when the peer is done. Rejects when the stream failed. */
+  /** The next message, checked, or nothing when the peer is done. Rejects when the stream failed or the peer broke the protocol. */
   async next<T>(check: (message: unknown) => T | undefined): Promise<T | undefined> {
-    const head = await this.#take(HEAD);
-    if (!head) return undefined;
-    const length = new DataView(head.buffer, head.byteOffset).getUint32(0);
-    if (length > MAX_MESSAGE) throw this.#broken();
-    const text = await this.#take(length);
-    const message = text && check(parsed(text));
-    if (!message || this.#isFlooded()) throw this.#broken();
-    return message;
+    try {
+      const head = await this.#take(HEAD);
+      if (!head) return undefined;
+      const length = new DataView(head.buffer, head.byteOffset).getUint32(0);
+      const text = length > MAX_MESSAGE ? undefined : await this.#take(length);
+      const message = text && check(parsed(text));
+      if (!message || this.#isFlooded()) this.#break("the peer broke the protocol");
+      if (!this.#broken) return message;
+    } catch (error) {
+      this.#broken ??= error as BittersError;
+    }
+    throw this.#broken;
   }
 
   /** Says that nothing follows, after what has been sent. */
@@ -111,9 +117,9 @@ export class Channel {
     return this.#times.length > MAX_RATE && performance.now() - (this.#times.shift() as number) < WINDOW;
   }
 
-  #broken(): Error {
-    this.abort("not a message of this protocol");
-    return new this.#fault("Remote", "the peer broke the protocol");
+  #break(message: string): void {
+    this.#broken ??= new this.#fault("Remote", message);
+    this.abort(message);
   }
 }
 

@@ -40,6 +40,9 @@ export interface Lives {
 /** Characters of a label: with the rest it makes a protocol's name. */
 const MAX_LABEL = 40;
 
+/** A persona's id. */
+const PERSONA = /^[13-9a-km-uw-z]{52}$/;
+
 /** `close()` fires no event, so it is looked for this often, in milliseconds. */
 const LOOK_EVERY = 1000;
 
@@ -133,6 +136,7 @@ function check({ node, pc, peer, options: { label = "" }, fault }: Call, hungUp:
   if (!globalThis.RTCPeerConnection) throw new fault("Unsupported", "no RTCPeerConnection here");
   if (typeof pc?.setRemoteDescription != "function") throw new fault("BadArgument", "not an RTCPeerConnection");
   if (driven.has(pc)) throw new fault("BadArgument", "the connection is driven already");
+  if (!PERSONA.test(peer)) throw new fault("BadArgument", "not a peer's id");
   if (peer == node.id) throw new fault("BadArgument", "the peer is this site itself");
   if (typeof label != "string" || label.length > MAX_LABEL) throw new fault("BadArgument", "a label has at most 40 characters");
   if (pc.signalingState == "closed") throw hungUp;

@@ -80,10 +80,10 @@ export function kindOf(ask: Ask | Tell): string {
 }
 
 /** A node and its frame, connected. */
-export async function connected(options: Partial<ConnectOptions> = {}): Promise<{ node: BittersNode; frame: FakeFrame }> {
+export async function connected(options: Partial<ConnectOptions> = {}, news: Partial<SiteWelcome> = {}): Promise<{ node: BittersNode; frame: FakeFrame }> {
   const connecting = connect({ node: NODE, ...options });
   const frame = FakeFrame.newest();
-  frame.welcome();
+  frame.welcome(news);
   return { node: await connecting, frame };
 }
 

@@ -114,6 +114,8 @@ export class FakeStream implements Stream {
   readonly writable: WritableStream<Uint8Array>;
   /** Why it was aborted, by this end. */
   aborted: unknown;
+  /** Nobody reads what this end writes. */
+  stalled = false;
   #input!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   #output!: WritableStreamDefaultController;
   #other!: FakeStream;
@@ -128,7 +130,7 @@ export class FakeStream implements Stream {
     this.readable = new ReadableStream({ start: (controller) => void (this.#input = controller) });
     this.writable = new WritableStream({
       start: (controller) => void (this.#output = controller),
-      write: (chunk) => this.#say((other) => other.#put(chunk)),
+      write: (chunk) => (this.stalled ? new Promise(() => {}) : this.#say((other) => other.#put(chunk))),
       close: () => this.#say((other) => other.#finish()),
     });
   }
@@ -146,13 +148,13 @@ export class FakeStream implements Stream {
     if (this.#over) return;
     this.aborted = reason;
     this.fail(new BittersError("Aborted", "aborted"));
-    this.#say((other) => other.fail(new BittersError("Remote", String(reason))));
+    void this.#say((other) => other.fail(new BittersError("Remote", String(reason))));
   }
 
   /** The frame of this end is gone. */
   lose(): void {
     this.fail(new BittersError("LeaderLost", "the frame is gone"));
-    this.#say((other) => other.fail(new BittersError("PeerUnreachable", "its page is gone")));
+    void this.#say((other) => other.fail(new BittersError("PeerUnreachable", "its page is gone")));
   }
 
   fail(error: BittersError): void {
@@ -162,8 +164,8 @@ export class FakeStream implements Stream {
     this.#output.error(error);
   }
 
-  #say(what: (other: FakeStream) => void): void {
-    this.#sent = this.#sent.then(() => this.#network.pass()).then(() => what(this.#other));
+  #say(what: (other: FakeStream) => void): Promise<void> {
+    return (this.#sent = this.#sent.then(() => this.#network.pass()).then(() => what(this.#other)));
   }
 
   #put(chunk: Uint8Array): void {

@@ -276,6 +276,23 @@ describe("dialling", () => {
     expect(await dialling).toBe(BOB);
   });
 
+  it("takes addresses, which calls and streams don't", async () => {
+    const { node, frame } = await connected();
+    for (const address of ["A".repeat(53), "AREEwAACAQ2W-_".repeat(8), "A".repeat(400)]) {
+      const dialling = node.dial(address);
+      const { id, ask } = await frame.take("dial");
+      expect(ask).toEqual({ to: address });
+      frame.tell(id, { peer: BOB });
+      expect(await dialling).toBe(BOB);
+      await failing(node.call(address, "add", 1), { code: "BadArgument" });
+      await failing(node.open(address, "file"), { code: "BadArgument" });
+    }
+    for (const none of ["A".repeat(52), "A".repeat(401), `${"A".repeat(60)}=`, `${"A".repeat(60)}\n`, `${BOB} `, 5, null]) {
+      await failing(node.dial(none as string), { code: "BadArgument" });
+    }
+    expect(await frame.all("dial")).toEqual([]);
+  });
+
   it("fails by its deadline, its signal, and for what is no peer", async () => {
     const { node } = await connected();
     vi.useFakeTimers();
@@ -284,6 +301,25 @@ describe("dialling", () => {
     await late;
     await failing(node.dial(BOB, { signal: AbortSignal.abort() }), { code: "Aborted" });
     await failing(node.dial("nobody"), { code: "BadArgument" });
+  });
+});
+
+describe("an address", () => {
+  it("is what the node says, whichever frame it is asked of", async () => {
+    const { node, frame } = await connected();
+    const asking = node.address();
+    await frame.take("address");
+    const reloaded = FakeFrame.newest("n2");
+    reloaded.welcome();
+    reloaded.tell((await reloaded.take("address")).id, { address: "AREEwAACAQ2W" });
+    expect(await asking).toBe("AREEwAACAQ2W");
+  });
+
+  it("is not waited for beyond the limits", async () => {
+    const { node, frame } = await connected();
+    await failing(node.address({ signal: AbortSignal.abort() }), { code: "Aborted" });
+    await failing(node.address({ timeout: 1 }), { code: "Timeout" });
+    expect((await frame.all("cancel")).length).toBe(1);
   });
 });
 

@@ -22,7 +22,13 @@ export async function site(element: HTMLElement, signal: AbortSignal): Promise<v
 
   is<Status>(await node.status({ signal }));
   for await (const { leader } of node.watch({ signal })) is<number | undefined>(leader?.epoch);
+  is<string>(await node.address({ signal }));
   is<string>(await node.dial(node.id, { signal }));
+
+  const { closed } = await node.signal(new RTCPeerConnection(), node.id, { signal, timeout: 60_000, label: "screen" });
+  is<void>(await closed);
+  // @ts-expect-error: not a connection
+  await node.signal({}, node.id);
 
   await topics(await node.join("lobby", { signal }));
   const typed = await node.join<{ n: number }>("numbers");

@@ -53,6 +53,7 @@ async function asked(node: BittersNode, frame: FakeFrame): Promise<void> {
 
 /** How a site comes to ask each. What waits for an answer is left waiting. */
 const drives: Record<string, Drive> = {
+  address: async (node) => node.address().catch(() => {}),
   answer: async (node) => node.answer("add", () => 3).catch(() => {}),
   call: async (node) => node.call(PEER, "add", [1, 2]).catch(() => {}),
   cancel: async (node) => node.dial(PEER, { timeout: 1 }).catch(() => {}),
@@ -104,6 +105,11 @@ describe("the hello", () => {
 
 /** What a site learns of each. */
 const effects: Record<string, (node: BittersNode, frame: FakeFrame, tells: Tell[]) => Promise<unknown>> = {
+  address: async (node, frame, [tell]) => {
+    const asking = node.address();
+    frame.tell(1, tell);
+    expect(await asking).toBe("AREEwAACAQ2W");
+  },
   bytes: async (node, frame, [tell]) => {
     const stream = await opened(node, frame);
     frame.tell(1, tell);
