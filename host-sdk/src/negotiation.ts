@@ -65,8 +65,8 @@ export class Negotiation {
   /** What was added before anybody listened is offered, too. */
   async #begin(): Promise<void> {
     this.#begun = true;
-    const untold = this.#wanted || (await this.#isUntold());
-    if (untold && !this.#offering && this.#pc.signalingState == "stable") await this.#offer();
+    // Nothing comes in between: the browser asks for offers when its operations are done.
+    if (this.#wanted || (await this.#isUntold())) await this.#offer();
   }
 
   /** Whether the connection has something that no description has told. */

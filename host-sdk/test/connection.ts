@@ -26,6 +26,7 @@ export class FakeConnection extends EventTarget {
   #local: Description | undefined;
   #remote: Description | undefined;
   #tracks: string[] = [];
+  #channels = false;
   #needed = false;
   #restart = false;
   #chain: Promise<unknown> = Promise.resolve();
@@ -58,6 +59,12 @@ export class FakeConnection extends EventTarget {
 
   addTrack(name: string): void {
     this.#tracks.push(name);
+    this.#update();
+  }
+
+  /** Channels share one media section, and nobody can ask for them. */
+  createDataChannel(): void {
+    this.#channels = true;
     this.#update();
   }
 
@@ -159,7 +166,7 @@ export class FakeConnection extends EventTarget {
   }
 
   #wanted(): string[] {
-    return [...new Set([...this.sections, ...this.#tracks])];
+    return [...new Set([...this.sections, ...(this.#channels ? ["application"] : []), ...this.#tracks])];
   }
 
   #text(name: string, sections: string[], ufrag: string): string {

@@ -163,6 +163,48 @@ describe("negotiation", () => {
     await idle.ofBob.begun;
   });
 
+  it("offers channels that were made long before the call, with whatever comes meanwhile", async () => {
+    for (let seed = 0; seed < 40; seed++) {
+      const the = world(seed);
+      const pcs = [the.connection(), the.connection()] as const;
+      pcs[seed % 2]?.createDataChannel();
+      await pass(50);
+      const ofAlice = new End(the.alice, BOB, { pc: pcs[0] });
+      const ofBob = new End(the.bob, ALICE, { pc: pcs[1] });
+      await Promise.all([ofAlice.begun, ofBob.begun, pass(60)]);
+      expect([...pcs[0].sections, ...pcs[1].sections], `seed ${seed}`).toContain("application");
+
+      const busy = [the.connection(), the.connection()] as const;
+      busy[seed % 2]?.createDataChannel();
+      await pass(50);
+      new End(the.alice, BOB, { pc: busy[0] });
+      new End(the.bob, ALICE, { pc: busy[1] });
+      for (let at = 0; at < 12; at++) {
+        await pass(Math.floor(the.random() * 4));
+        busy[at % 2]?.addTrack(`track ${at}`);
+      }
+      await pass(500);
+      agree(busy[0], busy[1], ["application", ...Array.from({ length: 12 }, (_, at) => `track ${at}`)], `seed ${seed}`);
+    }
+  }, 20_000);
+
+  it("goes on when one end alone has lost the stream, and looks for a way if there is none", async () => {
+    const the = world();
+    const { ofAlice, ofBob } = pair(the);
+    ofAlice.pc.addTrack("a");
+    await pass(500);
+    for (const stream of the.bob.streams) stream.fail(new BittersError("LeaderLost", "the frame is gone"));
+    ofAlice.pc.addTrack("b");
+    await pass(500);
+    agree(ofAlice.pc, ofBob.pc, ["a", "b"]);
+
+    const offers = ofBob.pc.made.offer;
+    ofBob.pc.connectionState = "disconnected";
+    the.bob.reload();
+    await pass(500);
+    expect([ofBob.pc.made.offer, ofBob.pc.signalingState]).toEqual([offers + 1, "stable"]);
+  });
+
   it("looks for a way anew when there is none, once for both", async () => {
     const { ofAlice, ofBob } = pair(world());
     ofAlice.pc.addTrack("a");
