@@ -8,8 +8,11 @@ export interface Hello {
   hello: string;
 }
 
-/** One step of a negotiation. */
-export type Step = { candidate: RTCIceCandidateInit } | { description: { type: "answer" | "offer"; sdp: string } };
+/** One step of a negotiation: a way, a description, or the wish that the other end looks for ways anew. */
+export type Step =
+  | { candidate: RTCIceCandidateInit }
+  | { description: { type: "answer" | "offer"; sdp: string } }
+  | { restart: true };
 
 /** Characters of a session description. */
 const MAX_SDP = 64 * 1024;
@@ -131,7 +134,8 @@ export function helloOf(message: unknown): string | undefined {
 
 /** The message, if it is a step: nothing but what was checked. A rollback isn't: descriptions of ours are ours to take back. */
 export function stepOf(message: unknown): Step | undefined {
-  const { candidate, description } = fieldsOf(message);
+  const { candidate, description, restart } = fieldsOf(message);
+  if (restart === true) return { restart };
   return description ? describing(fieldsOf(description)) : offering(fieldsOf(candidate));
 }
 

@@ -4,6 +4,12 @@
 import { type Channel, type Step, stepOf } from "./channel.js";
 import type { BittersError, Fault } from "./error.js";
 
+/**
+ * How long a connection may have failed without a word of the peer's, in milliseconds. A browser says that it failed 15 to 30 s after
+ * the last answer; then a peer that lives needs a few round trips.
+ */
+const SILENT_FOR = 8000;
+
 type Description = Extract<Step, { description: unknown }>["description"];
 
 /** Negotiates for one connection, over one channel at a time. */
@@ -22,6 +28,7 @@ export class Negotiation {
   /** The peer's last offer was ignored, and so are its candidates. */
   #ignoring = false;
   #begun = false;
+  #silence: ReturnType<typeof setTimeout> | undefined;
 
   /** It hears from now on what the connection needs. */
   constructor(pc: RTCPeerConnection, polite: boolean, fault: Fault) {
@@ -38,17 +45,19 @@ export class Negotiation {
    * Negotiates until the peer says that it is done. On a connection that is closed meanwhile it may wait for ever, as the
    * browser's promises do.
    *
-   * @throws the stream's error when it is lost, `Remote` for what breaks the protocol, `TooLarge` or `Unsupported` for an offer
+   * @throws the stream's error when it is lost, `PeerUnreachable` when nobody seems to be there, `Remote` for what breaks the protocol, `TooLarge` or `Unsupported` for an offer
    * of ours that can't be.
    */
   async run(channel: Channel): Promise<void> {
     this.#channel = channel;
+    this.#failure = undefined;
     try {
       await (this.#begun ? this.#resume() : this.#begin());
       for (let step: Step | undefined; (step = await channel.next(stepOf)); ) {
         // One after another: no answer of the peer's is being set when its next offer comes.
         if ("description" in step) await this.#describe(step.description);
-        else await this.#add(step.candidate);
+        else if ("candidate" in step) await this.#add(step.candidate);
+        else this.#restart();
       }
     } catch (error) {
       throw this.#failure ?? error;
@@ -60,6 +69,7 @@ export class Negotiation {
   /** Hears nothing more. */
   stop(): void {
     this.#stopped.abort();
+    clearTimeout(this.#silence);
   }
 
   /** What was added before anybody listened is offered, too. */
@@ -80,10 +90,10 @@ export class Negotiation {
 
   /** What was on its way is lost: an offer is said again, and a connection without a way looks for one anew. */
   async #resume(): Promise<void> {
-    const { connectionState, localDescription, signalingState } = this.#pc;
+    const { connectionState, localDescription, remoteDescription, signalingState } = this.#pc;
     if (signalingState == "have-local-offer" && localDescription) this.#describeTo(localDescription);
     else if (this.#wanted) await this.#offer();
-    else if (!this.#polite && connectionState != "connected") this.#pc.restartIce();
+    else if (remoteDescription && connectionState != "connected") this.#restart();
   }
 
   #onNeeded(): void {
@@ -125,8 +135,18 @@ export class Negotiation {
     if (!this.#ignoring) await this.#pc.addIceCandidate(candidate).catch(() => {});
   }
 
+  /** A peer whose whole browser is gone is missed by the connection first: a stream waits for it for a minute. */
   #onState(): void {
-    if (this.#pc.iceConnectionState == "failed" && !this.#polite) this.#pc.restartIce();
+    clearTimeout(this.#silence);
+    if (this.#pc.iceConnectionState != "failed") return;
+    this.#silence = setTimeout(() => this.#fail(new this.#fault("PeerUnreachable", "the peer is silent")), SILENT_FOR);
+    this.#restart();
+  }
+
+  /** One end begins anew, for both. */
+  #restart(): void {
+    if (this.#polite) this.#channel?.send({ restart: true });
+    else this.#pc.restartIce();
   }
 
   #describeTo(local: RTCSessionDescription | null): void {

@@ -142,6 +142,7 @@ export class FakeConnection extends EventTarget {
     this.#remote = undefined;
     this.signalingState = "stable";
     this.#needed = false;
+    if (this.iceConnectionState == "failed") this.#state("checking");
     this.#look();
     this.#update();
   }
@@ -150,10 +151,10 @@ export class FakeConnection extends EventTarget {
     if (this.signalingState == "stable" && this.#heard && this.#heard == this.#remoteUfrag() && !this.isConnected) this.#state("connected");
   }
 
-  #state(state: "connected" | "failed"): void {
+  #state(state: "checking" | "connected" | "failed"): void {
     if (state == "failed") this.#heard = undefined;
     this.iceConnectionState = state;
-    this.connectionState = state;
+    this.connectionState = state == "checking" ? "connecting" : state;
     this.dispatchEvent(new Event("iceconnectionstatechange"));
   }
 

@@ -214,7 +214,9 @@ describe("negotiation", () => {
     ofBob.pc.fail();
     await pass(500);
     agree(ofAlice.pc, ofBob.pc, ["a"]);
-    expect([ofAlice.pc.made.offer, ofBob.pc.made.offer]).toEqual([offers[0], offers[1] + 1]);
+    expect([ofAlice.pc.made.offer, ofBob.pc.made.offer]).toEqual([offers[0], expect.toBeOneOf([offers[1] + 1, offers[1] + 2])]);
+    await pass(20_000);
+    expect([ofAlice.outcome, ofBob.outcome]).toEqual([undefined, undefined]);
   });
 });
 
@@ -264,6 +266,27 @@ describe("a call ends", () => {
     expect(left.outcome).toBe("PeerUnreachable");
     expect(gone.outcome).toBe("LeaderLost");
     nothingLeft(the.alice, the.bob);
+  });
+
+  it.each(["ofAlice", "ofBob"] as const)("when nobody is there, which %s learns of the connection before the node does", async (which) => {
+    const the = await called();
+    for (const stream of [...the.alice.streams, ...the.bob.streams]) stream.stalled = true;
+    [the.alice, the.bob].forEach((node) => (node.unreachable = true));
+    the[which].pc.fail();
+    await pass(12_900);
+    expect(the[which].outcome).toBe(undefined);
+    await pass(200);
+    expect(the[which].outcome).toBe("PeerUnreachable");
+  });
+
+  it("not when the connection failed and the peer is there", async () => {
+    const the = await called();
+    for (const which of ["ofAlice", "ofBob"] as const) {
+      the[which].pc.fail();
+      await pass(20_000);
+      expect([the.ofAlice.outcome, the.ofBob.outcome]).toEqual([undefined, undefined]);
+      expect(the[which].pc.isConnected, which).toBe(true);
+    }
   });
 
   it("when its stream is lost too often", async () => {

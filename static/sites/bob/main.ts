@@ -1,5 +1,6 @@
 // Bob's site: a page that talks with other pages, through the one node that its visitor runs for all of them.
 
+import { showCalls } from "../shared/calls.js";
 import { connectHere } from "../shared/connect.js";
 import { showFiles } from "../shared/files.js";
 import { showPicture } from "../shared/picture.js";
@@ -15,8 +16,8 @@ try {
   // A topic: where sites of all nodes meet.
   const lobby = await node.join("bitters-demo-lobby");
 
-  // All three go on for as long as the node does.
-  await Promise.all([showRoom(node, lobby, "Bob"), showFiles(node, lobby), showPicture(node)]);
+  // All of it goes on for as long as the node does.
+  await Promise.all([showRoom(node, lobby, "Bob"), showCalls(node, "Bob"), showFiles(node, lobby), showPicture(node)]);
 } catch (error) {
   showFailed(error);
 }

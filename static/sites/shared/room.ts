@@ -79,13 +79,25 @@ function showMessage(from: string, id: string, said: Said, own: boolean): void {
   messages.scrollTop = messages.scrollHeight;
 }
 
+/** Those who stay keep their place on the page, and with it the focus. */
 function listPeers(peers: Iterable<string>, names: ReadonlyMap<string, string>): void {
-  const items = [...peers].map((id) => {
-    const item = make("li", { data: { id } });
-    item.style.setProperty("--hue", String(hueOf(id)));
-    item.append(make("strong", { text: names.get(id) || "somebody" }), " ", make("code", { text: short(id) }));
-    item.title = id;
-    return item;
-  });
-  find("peers").replaceChildren(...items);
+  const list = find("peers");
+  const here = new Set(peers);
+  for (const item of list.querySelectorAll<HTMLElement>("li")) if (!here.delete(item.dataset["id"] ?? "")) item.remove();
+  for (const id of here) list.append(peerItem(id));
+  for (const item of list.querySelectorAll<HTMLElement>("li")) {
+    const name = names.get(item.dataset["id"] ?? "") || "somebody";
+    const [strong, button] = [item.querySelector("strong"), item.querySelector("button")];
+    if (strong) strong.textContent = name;
+    button?.setAttribute("aria-label", `Call ${name}`);
+  }
+}
+
+function peerItem(id: string): HTMLLIElement {
+  const item = make("li", { data: { id } });
+  item.style.setProperty("--hue", String(hueOf(id)));
+  item.title = id;
+  const call = make("button", { className: "ring", text: "Call", data: { peer: id } });
+  item.append(make("strong"), " ", make("code", { text: short(id) }), call);
+  return item;
 }

@@ -11,11 +11,14 @@ declare global {
   }
 }
 
-/** What an error's code means to the person. */
+/** What an error means to the person. */
 const KINDLY: Readonly<Record<string, string>> = {
   Denied: "The node said no to this site.",
   LeaderLost: "The node changed its leader just then. Please try again.",
   NoNode: "The node can’t be reached. Is it running?",
+  NotAllowedError: "The browser wasn’t allowed to use them.",
+  NotFoundError: "There is no camera or no microphone here.",
+  NotReadableError: "Another program uses the camera or the microphone.",
   PeerUnreachable: "They can’t be reached right now.",
   Quota: "That was more than the node allows this site. Wait a moment and try again.",
   Timeout: "That took too long. Please try again.",
@@ -23,10 +26,10 @@ const KINDLY: Readonly<Record<string, string>> = {
   VersionMismatch: "This page and the node are of different versions. Reload the page.",
 };
 
-/** Words for whatever went wrong. */
+/** Words for whatever went wrong: the node's errors have a code, the browser's a name. */
 export function explain(error: unknown): string {
-  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  if (typeof code === "string" && Object.hasOwn(KINDLY, code)) return KINDLY[code] ?? code;
+  const { code, name, message } = (error ?? {}) as Record<string, unknown>;
+  for (const known of [code, name]) if (typeof known === "string" && Object.hasOwn(KINDLY, known)) return KINDLY[known] ?? known;
   return typeof message === "string" && message ? message : "Something went wrong.";
 }
 
