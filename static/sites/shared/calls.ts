@@ -21,7 +21,7 @@ let current: AbortController | undefined;
 /** Takes calls for as long as the node lasts. */
 export async function showCalls(node: BittersNode, name: string): Promise<void> {
   find("peers").addEventListener("click", ({ target }) => {
-    const peer = target instanceof HTMLButtonElement ? target.dataset["peer"] : undefined;
+    const peer = target instanceof HTMLButtonElement && target.closest("li")?.dataset["id"];
     const label = crypto.randomUUID();
     if (peer && !current) void ring(node, name, { peer, label, name: nameOf(peer) });
   });

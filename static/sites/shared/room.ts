@@ -97,7 +97,7 @@ function peerItem(id: string): HTMLLIElement {
   const item = make("li", { data: { id } });
   item.style.setProperty("--hue", String(hueOf(id)));
   item.title = id;
-  const call = make("button", { className: "ring", text: "Call", data: { peer: id } });
+  const call = make("button", { className: "ring", text: "Call" });
   item.append(make("strong"), " ", make("code", { text: short(id) }), call);
   return item;
 }
