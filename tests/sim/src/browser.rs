@@ -11,7 +11,7 @@ use bitters_wire::{
     keys::NodeSecret,
     local::{HeldLink, Hello, ToFrame, ToLeader, Welcome},
     packet::Packet,
-    status::{Scope, Status},
+    status::{Path, Scope, Status},
 };
 
 use crate::connection::{Connection, Phase};
@@ -99,7 +99,7 @@ impl Page {
             serves: vec![crate::world::TAG],
             joined: self.joined().collect(),
             talks: Vec::new(),
-            links: self.links().map(|(link, peer)| HeldLink { link, peer, used: true }).collect(),
+            links: self.links().map(|(link, peer)| HeldLink { link, peer, used: true, path: Path::Direct }).collect(),
         })
     }
 
@@ -139,6 +139,7 @@ impl Page {
                 self.persona = Some(welcome.persona.id());
                 self.welcomes.push(welcome);
             }
+            ToFrame::Address { .. } | ToFrame::Certify { .. } => panic!("nobody has an address here"),
             ToFrame::FrameGone { .. } | ToFrame::Moving | ToFrame::PathRestored(_) | ToFrame::Ping | ToFrame::Pong => {}
             ToFrame::Link(..) | ToFrame::Rejected(_) | ToFrame::Service { .. } => {
                 unreachable!("links are the world's, and nothing else is said in this world")

@@ -155,6 +155,7 @@ impl World {
             observe: vec!["https://observer.example".into()],
             page_origin: "https://node.example".into(),
             seeds: vec![server(SERVER), server(DEAD_SERVER)],
+            certificates: Vec::new(),
             warnings: Vec::new(),
             seed: self.rng.u64(..),
         };
@@ -223,7 +224,7 @@ impl World {
 
     /// The site wants a persona to be reachable. Tells the request.
     pub fn dial(&mut self, id: FrameId, peer: PersonaId) -> Option<u32> {
-        let (request, message) = self.pages.get_mut(&id)?.request(|request| ToLeader::Dial { request, peer });
+        let (request, message) = self.pages.get_mut(&id)?.request(|request| ToLeader::Dial { request, peer, address: None });
         self.say(id, message);
         Some(request)
     }
@@ -387,7 +388,7 @@ impl World {
                     self.agenda.through(Pipe::SocketUp(conn.0), self.now, latency, event);
                 }
             }
-            Output::ForgetFrame(_) | Output::SaveSeed(_) | Output::WatchFrame(_) => {}
+            Output::ForgetFrame(_) | Output::SaveCertificate(..) | Output::SaveSeed(_) | Output::WatchFrame(_) => {}
             Output::HandOver | Output::Service { .. } | Output::ServiceCancel { .. } => {
                 unreachable!("no other build waits and no site calls a service here")
             }

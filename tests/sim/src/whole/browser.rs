@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bitters_node::Node;
+use bitters_node::{Node, Seed};
 use bitters_revproxy::core::rendezvous::ConnId;
 use bitters_wire::{
+    address::Owner,
     id::{Boot, Epoch, FrameId, NodeId},
     keys::NodeSecret,
-    local::{Envelope, ToLeader},
+    local::{Certificate, Envelope, ToLeader},
     time::Instant,
 };
 
@@ -26,6 +27,10 @@ pub struct Browser {
     pub id: NodeId,
     /// The last leadership.
     pub epoch: Epoch,
+    /// Certificates in its database, and what its leaders know of them.
+    pub certificates: Vec<(Owner, Certificate)>,
+    /// Seeds in its database.
+    pub seeds: Vec<Seed>,
     /// Living workers.
     pub workers: Vec<Worker>,
     /// The machine is suspended.
@@ -72,7 +77,8 @@ impl Browser {
     /// A browser in which nothing runs yet.
     pub fn new(secret: NodeSecret) -> Self {
         let id = secret.id();
-        Self { secret, id, epoch: Epoch(0), workers: Vec::new(), asleep: false, waiting: VecDeque::new() }
+        let (certificates, seeds, waiting) = (Vec::new(), Vec::new(), VecDeque::new());
+        Self { secret, id, epoch: Epoch(0), certificates, seeds, workers: Vec::new(), asleep: false, waiting }
     }
 
     /// A living worker.

@@ -19,6 +19,10 @@ macro_rules! evidence {
 evidence! {
     /// Connections that frames were told to make.
     dials,
+    /// Connections that frames were told to make to an address.
+    dials_at_addresses,
+    /// Diallers that were introduced to who listens at an address.
+    introduced,
     /// Connections that came up, counted at each end.
     ups,
     /// Connections that went down, counted at each end that knows.

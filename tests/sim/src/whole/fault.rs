@@ -128,8 +128,9 @@ impl World {
         self.model.gone(frame, self.now);
         for (link, connection) in &tab.links {
             if connection.phase == Phase::Up {
-                self.evidence.frames_died_under_streams += self.streams_over(tab.browser, connection.peer, frame);
-                self.mark_broken(tab.browser, connection.peer);
+                let peer = connection.peer.expect("it is up");
+                self.evidence.frames_died_under_streams += self.streams_over(tab.browser, peer, frame);
+                self.mark_broken(tab.browser, peer);
             }
             if let Some(remote) = connection.remote {
                 self.later(5_000, 15_000, Event::Frame(remote.0, Fact::Bye(remote.1, (frame, *link))));

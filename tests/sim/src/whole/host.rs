@@ -30,6 +30,8 @@ pub struct Host {
     pub asked: BTreeMap<u32, Asked>,
     /// Streams, by their numbers here.
     pub streams: BTreeMap<u32, Place>,
+    /// Its address, once it was told.
+    pub address: Option<String>,
     /// What it heard in the lobby.
     pub heard: Heard,
     /// What it said there.
@@ -100,6 +102,11 @@ impl World {
         self.ask_once(frame, Ask::Dial { to });
     }
 
+    /// The page wants an address.
+    pub fn want_address(&mut self, frame: FrameId) {
+        self.ask_once(frame, Ask::Address);
+    }
+
     /// The page wants to see its node.
     pub fn status(&mut self, frame: FrameId) {
         self.ask_once(frame, Ask::Status);
@@ -135,6 +142,11 @@ impl World {
     pub(super) fn on_tell(&mut self, frame: FrameId, Told { id, tell }: Told) {
         self.note(|| format!("{frame} {id} > {tell:?}"));
         match tell {
+            Tell::Address(address) => {
+                self.model.addresses.push(address.clone());
+                self.host(frame).address = Some(address);
+                self.on_answered(frame, id, true);
+            }
             Tell::Bytes(bytes) => self.on_bytes(frame, id, &bytes),
             Tell::Cancelled => drop(self.host(frame).answers.remove(&id)),
             Tell::Credit(limit) => self.on_credit(frame, id, limit),

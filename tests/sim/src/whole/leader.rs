@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use bitters_node::{Config, Input, Node, Output, Seed, SeedId, UplinkEvent};
+use bitters_node::{Config, Input, Node, Output, Seed, SeedId, UplinkEvent, seeds};
 use bitters_wire::{
     announce::{Announcement, LeaderKind},
     id::{Boot, Epoch, FrameId},
@@ -160,7 +160,8 @@ impl World {
             build: BUILD.into(),
             observe: Vec::new(),
             page_origin: "https://node.example".into(),
-            seeds: vec![Seed::new(SeedId::Server(SERVER.into()))],
+            seeds: seeds::merge(vec![Seed::new(SeedId::Server(SERVER.into()))], browser.seeds.clone()),
+            certificates: browser.certificates.clone(),
             warnings: Vec::new(),
             seed: self.rng.u64(..),
         }
@@ -240,7 +241,12 @@ impl World {
             }
             Output::Frame(frame, message) => self.say_to_frame(browser, id, frame, message),
             Output::HandOver => unreachable!("there is one build"),
-            Output::SaveSeed(_) => {}
+            Output::SaveCertificate(owner, certificate) => self.browsers[browser].certificates.push((owner, certificate)),
+            Output::SaveSeed(seed) => {
+                let seeds = &mut self.browsers[browser].seeds;
+                seeds.retain(|it| it.id != seed.id);
+                seeds.push(seed);
+            }
             Output::Service { .. } | Output::ServiceCancel { .. } => unreachable!("no site calls a service here"),
             Output::Uplink(command) => self.on_uplink_command(browser, id, command),
             Output::WatchFrame(frame) => self.watch(browser, id, frame),

@@ -6,7 +6,7 @@ use bitters_wire::{
     keys::Signature,
     limits::DIAL_TIMEOUT,
     link::LinkMessage,
-    local::{DownReason, LinkCommand, LinkEvent},
+    local::{Dial, Door, DownReason, LinkCommand, LinkEvent},
 };
 
 use super::{Event, Fact, Pair, Pipe, World};
@@ -15,8 +15,10 @@ use crate::connection::{End, Phase, identity};
 /// One end of a connection.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    /// Who is to be at the other end.
-    pub peer: NodeId,
+    /// Who is to be at the other end, as soon as that is known.
+    pub peer: Option<NodeId>,
+    /// The way in.
+    pub door: Door,
     /// Whose signal was given to this end.
     pub remote: Option<End>,
     /// How far it is.
@@ -36,8 +38,8 @@ pub struct Connection {
 const MAX_SAME: usize = 8;
 
 impl Connection {
-    const fn new(peer: NodeId) -> Self {
-        Self { peer, remote: None, phase: Phase::New, early: Vec::new(), sent: 0, hung: false, held: Vec::new() }
+    const fn new(peer: Option<NodeId>, door: Door) -> Self {
+        Self { peer, door, remote: None, phase: Phase::New, early: Vec::new(), sent: 0, hung: false, held: Vec::new() }
     }
 }
 
@@ -66,7 +68,7 @@ impl World {
 
     pub(super) fn on_link_command(&mut self, end: End, command: LinkCommand) {
         match command {
-            LinkCommand::Dial { peer } => self.on_dial(end, peer),
+            LinkCommand::Dial(Dial { peer, door, .. }) => self.on_dial(end, peer, door),
             LinkCommand::HangUp => self.close_well(end, DownReason::HungUp),
             LinkCommand::Probe | LinkCommand::Restart => self.later(2000, 4000, Event::Frame(end.0, Fact::Lost(end.1))),
             LinkCommand::Send(bytes) => self.send(end, bytes),
@@ -75,17 +77,21 @@ impl World {
         }
     }
 
-    fn on_dial(&mut self, end: End, peer: NodeId) {
+    fn on_dial(&mut self, end: End, peer: Option<NodeId>, door: Door) {
         let Some(tab) = self.tabs.get_mut(&end.0) else { return };
         let browser = tab.browser;
-        tab.links.insert(end.1, Connection::new(peer));
+        tab.links.insert(end.1, Connection::new(peer, door.clone()));
         let tabs = self.tabs.values().filter(|it| it.browser == browser);
-        let same = tabs.flat_map(|it| it.links.values()).filter(|it| it.peer == peer).count();
+        let same = tabs.flat_map(|it| it.links.values()).filter(|it| peer.is_some() && it.peer == peer).count();
         self.must(same <= MAX_SAME, || format!("{browser} holds {same} links to one node"));
         self.evidence.dials += 1;
         self.agenda.at(self.now + DIAL_TIMEOUT, Event::Frame(end.0, Fact::Deadline(end.1)));
         if self.mishap(3) {
             return;
+        }
+        if let Door::Address { token, .. } = door {
+            self.evidence.dials_at_addresses += 1;
+            return self.later(20, 150, Event::Check(end, token));
         }
         let times = if self.mishap(10) { 2 } else { 1 };
         for _ in 0..times {
@@ -94,21 +100,27 @@ impl World {
     }
 
     pub(super) fn on_own_signal(&mut self, end: End) {
-        if self.end(end).is_some() {
-            self.report(end, LinkEvent::Signal(codec::encode(&end)));
+        match self.end(end).map(|it| &it.door) {
+            Some(Door::Introduced { .. }) => self.tell_credentials(end),
+            Some(_) => self.report(end, LinkEvent::Signal(codec::encode(&end))),
+            None => {}
         }
     }
 
     fn on_signal(&mut self, end: End, blob: &[u8]) {
         let remote: End = codec::decode(blob, 64).expect("signals of this world are ends");
         let Some(connection) = self.end_mut(end) else { return };
+        if matches!(connection.door, Door::Introduced { .. }) {
+            connection.remote = Some(remote);
+            return self.on_introduced(end, remote);
+        }
         let before = connection.remote.replace(remote);
         self.must(before.is_none(), || format!("{end:?} is given a second signal"));
         self.connect(end, remote);
     }
 
     /// Both ends have each other's signals, and there is a way between them.
-    fn connect(&mut self, end: End, remote: End) {
+    pub(super) fn connect(&mut self, end: End, remote: End) {
         let fresh = |it: &Connection, other| it.remote == Some(other) && it.phase == Phase::New;
         let mutual =
             self.end(end).is_some_and(|it| fresh(it, remote)) && self.end(remote).is_some_and(|it| fresh(it, end));
@@ -125,9 +137,11 @@ impl World {
     pub(super) fn on_stands(&mut self, end: End) {
         let Some(browser) = self.tabs.get(&end.0).map(|it| it.browser) else { return };
         let own = self.browsers[browser].id;
+        let far = self.end(end).and_then(|it| it.remote).and_then(|remote| self.tabs.get(&remote.0));
+        let Some(far) = far.map(|it| self.browsers[it.browser].id) else { return };
         let Some(connection) = self.end_mut(end).filter(|it| it.phase == Phase::New) else { return };
         connection.phase = Phase::Proving;
-        let peer = connection.peer;
+        let peer = *connection.peer.get_or_insert(far);
         self.report(end, LinkEvent::Sign(identity(own, peer)));
     }
 
@@ -135,7 +149,7 @@ impl World {
         let own = self.browsers[self.tabs[&end.0].browser].id;
         let Some(connection) = self.end_mut(end).filter(|it| it.phase == Phase::Proving) else { return };
         connection.phase = Phase::Up;
-        let peer = connection.peer;
+        let peer = connection.peer.expect("it was proven");
         let early = std::mem::take(&mut connection.early);
         own.verify(&identity(own, peer).to_bytes(), signature).expect("the node signs as itself");
         self.evidence.ups += 1;
@@ -204,9 +218,9 @@ impl World {
         let Some(tab) = self.tabs.get_mut(&end.0) else { return };
         let browser = tab.browser;
         let Some(gone) = tab.links.remove(&end.1) else { return };
-        if gone.phase == Phase::Up {
+        if let Some(peer) = gone.peer.filter(|_| gone.phase == Phase::Up) {
             self.evidence.downs += 1;
-            self.mark_broken(browser, gone.peer);
+            self.mark_broken(browser, peer);
         }
         self.report(end, LinkEvent::Down(reason));
     }

@@ -7,6 +7,7 @@
 //! | BroadcastChannel | everybody else of the browser hears it, a little later |
 //! | Web Locks | a dead frame's lock is granted after 30 to 90 ms, now and then 473 |
 //! | connections | stand when both ends have each other's signals; ordered; an end whose other end died notices after 5 to 15 s |
+//! | the proxy | introduces who dials an address to who listens there, without reading a packet |
 //! | a frozen page | takes nothing in and its timers wait; all of it comes at once when it thaws |
 //! | a suspended machine | the same for all of a browser |
 //!
@@ -19,6 +20,7 @@ mod host;
 mod leader;
 mod link;
 mod model;
+mod proxy;
 mod story;
 mod stream;
 mod tab;
@@ -28,10 +30,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bitters_revproxy::core::rendezvous::{self, ConnId};
 use bitters_wire::{
+    address::{Owner, Token},
     announce::Announcement,
     id::{Boot, FrameId, LinkId},
     keys::NodeSecret,
-    local::{Envelope, ToFrame, ToLeader},
+    local::{Certificate, Envelope, ToFrame, ToLeader},
     rendezvous::ToNode,
     rpc::Request,
     time::Instant,
@@ -51,6 +54,8 @@ use uplink::Server;
 /// What becomes known, and to whom.
 #[derive(Clone, Debug)]
 enum Event {
+    /// A check of a browser's that dials an address arrives at the proxy.
+    Check(End, Token),
     /// A frame takes something in.
     Frame(FrameId, Fact),
     /// The rendezvous hears something.
@@ -68,6 +73,7 @@ enum Fact {
     Asked(Request),
     /// The connection's other end closed it.
     Bye(LinkId, End),
+    Certified(Owner, Certificate),
     Connected,
     Data(LinkId, Vec<u8>),
     /// The connection has had its time to stand.
@@ -243,6 +249,7 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
+            Event::Check(dialler, token) => self.on_check(dialler, token),
             Event::Frame(frame, fact) => {
                 let Some(tab) = self.tabs.get_mut(&frame) else { return };
                 if tab.frozen {

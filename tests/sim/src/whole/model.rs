@@ -22,6 +22,8 @@ pub struct Model {
     pub calls: Vec<Call>,
     /// When who could not talk.
     pub trouble: Trouble,
+    /// Addresses that pages were told, of whom some are gone.
+    pub addresses: Vec<String>,
     gone: BTreeSet<FrameId>,
 }
 

@@ -79,9 +79,11 @@ impl Story {
             58..60 => world.some_dial(page),
             60..62 => world.status(page),
             62 => world.some_cancel(page),
-            63..65 => world.some_end(),
-            65..72 => drop(self.open_or_not(world, browser)),
-            72..85 if self.harm != Harm::All => world.some_write(),
+            63 => world.want_address(page),
+            64..66 => world.some_dial_at(page),
+            66..68 => world.some_end(),
+            68..74 => drop(self.open_or_not(world, browser)),
+            74..86 if self.harm != Harm::All => world.some_write(),
             _ => self.harm(world, browser, page),
         }
     }
@@ -186,6 +188,14 @@ impl World {
     fn some_dial(&mut self, page: FrameId) {
         if let Some(peer) = self.some_peer(page) {
             self.dial(page, peer);
+        }
+    }
+
+    /// Somebody dials an address that somebody was given once.
+    fn some_dial_at(&mut self, page: FrameId) {
+        let addresses = self.model.addresses.clone();
+        if let Some(address) = self.rng.choice(addresses) {
+            self.dial(page, address);
         }
     }
 

@@ -84,6 +84,7 @@ impl World {
             Fact::Announced(announcement) => self.inform(frame, Input::Announced(announcement)),
             Fact::Asked(request) => self.inform(frame, Input::Ask(request)),
             Fact::Bye(link, remote) => self.on_bye((frame, link), remote),
+            Fact::Certified(owner, certificate) => self.inform(frame, Input::Certified(owner, Ok(certificate))),
             Fact::Connected => self.inform(frame, Input::Connected),
             Fact::Data(link, bytes) => self.on_data((frame, link), bytes),
             Fact::Deadline(link) => self.on_deadline((frame, link)),
@@ -141,6 +142,7 @@ impl World {
                 }
             }
             Output::Badge(_) | Output::Status(_) => {}
+            Output::Certify(owner) => self.certify(frame, owner),
             Output::CloseHost => self.must(false, || format!("{frame} closes its site's port")),
             Output::Connect(Line::Port { name, .. }) => self.open_port(frame, name),
             Output::Connect(Line::Channel) | Output::Contend { .. } => unreachable!("all workers here are shared"),

@@ -6,10 +6,17 @@ use bitters_node::{Input, UplinkCommand, UplinkEvent};
 use bitters_revproxy::core::rendezvous::{self, ConnId, Rendezvous};
 use bitters_wire::codec;
 
-use super::{Event, News, Pipe, World, browser::WorkerId};
+use super::{
+    Event, News, Pipe, World,
+    browser::WorkerId,
+    proxy::{PROXY, Proxy},
+};
 
 /// Where it listens.
 pub const SERVER: &str = "ws://rendezvous.example/rendezvous";
+
+/// Its name.
+const NAME: &str = "rendezvous.example";
 
 /// The rendezvous.
 #[derive(Debug)]
@@ -18,13 +25,15 @@ pub struct Server {
     pub up: bool,
     /// Open sockets, and whose they are.
     pub sockets: BTreeMap<ConnId, (usize, WorkerId)>,
+    /// Who listens at which address.
+    pub proxy: Proxy,
     connected: u64,
 }
 
 impl Server {
     pub fn new(seed: u64) -> Self {
         let rendezvous = Rendezvous::new(rendezvous::Config::default(), seed);
-        Self { rendezvous, up: true, sockets: BTreeMap::new(), connected: 0 }
+        Self { rendezvous, up: true, sockets: BTreeMap::new(), proxy: Proxy::default(), connected: 0 }
     }
 }
 
@@ -66,8 +75,10 @@ impl World {
         self.server.sockets.insert(conn, (browser, id));
         let nonce = std::array::from_fn(|_| self.rng.u8(..));
         let addr = Ipv4Addr::new(10, 0, 0, u8::try_from(browser).unwrap_or(u8::MAX)).into();
-        self.server.rendezvous.handle_input(rendezvous::Input::Open { conn, addr, nonce }, self.now);
-        self.tell_node(browser, id, Input::Uplink(UplinkEvent::Open));
+        let proxies = [PROXY.parse().expect("an address")].into();
+        let open = rendezvous::Input::Open { conn, addr, nonce, server: NAME.into(), proxies };
+        self.server.rendezvous.handle_input(open, self.now);
+        self.tell_node(browser, id, Input::Uplink(UplinkEvent::Open { server: NAME.into() }));
         self.serve();
     }
 
@@ -91,6 +102,10 @@ impl World {
         while let Some(output) = self.server.rendezvous.poll_output() {
             let (conn, message) = match output {
                 rendezvous::Output::Close(conn) => (conn, None),
+                rendezvous::Output::Proxy(input) => {
+                    self.on_proxy_input(input);
+                    continue;
+                }
                 rendezvous::Output::Send(conn, message) => (conn, Some(message)),
             };
             let Some((browser, worker)) = self.server.sockets.get(&conn).copied() else { continue };

@@ -19,7 +19,7 @@ impl World {
 
     pub(super) fn on_link_command(&mut self, end: End, command: LinkCommand) {
         match command {
-            LinkCommand::Dial { peer } => self.on_dial(end, peer),
+            LinkCommand::Dial(dial) => self.on_dial(end, dial.peer.expect("there are no addresses here")),
             LinkCommand::HangUp => self.hang_up(end),
             LinkCommand::Probe | LinkCommand::Restart => {}
             LinkCommand::Send(bytes) => self.send(end, bytes),

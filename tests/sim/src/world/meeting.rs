@@ -7,6 +7,9 @@ use bitters_revproxy::core::rendezvous::{self, ConnId};
 
 use super::{Event, Pipe, SERVER, World};
 
+/// The server's name.
+const NAME: &str = "rendezvous.example";
+
 impl World {
     pub(super) fn connect(&mut self, browser: usize, url: &str) {
         let at = self.now + self.millis(20, 200);
@@ -29,8 +32,8 @@ impl World {
         self.sockets.insert(conn, browser);
         let nonce = std::array::from_fn(|_| self.rng.u8(..));
         let addr = Ipv4Addr::new(10, 0, 0, u8::try_from(browser).unwrap_or(u8::MAX)).into();
-        self.rendezvous.handle_input(rendezvous::Input::Open { conn, addr, nonce }, self.now);
-        self.inform(browser, Input::Uplink(UplinkEvent::Open));
+        self.rendezvous.handle_input(rendezvous::Input::Open { conn, addr, nonce, server: NAME.into(), proxies: [].into() }, self.now);
+        self.inform(browser, Input::Uplink(UplinkEvent::Open { server: NAME.into() }));
         self.serve();
     }
 
@@ -38,6 +41,7 @@ impl World {
         while let Some(output) = self.rendezvous.poll_output() {
             let (conn, event) = match output {
                 rendezvous::Output::Close(conn) => (conn, None),
+                rendezvous::Output::Proxy(_) => unreachable!("nobody has an address here"),
                 rendezvous::Output::Send(conn, message) => (conn, Some(message)),
             };
             let Some(browser) = self.sockets.get(&conn).copied() else { continue };

@@ -1,0 +1,92 @@
+//! Who dials an address is introduced to whoever listens there. The real proxy does so by what browsers send each other, which isn't
+//! simulated here (its own tests have browsers' agents); what nodes, frames and the rendezvous say to each other about it is real.
+
+use std::collections::BTreeMap;
+
+use bitters_peercon::{Credentials, signal::Signal};
+use bitters_revproxy::core::{proxy, rendezvous::ConnId};
+use bitters_wire::{
+    address::{Owner, Token},
+    codec,
+    id::FrameId,
+    local::{Certificate, LinkEvent},
+    rendezvous::ToNode,
+};
+
+use super::{Event, Fact, News, Pipe, World};
+use crate::connection::End;
+
+/// Where it is.
+pub const PROXY: &str = "203.0.113.1:3478";
+
+/// Later than any story.
+const EXPIRES: u64 = 1 << 50;
+
+/// Its listeners, and who was introduced.
+#[derive(Debug, Default)]
+pub struct Proxy {
+    listeners: BTreeMap<Token, ConnId>,
+    sessions: BTreeMap<u64, Session>,
+}
+
+#[derive(Debug)]
+struct Session {
+    dialler: End,
+    listener: Option<End>,
+}
+
+impl World {
+    /// The rendezvous has checked this.
+    pub(super) fn on_proxy_input(&mut self, input: proxy::Input) {
+        match input {
+            proxy::Input::Answer { session, .. } => self.on_answer(session),
+            proxy::Input::Listen { conn, token, .. } => drop(self.server.proxy.listeners.insert(token, conn)),
+            proxy::Input::Unlisten(token) => drop(self.server.proxy.listeners.remove(&token)),
+            proxy::Input::Forward { .. } | proxy::Input::Timeout => {}
+        }
+    }
+
+    /// A browser's first check arrives.
+    pub(super) fn on_check(&mut self, dialler: End, token: Token) {
+        let Some(conn) = self.server.proxy.listeners.get(&token).copied().filter(|_| self.server.up) else { return };
+        let Some((browser, worker)) = self.server.sockets.get(&conn).copied() else { return };
+        let session = u64::try_from(self.server.proxy.sessions.len()).expect("few");
+        self.server.proxy.sessions.insert(session, Session { dialler, listener: None });
+        self.evidence.introduced += 1;
+        let news = News::SocketSays(conn, ToNode::Dialled { session, token, signal: codec::encode(&dialler) });
+        self.through(Pipe::SocketDown(conn.0), 5, 50, Event::Worker(browser, worker, news));
+    }
+
+    /// A listener's frame is given a dialler's signal.
+    pub(super) fn on_introduced(&mut self, listener: End, dialler: End) {
+        let fits = |it: &&mut Session| it.dialler == dialler && it.listener.is_none();
+        if let Some(session) = self.server.proxy.sessions.values_mut().find(fits) {
+            session.listener = Some(listener);
+        }
+    }
+
+    /// It tells its credentials.
+    pub(super) fn tell_credentials(&mut self, listener: End) {
+        let credentials = Credentials::new("1gTT", "N6WOK8l/xhXmKbJ7712zNdfe").expect("a browser's");
+        let signal = Signal { credentials, fingerprint: [7; 32], candidates: Vec::new() };
+        self.report(listener, LinkEvent::Signal(signal.encode()));
+    }
+
+    fn on_answer(&mut self, session: u64) {
+        let Some(Session { dialler, listener: Some(listener) }) = self.server.proxy.sessions.get(&session) else {
+            return;
+        };
+        let (dialler, listener) = (*dialler, *listener);
+        if let Some(connection) = self.end_mut(dialler) {
+            connection.remote = Some(listener);
+            self.connect(dialler, listener);
+        }
+    }
+
+    /// A frame makes a certificate.
+    pub(super) fn certify(&mut self, frame: FrameId, owner: Owner) {
+        let fingerprint = std::array::from_fn(|_| self.rng.u8(..));
+        let certificate = Certificate { fingerprint, expires: EXPIRES };
+        self.later(5, 60, Event::Frame(frame, Fact::Certified(owner, certificate)));
+    }
+}
