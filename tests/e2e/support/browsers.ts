@@ -31,7 +31,34 @@ export interface Profile {
  * once more, last, turns it on again. The field trial refuses edits of local descriptions, as browsers will.
  */
 export async function open(profile: Profile = {}): Promise<BrowserContext> {
-  const dir = await mkdtemp(join(tmpdir(), "bitters-"));
+  const home = await Home.make();
+  const context = await home.open(profile);
+  context.on("close", () => void home[Symbol.asyncDispose]());
+  return context;
+}
+
+/** A person's profile, which outlives the browser. */
+export class Home implements AsyncDisposable {
+  readonly #dir: string;
+
+  private constructor(dir: string) {
+    this.#dir = dir;
+  }
+
+  static async make(): Promise<Home> {
+    return new Home(await mkdtemp(join(tmpdir(), "bitters-")));
+  }
+
+  open(profile: Profile = {}): Promise<BrowserContext> {
+    return launch(this.#dir, profile);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#dir, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+async function launch(dir: string, profile: Profile): Promise<BrowserContext> {
   const blocked = profile.thirdPartyCookies === "blocked";
   const preferences = { profile: { block_third_party_cookies: blocked, cookie_controls_mode: blocked ? 1 : 0 } };
   await mkdir(join(dir, "Default"), { recursive: true });
@@ -47,6 +74,5 @@ export async function open(profile: Profile = {}): Promise<BrowserContext> {
     ],
   });
   if (profile.init !== undefined) await context.addInitScript(profile.init);
-  context.on("close", () => void rm(dir, { recursive: true, force: true, maxRetries: 5 }));
   return context;
 }

@@ -1,0 +1,174 @@
+// A browser that holds an address connects to the browser behind it and signals nothing; then the two go on without the server.
+import type { Page } from "@playwright/test";
+
+import { Home } from "./support/browsers.ts";
+import { Metrics } from "./support/metrics.ts";
+import { Quiet } from "./support/quiet.ts";
+import { Server } from "./support/server.ts";
+import { expect, idOf, statusOf, test as base } from "./support/test.ts";
+
+interface Fixtures {
+  /** A node that knows no server, beside the one that does. */
+  readonly quiet: Quiet;
+  readonly metrics: Metrics;
+}
+
+const test = base.extend<Fixtures>({
+  quiet: async ({}, use) => {
+    const quiet = await Quiet.make();
+    await use(quiet);
+    await quiet.remove();
+  },
+  metrics: async ({}, use) => use(await Metrics.free()),
+  server: async ({ quiet, metrics }, use) => {
+    const server = await Server.start([...quiet.extra, ...metrics.extra]);
+    await use(server);
+    await server.stop();
+  },
+});
+
+const addressOf = (page: Page): Promise<string> => page.evaluate(() => window.mine.address());
+
+/** Dials, and tells what came of it. */
+const dial = (page: Page, where: string): Promise<string> =>
+  page.evaluate((where) => window.mine.dial(where).catch(({ code, message }) => `${code}: ${message}`), where);
+
+/** How an observer's only peer is reached, as often as that changed. */
+const pathsOf = (page: Page): Promise<string[]> => page.evaluate(() => window.paths);
+
+const notePaths = (page: Page): Promise<void> =>
+  page.evaluate(() => {
+    window.paths = [];
+    void (async () => {
+      for await (const { peers } of window.mine.watch()) {
+        const path = peers[0]?.path;
+        if (path && path !== window.paths.at(-1)) window.paths.push(path);
+      }
+    })();
+  });
+
+declare global {
+  interface Window {
+    paths: string[];
+  }
+}
+
+for (const trial of ["Enabled", "Disabled"]) {
+  test(`a browser that has never met the server's WebSocket dials an address; both move to a direct path, and the server can go (mangling refused: ${trial})`, async ({ browse, connect, server, metrics }) => {
+    const args = [`--force-fieldtrials=WebRTC-NoSdpMangleUfrag/${trial}/`];
+    const [one, two] = await Promise.all([browse({ args }), browse({ args })]);
+    const a = await connect(one, "a");
+    const b = await connect(two, "b", server.url("quiet"));
+    await Promise.all([notePaths(a), notePaths(b)]);
+    await a.evaluate(() => void window.mine.serve("echo", (stream) => stream.readable.pipeTo(stream.writable)));
+    const address = await addressOf(a);
+
+    expect(await dial(b, address)).toBe(await idOf(a));
+    await talk(b, await idOf(a), "through the server");
+    await expect.poll(() => pathsOf(a)).toEqual(["proxied", "direct"]);
+    await expect.poll(() => pathsOf(b)).toEqual(["proxied", "direct"]);
+
+    const counted = await metrics.read();
+    expect(counted.sum("rendezvous_nodes")).toBe(1);
+    expect(counted.sum("rendezvous_received", { kind: "Signal" })).toBe(0);
+    await server.stop();
+    await again(b, "and without it");
+  });
+}
+
+test("an address outlives its page and the leader, is the same on every visit, and another for another site", async ({ browse, connect, server }) => {
+  const browser = await browse();
+  const a = await connect(browser, "a");
+  const address = await addressOf(a);
+  expect(address).toMatch(/^[\w-]{188}$/);
+  expect(await addressOf(a)).toBe(address);
+  const other = await connect(browser, "b");
+  expect(await addressOf(other)).not.toBe(address);
+
+  await a.close();
+  await other.close();
+  const again = await connect(browser, "a");
+  expect(await addressOf(again)).toBe(address);
+  const caller = await connect(await browse(), "c", server.url("quiet"));
+  expect(await dial(caller, address)).toBe(await idOf(again));
+});
+
+test("an address outlives the browser's restart, and is answered before its page asks for it again", async ({ browse, connect, server }) => {
+  await using home = await Home.make();
+  const first = await home.open();
+  const address = await addressOf(await connect(first, "a"));
+  await first.close();
+
+  const second = await home.open();
+  const a = await connect(second, "a");
+  const caller = await connect(await browse(), "c", server.url("quiet"));
+  await expect.poll(() => dial(caller, address), { timeout: 20_000 }).toBe(await idOf(a));
+  expect(await addressOf(a)).toBe(address);
+  await second.close();
+});
+
+test("what is no good as an address is refused with the reason", async ({ browse, connect, server }) => {
+  const a = await connect(await browse(), "a");
+  const b = await connect(await browse(), "b", server.url("quiet"));
+  const address = await addressOf(a);
+
+  expect(await dial(b, "hello")).toMatch(/^BadArgument/);
+  expect(await dial(b, address.slice(0, 100))).toMatch(/^BadArgument.*truncated/);
+  expect(await dial(b, `${address}AAAA`)).toMatch(/^BadArgument/);
+  const at = address[100] === "A" ? "B" : "A";
+  expect(await dial(b, address.slice(0, 100) + at + address.slice(101))).toMatch(/^BadArgument.*forged/);
+});
+
+test("a cold start dials the address that its node ships with, and signals nothing", async ({ browse, connect, server, quiet, metrics }) => {
+  const a = await connect(await browse(), "a");
+  await quiet.seed([{ address: await addressOf(a) }]);
+
+  const b = await connect(await browse(), "b", server.url("quiet"));
+  await expect.poll(async () => (await statusOf(b)).peers.map(({ path }) => path), { timeout: 15_000 }).toEqual(["direct"]);
+  expect((await metrics.read()).sum("rendezvous_nodes")).toBe(1);
+});
+
+test("both links are lost and no server is there for signals: the peer's address is dialled", async ({ browse, connect, server }) => {
+  const a = await connect(await browse(), "a");
+  const two = await browse();
+  const [first, b] = [await connect(two, "c", server.url("quiet")), await connect(two, "b", server.url("quiet"))];
+  await a.evaluate(() => void window.mine.serve("echo", (stream) => stream.readable.pipeTo(stream.writable)));
+  expect(await dial(b, await addressOf(a))).toBe(await idOf(a));
+  await talk(b, await idOf(a), "over the first link");
+  await expect.poll(async () => (await statusOf(b)).seeds, { message: "the peer's node told its address" }).toBe(1);
+  await expect.poll(() => pathsOfNow(b)).toEqual(["direct"]);
+
+  await first.close();
+  for (const page of [a]) await page.evaluate(() => undefined);
+  await again(b, "over the next");
+});
+
+const pathsOfNow = async (page: Page): Promise<string[]> => (await statusOf(page)).peers.map(({ path }) => path);
+
+/** Opens a stream that echoes, and sees that it does. */
+async function talk(page: Page, peer: string, text: string): Promise<void> {
+  await page.evaluate(async (peer) => {
+    window.stream = await window.mine.open(peer, "echo");
+  }, peer);
+  await again(page, text);
+}
+
+/** The same stream still echoes. */
+async function again(page: Page, text: string): Promise<void> {
+  const echoed = await page.evaluate(async (text) => {
+    const writer = window.stream.writable.getWriter();
+    void writer.write(new TextEncoder().encode(text)).finally(() => writer.releaseLock());
+    const reader = window.stream.readable.getReader();
+    let heard = "";
+    while (heard.length < text.length) heard += new TextDecoder().decode((await reader.read()).value);
+    reader.releaseLock();
+    return heard;
+  }, text);
+  expect(echoed).toBe(text);
+}
+
+declare global {
+  interface Window {
+    stream: import("@bitters/host-sdk").Stream;
+  }
+}
