@@ -9,6 +9,9 @@
 //! On the control channel each end says who it is and signs both identities, both fingerprints and both nonces
 //! (`IdentityText` of the wire). Only once both ends have proven themselves does an application byte pass, in [`parts`].
 //! Candidates that came too late for the signal follow over the control channel (trickle ICE, RFC 8838).
+//!
+//! Beside that, [`negotiation`] is for node authors who add media to a connection: offers and answers as usual, in slices that
+//! fit into control messages.
 
 mod candidate;
 mod control;
@@ -18,6 +21,7 @@ mod heartbeat;
 mod live;
 mod local;
 mod machine;
+pub mod negotiation;
 pub mod packed;
 pub mod parts;
 mod paths;
