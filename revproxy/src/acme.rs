@@ -4,6 +4,7 @@
 //! the authority can't be reached, or doesn't believe us, the server goes on with what it has.
 
 mod cache;
+mod client;
 
 use std::{
     error::Error,
@@ -13,6 +14,7 @@ use std::{
 };
 
 use cache::Cache;
+use client::{Client, RootsError};
 use instant_acme::{
     Account, AuthorizationHandle, AuthorizationStatus, ChallengeType, Identifier, KeyAuthorization, NewAccount,
     NewOrder, Order, OrderStatus, RetryPolicy,
@@ -51,6 +53,8 @@ enum AcmeError {
     Certificate(String),
     #[error("{name}: the authority offers no TLS-ALPN-01")]
     NoChallenge { name: String },
+    #[error(transparent)]
+    Roots(#[from] RootsError),
     #[error("the authority's check failed: {0}")]
     Refused(String),
     #[error("the challenge's certificate: {0}")]
@@ -115,10 +119,7 @@ async fn renew(acme: &Acme, cache: &Cache, certs: &Certs) -> Result<(), AcmeErro
 }
 
 async fn account(acme: &Acme, cache: &Cache) -> Result<Account, AcmeError> {
-    let builder = match &acme.root {
-        Some(root) => Account::builder_with_root(root)?,
-        None => Account::builder()?,
-    };
+    let builder = Account::builder_with_http(Box::new(Client::new(acme.root.as_deref())?));
     if let Some(credentials) = cache.account() {
         return Ok(builder.from_credentials(credentials).await?);
     }

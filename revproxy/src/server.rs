@@ -51,7 +51,6 @@ struct Listeners {
 ///
 /// # Errors
 /// [`ServeError`] says which address, host name, directory, origin, file or setting is wrong.
-#[expect(clippy::unused_async, reason = "it needs a runtime, and says so by its type")]
 pub async fn serve(config: Config) -> Result<Running, ServeError> {
     config.check()?;
     let certificates = config.certificates()?.map(Certificates::new).transpose()?;

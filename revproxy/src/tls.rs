@@ -170,6 +170,7 @@ async fn stamps(cert: &Path, key: &Path) -> [Option<(SystemTime, u64)>; 2] {
     [stamp(cert).await, stamp(key).await]
 }
 
-fn provider() -> Arc<CryptoProvider> {
+/// The cryptography of all TLS here.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }

@@ -1,4 +1,6 @@
-//! The crates of Cargo.lock.
+//! The crates of Cargo.lock that are built for any target.
+
+use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -28,7 +30,9 @@ struct Crate {
 /// Checks licences, sources, yanked versions and advisories.
 pub fn check(workspace: &Workspace, policy: &Policy, advisories: &Advisories, report: &mut Report) -> Result<()> {
     let metadata = workspace.cargo().args(["metadata", "--locked", "--format-version", "1"]).read()?;
-    let metadata: Metadata = serde_json::from_str(&metadata).context("cargo metadata")?;
+    let mut metadata: Metadata = serde_json::from_str(&metadata).context("cargo metadata")?;
+    let built = built(workspace)?;
+    metadata.packages.retain(|package| built.contains(&(package.name.clone(), package.version.to_string())));
     let (ours, theirs): (Vec<_>, Vec<_>) = metadata.packages.into_iter().partition(|package| package.source.is_none());
     report.checked.push(format!("licences and sources of {} crates and of our {}", theirs.len(), ours.len()));
     for package in ours.iter().chain(&theirs) {
@@ -40,6 +44,20 @@ pub fn check(workspace: &Workspace, policy: &Policy, advisories: &Advisories, re
     check_yanked(&theirs, report)?;
     let packages: Vec<_> = theirs.iter().map(Crate::package).collect();
     advisories.check_crates(&packages, policy, report)
+}
+
+/// Names and versions. Cargo.lock also has what only a feature would bring that nobody asks for (`other?/feature`); cargo's metadata
+/// names that too, cargo's tree doesn't.
+fn built(workspace: &Workspace) -> Result<BTreeSet<(String, String)>> {
+    let tree = ["tree", "--locked", "--workspace", "--target", "all", "--prefix", "none", "--format", "{p}"];
+    let tree = workspace.cargo().args(tree).read()?;
+    Ok(tree.lines().filter_map(name_and_version).collect())
+}
+
+/// Of `name v1.2.3`, whatever follows.
+fn name_and_version(line: &str) -> Option<(String, String)> {
+    let (name, rest) = line.split_once(" v")?;
+    Some((name.to_owned(), rest.split(' ').next()?.to_owned()))
 }
 
 fn check_yanked(crates: &[Crate], report: &mut Report) -> Result<()> {
@@ -63,5 +81,21 @@ fn check_yanked(crates: &[Crate], report: &mut Report) -> Result<()> {
 impl Crate {
     fn package(&self) -> Package {
         Package { name: self.name.clone(), version: self.version.clone(), licence: self.license.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_tree_is_read() {
+        let read = |line| name_and_version(line).map(|(name, version)| format!("{name} {version}"));
+
+        assert_eq!(read("serde v1.0.229").as_deref(), Some("serde 1.0.229"));
+        assert_eq!(read("serde_derive v1.0.229 (proc-macro) (*)").as_deref(), Some("serde_derive 1.0.229"));
+        assert_eq!(read("toml v1.2.1+spec-1.1.0").as_deref(), Some("toml 1.2.1+spec-1.1.0"));
+        assert_eq!(read("xtask v0.1.0 (/somewhere/v2 there)").as_deref(), Some("xtask 0.1.0"));
+        assert_eq!(read(""), None);
     }
 }
