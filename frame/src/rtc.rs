@@ -159,6 +159,8 @@ impl Connection {
             }
             Output::FindPath => self.find_path(),
             Output::Forward { ours, theirs } => self.tell(LinkEvent::Forward { ours, theirs }),
+            // Links carry no media.
+            Output::Negotiated(_) => {}
             Output::Path(path) => self.tell(LinkEvent::Path(path)),
             Output::Received(message) => self.tell(LinkEvent::Received(message)),
             Output::Restart => self.step(Step::Restart),

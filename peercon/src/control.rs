@@ -29,6 +29,8 @@ pub(crate) enum Control {
     },
     /// Proof of the hello: its node's signature of the `IdentityText`.
     Identity(Signature),
+    /// A slice of a message that negotiates media ([`negotiation`](crate::negotiation)).
+    Negotiation(#[serde(with = "serde_bytes")] Vec<u8>),
     /// To be answered with the same number at once.
     Ping(u32),
     /// The answer.

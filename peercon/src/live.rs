@@ -18,6 +18,7 @@ use crate::{
     heartbeat::PeerPings,
     local::Local,
     machine::{Config, Input, Output},
+    negotiation::message::MAX_SLICE,
     packed::Packed,
     parts,
     paths::{Paths, Search, proxy_candidates},
@@ -106,6 +107,10 @@ impl Live {
             Input::HangUp => return self.on_hang_up(outbox),
             Input::LocalCandidate(text) => self.described().on_candidate(&text, now),
             Input::LocalDescription(offer) => self.on_description(&offer, now, outbox)?,
+            Input::Negotiate(slice) if slice.len() <= MAX_SLICE && matches!(self.traffic, Traffic::Up { .. }) => {
+                outbox.push_back(control(&Control::Negotiation(slice)));
+            }
+            Input::Negotiate(_) => {}
             Input::PathChanged => outbox.extend(self.paths.is_proxied().then_some(Output::FindPath)),
             Input::PlatformError => return Err(DownReason::Platform),
             Input::Probe => self.on_probe(now, outbox),
@@ -211,6 +216,11 @@ impl Live {
             }
             Control::Hello { node, nonce, wire } => self.on_hello(&Hello { node, nonce, wire }, outbox),
             Control::Identity(signature) => self.handshake.on_identity(&signature),
+            Control::Negotiation(_) if !self.handshake.is_verified() => Err(DownReason::Protocol),
+            Control::Negotiation(slice) => {
+                outbox.push_back(Output::Negotiated(slice));
+                Ok(())
+            }
             Control::Ping(number) => self.on_ping(number, now, outbox),
             Control::Pong(number) => {
                 let Traffic::Up { heartbeat, .. } = &mut self.traffic else { return Err(DownReason::Protocol) };

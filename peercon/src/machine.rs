@@ -52,6 +52,8 @@ pub enum Input {
     PlatformError,
     /// See whether the peer still answers: if not, the connection is over soon.
     Probe,
+    /// A slice that [`Negotiation`](crate::negotiation::Negotiation) sends to its peer. Nothing is sent before the connection is up.
+    Negotiate(Vec<u8>),
     /// Another path may be in use; answered with [`Output::FindPath`] where it matters.
     PathChanged,
     /// The network changed: see whether the peer still answers, and look for a better path.
@@ -83,6 +85,8 @@ pub enum Output {
         /// The peer's.
         theirs: String,
     },
+    /// A slice that the peer's [`Negotiation`](crate::negotiation::Negotiation) sent. Who adds no media may drop it.
+    Negotiated(Vec<u8>),
     /// How the peer is reached from now on. A connection that never says so is direct.
     Path(Path),
     /// A whole link message of the peer's. After `Up`.

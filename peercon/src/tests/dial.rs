@@ -176,6 +176,20 @@ fn what_the_peer_sends_before_we_are_up_is_received_when_up() {
 }
 
 #[test]
+fn slices_of_negotiations_pass_once_both_are_proven() {
+    let slice = || vec![7; crate::negotiation::message::MAX_SLICE];
+    let mut peercon = greeted();
+    assert_eq!(feed(&mut peercon, [Input::Negotiate(slice())]), []);
+    let early = feed(&mut peercon, [said(&Control::Negotiation(slice()))]);
+    assert_eq!(early, [Output::Down(DownReason::Protocol)]);
+
+    let mut peercon = up();
+    assert_eq!(feed(&mut peercon, [Input::Negotiate(slice())]), [say(&Control::Negotiation(slice()))]);
+    assert_eq!(feed(&mut peercon, [Input::Negotiate(vec![7; 1000])]), [], "longer than a slice");
+    assert_eq!(feed(&mut peercon, [said(&Control::Negotiation(slice()))]), [Output::Negotiated(slice())]);
+}
+
+#[test]
 fn nothing_is_up_without_the_data_channel() {
     let mut peercon = new();
     feed(

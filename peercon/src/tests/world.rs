@@ -215,7 +215,7 @@ impl World {
                 self.ends[me].offer = offer_anew(&self.ends[me].offer, &mut self.rng);
                 self.gather(me);
             }
-            Output::Path(_) | Output::Received(_) | Output::RoundTrip(_) | Output::Up(_) => {}
+            Output::Negotiated(_) | Output::Path(_) | Output::Received(_) | Output::RoundTrip(_) | Output::Up(_) => {}
         }
         self.connect();
     }

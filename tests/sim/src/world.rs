@@ -224,7 +224,8 @@ impl World {
 
     /// The site wants a persona to be reachable. Tells the request.
     pub fn dial(&mut self, id: FrameId, peer: PersonaId) -> Option<u32> {
-        let (request, message) = self.pages.get_mut(&id)?.request(|request| ToLeader::Dial { request, peer, address: None });
+        let (request, message) =
+            self.pages.get_mut(&id)?.request(|request| ToLeader::Dial { request, peer, address: None });
         self.say(id, message);
         Some(request)
     }

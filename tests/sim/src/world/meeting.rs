@@ -32,7 +32,10 @@ impl World {
         self.sockets.insert(conn, browser);
         let nonce = std::array::from_fn(|_| self.rng.u8(..));
         let addr = Ipv4Addr::new(10, 0, 0, u8::try_from(browser).unwrap_or(u8::MAX)).into();
-        self.rendezvous.handle_input(rendezvous::Input::Open { conn, addr, nonce, server: NAME.into(), proxies: [].into() }, self.now);
+        self.rendezvous.handle_input(
+            rendezvous::Input::Open { conn, addr, nonce, server: NAME.into(), proxies: [].into() },
+            self.now,
+        );
         self.inform(browser, Input::Uplink(UplinkEvent::Open { server: NAME.into() }));
         self.serve();
     }
