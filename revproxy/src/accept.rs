@@ -51,9 +51,21 @@ pub(crate) struct Door {
     pub(crate) stop: Stop,
 }
 
-/// Where a request really comes from.
+/// Who asks.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Client(pub(crate) IpAddr);
+pub(crate) struct Client {
+    /// Where the request really comes from.
+    pub(crate) addr: IpAddr,
+    /// Where its connection came to, of this machine's.
+    pub(crate) local: IpAddr,
+}
+
+/// Both ends of a connection.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    addr: SocketAddr,
+    local: SocketAddr,
+}
 
 /// One connection's place among those that are open.
 struct Slot {
@@ -73,7 +85,7 @@ pub(crate) async fn accept_all(listener: TcpListener, door: Arc<Door>) {
         };
         match accepted {
             Ok(None) => {}
-            Ok(Some((stream, addr, slot))) => drop(tokio::spawn(welcome(stream, addr, Arc::clone(&door), slot))),
+            Ok(Some((stream, ends, slot))) => drop(tokio::spawn(welcome(stream, ends, Arc::clone(&door), slot))),
             Err(error) => {
                 tracing::warn!(%error, "can't accept");
                 tokio::select! { () = stop.wait() => return, () = sleep(ACCEPT_PAUSE) => {} }
@@ -83,7 +95,7 @@ pub(crate) async fn accept_all(listener: TcpListener, door: Arc<Door>) {
 }
 
 /// The next connection, unless its source has its share already: then it is closed.
-async fn accept(listener: &TcpListener, door: &Door) -> io::Result<Option<(TcpStream, SocketAddr, Slot)>> {
+async fn accept(listener: &TcpListener, door: &Door) -> io::Result<Option<(TcpStream, Ends, Slot)>> {
     let permit = Arc::clone(&door.slots).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, addr) = listener.accept().await?;
     let place = door.crowd.enter(addr.ip().into());
@@ -92,35 +104,36 @@ async fn accept(listener: &TcpListener, door: &Door) -> io::Result<Option<(TcpSt
         return Ok(None);
     }
     stream.set_nodelay(true)?;
+    let ends = Ends { addr, local: stream.local_addr()? };
     door.metrics.connections.inc();
-    Ok(Some((stream, addr, Slot { open: door.metrics.connections.clone(), _place: place, _permit: permit })))
+    Ok(Some((stream, ends, Slot { open: door.metrics.connections.clone(), _place: place, _permit: permit })))
 }
 
-async fn welcome(stream: TcpStream, addr: SocketAddr, door: Arc<Door>, _slot: Slot) {
+async fn welcome(stream: TcpStream, ends: Ends, door: Arc<Door>, _slot: Slot) {
     let stream = Counted::new(stream, door.metrics.received.clone(), door.metrics.sent.clone());
-    let Some(tls) = &door.tls else { return converse(stream, addr, &door).await };
+    let Some(tls) = &door.tls else { return converse(stream, ends, &door).await };
     let mut stop = door.stop.clone();
     let shaken = tokio::select! {
         () = stop.wait() => return,
         shaken = tls.accept(stream) => shaken,
     };
     match shaken {
-        Ok(stream) => converse(stream, addr, &door).await,
+        Ok(stream) => converse(stream, ends, &door).await,
         Err(HandshakeError::Challenge) => tracing::info!("an authority's challenge was answered"),
         Err(HandshakeError::Failed(error)) => {
-            tracing::debug!(%addr, %error, "no TLS");
+            tracing::debug!(addr = %ends.addr, %error, "no TLS");
             door.metrics.handshake_failed("failed");
         }
         Err(HandshakeError::TimedOut) => door.metrics.handshake_failed("timed out"),
     }
 }
 
-async fn converse<S>(stream: S, addr: SocketAddr, door: &Arc<Door>)
+async fn converse<S>(stream: S, ends: Ends, door: &Arc<Door>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let within = Arc::clone(door);
-    let service = service_fn(move |request| answer(request, addr, Arc::clone(&within)));
+    let service = service_fn(move |request| answer(request, ends, Arc::clone(&within)));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(door.bounds.header_timeout)
@@ -130,18 +143,18 @@ where
     tokio::pin!(connection);
     let mut stop = door.stop.clone();
     let patience = tokio::select! {
-        ended = connection.as_mut() => return tell(addr, ended),
+        ended = connection.as_mut() => return tell(ends.addr, ended),
         () = stop.wait() => door.grace,
         () = sleep(door.bounds.lifetime) => GOODBYE,
     };
     connection.as_mut().graceful_shutdown();
-    tell(addr, timeout(patience, connection).await.unwrap_or(Ok(())));
+    tell(ends.addr, timeout(patience, connection).await.unwrap_or(Ok(())));
 }
 
-async fn answer(request: hyper::Request<Incoming>, addr: SocketAddr, door: Arc<Door>) -> Result<Response, Infallible> {
+async fn answer(request: hyper::Request<Incoming>, ends: Ends, door: Arc<Door>) -> Result<Response, Infallible> {
     let mut request = request.map(Body::new);
-    let client = door.trust.client(addr.ip(), request.headers_mut());
-    request.extensions_mut().insert(Client(client));
+    let addr = door.trust.client(ends.addr.ip(), request.headers_mut());
+    request.extensions_mut().insert(Client { addr, local: ends.local.ip() });
     let response = door.router.clone().oneshot(request).await?;
     door.metrics.answered(response.status());
     Ok(response)

@@ -14,7 +14,11 @@ pub use error::ServeError;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{certificates::Source, core::rendezvous, tls};
+use crate::{
+    certificates::Source,
+    core::{proxy, rendezvous},
+    tls,
+};
 
 /// What to serve, and where. In TOML, every key may be left out: it then has its [`Default`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,8 +31,8 @@ pub struct Config {
     pub redirect: Vec<SocketAddr>,
     /// Where metrics and health are told, in plain HTTP. Whoever reaches it may read them.
     pub admin: Option<SocketAddr>,
-    /// Addresses to listen on for STUN and proxied dials, over UDP. `None`: those of [`listen`](Self::listen), with the same port
-    /// numbers. An empty list switches the proxy off.
+    /// Addresses to listen on for STUN and proxied dials, over UDP; port 0 is any free one. `None`: those of [`listen`](Self::listen),
+    /// with the same port numbers where these are not 0. An empty list switches the proxy off.
     pub udp: Option<Vec<SocketAddr>>,
     /// Where browsers reach the UDP sockets, for a server behind an address translator or with unspecified addresses. Empty: the
     /// sockets' own addresses.
@@ -51,6 +55,8 @@ pub struct Config {
     pub http: Http,
     /// What the command logs; a library's logger is its user's.
     pub log: Log,
+    /// The bounds of the proxy.
+    pub proxy: proxy::Config,
     /// The bounds of the rendezvous.
     pub rendezvous: rendezvous::Config,
     /// Certificates by files; off without files.
@@ -164,6 +170,7 @@ impl Default for Config {
             hosts: Vec::new(),
             http: Http::default(),
             log: Log::default(),
+            proxy: proxy::Config::default(),
             rendezvous: rendezvous::Config::default(),
             tls: TlsFiles::default(),
         }

@@ -1,9 +1,8 @@
 //! The rendezvous machine among its sockets.
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bitters_wire::{rendezvous::ToNode, time::Instant};
@@ -12,17 +11,19 @@ use tokio::{
     time,
 };
 
-use crate::core::rendezvous::{Config, ConnId, Counts, Input, Load, Output, Rendezvous};
-
-/// Messages that wait for one socket. Its own answers are written before its next message is read, so these are what others signal,
-/// and those are bounded (a burst of 64).
-const OUTGOING: usize = 128;
+use crate::{
+    core::rendezvous::{Config, ConnId, Counts, Input, Load, Output, Rendezvous},
+    switchboard::Switchboard,
+    udp::Udp,
+};
 
 /// The machine, and where its messages go.
 #[derive(Debug)]
 pub(crate) struct Hub {
     start: time::Instant,
     state: Mutex<State>,
+    switchboard: Arc<Switchboard>,
+    udp: Arc<Udp>,
     /// The machine's timeout changed.
     timeout_changed: Notify,
 }
@@ -30,24 +31,37 @@ pub(crate) struct Hub {
 #[derive(Debug)]
 struct State {
     machine: Rendezvous,
-    outgoing: HashMap<ConnId, mpsc::Sender<ToNode>>,
     next: u64,
 }
 
+/// A socket that opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// Where from.
+    pub(crate) addr: IpAddr,
+    /// Where it came to, of this machine's.
+    pub(crate) local: IpAddr,
+    /// Fresh from a cryptographic generator.
+    pub(crate) nonce: [u8; 32],
+    /// The server's name, as the socket's request says it.
+    pub(crate) server: String,
+}
+
 impl Hub {
-    pub(crate) fn new(config: Config, seed: u64) -> Self {
-        let state = State { machine: Rendezvous::new(config, seed), outgoing: HashMap::new(), next: 0 };
-        Self { start: time::Instant::now(), state: Mutex::new(state), timeout_changed: Notify::new() }
+    pub(crate) fn new(config: Config, seed: u64, switchboard: Arc<Switchboard>, udp: Arc<Udp>) -> Self {
+        let state = Mutex::new(State { machine: Rendezvous::new(config, seed), next: 0 });
+        Self { start: time::Instant::now(), state, switchboard, udp, timeout_changed: Notify::new() }
     }
 
     /// A socket opened. Its messages come out of the receiver, which ends when the socket is to be closed.
-    pub(crate) fn open(&self, addr: IpAddr, nonce: [u8; 32]) -> (ConnId, mpsc::Receiver<ToNode>) {
-        let (sender, receiver) = mpsc::channel(OUTGOING);
+    pub(crate) fn open(&self, opened: Opened) -> (ConnId, mpsc::Receiver<ToNode>) {
+        let Opened { addr, local, nonce, server } = opened;
+        let proxies = self.udp.reached_from(local);
         let mut state = self.lock();
         let conn = ConnId(state.next);
         state.next += 1;
-        state.outgoing.insert(conn, sender);
-        self.input(&mut state, Input::Open { conn, addr, nonce });
+        let receiver = self.switchboard.open(conn);
+        self.input(&mut state, Input::Open { conn, addr, nonce, server, proxies });
         (conn, receiver)
     }
 
@@ -58,9 +72,8 @@ impl Hub {
 
     /// A socket closed.
     pub(crate) fn closed(&self, conn: ConnId) {
-        let mut state = self.lock();
-        state.outgoing.remove(&conn);
-        self.input(&mut state, Input::Closed(conn));
+        self.switchboard.close(conn);
+        self.input(&mut self.lock(), Input::Closed(conn));
     }
 
     /// How much there is, and what was said, for those who operate the server.
@@ -99,11 +112,11 @@ impl Hub {
 
     fn perform(&self, state: &mut State, output: Output) {
         match output {
-            Output::Close(conn) => drop(state.outgoing.remove(&conn)),
+            Output::Close(conn) => self.switchboard.close(conn),
+            Output::Proxy(input) => self.udp.handle_input(input),
             Output::Send(conn, message) => {
-                if state.outgoing.get(&conn).is_some_and(|sender| sender.try_send(message).is_err()) {
-                    // It doesn't read what it is sent.
-                    state.outgoing.remove(&conn);
+                if self.switchboard.send(conn, message).is_err() {
+                    self.switchboard.close(conn);
                     state.machine.handle_input(Input::Closed(conn), Instant::START + self.start.elapsed());
                 }
             }
@@ -123,10 +136,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn time_is_kept() {
-        let hub = Hub::new(Config::default(), 1);
+        let hub = hub();
 
         let all = async {
-            let (_, mut messages) = hub.open(HERE, [1; 32]);
+            let (_, mut messages) = hub.open(opened());
             let mut all = Vec::new();
             while let Some(message) = messages.recv().await {
                 all.push(message);
@@ -145,8 +158,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_to_nobody_is_no_harm() {
-        let hub = Hub::new(Config::default(), 1);
-        let (conn, messages) = hub.open(HERE, [1; 32]);
+        let hub = hub();
+        let (conn, messages) = hub.open(opened());
         drop(messages);
 
         hub.received(conn, vec![0xff]);
@@ -154,7 +167,16 @@ mod tests {
         hub.closed(conn);
 
         assert_eq!(hub.lock().machine.load().connections, 0);
-        assert!(hub.lock().outgoing.is_empty());
+        assert!(hub.switchboard.is_empty());
+    }
+
+    fn hub() -> Hub {
+        let switchboard = Arc::<Switchboard>::default();
+        Hub::new(Config::default(), 1, Arc::clone(&switchboard), Arc::new(Udp::none(switchboard)))
+    }
+
+    fn opened() -> Opened {
+        Opened { addr: HERE, local: HERE, nonce: [1; 32], server: "node.example".into() }
     }
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -1,4 +1,5 @@
-//! The server that nodes meet at: the rendezvous (a WebSocket at `/rendezvous`) and static files by host name, on one port.
+//! The server that nodes meet at: the rendezvous (a WebSocket at `/rendezvous`), the proxy that address holders dial through (UDP) and
+//! static files by host name, on one port.
 //!
 //! [`core`] holds the machines; everything else is their shell. [`serve`] starts it all.
 //!
@@ -10,6 +11,8 @@
 //! | `tls`, `certificates`, `leaf`, `acme` | certificates by files or by an authority |
 //! | `routes`, `hosts`, `headers`, `observers` | files by host name, what browsers are told about them, the node's `config.json` |
 //! | `hub`, `socket` | the rendezvous machine and the sockets that feed it |
+//! | `switchboard` | the messages that wait for those sockets |
+//! | `udp` | the proxy machine and the sockets that feed it |
 //! | `admin`, `metrics` | health and numbers for operators, on a listener of their own |
 
 mod accept;
@@ -30,9 +33,11 @@ mod routes;
 mod server;
 mod socket;
 mod stop;
+mod switchboard;
 mod tls;
 mod traffic;
 mod trust;
+mod udp;
 
 pub use config::{Acme, Config, Host, HostKind, Http, Log, LogFormat, ServeError, TlsFiles};
 pub use server::{Running, serve};

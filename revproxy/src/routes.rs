@@ -5,13 +5,22 @@ use std::sync::Arc;
 use axum::{
     Extension, Router,
     extract::{Request, State, WebSocketUpgrade},
-    http::{StatusCode, header::LOCATION},
+    http::{
+        HeaderMap, StatusCode, Uri,
+        header::{HOST, LOCATION},
+    },
     response::{IntoResponse, Response},
     routing::any,
 };
 use bitters_wire::{limits::MAX_RENDEZVOUS, rendezvous::PATH};
 
-use crate::{accept::Client, hosts::Hosts, hub::Hub, socket, stop::Stop};
+use crate::{
+    accept::Client,
+    hosts::Hosts,
+    hub::{Hub, Opened},
+    socket,
+    stop::Stop,
+};
 
 struct Shared {
     hosts: Arc<Hosts>,
@@ -38,7 +47,9 @@ async fn file(State(shared): State<Arc<Shared>>, request: Request) -> Response {
 /// says so, one above twice the bound isn't read.
 async fn rendezvous(
     State(shared): State<Arc<Shared>>,
-    Extension(Client(addr)): Extension<Client>,
+    Extension(Client { addr, local }): Extension<Client>,
+    uri: Uri,
+    headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
     let mut nonce = [0; 32];
@@ -46,12 +57,20 @@ async fn rendezvous(
         tracing::error!(%error, "no random bytes");
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
+    let server = server_name(&uri, &headers);
     upgrade.max_message_size(2 * MAX_RENDEZVOUS).max_frame_size(2 * MAX_RENDEZVOUS).on_upgrade(
         move |socket| async move {
             let stop = shared.stop.clone();
-            socket::run(socket, &shared.hub, addr, nonce, stop).await;
+            let opened = Opened { addr, local, nonce, server };
+            socket::run(socket, &shared.hub, opened, stop).await;
         },
     )
+}
+
+/// What the request calls this server: the URI's authority (HTTP/2 and absolute forms), else the Host header (RFC 9110, section 7.2).
+fn server_name(uri: &Uri, headers: &HeaderMap) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default().to_ascii_lowercase()
 }
 
 /// Only to hosts that are here: nobody is sent elsewhere by a name of a stranger's choice.

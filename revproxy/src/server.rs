@@ -18,8 +18,10 @@ use crate::{
     routes,
     socket::GOODBYE,
     stop::{Stop, Stopper, stops},
+    switchboard::Switchboard,
     tls::Tls,
     trust::Trust,
+    udp::Udp,
 };
 
 /// A server that runs. It stops when this is dropped; [`shutdown`](Self::shutdown) also waits until it has.
@@ -27,6 +29,8 @@ use crate::{
 pub struct Running {
     /// Where it listens, in the order of [`Config::listen`], with the real ports.
     pub addrs: Vec<SocketAddr>,
+    /// Where it answers STUN and dials, over UDP, in the order of [`Config::udp`], with the real ports.
+    pub udp: Vec<SocketAddr>,
     /// Where plain HTTP is sent to HTTPS, in the order of [`Config::redirect`], with the real ports.
     pub redirects: Vec<SocketAddr>,
     /// Where operators ask, with the real port.
@@ -57,13 +61,13 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     let listeners = Listeners::open(&config)?;
     let (stopper, stop, last_stop) = stops();
     let metrics = Metrics::default();
-    let hub = Arc::new(Hub::new(config.rendezvous, fastrand::u64(..)));
+    let switchboard = Arc::<Switchboard>::default();
+    let tcp: Vec<_> = listeners.public.iter().map(|&(_, addr)| addr).collect();
+    let udp = Arc::new(Udp::bind(&config, Arc::clone(&switchboard), &tcp)?);
+    let hub = Arc::new(Hub::new(config.rendezvous, fastrand::u64(..), switchboard, Arc::clone(&udp)));
     let registry = metrics.registry(collectors(&hub, certificates.as_ref()));
 
-    tokio::spawn(stop.clone().interrupt({
-        let hub = Arc::clone(&hub);
-        async move { hub.keep_time().await }
-    }));
+    keep(&hub, &udp, &stop);
     if let Some(certificates) = certificates.clone() {
         tokio::spawn(stop.clone().interrupt(certificates.keep()));
     }
@@ -76,6 +80,7 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     let desk = desk(&config, registry, last_stop);
     Ok(Running {
         addrs: open("listening", listeners.public, public),
+        udp: udp.addrs(),
         redirects: open("redirecting to HTTPS", listeners.redirects, redirect),
         admin: open("telling metrics and health", listeners.admin, desk).pop(),
         names: config.hosts.into_iter().map(|host| host.name.to_ascii_lowercase()).collect(),
@@ -83,6 +88,17 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
         grace: config.grace,
         stopper,
     })
+}
+
+/// The machines' time, and the sockets that feed the proxy, until the server stops.
+fn keep(hub: &Arc<Hub>, udp: &Arc<Udp>, stop: &Stop) {
+    let (time, dials) = (Arc::clone(hub), Arc::clone(udp));
+    tokio::spawn(stop.clone().interrupt(async move { time.keep_time().await }));
+    tokio::spawn(stop.clone().interrupt(async move { dials.keep_time().await }));
+    for worker in 0..udp.workers() {
+        let udp = Arc::clone(udp);
+        tokio::spawn(stop.clone().interrupt(async move { udp.forward(worker).await }));
+    }
 }
 
 /// The machines and keepers whose numbers are shown.

@@ -1,6 +1,6 @@
 //! One node's WebSocket: frames in, frames out, pings, and an end in good order.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use bitters_wire::{codec::encode, rendezvous::ToNode};
@@ -9,7 +9,11 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout},
 };
 
-use crate::{core::rendezvous::ConnId, hub::Hub, stop::Stop};
+use crate::{
+    core::rendezvous::ConnId,
+    hub::{Hub, Opened},
+    stop::Stop,
+};
 
 /// Often enough for the address translators on the way, which forget a quiet connection after a minute or less.
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -39,8 +43,9 @@ enum End {
 }
 
 /// Runs a socket until it closes.
-pub(crate) async fn run(mut socket: WebSocket, hub: &Hub, addr: IpAddr, nonce: [u8; 32], mut stop: Stop) {
-    let (conn, mut outgoing) = hub.open(addr, nonce);
+pub(crate) async fn run(mut socket: WebSocket, hub: &Hub, opened: Opened, mut stop: Stop) {
+    let addr = opened.addr;
+    let (conn, mut outgoing) = hub.open(opened);
     tracing::debug!(conn = conn.0, %addr, "opened");
     let end = tokio::select! {
         () = stop.wait() => End::Stopped,

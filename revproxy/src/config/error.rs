@@ -31,6 +31,14 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// An address can't be listened on over UDP.
+    #[error("can't listen on {addr} over UDP: {source}")]
+    BindUdp {
+        /// Where.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
     /// A certificate or key can't be used.
     #[error("{}: {reason}", file.display())]
     Certificate {

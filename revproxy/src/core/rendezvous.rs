@@ -3,9 +3,13 @@
 //! A connection is challenged first. It registers as a node by signing the challenge with the node's key, then names the personas
 //! that live there, each proven by the persona's own signature over the challenge and its claim. Registered nodes advertise
 //! topics, are introduced to a random few who did the same, look up personas, and send each other the two messages that make a
-//! connection between browsers.
+//! connection between browsers. What is signed names the server as the node reached it, so that no other server can use it.
 //!
-//! Keys decide: a node that registers from a new connection replaces its old one, which is closed; a persona moves likewise. What
+//! A node listens at addresses, each by a signature of its owner: itself, or a persona of this connection. What it says of dials is
+//! checked here and handed on to the [proxy](crate::core::proxy), a machine of its own.
+//!
+//! Keys decide: a node that registers from a new connection replaces its old one, which is closed; personas and addresses move
+//! likewise. What
 //! a connection said is forgotten when it closes. Nobody is introduced twice to the same node within five minutes unless that
 //! node asks with [`Discover`](ToServer::Discover).
 //!
@@ -17,7 +21,6 @@ mod config;
 mod connection;
 mod counts;
 mod introductions;
-mod rate;
 mod refusal;
 mod sources;
 #[cfg(test)]
@@ -26,11 +29,14 @@ mod topics;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
+use bitters_peercon::{Credentials, signal};
 use bitters_wire::{
     VersionRange, WIRE,
+    address::{Fingerprint, Owner, Token},
     claim::Claim,
     codec,
     failure::Code,
@@ -38,19 +44,20 @@ use bitters_wire::{
     keys::Signature,
     limits::{MAX_RENDEZVOUS, MAX_SIGNAL, TOPIC_NEIGHBOURS},
     link::Signal,
-    rendezvous::{ToNode, ToServer, node_text, persona_text},
+    rendezvous::{ToNode, ToServer, listen_text, node_text, persona_text},
     time::Instant,
 };
 pub use config::Config;
-use connection::{Connection, Registration};
+use connection::{Challenge, Connection, Registration};
 pub use counts::{Counts, Load};
 use fastrand::Rng;
 use introductions::Introductions;
-pub use rate::Rate;
 use refusal::Refusal;
-pub use sources::Source;
 use sources::Sources;
 use topics::Topics;
+
+use super::proxy;
+pub use super::{rate::Rate, source::Source};
 
 /// A connection, named by the shell, which never uses a name again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,6 +76,10 @@ pub enum Input {
         addr: IpAddr,
         /// The challenge: fresh bytes from a cryptographic generator.
         nonce: [u8; 32],
+        /// The server's name as the connection says it: the host, with its port unless that is the scheme's own, in lower case.
+        server: String,
+        /// Where the connection's node reaches the proxy; nowhere, if there is none.
+        proxies: Arc<[SocketAddr]>,
     },
     /// A message came: the undecoded [`ToServer`].
     Received(ConnId, Vec<u8>),
@@ -81,6 +92,8 @@ pub enum Input {
 pub enum Output {
     /// Close the connection when what was sent before is out. The machine has forgotten it already.
     Close(ConnId),
+    /// Tell the proxy.
+    Proxy(proxy::Input),
     /// Send a message.
     Send(ConnId, ToNode),
 }
@@ -95,6 +108,7 @@ pub struct Rendezvous {
     deadlines: BTreeSet<(Instant, ConnId)>,
     nodes: BTreeMap<NodeId, ConnId>,
     personas: BTreeMap<PersonaId, (ConnId, Claim)>,
+    tokens: BTreeMap<Token, ConnId>,
     topics: Topics,
     introductions: Introductions,
     sources: Sources,
@@ -113,6 +127,7 @@ impl Rendezvous {
             deadlines: BTreeSet::new(),
             nodes: BTreeMap::new(),
             personas: BTreeMap::new(),
+            tokens: BTreeMap::new(),
             topics: Topics::default(),
             introductions: Introductions::default(),
             sources: Sources::default(),
@@ -125,7 +140,9 @@ impl Rendezvous {
     pub fn handle_input(&mut self, input: Input, now: Instant) {
         match input {
             Input::Closed(conn) => self.forget(conn),
-            Input::Open { conn, addr, nonce } => self.on_open(conn, addr, nonce, now),
+            Input::Open { conn, addr, nonce, server, proxies } => {
+                self.on_open(conn, addr, Challenge { nonce, server, proxies }, now);
+            }
             Input::Received(conn, bytes) => {
                 if let Err(refusal) = self.on_received(conn, &bytes, now) {
                     self.refuse(conn, &refusal);
@@ -157,6 +174,7 @@ impl Rendezvous {
             nodes: self.nodes.len(),
             personas: self.personas.len(),
             sources: self.sources.len(),
+            tokens: self.tokens.len(),
             topics: self.topics.len(),
         }
     }
@@ -167,7 +185,7 @@ impl Rendezvous {
         &self.counts
     }
 
-    fn on_open(&mut self, conn: ConnId, addr: IpAddr, nonce: [u8; 32], now: Instant) {
+    fn on_open(&mut self, conn: ConnId, addr: IpAddr, challenge: Challenge, now: Instant) {
         let source = addr.into();
         if self.connections.len() >= self.config.connections {
             return self.refuse(conn, &Refusal::ending(Code::Quota, "the rendezvous is full"));
@@ -176,7 +194,8 @@ impl Rendezvous {
             return self.refuse(conn, &Refusal::ending(Code::Quota, "too many connections from this address"));
         }
         let deadline = now + self.config.register_timeout;
-        self.connections.insert(conn, Connection::challenged(source, nonce, deadline));
+        let nonce = challenge.nonce;
+        self.connections.insert(conn, Connection::challenged(source, challenge, deadline));
         self.deadlines.insert((deadline, conn));
         self.send(conn, ToNode::Challenge { nonce, wire: WIRE });
     }
@@ -210,7 +229,9 @@ impl Rendezvous {
             return Err(Refusal::ending(Code::VersionMismatch, "no version in common"));
         }
         let connection = self.connections.get_mut(&conn).expect("the message was looked up by its connection");
-        if node.verify(&node_text(connection.nonce(), node), signature).is_err() {
+        let Challenge { nonce, server, proxies } = connection.challenge();
+        let proxies = proxies.to_vec();
+        if node.verify(&node_text(nonce, server, node), signature).is_err() {
             return Err(Refusal::ending(Code::Denied, "the node's signature does not verify"));
         }
         if let Some(deadline) = connection.register(node) {
@@ -220,16 +241,21 @@ impl Rendezvous {
             self.refuse(old, &Refusal::ending(Code::Closed, "the node registered from another connection"));
         }
         self.nodes.insert(node, conn);
-        self.send(conn, ToNode::Registered);
+        self.send(conn, ToNode::Registered { proxies });
         Ok(())
     }
 
     fn on_request(&mut self, conn: ConnId, node: NodeId, message: ToServer, now: Instant) -> Result<(), Refusal> {
         match message {
             ToServer::Advertise(topic) => self.on_advertise(conn, node, topic, now),
+            ToServer::Answer { session, signal } => self.on_answer(conn, session, &signal),
             ToServer::Discover(topic) => {
                 self.on_discover(conn, node, topic, now);
                 Ok(())
+            }
+            ToServer::Forward { session, ours, theirs } => self.on_forward(conn, session, ours, theirs),
+            ToServer::Listen { owner, fingerprint, signature } => {
+                self.on_listen(conn, node, owner, &fingerprint, &signature)
             }
             ToServer::Lookup(persona) => {
                 self.on_lookup(conn, persona);
@@ -238,6 +264,12 @@ impl Rendezvous {
             ToServer::Persona { claim, signature } => self.on_persona(conn, node, claim, &signature),
             ToServer::Register { .. } => Err(Refusal::ending(Code::BadArgument, "registered already")),
             ToServer::Signal { to, signal } => self.on_signal(conn, node, to, signal, now),
+            ToServer::Unlisten(token) => {
+                if self.registration(conn).tokens.remove(&token) {
+                    self.unlisten(token);
+                }
+                Ok(())
+            }
             ToServer::Unpersona(persona) => {
                 self.on_unpersona(conn, persona);
                 Ok(())
@@ -302,12 +334,13 @@ impl Rendezvous {
             return Err(Refusal::staying(Code::Denied, "the claim is on another node"));
         }
         let capacity = self.config.personas;
-        let nonce = *self.connections[&conn].nonce();
+        let Challenge { nonce, server, .. } = self.connections[&conn].challenge();
+        let text = persona_text(nonce, server, persona, node);
         let personas = &self.registration(conn).personas;
         if personas.len() >= capacity && !personas.contains(&persona) {
             return Err(Refusal::staying(Code::Quota, "too many personas"));
         }
-        let signed = persona.verify(&persona_text(&nonce, persona, node), signature);
+        let signed = persona.verify(&text, signature);
         if signed.and_then(|()| claim.verify()).is_err() {
             return Err(Refusal::staying(Code::Denied, "the persona's signature does not verify"));
         }
@@ -322,6 +355,64 @@ impl Rendezvous {
         if self.registration(conn).personas.remove(&persona) {
             self.personas.remove(&persona);
         }
+    }
+
+    fn on_listen(
+        &mut self,
+        conn: ConnId,
+        node: NodeId,
+        owner: Owner,
+        fingerprint: &Fingerprint,
+        signature: &Signature,
+    ) -> Result<(), Refusal> {
+        let token = Token::of(owner, fingerprint);
+        let Challenge { nonce, server, proxies } = self.connections[&conn].challenge();
+        if proxies.is_empty() {
+            return Err(Refusal::staying(Code::Unsupported, "there is no proxy here"));
+        }
+        let (text, proxies) = (listen_text(nonce, server, token, node), Arc::clone(proxies));
+        let capacity = self.config.tokens;
+        let Registration { personas, tokens, .. } = self.registration(conn);
+        let own = match owner {
+            Owner::Node(owner) => owner == node,
+            Owner::Persona(persona) => personas.contains(&persona),
+        };
+        if !own {
+            return Err(Refusal::staying(Code::Denied, "the address is another's"));
+        }
+        if tokens.len() >= capacity && !tokens.contains(&token) {
+            return Err(Refusal::staying(Code::Quota, "too many addresses"));
+        }
+        if owner.verify(&text, signature).is_err() {
+            return Err(Refusal::staying(Code::Denied, "the owner's signature does not verify"));
+        }
+        if let Some(old) = self.tokens.insert(token, conn) {
+            self.registration(old).tokens.remove(&token);
+        }
+        self.registration(conn).tokens.insert(token);
+        self.outbox.push_back(Output::Proxy(proxy::Input::Listen { conn, token, proxies }));
+        self.send(conn, ToNode::Listening(token));
+        Ok(())
+    }
+
+    fn unlisten(&mut self, token: Token) {
+        self.tokens.remove(&token);
+        self.outbox.push_back(Output::Proxy(proxy::Input::Unlisten(token)));
+    }
+
+    fn on_answer(&mut self, conn: ConnId, session: u64, signal: &[u8]) -> Result<(), Refusal> {
+        let signal::Signal { credentials, .. } = signal::Signal::decode(signal)
+            .map_err(|_| Refusal::staying(Code::BadArgument, "the answer is not a signal"))?;
+        self.outbox.push_back(Output::Proxy(proxy::Input::Answer { conn, session, credentials }));
+        Ok(())
+    }
+
+    fn on_forward(&mut self, conn: ConnId, session: u64, ours: String, theirs: String) -> Result<(), Refusal> {
+        if !Credentials::is_ufrag(&ours) || !Credentials::is_ufrag(&theirs) {
+            return Err(Refusal::staying(Code::BadArgument, "not a username fragment"));
+        }
+        self.outbox.push_back(Output::Proxy(proxy::Input::Forward { conn, session, ours, theirs }));
+        Ok(())
     }
 
     fn on_signal(
@@ -373,7 +464,7 @@ impl Rendezvous {
         if let Some(deadline) = connection.deadline() {
             self.deadlines.remove(&(deadline, conn));
         }
-        let Some(Registration { node, personas, topics, .. }) = connection.into_registration() else { return };
+        let Some(Registration { node, personas, tokens, topics, .. }) = connection.into_registration() else { return };
         self.nodes.remove(&node);
         self.introductions.forget(node);
         for topic in topics {
@@ -381,6 +472,9 @@ impl Rendezvous {
         }
         for persona in personas {
             self.personas.remove(&persona);
+        }
+        for token in tokens {
+            self.unlisten(token);
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::rate::Rate;
+use crate::core::rate::Rate;
 
 /// What the rendezvous bears. A *source* is an IPv4 address or an IPv6 /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub struct Config {
     pub source_messages: Rate,
     /// Connections opened by one source.
     pub source_opens: Rate,
+    /// Addresses that one connection listens at.
+    pub tokens: usize,
     /// Topics of one connection.
     pub topics: usize,
 }
@@ -58,6 +60,8 @@ impl Default for Config {
             signals: Rate { burst: 64, per_second: 32 },
             source_messages: Rate { burst: 8192, per_second: 512 },
             source_opens: Rate { burst: 256, per_second: 4 },
+            // A node's own and those of 64 personas, each twice while certificates change.
+            tokens: 130,
             topics: 256,
         }
     }

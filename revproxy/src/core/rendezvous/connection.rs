@@ -1,21 +1,31 @@
 //! One connection: challenged, then registered as a node.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
 
 use bitters_wire::{
+    address::Token,
     id::{NodeId, PersonaId, TopicId},
     time::Instant,
 };
 
-use super::{Config, rate::Bucket, sources::Source};
+use super::Config;
+use crate::core::{rate::Bucket, source::Source};
 
 #[derive(Debug)]
 pub(super) struct Connection {
     source: Source,
-    nonce: [u8; 32],
+    challenge: Challenge,
     bytes: Bucket,
     messages: Bucket,
     state: State,
+}
+
+/// What all signatures on a connection are over, and what it is told in return.
+#[derive(Debug)]
+pub(super) struct Challenge {
+    pub(super) nonce: [u8; 32],
+    pub(super) server: String,
+    pub(super) proxies: Arc<[SocketAddr]>,
 }
 
 #[derive(Debug)]
@@ -31,13 +41,15 @@ pub(super) struct Registration {
     pub(super) personas: BTreeSet<PersonaId>,
     /// Signals that others send it.
     pub(super) signals: Bucket,
+    /// Addresses that it listens at.
+    pub(super) tokens: BTreeSet<Token>,
     pub(super) topics: BTreeSet<TopicId>,
 }
 
 impl Connection {
-    pub(super) fn challenged(source: Source, nonce: [u8; 32], deadline: Instant) -> Self {
+    pub(super) fn challenged(source: Source, challenge: Challenge, deadline: Instant) -> Self {
         let state = State::Challenged { deadline };
-        Self { source, nonce, bytes: Bucket::default(), messages: Bucket::default(), state }
+        Self { source, challenge, bytes: Bucket::default(), messages: Bucket::default(), state }
     }
 
     /// Counts a message of `len` bytes, unless too much came.
@@ -50,8 +62,13 @@ impl Connection {
     /// Makes it the connection of `node`, and returns the deadline that it met.
     pub(super) fn register(&mut self, node: NodeId) -> Option<Instant> {
         let deadline = self.deadline();
-        let (personas, topics) = (BTreeSet::new(), BTreeSet::new());
-        self.state = State::Registered(Registration { node, personas, signals: Bucket::default(), topics });
+        self.state = State::Registered(Registration {
+            node,
+            personas: BTreeSet::new(),
+            signals: Bucket::default(),
+            tokens: BTreeSet::new(),
+            topics: BTreeSet::new(),
+        });
         deadline
     }
 
@@ -59,8 +76,8 @@ impl Connection {
         self.source
     }
 
-    pub(super) const fn nonce(&self) -> &[u8; 32] {
-        &self.nonce
+    pub(super) const fn challenge(&self) -> &Challenge {
+        &self.challenge
     }
 
     pub(super) const fn deadline(&self) -> Option<Instant> {

@@ -20,6 +20,8 @@ pub struct Load {
     pub personas: usize,
     /// Source addresses remembered.
     pub sources: usize,
+    /// Addresses that are listened at.
+    pub tokens: usize,
     /// Topics with a member.
     pub topics: usize,
 }
@@ -39,11 +41,15 @@ impl Counts {
     pub(super) fn received(&mut self, message: &ToServer) {
         let kind = match message {
             ToServer::Advertise(_) => "advertise",
+            ToServer::Answer { .. } => "answer",
             ToServer::Discover(_) => "discover",
+            ToServer::Forward { .. } => "forward",
+            ToServer::Listen { .. } => "listen",
             ToServer::Lookup(_) => "lookup",
             ToServer::Persona { .. } => "persona",
             ToServer::Register { .. } => "register",
             ToServer::Signal { .. } => "signal",
+            ToServer::Unlisten(_) => "unlisten",
             ToServer::Unpersona(_) => "unpersona",
             ToServer::Withdraw(_) => "withdraw",
         };
@@ -53,14 +59,16 @@ impl Counts {
     pub(super) fn sent(&mut self, message: &ToNode) {
         let kind = match message {
             ToNode::Challenge { .. } => "challenge",
+            ToNode::Dialled { .. } => "dialled",
             ToNode::Found(_) => "found",
+            ToNode::Listening(_) => "listening",
             ToNode::Members { .. } => "members",
             ToNode::Missing(_) => "missing",
             ToNode::Refused { code, .. } => {
                 *self.refused.entry(*code).or_default() += 1;
                 "refused"
             }
-            ToNode::Registered => "registered",
+            ToNode::Registered { .. } => "registered",
             ToNode::Signal { .. } => "signal",
             ToNode::Unreachable(_) => "unreachable",
         };

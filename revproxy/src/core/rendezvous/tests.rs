@@ -1,4 +1,5 @@
 mod abuse;
+mod addresses;
 mod people;
 mod topics;
 mod world;

@@ -140,8 +140,8 @@ fn those_who_come_and_go_leave_nothing() {
             world.input(Input::Received(id, vec![0xff; 9]));
         }
         world.input(Input::Closed(id));
-        let Load { connections, introductions, nodes, personas, sources, topics } = world.machine.load();
-        peak = peak.max(introductions + personas + sources + topics);
+        let Load { connections, introductions, nodes, personas, sources, tokens, topics } = world.machine.load();
+        peak = peak.max(introductions + personas + sources + tokens + topics);
         assert_eq!((connections, nodes), (1, 1), "round {round}");
     }
 
@@ -155,14 +155,15 @@ proptest! {
 
     #[test]
     fn whatever_comes_nothing_panics_and_nothing_stays(acts in vec(act(), 0..80)) {
-        let mut world = World::with(Config { topics: 3, personas: 2, introductions: 2, connections: 5, ..Config::default() });
+        let mut world = World::with(Config { topics: 3, personas: 2, tokens: 2, introductions: 2, connections: 5, ..Config::default() });
         let mut registered = 0;
         for act in acts {
             let outputs = perform(&mut world, act);
-            registered += outputs.iter().filter(|output| matches!(output, Output::Send(_, ToNode::Registered))).count();
+            registered += outputs.iter().filter(|output| matches!(output, Output::Send(_, ToNode::Registered { .. }))).count();
             let load = world.machine.load();
             prop_assert!(load.connections <= 5 && load.nodes <= load.connections);
             prop_assert!(load.topics <= 3 * load.nodes && load.personas <= 2 * load.nodes);
+            prop_assert!(load.tokens <= 2 * load.nodes);
             prop_assert!(load.introductions <= 2 * load.nodes && load.nodes <= registered);
         }
         (0..CONNS).for_each(|n| drop(world.input(Input::Closed(conn(n)))));
@@ -224,6 +225,7 @@ fn message(n: u8, what: u8) -> ToServer {
         4 | 5 => ToServer::Advertise(topic),
         6 => ToServer::Discover(topic),
         7 => ToServer::Signal { to: node(what / 10 % 5), signal: signal(usize::from(what) * 3) },
+        8 if what < 90 => listen(me, conn(n), &Listened::Persona(site(what / 10 % 6)), what % 3),
         8 => ToServer::Unpersona(site(what / 10 % 6).id()),
         _ => ToServer::Withdraw(topic),
     }

@@ -91,7 +91,7 @@ fn a_node_that_comes_back_replaces_its_old_connection() {
     let outputs = world.say(AGAIN, &register(ALICE, AGAIN));
 
     let [refusal, close] = expelled(A, Code::Closed, "the node registered from another connection");
-    assert_eq!(outputs, [refusal, close, sent(AGAIN, ToNode::Registered)]);
+    assert_eq!(outputs, [refusal, close, registered(AGAIN)]);
     assert_eq!(world.members(BOB, &ToServer::Discover(LOBBY)), []);
     assert_eq!(world.input(Input::Closed(A)), []);
     let signal = signal(9);
@@ -178,7 +178,7 @@ fn who_leaves_is_forgotten() {
         world.say(conn(n), &persona(n, conn(n), &site(n)));
         world.say(conn(n), &ToServer::Advertise(LOBBY));
     }
-    let both = Load { connections: 2, introductions: 1, nodes: 2, personas: 2, sources: 2, topics: 1 };
+    let both = Load { connections: 2, introductions: 1, nodes: 2, personas: 2, sources: 2, tokens: 0, topics: 1 };
     assert_eq!(world.machine.load(), both);
 
     assert_eq!(world.input(Input::Closed(A)), []);
@@ -197,4 +197,4 @@ fn who_leaves_is_forgotten() {
 const A: ConnId = conn(ALICE);
 const B: ConnId = conn(BOB);
 const AGAIN: ConnId = ConnId(200);
-const ALONE: Load = Load { connections: 1, introductions: 0, nodes: 1, personas: 1, sources: 1, topics: 0 };
+const ALONE: Load = Load { connections: 1, introductions: 0, nodes: 1, personas: 1, sources: 1, tokens: 0, topics: 0 };

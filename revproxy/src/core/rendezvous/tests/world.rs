@@ -1,16 +1,20 @@
 //! A rendezvous with nodes that sign what they should.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use bitters_wire::{
     WIRE,
+    address::{Owner, Token},
     claim::Claim,
     codec::encode,
     failure::Code,
     id::{NodeId, TopicId},
     keys::{NodeSecret, PersonaSecret},
     link::Signal,
-    rendezvous::{ToNode, ToServer, node_text, persona_text},
+    rendezvous::{ToNode, ToServer, listen_text, node_text, persona_text},
     time::Instant,
 };
 
@@ -19,6 +23,7 @@ use super::super::{Config, ConnId, Input, Load, Output, Rendezvous};
 pub struct World {
     pub machine: Rendezvous,
     pub now: Instant,
+    pub proxies: Vec<SocketAddr>,
 }
 
 impl World {
@@ -27,7 +32,7 @@ impl World {
     }
 
     pub fn with(config: Config) -> Self {
-        Self { machine: Rendezvous::new(config, 7), now: Instant::START }
+        Self { machine: Rendezvous::new(config, 7), now: Instant::START, proxies: vec![PROXY] }
     }
 
     /// With these nodes registered, each on the connection of its number.
@@ -42,12 +47,13 @@ impl World {
     }
 
     pub fn open_from(&mut self, conn: ConnId, addr: Ipv4Addr) -> Vec<Output> {
-        self.input(Input::Open { conn, addr: addr.into(), nonce: nonce(conn) })
+        let (server, proxies) = (SERVER.to_owned(), self.proxies.as_slice().into());
+        self.input(Input::Open { conn, addr: addr.into(), nonce: nonce(conn), server, proxies })
     }
 
     pub fn join(&mut self, n: u8) {
         self.open(conn(n));
-        assert_eq!(self.say(conn(n), &register(n, conn(n))), [sent(conn(n), ToNode::Registered)]);
+        assert_eq!(self.say(conn(n), &register(n, conn(n))), [registered(conn(n))]);
     }
 
     pub fn say(&mut self, conn: ConnId, message: &ToServer) -> Vec<Output> {
@@ -82,14 +88,31 @@ impl World {
     }
 }
 
+/// Whose address.
+pub enum Listened {
+    Node(NodeSecret),
+    Persona(PersonaSecret),
+}
+
 pub fn register(n: u8, conn: ConnId) -> ToServer {
-    let signature = secret(n).sign(&node_text(&nonce(conn), node(n)));
+    let signature = secret(n).sign(&node_text(&nonce(conn), SERVER, node(n)));
     ToServer::Register { node: node(n), signature, wire: WIRE }
+}
+
+/// That `owner` is listened for on the node `n`, signed for `conn`.
+pub fn listen(n: u8, conn: ConnId, owner: &Listened, fingerprint: u8) -> ToServer {
+    let fingerprint = [fingerprint; 32];
+    let text = |owner| listen_text(&nonce(conn), SERVER, Token::of(owner, &fingerprint), node(n));
+    let (owner, signature) = match owner {
+        Listened::Node(secret) => (Owner::Node(secret.id()), secret.sign(&text(Owner::Node(secret.id())))),
+        Listened::Persona(secret) => (Owner::Persona(secret.id()), secret.sign(&text(Owner::Persona(secret.id())))),
+    };
+    ToServer::Listen { owner, fingerprint, signature }
 }
 
 /// The persona of `site` on the node `n`, signed for `conn`.
 pub fn persona(n: u8, conn: ConnId, site: &PersonaSecret) -> ToServer {
-    let signature = site.sign(&persona_text(&nonce(conn), site.id(), node(n)));
+    let signature = site.sign(&persona_text(&nonce(conn), SERVER, site.id(), node(n)));
     ToServer::Persona { claim: Claim::sign(site, node(n)), signature }
 }
 
@@ -99,6 +122,10 @@ pub fn signal(len: usize) -> Signal {
 
 pub fn sent(conn: ConnId, message: ToNode) -> Output {
     Output::Send(conn, message)
+}
+
+pub fn registered(conn: ConnId) -> Output {
+    sent(conn, ToNode::Registered { proxies: vec![PROXY] })
 }
 
 pub fn refused(conn: ConnId, code: Code, message: &str) -> Output {
@@ -129,6 +156,8 @@ pub fn nonce(conn: ConnId) -> [u8; 32] {
     std::array::from_fn(|at| conn.0.to_le_bytes()[at % 8] ^ 0x55)
 }
 
+pub const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 99)), 3478);
+pub const SERVER: &str = "node.example:8787";
 pub const ALICE: u8 = 1;
 pub const BOB: u8 = 2;
 pub const LOBBY: TopicId = TopicId([0x10; 32]);

@@ -1,0 +1,387 @@
+//! The proxy: browsers that hold an address reach the browser behind it, sending no signalling message. A sans-IO machine.
+//!
+//! ```text
+//! listener  =WebSocket=> rendezvous   Listen: the address's token is the listener's
+//! dialler   =STUN=>      proxy        a check named "packed:du"; it is kept, the latest only
+//! proxy     =WebSocket=> listener     Dialled: du, the dialler's password and fingerprint, all out of the check's name
+//! listener  =WebSocket=> proxy        Answer: lu and lpwd, the credentials that its browser made
+//! listener  =STUN=>      proxy        a check named "du:lu": the listener's five-tuple; what was kept is passed on
+//! dialler  <= checks written again, DTLS untouched => listener
+//! ```
+//!
+//! A browser's check proves that it arrived whole (the password is public), not who sent it or from where. So nothing is kept of a
+//! check for an address that nobody listens at, everything kept is bounded by [`Config`], and a five-tuple is sent no more bytes than
+//! came from it until it has answered a request that went only there (RFC 8445, section 19.5, is about the same).
+//!
+//! | packet | USERNAME becomes | signed again with |
+//! | --- | --- | --- |
+//! | check, dialler to listener | `lu:du` | listener's password |
+//! | check, listener to dialler | `du:packed` | dialler's password |
+//! | answer from the listener | | the public password |
+//! | answer from the dialler | | (it is signed with the dialler's already) |
+//!
+//! Answers go to who asked, once for each time it asked. Everything that isn't STUN goes to the leg of the other side that last sent
+//! such, else one that has proven itself. A session ends when its bytes or its time are used up or when it falls silent, mostly because
+//! both ends restarted ICE and found each other. Where they didn't, the listener asks to [`Forward`](Input::Forward): checks with
+//! the usernames of the restart then pass without being read, within another budget. A dialler's checks after the restart still
+//! name `packed`: these *ghosts* are known by it and dropped.
+
+mod config;
+mod counts;
+mod datagrams;
+mod limits;
+mod meters;
+mod outgoing;
+mod pending;
+mod session;
+mod side;
+mod stun;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use bitters_peercon::{Address, Candidate, Credentials, Kind, packed::PASSWORD, packed::Packed, signal::Signal};
+use bitters_wire::{address::Token, failure::Code, rendezvous::ToNode, time::Instant};
+pub use config::Config;
+pub use counts::{Counts, Dropped, Ended, Load, Traffic};
+use limits::Limits;
+pub use outgoing::{Outgoing, Path, Socket};
+use pending::Pending;
+use session::{Answered, Budget, End, Phase, Session};
+use stun_types::message::IntegrityKey;
+
+use super::{rate::Bucket, rendezvous::ConnId};
+
+/// What happened, other than a datagram ([`Proxy::handle_datagram`]). Connections are the rendezvous's, which has checked who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A listener's answer to [`ToNode::Dialled`].
+    Answer {
+        /// Whose connection.
+        conn: ConnId,
+        /// Of which session.
+        session: u64,
+        /// The listener's.
+        credentials: Credentials,
+    },
+    /// A session found no direct path.
+    Forward {
+        /// The listener's connection.
+        conn: ConnId,
+        /// Which session.
+        session: u64,
+        /// The listener's new username fragment.
+        ours: String,
+        /// The dialler's.
+        theirs: String,
+    },
+    /// Dials of this address are for this connection, from now on.
+    Listen {
+        /// Which connection.
+        conn: ConnId,
+        /// Which address.
+        token: Token,
+        /// Where it reaches this proxy.
+        proxies: Arc<[SocketAddr]>,
+    },
+    /// The time that [`Proxy::poll_timeout`] named has come.
+    Timeout,
+    /// Nobody listens at this address any longer.
+    Unlisten(Token),
+}
+
+/// What is to be done, other than sending datagrams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Tell a node something.
+    Send(ConnId, ToNode),
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Proxy {
+    config: Config,
+    /// The key of what diallers send and are sent by listeners.
+    public: IntegrityKey,
+    listeners: HashMap<Token, Listener>,
+    sessions: HashMap<u64, Session>,
+    /// Sessions by the usernames of their checks.
+    names: HashMap<Box<str>, Route>,
+    /// What diallers call their listeners, in sessions and in those that ended lately.
+    known: HashSet<Box<str>>,
+    /// Those that ended lately, by the time when they are forgotten.
+    ghosts: VecDeque<(Instant, Box<str>)>,
+    paths: HashMap<Path, (u64, End)>,
+    /// When to look after which session. It may turn out that there is more time.
+    wakes: BTreeSet<(Instant, u64)>,
+    pending: Pending,
+    limits: Limits,
+    counts: Counts,
+    outbox: VecDeque<Output>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Listener {
+    conn: ConnId,
+    proxies: Arc<[SocketAddr]>,
+    dials: Bucket,
+}
+
+/// Whose check it is.
+#[derive(Clone, Copy, Debug)]
+struct Route {
+    session: u64,
+    end: End,
+    /// Whether it is read and written again, or passed on as it is.
+    keyed: bool,
+}
+
+impl Proxy {
+    /// A proxy that nobody listens at.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            public: stun::key(PASSWORD),
+            listeners: HashMap::new(),
+            sessions: HashMap::new(),
+            names: HashMap::new(),
+            known: HashSet::new(),
+            ghosts: VecDeque::new(),
+            paths: HashMap::new(),
+            wakes: BTreeSet::new(),
+            pending: Pending::default(),
+            limits: Limits::new(),
+            counts: Counts::default(),
+            outbox: VecDeque::new(),
+            next: 0,
+        }
+    }
+
+    /// Takes in what happened. Afterwards the shell drains [`poll_output`](Self::poll_output).
+    pub fn handle_input(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::Answer { conn, session, credentials } => self.on_answer(conn, session, &credentials, now),
+            Input::Forward { conn, session, ours, theirs } => self.on_forward(conn, session, &ours, &theirs, now),
+            Input::Listen { conn, token, proxies } => self.on_listen(conn, token, proxies),
+            Input::Timeout => self.on_timeout(now),
+            Input::Unlisten(token) => self.on_unlisten(token, now),
+        }
+    }
+
+    /// The next thing to do.
+    #[must_use]
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is wanted.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let wake = self.wakes.first().map(|&(at, _)| at);
+        let ghost = self.ghosts.front().map(|&(at, _)| at);
+        wake.into_iter().chain(ghost).min()
+    }
+
+    /// How much there is now.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            ghosts: self.ghosts.len(),
+            legs: self.paths.len(),
+            listeners: self.listeners.len(),
+            pending: self.pending.len(),
+            relaying: self.sessions.values().filter(|session| matches!(session.phase, Phase::Relaying(..))).count(),
+            sessions: self.sessions.len(),
+        }
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub const fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The latest wins. What waits is told again to whoever comes from another connection.
+    fn on_listen(&mut self, conn: ConnId, token: Token, proxies: Arc<[SocketAddr]>) {
+        let listener = self.listeners.entry(token).or_insert_with(|| Listener {
+            conn,
+            proxies: Arc::clone(&proxies),
+            dials: Bucket::default(),
+        });
+        let moved = listener.conn != conn;
+        listener.conn = conn;
+        listener.proxies = proxies;
+        if moved {
+            let unanswered = |id: &u64| self.sessions.get(id).is_some_and(|session| session.answered.is_none());
+            for id in self.pending.of(token).filter(unanswered).collect::<Vec<_>>() {
+                self.tell(id);
+            }
+        }
+    }
+
+    fn on_unlisten(&mut self, token: Token, now: Instant) {
+        self.listeners.remove(&token);
+        for id in self.pending.of(token).collect::<Vec<_>>() {
+            self.end(id, Ended::Unlistened, now);
+        }
+    }
+
+    /// Tells the listener of a dial.
+    fn tell(&mut self, id: u64) {
+        let Some(session) = self.sessions.get(&id) else { return };
+        let Some(listener) = self.listeners.get(&session.token) else { return };
+        let Packed { token, fingerprint, password } =
+            Packed::from_ufrag(&session.packed).expect("it was read when the session began");
+        let credentials = Credentials::new(&session.dialler, &password).expect("both were read when the session began");
+        let candidate = |at: &SocketAddr| Candidate::new(Kind::Relayed, Address::Ip(at.ip()), at.port()).ok();
+        let candidates = listener.proxies.iter().filter_map(candidate).collect();
+        let signal = Signal { credentials, fingerprint, candidates }.encode();
+        self.outbox.push_back(Output::Send(listener.conn, ToNode::Dialled { session: id, token, signal }));
+    }
+
+    fn on_answer(&mut self, conn: ConnId, id: u64, credentials: &Credentials, now: Instant) {
+        let Some(session) = self.owned(conn, id) else { return };
+        if session.answered.is_some() {
+            return;
+        }
+        let Packed { password, .. } = Packed::from_ufrag(&session.packed).expect("it was read when the session began");
+        let answered = Answered::new(&session.packed, &password, &session.dialler, credentials);
+        if !self.name([(&answered.from_listener, End::Listener)], id, true) {
+            return self.refuse(conn, Code::BadArgument, "the username fragment is another session's");
+        }
+        self.counts.answered += 1;
+        let until = now + self.config.pending_time;
+        let session = self.sessions.get_mut(&id).expect("it was looked up above");
+        session.answered = Some(Box::new(answered));
+        if let Phase::Pending { until: deadline, .. } = &mut session.phase {
+            *deadline = until;
+        }
+        self.rewake(id);
+    }
+
+    fn on_forward(&mut self, conn: ConnId, id: u64, ours: &str, theirs: &str, now: Instant) {
+        if self.config.relay_bytes == 0 {
+            return self.refuse(conn, Code::Unsupported, "this server does not relay");
+        }
+        let budget = match self.owned(conn, id).map(|session| &session.phase) {
+            Some(Phase::Opening(_)) => Budget { bytes: self.config.relay_bytes, until: now + self.config.relay_time },
+            Some(&Phase::Relaying(budget, _)) => budget,
+            Some(Phase::Pending { .. }) | None => {
+                return self.refuse(conn, Code::PeerUnreachable, "the session is over");
+            }
+        };
+        let names = [format!("{ours}:{theirs}").into_boxed_str(), format!("{theirs}:{ours}").into_boxed_str()];
+        if let Some(Phase::Relaying(_, old)) = self.sessions.get(&id).map(|session| &session.phase)
+            && *old == names
+        {
+            return;
+        }
+        let routes = [(&names[0], End::Dialler), (&names[1], End::Listener)];
+        if names[0] == names[1] || !self.name(routes, id, false) {
+            return self.refuse(conn, Code::BadArgument, "the username fragments are another session's");
+        }
+        let session = self.sessions.get_mut(&id).expect("it was looked up above");
+        session.touch(now);
+        let phase = std::mem::replace(&mut session.phase, Phase::Relaying(budget, names));
+        if let Phase::Relaying(_, old) = phase {
+            for name in old {
+                self.names.remove(&name);
+            }
+        }
+        self.rewake(id);
+    }
+
+    fn on_timeout(&mut self, now: Instant) {
+        while let Some(&(at, id)) = self.wakes.first()
+            && at <= now
+        {
+            match self.sessions[&id].deadline(&self.config) {
+                (deadline, why) if deadline <= now => self.end(id, why, now),
+                _ => self.rewake(id),
+            }
+        }
+        while self.ghosts.front().is_some_and(|&(at, _)| at <= now) {
+            self.forget_ghost();
+        }
+    }
+
+    /// The session, if the connection listens at its address.
+    fn owned(&self, conn: ConnId, id: u64) -> Option<&Session> {
+        let session = self.sessions.get(&id)?;
+        (self.listeners.get(&session.token)?.conn == conn).then_some(session)
+    }
+
+    /// Gives a session usernames, unless one of them is taken.
+    #[must_use]
+    fn name<'a>(&mut self, names: impl IntoIterator<Item = (&'a Box<str>, End)> + Clone, id: u64, keyed: bool) -> bool {
+        let free = names.clone().into_iter().all(|(name, _)| !self.names.contains_key(name));
+        if free {
+            for (name, end) in names {
+                self.names.insert(name.clone(), Route { session: id, end, keyed });
+            }
+        }
+        free
+    }
+
+    /// Looks after a session when its deadline has come, which changed.
+    fn rewake(&mut self, id: u64) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        self.wakes.remove(&(session.wake, id));
+        (session.wake, _) = session.deadline(&self.config);
+        self.wakes.insert((session.wake, id));
+    }
+
+    /// Forgets a session.
+    fn end(&mut self, id: u64, why: Ended, now: Instant) {
+        let Some(session) = self.sessions.remove(&id) else { return };
+        if let Phase::Pending { source, .. } = session.phase {
+            self.pending.remove(session.token, source, id);
+        }
+        self.counts.count_ended(why);
+        self.wakes.remove(&(session.wake, id));
+        for name in session.names() {
+            self.names.remove(&name);
+        }
+        for path in session.paths() {
+            self.paths.remove(&path);
+        }
+        if session.answered.is_none() {
+            // Whoever still tries is welcome to begin anew.
+            self.known.remove(&session.packed);
+            return;
+        }
+        self.ghosts.push_back((now + self.config.ghost_time, session.packed));
+        if self.ghosts.len() > self.config.ghosts {
+            self.forget_ghost();
+        }
+    }
+
+    /// The listener was heard from: from now on packets pass. Returns the check that waited.
+    fn open(&mut self, id: u64, now: Instant) -> (Path, Vec<u8>) {
+        let session = self.sessions.get_mut(&id).expect("it was looked up by its check's name");
+        let budget = Budget { bytes: self.config.opening_bytes, until: now + self.config.opening_time };
+        let Phase::Pending { source, check, .. } = std::mem::replace(&mut session.phase, Phase::Opening(budget)) else {
+            unreachable!("only pending sessions are opened")
+        };
+        self.pending.remove(session.token, source, id);
+        self.rewake(id);
+        check
+    }
+
+    fn forget_ghost(&mut self) {
+        if let Some((_, packed)) = self.ghosts.pop_front() {
+            self.known.remove(&packed);
+        }
+    }
+
+    fn refuse(&mut self, conn: ConnId, code: Code, message: &str) {
+        self.outbox.push_back(Output::Send(conn, ToNode::Refused { code, message: message.into() }));
+    }
+}

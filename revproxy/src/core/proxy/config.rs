@@ -1,0 +1,89 @@
+//! The bounds of the proxy, each with the reason for its number.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::rate::Rate;
+
+/// What the proxy bears. A *source* is an IPv4 address or an IPv6 /64; a *session* is one dial, from its first packet until it is
+/// forgotten; it is *pending* until the listener has answered and been heard from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// Plain Binding requests of one source that are answered.
+    pub bindings: Rate,
+    /// Bytes forwarded in all, per second.
+    pub bytes: Rate,
+    /// New sessions of one source.
+    pub dials: Rate,
+    /// Ended sessions that are remembered, so that their stragglers don't begin new ones.
+    pub ghosts: usize,
+    /// How long they are remembered.
+    #[serde(with = "humantime_serde")]
+    pub ghost_time: Duration,
+    /// New sessions for one address that is listened at.
+    pub listener_dials: Rate,
+    /// Bytes forwarded in a session before it is direct, both directions together.
+    pub opening_bytes: u64,
+    /// An opening session that is silent for this long is forgotten.
+    #[serde(with = "humantime_serde")]
+    pub opening_idle: Duration,
+    /// How long a session may take to open and become direct, once both ends are known.
+    #[serde(with = "humantime_serde")]
+    pub opening_time: Duration,
+    /// Pending sessions in all.
+    pub pending: usize,
+    /// Pending sessions for one address that is listened at.
+    pub pending_per_listener: usize,
+    /// Pending sessions of one source.
+    pub pending_per_source: usize,
+    /// How long a session may be pending.
+    #[serde(with = "humantime_serde")]
+    pub pending_time: Duration,
+    /// Bytes forwarded in a session that found no direct path, both directions together. Zero switches such forwarding off.
+    pub relay_bytes: u64,
+    /// A relayed session that is silent for this long is forgotten.
+    #[serde(with = "humantime_serde")]
+    pub relay_idle: Duration,
+    /// How long a session is relayed.
+    #[serde(with = "humantime_serde")]
+    pub relay_time: Duration,
+    /// Sessions in all.
+    pub sessions: usize,
+    /// Bytes forwarded for one source that sent them.
+    pub source_bytes: Rate,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            // A browser asks once for each interface and server, and again up to seven times where no answer comes.
+            bindings: Rate { burst: 64, per_second: 16 },
+            // A fifth of a gigabit.
+            bytes: Rate { burst: 8 * 1024 * 1024, per_second: 25 * 1024 * 1024 },
+            // A household's nodes after a cold start, each dialling a few seeds.
+            dials: Rate { burst: 64, per_second: 8 },
+            ghosts: 16 * 1024,
+            // Chromium gives a connection up after 15 s, Firefox sooner.
+            ghost_time: Duration::from_secs(30),
+            listener_dials: Rate { burst: 64, per_second: 16 },
+            // A handshake is 10 KiB each way, checks and identities another few.
+            opening_bytes: 256 * 1024,
+            // Five retransmissions of a check; Firefox gives up after as long.
+            opening_idle: Duration::from_secs(5),
+            opening_time: Duration::from_secs(10),
+            // About 2 KiB each.
+            pending: 16 * 1024,
+            pending_per_listener: 64,
+            pending_per_source: 64,
+            pending_time: Duration::from_secs(10),
+            relay_bytes: 16 * 1024 * 1024,
+            // Consent is asked for every 5 s (RFC 7675, section 5.1), and lost after 30 s.
+            relay_idle: Duration::from_secs(30),
+            relay_time: Duration::from_secs(10 * 60),
+            sessions: 32 * 1024,
+            source_bytes: Rate { burst: 2 * 1024 * 1024, per_second: 4 * 1024 * 1024 },
+        }
+    }
+}

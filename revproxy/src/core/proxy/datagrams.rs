@@ -1,0 +1,235 @@
+//! What comes in datagrams: the part of the machine that runs for every packet, and so allocates nothing for those it passes on.
+
+use bitters_peercon::{Credentials, packed::Packed};
+use bitters_wire::{address::Token, time::Instant};
+
+use super::{
+    Dropped, End, Ended, Limits, Outgoing, Path, Phase, Proxy, Route, Session,
+    side::Urgency,
+    stun,
+    stun::{Kind, MAX_STUN, Stun},
+};
+use crate::core::source::Source;
+
+/// A datagram on its way through the machine.
+#[derive(Clone, Copy)]
+struct Came<'a> {
+    path: Path,
+    bytes: &'a [u8],
+    now: Instant,
+}
+
+impl Proxy {
+    /// Takes in a datagram. What is to be sent is added to `out`; what is to be told, if anything, comes out of
+    /// [`poll_output`](Self::poll_output).
+    pub fn handle_datagram(&mut self, path: Path, bytes: &[u8], now: Instant, out: &mut Outgoing) {
+        let came = Came { path, bytes, now };
+        // RFC 7983, section 7.
+        let done = match bytes.first() {
+            Some(0..=3) => self.on_stun(came, out),
+            Some(20..=63) => self.on_data(came, out),
+            _ => Err(Dropped::Strange),
+        };
+        if let Err(reason) = done {
+            self.counts.count_dropped(reason);
+        }
+    }
+
+    fn on_data(&mut self, came: Came, out: &mut Outgoing) -> Result<(), Dropped> {
+        let Came { path, bytes, now } = came;
+        let &(id, end) = self.paths.get(&path).ok_or(Dropped::UnknownPath)?;
+        let session = self.sessions.get_mut(&id).expect("a path is a session's");
+        session.hear(end, path, bytes.len(), now, out);
+        session.side(end).speaks(path);
+        if let Err(reason) = self.limits.charge(&self.config, session, path, bytes.len(), now) {
+            return self.uncharged(id, reason, now);
+        }
+        let leg = session.side(end.other()).current(path.peer, bytes.len(), Urgency::Other).ok_or(Dropped::Nowhere)?;
+        leg.send(bytes, Urgency::Other, out)?;
+        self.counts.passed(end.other(), bytes.len());
+        Ok(())
+    }
+
+    fn on_stun(&mut self, came: Came, out: &mut Outgoing) -> Result<(), Dropped> {
+        let stun = Stun::read(came.bytes)?;
+        match stun.kind {
+            Kind::Plain => self.on_binding(came, &stun, out),
+            Kind::Request(name) => match self.names.get(name) {
+                Some(&route) => self.on_check(came, route, &stun, out),
+                None => self.on_dial(came, name, &stun, out),
+            },
+            Kind::Response => self.on_response(came, &stun, out),
+        }
+    }
+
+    /// Browsers ask with 20 bytes and are answered with 32 or 44, so they are answered the second or third time they ask, a fraction
+    /// of a second later. Whoever asks with more, padded, is answered at once.
+    fn on_binding(&mut self, came: Came, request: &Stun, out: &mut Outgoing) -> Result<(), Dropped> {
+        let Came { path, bytes, now } = came;
+        let Limits { bindings, credits, .. } = &mut self.limits;
+        if !bindings.take(path.source(), 1, self.config.bindings, now) {
+            return Err(Dropped::Rate);
+        }
+        let mut buffer = [0; MAX_STUN];
+        let answer = stun::binding(request, path.peer, &mut buffer);
+        if !credits.exchange(path.peer, bytes.len(), answer.len()) {
+            return Err(Dropped::Unverified);
+        }
+        out.push(path, answer);
+        self.counts.bindings += 1;
+        Ok(())
+    }
+
+    /// A check that nobody is known by: a new dial, or nothing.
+    fn on_dial(&mut self, came: Came, name: &str, stun: &Stun, out: &mut Outgoing) -> Result<(), Dropped> {
+        let Came { path, bytes, now } = came;
+        let (remote, dialler) = name.split_once(':').ok_or(Dropped::UnknownUsername)?;
+        let Packed { token, .. } = Packed::from_ufrag(remote).map_err(|_| Dropped::UnknownUsername)?;
+        if !Credentials::is_ufrag(dialler) {
+            return Err(Dropped::UnknownUsername);
+        }
+        if !self.listeners.contains_key(&token) {
+            return Err(Dropped::UnknownToken);
+        }
+        if !stun.is_by(&self.public) {
+            return Err(Dropped::Forged);
+        }
+        if self.known.contains(remote) {
+            return Err(Dropped::Ghost);
+        }
+        if self.paths.contains_key(&path) {
+            return Err(Dropped::Taken);
+        }
+        self.admit(token, path.source(), now)?;
+        let id = self.next;
+        self.next += 1;
+        let mut session = Session::new(token, (remote, dialler), (path, bytes), now + self.config.pending_time, now);
+        session.hear(End::Dialler, path, bytes.len(), now, out);
+        self.pending.insert(token, path.source(), id);
+        self.known.insert(remote.into());
+        self.names.insert(name.into(), Route { session: id, end: End::Dialler, keyed: true });
+        self.paths.insert(path, (id, End::Dialler));
+        self.wakes.insert((session.wake, id));
+        self.sessions.insert(id, session);
+        self.counts.dialled += 1;
+        self.tell(id);
+        Ok(())
+    }
+
+    /// Whether there is room and time for another dial.
+    fn admit(&mut self, token: Token, source: Source, now: Instant) -> Result<(), Dropped> {
+        if self.sessions.len() >= self.config.sessions || self.pending.is_full(token, source, &self.config) {
+            return Err(Dropped::Full);
+        }
+        let listener = self.listeners.get_mut(&token).expect("its name was looked up");
+        let within = self.limits.dials.take(source, 1, self.config.dials, now)
+            && listener.dials.take(1, self.config.listener_dials, now);
+        if within { Ok(()) } else { Err(Dropped::Rate) }
+    }
+
+    /// A check with a session's username.
+    fn on_check(&mut self, came: Came, route: Route, stun: &Stun, out: &mut Outgoing) -> Result<(), Dropped> {
+        let Came { path, bytes, now } = came;
+        let Route { session: id, end, keyed } = route;
+        let session = self.sessions.get_mut(&id).expect("a name is a session's");
+        if keyed && !session.key_from(end, &self.public).is_some_and(|key| stun.is_by(key)) {
+            return Err(Dropped::Forged);
+        }
+        self.join(id, end, path, now)?;
+        let session = self.sessions.get_mut(&id).expect("it was looked up above");
+        session.hear(end, path, bytes.len(), now, out);
+        if !matches!(session.phase, Phase::Pending { .. }) {
+            return self.pass_check(came, route, stun, out);
+        }
+        if end == End::Dialler {
+            session.keep(path, bytes);
+            return Ok(());
+        }
+        let (path, bytes) = self.open(id, now);
+        let waited = Stun::read(&bytes).expect("it was read when it came");
+        let route_waited = Route { end: End::Dialler, ..route };
+        // The dialler's goes first: its answer proves the listener's address.
+        let passed = self.pass_check(Came { path, bytes: &bytes, now }, route_waited, &waited, out);
+        passed.and(self.pass_check(came, route, stun, out))
+    }
+
+    /// Takes a five-tuple for a session's side, unless another has it.
+    fn join(&mut self, id: u64, end: End, path: Path, now: Instant) -> Result<(), Dropped> {
+        match self.paths.get(&path) {
+            Some(&theirs) if theirs == (id, end) => return Ok(()),
+            Some(_) => return Err(Dropped::Taken),
+            None => {}
+        }
+        let session = self.sessions.get_mut(&id).expect("it was looked up by its check's name");
+        if let Some(gone) = session.side(end).add(path, now) {
+            self.paths.remove(&gone);
+        }
+        self.paths.insert(path, (id, end));
+        Ok(())
+    }
+
+    fn pass_check(&mut self, came: Came, route: Route, stun: &Stun, out: &mut Outgoing) -> Result<(), Dropped> {
+        let Came { path, bytes, now } = came;
+        let Route { session: id, end, keyed } = route;
+        let session = self.sessions.get_mut(&id).expect("a route is a session's");
+        if let Err(reason) = self.limits.charge(&self.config, session, path, bytes.len(), now) {
+            return self.uncharged(id, reason, now);
+        }
+        let (asking, asked, answered) = session.parts(end);
+        let leg = asked.current(path.peer, bytes.len(), Urgency::Check).ok_or(Dropped::Nowhere)?;
+        let mut buffer = [0; MAX_STUN];
+        let passed = match answered.filter(|_| keyed).map(|answered| answered.to(end.other())) {
+            None => bytes,
+            Some((name, key)) => {
+                let whole = stun.write_again(Some(name), key, false, &mut buffer).ok_or(Dropped::Malformed)?.len();
+                if leg.takes(whole) {
+                    &buffer[..whole]
+                } else {
+                    stun.write_again(Some(name), key, true, &mut buffer).ok_or(Dropped::Malformed)?
+                }
+            }
+        };
+        asking.ask(stun.transaction(), path, leg.path, keyed);
+        leg.send(passed, Urgency::Check, out)?;
+        self.counts.passed(end.other(), passed.len());
+        Ok(())
+    }
+
+    fn on_response(&mut self, came: Came, stun: &Stun, out: &mut Outgoing) -> Result<(), Dropped> {
+        let Came { path, bytes, now } = came;
+        let &(id, end) = self.paths.get(&path).ok_or(Dropped::UnknownPath)?;
+        let session = self.sessions.get_mut(&id).expect("a path is a session's");
+        let (here, there, answered) = session.parts(end);
+        let asked = there.asked(stun.transaction(), path)?;
+        let (asker, keyed) = (asked.from, asked.keyed);
+        if keyed && !answered.is_some_and(|answered| stun.is_by(&answered.to(end).1)) {
+            return Err(Dropped::Forged);
+        }
+        if asked.answered() {
+            here.leg(path).expect("a path is a leg's").verify(out);
+        }
+        session.hear(end, path, bytes.len(), now, out);
+        if let Err(reason) = self.limits.charge(&self.config, session, path, bytes.len(), now) {
+            return self.uncharged(id, reason, now);
+        }
+        let leg = session.side(end.other()).leg(asker).ok_or(Dropped::Nowhere)?;
+        let mut buffer = [0; MAX_STUN];
+        let passed = match end {
+            End::Listener if keyed => {
+                stun.write_again(None, &self.public, false, &mut buffer).ok_or(Dropped::Malformed)?
+            }
+            End::Dialler | End::Listener => bytes,
+        };
+        leg.send(passed, Urgency::Other, out)?;
+        self.counts.passed(end.other(), passed.len());
+        Ok(())
+    }
+
+    /// What can't be paid for isn't passed on; a session that has nothing left is over.
+    fn uncharged(&mut self, id: u64, reason: Dropped, now: Instant) -> Result<(), Dropped> {
+        if reason == Dropped::Spent {
+            self.end(id, Ended::Spent, now);
+        }
+        Err(reason)
+    }
+}

@@ -1,0 +1,49 @@
+//! What is left of the rates.
+
+use bitters_wire::time::Instant;
+
+use super::{
+    Config, Dropped, Path,
+    meters::{Credits, Meters},
+    session::Session,
+};
+use crate::core::rate::Bucket;
+
+#[derive(Debug)]
+pub(super) struct Limits {
+    pub(super) bindings: Meters,
+    pub(super) credits: Credits,
+    pub(super) dials: Meters,
+    bytes: Bucket,
+    source_bytes: Meters,
+}
+
+impl Limits {
+    pub(super) fn new() -> Self {
+        Self {
+            bindings: Meters::new(),
+            credits: Credits::new(),
+            dials: Meters::new(),
+            bytes: Bucket::default(),
+            source_bytes: Meters::new(),
+        }
+    }
+
+    /// Takes what passing a packet on costs: from its source, from all and from its session.
+    pub(super) fn charge(
+        &mut self,
+        config: &Config,
+        session: &mut Session,
+        from: Path,
+        len: usize,
+        now: Instant,
+    ) -> Result<(), Dropped> {
+        let amount = u32::try_from(len).expect("a datagram is short");
+        if !self.source_bytes.take(from.source(), amount, config.source_bytes, now)
+            || !self.bytes.take(amount, config.bytes, now)
+        {
+            return Err(Dropped::Rate);
+        }
+        session.spend(len)
+    }
+}

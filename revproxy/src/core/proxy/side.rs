@@ -1,0 +1,196 @@
+//! One side of a session: the five-tuples that it is reached at, and what it asked the other side.
+//!
+//! Until a leg has proven its round trip, by answering a request that went only there, at most as many bytes go to it as came from
+//! it. One packet more may wait: the latest check, or the latest of anything else where no check waits. A check comes first because
+//! its answer is the proof; what is dropped for it is sent again by its sender.
+
+use std::{collections::VecDeque, net::SocketAddr};
+
+use bitters_wire::time::Instant;
+
+use super::{
+    counts::Dropped,
+    outgoing::{Outgoing, Path},
+    stun::Transaction,
+};
+
+/// Several interfaces, or a port that changed.
+pub(super) const MAX_LEGS: usize = 4;
+
+/// Requests whose answers are waited for: four legs, and what each asks again within a round trip.
+const MAX_ASKED: usize = 16;
+
+/// What one side is reached at.
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    /// At most [`MAX_LEGS`].
+    legs: Vec<Leg>,
+    /// The leg that last sent something other than STUN.
+    spoke: Option<Path>,
+    /// What this side asked, the latest last; at most [`MAX_ASKED`].
+    asked: VecDeque<Asked>,
+}
+
+/// One five-tuple.
+#[derive(Debug)]
+pub(super) struct Leg {
+    pub(super) path: Path,
+    heard: Instant,
+    proof: Proof,
+}
+
+#[derive(Debug)]
+enum Proof {
+    Unverified {
+        /// Bytes that came from it and haven't been matched by any that went to it.
+        credit: usize,
+        waiting: Option<Waiting>,
+    },
+    Verified,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    check: bool,
+    bytes: Box<[u8]>,
+}
+
+/// A request that was passed on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    transaction: Transaction,
+    pub(super) from: Path,
+    to: Path,
+    /// Whether it went nowhere else. Whoever has seen it elsewhere can answer in another's name.
+    only: bool,
+    /// Whether what it asked for can be read here.
+    pub(super) keyed: bool,
+    /// How often it was passed on, less the answers. Repeated answers are as many as repeated requests.
+    unanswered: u8,
+}
+
+/// What is passed on, and how it is treated where it must wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Urgency {
+    Check,
+    Other,
+}
+
+impl Side {
+    pub(super) fn paths(&self) -> impl Iterator<Item = Path> {
+        self.legs.iter().map(|leg| leg.path)
+    }
+
+    /// Adds a leg. Where there are too many, the one that was silent for longest makes room and is returned.
+    pub(super) fn add(&mut self, path: Path, now: Instant) -> Option<Path> {
+        let quiet = (0..self.legs.len())
+            .filter(|&at| self.spoke != Some(self.legs[at].path))
+            .min_by_key(|&at| self.legs[at].heard)
+            .filter(|_| self.legs.len() >= MAX_LEGS);
+        let gone = quiet.map(|at| self.legs.remove(at).path);
+        self.legs.push(Leg { path, heard: now, proof: Proof::Unverified { credit: 0, waiting: None } });
+        gone
+    }
+
+    pub(super) fn leg(&mut self, path: Path) -> Option<&mut Leg> {
+        self.legs.iter_mut().find(|leg| leg.path == path)
+    }
+
+    /// Notes that a leg sent something other than STUN.
+    pub(super) const fn speaks(&mut self, path: Path) {
+        self.spoke = Some(path);
+    }
+
+    /// Where so many bytes go: to the leg that last spoke, else a verified one, else the latest heard; among those preferably one of
+    /// the same family of addresses, as answers name one. What a new leg can't take yet goes where it went before, but for a check,
+    /// whose answer lets the new leg take anything.
+    pub(super) fn current(&mut self, like: SocketAddr, len: usize, urgency: Urgency) -> Option<&mut Leg> {
+        let spoke = self.spoke;
+        self.legs.iter_mut().max_by_key(|leg| {
+            let spoke = spoke == Some(leg.path);
+            let ready = urgency == Urgency::Check || leg.takes(len);
+            let same = leg.path.peer.is_ipv4() == like.is_ipv4();
+            (spoke && ready, leg.is_verified(), spoke, same, leg.heard)
+        })
+    }
+
+    /// Notes that a request of this side's was passed on.
+    pub(super) fn ask(&mut self, transaction: Transaction, from: Path, to: Path, keyed: bool) {
+        if let Some(asked) = self.asked.iter_mut().find(|asked| asked.transaction == transaction && asked.from == from)
+        {
+            asked.only &= asked.to == to;
+            asked.to = to;
+            asked.unanswered = asked.unanswered.saturating_add(1);
+            return;
+        }
+        if self.asked.len() >= MAX_ASKED {
+            self.asked.pop_front();
+        }
+        self.asked.push_back(Asked { transaction, from, to, only: true, keyed, unanswered: 1 });
+    }
+
+    /// What `by` answers with this transaction.
+    pub(super) fn asked(&mut self, transaction: Transaction, by: Path) -> Result<&mut Asked, Dropped> {
+        let answers = |asked: &&mut Asked| asked.transaction == transaction && asked.to == by && asked.unanswered > 0;
+        self.asked.iter_mut().find(answers).ok_or(Dropped::Unasked)
+    }
+}
+
+impl Asked {
+    /// Counts the answer, and says whether it proves that its sender is where it says.
+    pub(super) fn answered(&mut self) -> bool {
+        self.unanswered -= 1;
+        self.only
+    }
+}
+
+impl Leg {
+    pub(super) const fn is_verified(&self) -> bool {
+        matches!(self.proof, Proof::Verified)
+    }
+
+    /// Whether so many bytes can be sent at once.
+    pub(super) fn takes(&self, len: usize) -> bool {
+        match self.proof {
+            Proof::Unverified { credit, .. } => len <= credit,
+            Proof::Verified => true,
+        }
+    }
+
+    /// Counts what came from here, and sends what waited for it.
+    pub(super) fn hear(&mut self, len: usize, now: Instant, out: &mut Outgoing) {
+        self.heard = now;
+        if let Proof::Unverified { credit, waiting } = &mut self.proof {
+            *credit += len;
+            if let Some(first) = waiting.take_if(|waiting| waiting.bytes.len() <= *credit) {
+                *credit -= first.bytes.len();
+                out.push(self.path, &first.bytes);
+            }
+        }
+    }
+
+    /// Takes the round trip as proven.
+    pub(super) fn verify(&mut self, out: &mut Outgoing) {
+        if let Proof::Unverified { waiting: Some(waiting), .. } = std::mem::replace(&mut self.proof, Proof::Verified) {
+            out.push(self.path, &waiting.bytes);
+        }
+    }
+
+    /// Sends, or keeps what can't be sent yet.
+    pub(super) fn send(&mut self, bytes: &[u8], urgency: Urgency, out: &mut Outgoing) -> Result<(), Dropped> {
+        let check = urgency == Urgency::Check;
+        if let Proof::Unverified { credit, waiting } = &mut self.proof {
+            let checked = waiting.as_ref().is_some_and(|waiting| waiting.check);
+            if checked && !check {
+                return Err(Dropped::Unverified);
+            }
+            if bytes.len() > *credit {
+                let displaced = waiting.replace(Waiting { check, bytes: bytes.into() });
+                return if displaced.is_some() { Err(Dropped::Unverified) } else { Ok(()) };
+            }
+            *credit -= bytes.len();
+        }
+        out.push(self.path, bytes);
+        Ok(())
+    }
+}

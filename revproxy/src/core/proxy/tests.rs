@@ -1,0 +1,6 @@
+mod abuse;
+mod budgets;
+mod dials;
+mod legs;
+mod relays;
+mod world;

@@ -1,0 +1,106 @@
+//! Forwarding without a key, where no direct path was found.
+
+use std::time::Duration;
+
+use bitters_wire::{failure::Code, rendezvous::ToNode};
+
+use super::{
+    super::{Config, Dropped, Ended, Input, Load, Output},
+    world::*,
+};
+use crate::core::rendezvous::ConnId;
+
+const SECRET: &str = "nobody here knows this one";
+
+#[test]
+fn checks_with_the_new_names_pass_unread() {
+    let mut world = World::opened(Config::default());
+    assert_eq!(world.input(forward()), []);
+    // The ports may be new, too.
+    let (dialler, listener) = (path(1, 1001), path(2, 2001));
+
+    let from_dialler = check(1, &name("NEWl", "NEWd"), SECRET);
+    let from_listener = check(2, &name("NEWd", "NEWl"), SECRET);
+    world.datagram(listener, &from_listener);
+    assert_eq!(world.datagram(dialler, &from_dialler), [(LISTENER, from_dialler.clone())]);
+    world.datagram(listener, &data(10));
+    assert_eq!(world.datagram(dialler, &from_dialler), [(listener, from_dialler)]);
+    let answer = response(1, SECRET);
+    assert_eq!(world.datagram(LISTENER, &answer), [], "it was sent elsewhere since");
+    assert_eq!(world.datagram(listener, &answer), [(dialler, answer.clone())]);
+    assert_eq!(world.datagram(dialler, &data(10)), [(listener, data(10))]);
+    assert_eq!(world.load(), Load { legs: 4, relaying: 1, sessions: 1, ..LISTENING });
+    // A name of one side is not the other's.
+    assert_eq!(world.datagram(path(2, 2002), &check(3, &name("NEWl", "NEWx"), SECRET)), []);
+    assert_eq!(world.counts().dropped(Dropped::UnknownUsername), 1);
+}
+
+#[test]
+fn only_the_listener_may_ask_for_it_and_only_in_a_session_that_lives() {
+    let refused = |conn, code, message: &str| Output::Send(conn, ToNode::Refused { code, message: message.into() });
+    let over = |conn| [refused(conn, Code::PeerUnreachable, "the session is over")];
+    let mut world = World::new();
+    assert_eq!(world.input(forward()), over(CONN));
+    world.datagram(DIALLER, &dialler_check(1));
+    world.outputs();
+    assert_eq!(world.input(forward()), over(CONN), "it isn't open");
+
+    let mut world = World::opened(Config::default());
+    world.outputs();
+    let (ours, theirs) = ("NEWl".to_owned(), "NEWd".to_owned());
+    let stranger = Input::Forward { conn: ConnId(2), session: 0, ours, theirs };
+    assert_eq!(world.input(stranger), over(ConnId(2)));
+
+    let mut world = World::opened(Config { relay_bytes: 0, ..Config::default() });
+    world.outputs();
+    assert_eq!(world.input(forward()), [refused(CONN, Code::Unsupported, "this server does not relay")]);
+}
+
+#[test]
+fn names_are_one_sessions_and_can_change() {
+    let mut world = World::opened(Config::default());
+    world.outputs();
+    let named =
+        |ours: &str, theirs: &str| Input::Forward { conn: CONN, session: 0, ours: ours.into(), theirs: theirs.into() };
+    let taken = "the username fragments are another session's".into();
+    let taken = [Output::Send(CONN, ToNode::Refused { code: Code::BadArgument, message: taken })];
+
+    assert_eq!(world.input(named(LISTENER_UFRAG, DIALLER_UFRAG)), taken);
+    assert_eq!(world.input(named("same", "same")), taken);
+    assert_eq!(world.input(forward()), []);
+    assert_eq!(world.input(forward()), [], "again the same is no harm");
+    assert_eq!(world.input(named("then", "them")), []);
+
+    assert_eq!(world.datagram(DIALLER, &check(1, &name("NEWl", "NEWd"), SECRET)), []);
+    assert_eq!(world.datagram(DIALLER, &check(1, &name("then", "them"), SECRET)).len(), 1);
+}
+
+#[test]
+fn the_budget_is_another_and_is_given_once() {
+    let config = Config { opening_bytes: 3000, relay_bytes: 10_000, ..Config::default() };
+    let mut world = World::opened(config);
+    world.input(forward());
+    let mut passed = 0;
+    while !world.datagram(DIALLER, &data(1000)).is_empty() {
+        passed += 1;
+        let (ours, theirs) = (format!("ours{passed}"), "theirs".to_owned());
+        world.input(Input::Forward { conn: CONN, session: 0, ours, theirs });
+    }
+    assert_eq!((passed, world.counts().ended(Ended::Spent)), (10, 1));
+
+    let mut world = World::opened(config);
+    world.input(forward());
+    world.pass(Duration::from_secs(29));
+    assert_eq!(world.datagram(DIALLER, &data(10)).len(), 1);
+    world.pass(Duration::from_secs(30));
+    assert_eq!((world.load().sessions, world.counts().ended(Ended::Idle)), (0, 1));
+
+    let mut world = World::opened(config);
+    world.input(forward());
+    let seconds = (0..1000).take_while(|_| {
+        world.pass(Duration::from_secs(1));
+        !world.datagram(DIALLER, &data(10)).is_empty()
+    });
+    assert_eq!(seconds.count(), 599);
+    assert_eq!(world.counts().ended(Ended::TimedOut), 1);
+}

@@ -1,0 +1,240 @@
+//! The proxy machine among its UDP sockets.
+//!
+//! Each address has a socket for each core (`SO_REUSEPORT`; the kernel keeps the packets of one sender in one of them), each with a
+//! task that takes what the kernel has in one call, gives it to the machine under one lock, and sends what comes out. `quinn-udp` knows
+//! what the kernel can take at once: many datagrams, and runs of equally long ones to one place.
+
+mod bind;
+
+use std::{
+    array,
+    io::{self, IoSliceMut},
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bind::{Address, Worker};
+use bitters_wire::{
+    address::{MAX_PROXIES, is_proxy},
+    time::Instant,
+};
+use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit};
+use tokio::{io::Interest, sync::Notify, time};
+
+use crate::{
+    config::{Config, ServeError},
+    core::proxy::{Input, Outgoing, Output, Path, Proxy, Socket},
+    switchboard::Switchboard,
+};
+
+/// Bytes taken from the kernel in one piece: runs of datagrams, or one.
+const MAX_PIECE: usize = 64 * 1024;
+
+/// Before reading again when reading failed for a reason of the system's.
+const READ_PAUSE: Duration = Duration::from_millis(100);
+
+/// The machine and its sockets.
+#[derive(Debug)]
+pub(crate) struct Udp {
+    start: time::Instant,
+    machine: Mutex<Proxy>,
+    addresses: Vec<Address>,
+    public: Vec<SocketAddr>,
+    switchboard: Arc<Switchboard>,
+    /// The machine's timeout changed.
+    timeout_changed: Notify,
+}
+
+impl Udp {
+    /// Listens where the configuration says.
+    pub(crate) fn bind(config: &Config, switchboard: Arc<Switchboard>, tcp: &[SocketAddr]) -> Result<Self, ServeError> {
+        let addrs = match &config.udp {
+            Some(addrs) => addrs.clone(),
+            // Nobody knows a port that was drawn before it is told: UDP's may be another.
+            None => config
+                .listen
+                .iter()
+                .zip(tcp)
+                .map(|(asked, real)| if asked.port() == 0 { *asked } else { *real })
+                .collect(),
+        };
+        let addresses = addrs.iter().map(|&addr| Address::bind(addr, &addrs)).collect::<Result<_, _>>()?;
+        Ok(Self { addresses, public: config.public.clone(), ..Self::with(Proxy::new(config.proxy), switchboard) })
+    }
+
+    /// No sockets.
+    #[cfg(test)]
+    pub(crate) fn none(switchboard: Arc<Switchboard>) -> Self {
+        Self::with(Proxy::new(crate::core::proxy::Config::default()), switchboard)
+    }
+
+    fn with(machine: Proxy, switchboard: Arc<Switchboard>) -> Self {
+        Self {
+            start: time::Instant::now(),
+            machine: Mutex::new(machine),
+            addresses: Vec::new(),
+            public: Vec::new(),
+            switchboard,
+            timeout_changed: Notify::new(),
+        }
+    }
+
+    /// Where it listens, with the real ports.
+    pub(crate) fn addrs(&self) -> Vec<SocketAddr> {
+        self.addresses.iter().map(|address| address.addr).collect()
+    }
+
+    /// How many [`forward`](Self::forward)s there are to run.
+    pub(crate) fn workers(&self) -> usize {
+        self.addresses.iter().map(|address| address.workers.len()).sum()
+    }
+
+    /// Where the node of a WebSocket that came to `local` reaches the sockets.
+    pub(crate) fn reached_from(&self, local: IpAddr) -> Arc<[SocketAddr]> {
+        let local = local.to_canonical();
+        let named = |addr: SocketAddr| match addr.ip() {
+            ip if !ip.is_unspecified() => Some(addr),
+            ip if ip.is_ipv4() == local.is_ipv4() => Some(SocketAddr::new(local, addr.port())),
+            _ => None,
+        };
+        let own = self.addresses.iter().filter_map(|address| named(address.addr));
+        let all: Vec<_> = if self.public.is_empty() { own.collect() } else { self.public.clone() };
+        let any = if self.addresses.is_empty() { &[][..] } else { &all };
+        any.iter().copied().filter(|&addr| is_proxy(addr)).take(MAX_PROXIES).collect()
+    }
+
+    /// What the rendezvous hands on.
+    pub(crate) fn handle_input(&self, input: Input) {
+        let mut machine = self.lock();
+        let timeout = machine.poll_timeout();
+        machine.handle_input(input, self.now());
+        self.perform(&mut machine, timeout);
+    }
+
+    /// Tells the machine when its time has come, forever.
+    pub(crate) async fn keep_time(&self) {
+        loop {
+            let timeout = self.lock().poll_timeout();
+            let due = async {
+                match timeout {
+                    Some(at) => time::sleep_until(self.start + at.since(Instant::START)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => self.handle_input(Input::Timeout),
+                () = self.timeout_changed.notified() => {}
+            }
+        }
+    }
+
+    /// Takes and sends what comes to one socket, forever.
+    pub(crate) async fn forward(&self, worker: usize) {
+        let Some((index, number)) = self.place(worker) else { return };
+        let worker = &self.addresses[usize::from(index)].workers[number];
+        let mut batch = Batch::new(worker);
+        let mut out = Outgoing::new();
+        loop {
+            match batch.receive(worker).await {
+                Ok(count) => {
+                    self.take(index, &batch, count, &mut out);
+                    self.send(number, &out);
+                    out.clear();
+                }
+                Err(error) => {
+                    tracing::debug!("can't read from UDP: {error}");
+                    time::sleep(READ_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Which address, and which of its sockets.
+    fn place(&self, worker: usize) -> Option<(u16, usize)> {
+        let addresses = self.addresses.iter().zip(0_u16..);
+        addresses.flat_map(|(address, index)| (0..address.workers.len()).map(move |at| (index, at))).nth(worker)
+    }
+
+    /// Gives the machine what came.
+    fn take(&self, index: u16, batch: &Batch, count: usize, out: &mut Outgoing) {
+        let wildcard = self.addresses[usize::from(index)].addr.ip().is_unspecified();
+        let mut machine = self.lock();
+        let now = self.now();
+        let timeout = machine.poll_timeout();
+        for (meta, piece) in batch.meta[..count].iter().zip(batch.buffer.chunks(batch.piece)) {
+            let ip = meta.dst_ip.map(|ip| ip.to_canonical()).filter(|_| wildcard);
+            let peer = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+            let path = Path { socket: Socket { index, ip }, peer };
+            for datagram in piece[..meta.len].chunks(meta.stride.max(1)) {
+                machine.handle_datagram(path, datagram, now, out);
+            }
+        }
+        self.perform(&mut machine, timeout);
+    }
+
+    /// What can't be sent at once is lost, as datagrams are.
+    fn send(&self, number: usize, out: &Outgoing) {
+        for (path, size, bytes) in out.runs() {
+            let address = &self.addresses[usize::from(path.socket.index)];
+            let worker = &address.workers[number % address.workers.len()];
+            for part in bytes.chunks(size * worker.state.max_gso_segments()) {
+                let transmit = Transmit {
+                    destination: address.written(path.peer),
+                    ecn: None,
+                    contents: part,
+                    segment_size: Some(size),
+                    src_ip: path.socket.ip,
+                };
+                if let Err(error) = worker.state.try_send((&worker.socket).into(), &transmit) {
+                    tracing::debug!("can't send over UDP: {error}");
+                }
+            }
+        }
+    }
+
+    fn perform(&self, machine: &mut Proxy, timeout: Option<Instant>) {
+        while let Some(Output::Send(conn, message)) = machine.poll_output() {
+            // Whoever doesn't read is closed by the rendezvous.
+            let _ = self.switchboard.send(conn, message);
+        }
+        if machine.poll_timeout() != timeout {
+            self.timeout_changed.notify_one();
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant::START + self.start.elapsed()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Proxy> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room for what the kernel gives at once.
+struct Batch {
+    buffer: Vec<u8>,
+    piece: usize,
+    meta: [RecvMeta; BATCH_SIZE],
+}
+
+impl Batch {
+    fn new(worker: &Worker) -> Self {
+        let piece = if worker.state.gro_segments() > 1 { MAX_PIECE } else { MAX_PIECE / 32 };
+        Self { buffer: vec![0; piece * BATCH_SIZE], piece, meta: [RecvMeta::default(); BATCH_SIZE] }
+    }
+
+    async fn receive(&mut self, worker: &Worker) -> io::Result<usize> {
+        loop {
+            worker.socket.readable().await?;
+            let mut room = self.buffer.chunks_mut(self.piece);
+            let mut pieces = array::from_fn::<_, BATCH_SIZE, _>(|_| IoSliceMut::new(room.next().unwrap_or_default()));
+            let read = || worker.state.recv((&worker.socket).into(), &mut pieces, &mut self.meta);
+            match worker.socket.try_io(Interest::READABLE, read) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+        }
+    }
+}
