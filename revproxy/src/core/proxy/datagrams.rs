@@ -5,7 +5,7 @@ use bitters_wire::{address::Token, time::Instant};
 
 use super::{
     Dropped, End, Ended, Limits, Outgoing, Path, Phase, Proxy, Route, Session,
-    side::Urgency,
+    side::{Asked, Cargo},
     stun,
     stun::{Kind, MAX_STUN, Stun},
 };
@@ -44,8 +44,8 @@ impl Proxy {
         if let Err(reason) = self.limits.charge(&self.config, session, path, bytes.len(), now) {
             return self.uncharged(id, reason, now);
         }
-        let leg = session.side(end.other()).current(path.peer, bytes.len(), Urgency::Other).ok_or(Dropped::Nowhere)?;
-        leg.send(bytes, Urgency::Other, out)?;
+        let leg = session.side(end.other()).current(bytes.len()).ok_or(Dropped::Nowhere)?;
+        leg.send(bytes, Cargo::Other, out)?;
         self.counts.passed(end.other(), bytes.len());
         Ok(())
     }
@@ -176,7 +176,7 @@ impl Proxy {
             return self.uncharged(id, reason, now);
         }
         let (asking, asked, answered) = session.parts(end);
-        let leg = asked.current(path.peer, bytes.len(), Urgency::Check).ok_or(Dropped::Nowhere)?;
+        let leg = asked.asked_at(path.peer).ok_or(Dropped::Nowhere)?;
         let mut buffer = [0; MAX_STUN];
         let passed = match answered.filter(|_| keyed).map(|answered| answered.to(end.other())) {
             None => bytes,
@@ -189,8 +189,10 @@ impl Proxy {
                 }
             }
         };
-        asking.ask(stun.transaction(), path, leg.path, keyed);
-        leg.send(passed, Urgency::Check, out)?;
+        let cargo = Cargo::Check(Asked::new(stun.transaction(), path, leg.path, keyed));
+        if let Some(sent) = leg.send(passed, cargo, out)? {
+            asking.asks(sent);
+        }
         self.counts.passed(end.other(), passed.len());
         Ok(())
     }
@@ -205,8 +207,10 @@ impl Proxy {
         if keyed && !answered.is_some_and(|answered| stun.is_by(&answered.to(end).1)) {
             return Err(Dropped::Forged);
         }
-        if asked.answered() {
-            here.leg(path).expect("a path is a leg's").verify(out);
+        if asked.answered()
+            && let Some(sent) = here.leg(path).expect("a path is a leg's").verify(out)
+        {
+            there.asks(sent);
         }
         session.hear(end, path, bytes.len(), now, out);
         if let Err(reason) = self.limits.charge(&self.config, session, path, bytes.len(), now) {
@@ -220,7 +224,7 @@ impl Proxy {
             }
             End::Dialler | End::Listener => bytes,
         };
-        leg.send(passed, Urgency::Other, out)?;
+        leg.send(passed, Cargo::Other, out)?;
         self.counts.passed(end.other(), passed.len());
         Ok(())
     }

@@ -136,7 +136,9 @@ impl Session {
     /// Counts what came from one of its paths, and sends what waited for that.
     pub(super) fn hear(&mut self, end: End, path: Path, len: usize, now: Instant, out: &mut Outgoing) {
         self.heard = now;
-        self.side(end).leg(path).expect("a session's path is a leg's").hear(len, now, out);
+        let (here, there, _) = self.parts(end);
+        let asked = here.leg(path).expect("a session's path is a leg's").hear(len, now, out);
+        asked.into_iter().for_each(|asked| there.asks(asked));
     }
 
     /// Keeps the dialler's latest check.

@@ -51,7 +51,7 @@ enum Proof {
 
 #[derive(Debug)]
 struct Waiting {
-    check: bool,
+    cargo: Cargo,
     bytes: Box<[u8]>,
 }
 
@@ -69,10 +69,11 @@ pub(super) struct Asked {
     unanswered: u8,
 }
 
-/// What is passed on, and how it is treated where it must wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Urgency {
-    Check,
+/// What is passed on.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Cargo {
+    /// The other side's check, which is asked once it is sent.
+    Check(Asked),
     Other,
 }
 
@@ -101,32 +102,39 @@ impl Side {
         self.spoke = Some(path);
     }
 
-    /// Where so many bytes go: to the leg that last spoke, else a verified one, else the latest heard; among those preferably one of
-    /// the same family of addresses, as answers name one. What a new leg can't take yet goes where it went before, but for a check,
-    /// whose answer lets the new leg take anything.
-    pub(super) fn current(&mut self, like: SocketAddr, len: usize, urgency: Urgency) -> Option<&mut Leg> {
+    /// Where a check goes: to the leg that last spoke, as its answer lets that one take anything, else to one of the asker's family of
+    /// addresses, as the answer names one.
+    pub(super) fn asked_at(&mut self, by: SocketAddr) -> Option<&mut Leg> {
         let spoke = self.spoke;
         self.legs.iter_mut().max_by_key(|leg| {
-            let spoke = spoke == Some(leg.path);
-            let ready = urgency == Urgency::Check || leg.takes(len);
-            let same = leg.path.peer.is_ipv4() == like.is_ipv4();
-            (spoke && ready, leg.is_verified(), spoke, same, leg.heard)
+            let same = leg.path.peer.is_ipv4() == by.is_ipv4();
+            (spoke == Some(leg.path), same, leg.is_verified(), leg.heard)
         })
     }
 
-    /// Notes that a request of this side's was passed on.
-    pub(super) fn ask(&mut self, transaction: Transaction, from: Path, to: Path, keyed: bool) {
-        if let Some(asked) = self.asked.iter_mut().find(|asked| asked.transaction == transaction && asked.from == from)
-        {
-            asked.only &= asked.to == to;
-            asked.to = to;
+    /// Where so many bytes of anything else go: to the leg that last spoke if it can take them, else where they went before, else to
+    /// the latest heard.
+    pub(super) fn current(&mut self, len: usize) -> Option<&mut Leg> {
+        let spoke = self.spoke;
+        self.legs.iter_mut().max_by_key(|leg| {
+            let spoke = spoke == Some(leg.path);
+            (spoke && leg.takes(len), leg.is_verified(), spoke, leg.heard)
+        })
+    }
+
+    /// Notes that a request of this side's was sent.
+    pub(super) fn asks(&mut self, sent: Asked) {
+        let same = |asked: &&mut Asked| asked.transaction == sent.transaction && asked.from == sent.from;
+        if let Some(asked) = self.asked.iter_mut().find(same) {
+            asked.only &= asked.to == sent.to;
+            asked.to = sent.to;
             asked.unanswered = asked.unanswered.saturating_add(1);
             return;
         }
         if self.asked.len() >= MAX_ASKED {
             self.asked.pop_front();
         }
-        self.asked.push_back(Asked { transaction, from, to, only: true, keyed, unanswered: 1 });
+        self.asked.push_back(sent);
     }
 
     /// What `by` answers with this transaction.
@@ -137,6 +145,10 @@ impl Side {
 }
 
 impl Asked {
+    pub(super) const fn new(transaction: Transaction, from: Path, to: Path, keyed: bool) -> Self {
+        Self { transaction, from, to, only: true, keyed, unanswered: 1 }
+    }
+
     /// Counts the answer, and says whether it proves that its sender is where it says.
     pub(super) fn answered(&mut self) -> bool {
         self.unanswered -= 1;
@@ -157,40 +169,50 @@ impl Leg {
         }
     }
 
-    /// Counts what came from here, and sends what waited for it.
-    pub(super) fn hear(&mut self, len: usize, now: Instant, out: &mut Outgoing) {
+    /// Counts what came from here, and sends what waited for it: a check that was asked thereby is returned.
+    pub(super) fn hear(&mut self, len: usize, now: Instant, out: &mut Outgoing) -> Option<Asked> {
         self.heard = now;
-        if let Proof::Unverified { credit, waiting } = &mut self.proof {
-            *credit += len;
-            if let Some(first) = waiting.take_if(|waiting| waiting.bytes.len() <= *credit) {
-                *credit -= first.bytes.len();
-                out.push(self.path, &first.bytes);
-            }
-        }
+        let Proof::Unverified { credit, waiting } = &mut self.proof else { return None };
+        *credit += len;
+        let first = waiting.take_if(|waiting| waiting.bytes.len() <= *credit)?;
+        *credit -= first.bytes.len();
+        out.push(self.path, &first.bytes);
+        first.cargo.asked()
     }
 
-    /// Takes the round trip as proven.
-    pub(super) fn verify(&mut self, out: &mut Outgoing) {
-        if let Proof::Unverified { waiting: Some(waiting), .. } = std::mem::replace(&mut self.proof, Proof::Verified) {
-            out.push(self.path, &waiting.bytes);
-        }
+    /// Takes the round trip as proven, and sends what waited for that: a check that was asked thereby is returned.
+    pub(super) fn verify(&mut self, out: &mut Outgoing) -> Option<Asked> {
+        let Proof::Unverified { waiting, .. } = std::mem::replace(&mut self.proof, Proof::Verified) else {
+            return None;
+        };
+        let waiting = waiting?;
+        out.push(self.path, &waiting.bytes);
+        waiting.cargo.asked()
     }
 
-    /// Sends, or keeps what can't be sent yet.
-    pub(super) fn send(&mut self, bytes: &[u8], urgency: Urgency, out: &mut Outgoing) -> Result<(), Dropped> {
-        let check = urgency == Urgency::Check;
+    /// Sends, or keeps what can't be sent yet. A check that was asked thereby is returned.
+    pub(super) fn send(&mut self, bytes: &[u8], cargo: Cargo, out: &mut Outgoing) -> Result<Option<Asked>, Dropped> {
         if let Proof::Unverified { credit, waiting } = &mut self.proof {
-            let checked = waiting.as_ref().is_some_and(|waiting| waiting.check);
-            if checked && !check {
+            let checked = waiting.as_ref().is_some_and(|waiting| waiting.cargo.asked().is_some());
+            if checked && cargo.asked().is_none() {
                 return Err(Dropped::Unverified);
             }
             if bytes.len() > *credit {
-                let displaced = waiting.replace(Waiting { check, bytes: bytes.into() });
-                return if displaced.is_some() { Err(Dropped::Unverified) } else { Ok(()) };
+                let displaced = waiting.replace(Waiting { cargo, bytes: bytes.into() });
+                return if displaced.is_some() { Err(Dropped::Unverified) } else { Ok(None) };
             }
             *credit -= bytes.len();
         }
         out.push(self.path, bytes);
-        Ok(())
+        Ok(cargo.asked())
+    }
+}
+
+impl Cargo {
+    const fn asked(self) -> Option<Asked> {
+        match self {
+            Self::Check(asked) => Some(asked),
+            Self::Other => None,
+        }
     }
 }

@@ -148,7 +148,7 @@ fn an_answer_to_what_went_elsewhere_too_proves_nothing() {
 }
 
 #[test]
-fn an_answer_prefers_a_leg_of_the_askers_family() {
+fn a_check_prefers_a_leg_of_the_askers_family() {
     let mut world = World::new();
     let six = |host: u16, port| Path {
         socket: Socket { index: 2, ip: None },
@@ -157,6 +157,7 @@ fn an_answer_prefers_a_leg_of_the_askers_family() {
     world.datagram(six(1, 1), &dialler_check(1));
     world.input(answer());
     world.datagram(six(2, 2), &listener_check(1));
+    world.datagram(six(2, 2), &response(1, LISTENER_PASSWORD));
     world.datagram(LISTENER, &listener_check(2));
 
     assert_eq!(world.datagram(six(1, 1), &dialler_check(2)).last().unwrap().0, six(2, 2));
