@@ -208,15 +208,16 @@ impl Shell {
     }
 
     fn link(self: &Rc<Self>, link: LinkId, command: LinkCommand) {
-        let connection = match (command, self.links.borrow_mut().get_mut(&link)) {
-            (LinkCommand::Dial(dial), _) => return self.dial(link, dial),
-            (command, Some(Carried::Opening(waiting))) => return waiting.push(command),
-            (command, Some(Carried::Open(connection))) => Some((Rc::clone(connection), command)),
-            (_, None) => None,
-        };
-        if let Some((connection, command)) = connection {
-            connection.command(command);
+        if let LinkCommand::Dial(dial) = command {
+            return self.dial(link, dial);
         }
+        // Not borrowed any longer when the connection acts.
+        let connection = match self.links.borrow_mut().get_mut(&link) {
+            Some(Carried::Opening(waiting)) => return waiting.push(command),
+            Some(Carried::Open(connection)) => Rc::clone(connection),
+            None => return,
+        };
+        connection.command(command);
     }
 
     /// A connection that answers at an address waits for its certificate; what is said to it meanwhile waits as well.
@@ -228,7 +229,8 @@ impl Shell {
         let this = Rc::clone(self);
         spawn_local(async move {
             let ready = this.urls.addresses.answer_with(&this.island, &fingerprint, &configuration).await;
-            let Some(Carried::Opening(waiting)) = this.links.borrow_mut().remove(&link) else { return };
+            let carried = this.links.borrow_mut().remove(&link);
+            let Some(Carried::Opening(waiting)) = carried else { return };
             match ready {
                 Ok(()) => this.open(link, node, dial, &configuration),
                 Err(error) => this.refuse(link, &error),
