@@ -1,0 +1,25 @@
+//! A peer's messages, before and after it has said who it is.
+
+#![no_main]
+
+use bitters_peercon::{Config, Input, Peercon};
+use bitters_wire::{id::NodeId, time::Instant};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|messages: Vec<(u8, Vec<u8>)>| {
+    let config = Config { node: NodeId([1; 32]), peer: NodeId([2; 32]), nonce: [3; 16] };
+    let mut peercon = Peercon::new(config, Instant::START);
+    for (at, (kind, bytes)) in messages.into_iter().enumerate() {
+        let input = match kind % 8 {
+            0 => Input::ControlOpen,
+            1 => Input::DataOpen,
+            2 => Input::Signal(bytes),
+            3 => Input::Data(bytes),
+            4 => Input::LocalDescription(String::from_utf8_lossy(&bytes).into_owned()),
+            5 => Input::LocalCandidate(String::from_utf8_lossy(&bytes).into_owned()),
+            _ => Input::Control(bytes),
+        };
+        peercon.handle_input(input, Instant::from_millis(at as u64));
+        while peercon.poll_output().is_some() {}
+    }
+});
