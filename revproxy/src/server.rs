@@ -10,6 +10,7 @@ use crate::{
     admin,
     certificates::Certificates,
     config::{Config, ServeError},
+    core::proxy::{Counts, Load},
     crowd::Crowd,
     hosts::Hosts,
     hub::Hub,
@@ -35,6 +36,7 @@ pub struct Running {
     pub redirects: Vec<SocketAddr>,
     /// Where operators ask, with the real port.
     pub admin: Option<SocketAddr>,
+    proxy: Arc<Udp>,
     names: Vec<String>,
     certificates: Option<Certificates>,
     grace: Duration,
@@ -81,6 +83,7 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     Ok(Running {
         addrs: open("listening", listeners.public, public),
         udp: udp.addrs(),
+        proxy: udp,
         redirects: open("redirecting to HTTPS", listeners.redirects, redirect),
         admin: open("telling metrics and health", listeners.admin, desk).pop(),
         names: config.hosts.into_iter().map(|host| host.name.to_ascii_lowercase()).collect(),
@@ -178,6 +181,12 @@ impl Running {
             if port == usual { format!("{scheme}://{name}/") } else { format!("{scheme}://{name}:{port}/") }
         };
         self.names.iter().flat_map(|name| ports.iter().map(move |&port| url(name, port))).collect()
+    }
+
+    /// What the proxy holds now, and what it has done.
+    #[must_use]
+    pub fn proxy(&self) -> (Load, Counts) {
+        self.proxy.numbers()
     }
 
     /// Reads the files of certificates again; what can't be used is logged, and the old stays in use. Connections go on as they are.

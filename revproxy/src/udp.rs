@@ -24,7 +24,7 @@ use tokio::{io::Interest, sync::Notify, time};
 
 use crate::{
     config::{Config, ServeError},
-    core::proxy::{Input, Outgoing, Output, Path, Proxy, Socket},
+    core::proxy::{Counts, Input, Load, Outgoing, Output, Path, Proxy, Socket},
     switchboard::Switchboard,
 };
 
@@ -102,6 +102,12 @@ impl Udp {
         let all: Vec<_> = if self.public.is_empty() { own.collect() } else { self.public.clone() };
         let any = if self.addresses.is_empty() { &[][..] } else { &all };
         any.iter().copied().filter(|&addr| is_proxy(addr)).take(MAX_PROXIES).collect()
+    }
+
+    /// How much the machine holds, and what it has done, for those who operate the server.
+    pub(crate) fn numbers(&self) -> (Load, Counts) {
+        let machine = self.lock();
+        (machine.load(), *machine.counts())
     }
 
     /// What the rendezvous hands on.

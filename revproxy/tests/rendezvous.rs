@@ -4,30 +4,28 @@
 
 mod support;
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
 use bitters_revproxy::core::rendezvous::Rate;
 use bitters_wire::{
-    WIRE,
-    codec::{decode, encode},
+    codec::encode,
     failure::Code,
-    id::{NodeId, TopicId},
-    keys::NodeSecret,
+    id::TopicId,
     limits::MAX_RENDEZVOUS,
     link::Signal,
-    rendezvous::{ToNode, ToServer, node_text},
+    rendezvous::{ToNode, ToServer},
 };
-use futures::{SinkExt, StreamExt};
-use support::{start, start_with};
+use futures::StreamExt;
+use support::{
+    node::{Node, id},
+    start, start_with,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, timeout},
 };
-use tokio_tungstenite::{
-    WebSocketStream, client_async,
-    tungstenite::{Message, protocol::frame::coding::CloseCode},
-};
+use tokio_tungstenite::tungstenite::{Message, protocol::frame::coding::CloseCode};
 
 const LOBBY: TopicId = TopicId([3; 32]);
 
@@ -236,86 +234,6 @@ async fn dropping_the_server_stops_it() {
     drop(server.running);
 
     assert_eq!(node.end().await, Some(CloseCode::Away));
-}
-
-struct Node {
-    socket: WebSocketStream<TcpStream>,
-    nonce: [u8; 32],
-}
-
-impl Node {
-    async fn connect(addr: SocketAddr) -> Self {
-        Self::connect_as(addr, "node.localhost").await
-    }
-
-    async fn connect_as(addr: SocketAddr, host: &str) -> Self {
-        let stream = TcpStream::connect(addr).await.unwrap();
-        let (socket, _) = client_async(format!("ws://{host}/rendezvous"), stream).await.unwrap();
-        let mut node = Self { socket, nonce: [0; 32] };
-        match node.hear().await {
-            ToNode::Challenge { nonce, wire } if wire == WIRE => Self { nonce, ..node },
-            other => panic!("not a challenge: {other:?}"),
-        }
-    }
-
-    async fn register(addr: SocketAddr, n: u8) -> Self {
-        let mut node = Self::connect(addr).await;
-        let signature = NodeSecret::new([n; 32]).sign(&node_text(&node.nonce, id(n)));
-        let registered = node.ask(&ToServer::Register { node: id(n), signature, wire: WIRE }).await;
-        assert_eq!(registered, ToNode::Registered);
-        node
-    }
-
-    async fn ask(&mut self, message: &ToServer) -> ToNode {
-        self.say(message).await;
-        self.hear().await
-    }
-
-    async fn say(&mut self, message: &ToServer) {
-        self.send(Message::binary(encode(message))).await;
-    }
-
-    async fn send(&mut self, message: Message) {
-        self.socket.send(message).await.unwrap();
-    }
-
-    async fn hear(&mut self) -> ToNode {
-        loop {
-            match self.socket.next().await {
-                Some(Ok(Message::Binary(bytes))) => return decode(&bytes, MAX_RENDEZVOUS).unwrap(),
-                Some(Ok(Message::Ping(_))) => {}
-                other => panic!("not a message: {other:?}"),
-            }
-        }
-    }
-
-    async fn hear_refusal(&mut self) -> Code {
-        match self.hear().await {
-            ToNode::Refused { code, .. } => code,
-            other => panic!("not a refusal: {other:?}"),
-        }
-    }
-
-    /// The code that the server closes with, once it has, in good order.
-    async fn end(&mut self) -> Option<CloseCode> {
-        let code = self.close_code().await;
-        assert!(self.socket.next().await.is_none(), "the connection was reset");
-        code
-    }
-
-    async fn close_code(&mut self) -> Option<CloseCode> {
-        loop {
-            match self.socket.next().await? {
-                Ok(Message::Close(frame)) => return frame.map(|frame| frame.code),
-                Ok(_) => {}
-                Err(error) => panic!("not closed: {error}"),
-            }
-        }
-    }
-}
-
-fn id(n: u8) -> NodeId {
-    NodeSecret::new([n; 32]).id()
 }
 
 fn members(nodes: &[u8]) -> ToNode {

@@ -288,7 +288,7 @@ impl Proxy {
             return self.refuse(conn, Code::BadArgument, "the username fragments are another session's");
         }
         let session = self.sessions.get_mut(&id).expect("it was looked up above");
-        session.touch(now);
+        session.restart(now);
         let phase = std::mem::replace(&mut session.phase, Phase::Relaying(budget, names));
         if let Phase::Relaying(_, old) = phase {
             for name in old {

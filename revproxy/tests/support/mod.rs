@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod agent;
+pub mod node;
+pub mod stun;
 pub mod tls;
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};

@@ -138,6 +138,9 @@ impl Proxy {
         self.join(id, end, path, now)?;
         let session = self.sessions.get_mut(&id).expect("it was looked up above");
         session.hear(end, path, bytes.len(), now, out);
+        if keyed != matches!(session.phase, Phase::Relaying(..)) {
+            session.side(end).leg(path).expect("it joined").refresh();
+        }
         if !matches!(session.phase, Phase::Pending { .. }) {
             return self.pass_check(came, route, stun, out);
         }

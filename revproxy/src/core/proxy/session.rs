@@ -98,6 +98,7 @@ impl Session {
         let (path, bytes) = check;
         let mut side = Side::default();
         side.add(path, now);
+        side.leg(path).expect("it was added").refresh();
         Self {
             token,
             packed: packed.into(),
@@ -128,9 +129,10 @@ impl Session {
         self.sides.iter().flat_map(Side::paths)
     }
 
-    /// Begins its silence anew.
-    pub(super) const fn touch(&mut self, now: Instant) {
+    /// Other names are in force, and its silence begins anew.
+    pub(super) fn restart(&mut self, now: Instant) {
         self.heard = now;
+        self.sides.iter_mut().for_each(Side::restart);
     }
 
     /// Counts what came from one of its paths, and sends what waited for that.

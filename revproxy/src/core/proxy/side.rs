@@ -36,6 +36,9 @@ pub(super) struct Side {
 pub(super) struct Leg {
     pub(super) path: Path,
     heard: Instant,
+    /// Whether it sent a check by the names in force: those of the dial, or those of the latest restart, after which browsers may
+    /// leave their old ports.
+    fresh: bool,
     proof: Proof,
 }
 
@@ -89,7 +92,7 @@ impl Side {
             .min_by_key(|&at| self.legs[at].heard)
             .filter(|_| self.legs.len() >= MAX_LEGS);
         let gone = quiet.map(|at| self.legs.remove(at).path);
-        self.legs.push(Leg { path, heard: now, proof: Proof::Unverified { credit: 0, waiting: None } });
+        self.legs.push(Leg { path, heard: now, fresh: false, proof: Proof::Unverified { credit: 0, waiting: None } });
         gone
     }
 
@@ -102,23 +105,29 @@ impl Side {
         self.spoke = Some(path);
     }
 
-    /// Where a check goes: to the leg that last spoke, as its answer lets that one take anything, else to one of the asker's family of
-    /// addresses, as the answer names one.
+    /// Other names are in force now.
+    pub(super) fn restart(&mut self) {
+        self.legs.iter_mut().for_each(|leg| leg.fresh = false);
+    }
+
+    /// Where a check goes: to a leg that checks by the same names, if there is one; among those to the one that last spoke, as its
+    /// answer lets that one take anything, else to one of the asker's family of addresses, as the answer names one.
     pub(super) fn asked_at(&mut self, by: SocketAddr) -> Option<&mut Leg> {
         let spoke = self.spoke;
         self.legs.iter_mut().max_by_key(|leg| {
             let same = leg.path.peer.is_ipv4() == by.is_ipv4();
-            (spoke == Some(leg.path), same, leg.is_verified(), leg.heard)
+            (leg.fresh, spoke == Some(leg.path), same, leg.is_verified(), leg.heard)
         })
     }
 
-    /// Where so many bytes of anything else go: to the leg that last spoke if it can take them, else where they went before, else to
-    /// the latest heard.
+    /// Where so many bytes of anything else go: likewise, if that leg can take them, else where they went before, else to the latest
+    /// heard.
     pub(super) fn current(&mut self, len: usize) -> Option<&mut Leg> {
         let spoke = self.spoke;
         self.legs.iter_mut().max_by_key(|leg| {
             let spoke = spoke == Some(leg.path);
-            (spoke && leg.takes(len), leg.is_verified(), spoke, leg.heard)
+            let speaks = spoke && leg.takes(len);
+            (leg.fresh && (speaks || leg.is_verified()), speaks, leg.is_verified(), spoke, leg.heard)
         })
     }
 
@@ -159,6 +168,11 @@ impl Asked {
 impl Leg {
     pub(super) const fn is_verified(&self) -> bool {
         matches!(self.proof, Proof::Verified)
+    }
+
+    /// Notes that it checks by the names in force.
+    pub(super) const fn refresh(&mut self) {
+        self.fresh = true;
     }
 
     /// Whether so many bytes can be sent at once.

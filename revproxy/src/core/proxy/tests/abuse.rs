@@ -22,12 +22,12 @@ fn a_flood_of_what_is_not_authentic_leaves_nothing_and_holds_up_nobody() {
         let from = Path { peer: (std::net::Ipv4Addr::from_bits(rng.u32(..)), rng.u16(1..)).into(), ..DIALLER };
         let bytes = match round % 8 {
             0 => (0..rng.usize(0..1500)).map(|_| rng.u8(..)).collect(),
-            1 => check(rng.u8(..), &name(&packed().to_ufrag(), DIALLER_UFRAG), "not the password that it is"),
-            2 => check(rng.u8(..), &name(&packed_of(Token([9; 6]), rng.u8(..)).to_ufrag(), DIALLER_UFRAG), PASSWORD),
-            3 => response(rng.u8(..), LISTENER_PASSWORD),
+            1 => check(rng.u32(..4), &name(&packed().to_ufrag(), DIALLER_UFRAG), "not the password that it is"),
+            2 => check(rng.u32(..4), &name(&packed_of(Token([9; 6]), rng.u8(..)).to_ufrag(), DIALLER_UFRAG), PASSWORD),
+            3 => response(rng.u32(..4), LISTENER_PASSWORD),
             4 => data(rng.usize(1..1500)),
-            5 => check(rng.u8(..), &name(DIALLER_UFRAG, LISTENER_UFRAG), "not the password that it is"),
-            6 => binding(rng.u8(..), 12),
+            5 => check(rng.u32(..4), &name(DIALLER_UFRAG, LISTENER_UFRAG), "not the password that it is"),
+            6 => binding(rng.u32(..4), 12),
             _ => mangled(&dialler_check(1), &mut rng),
         };
         world.datagram(from, &bytes);
@@ -102,7 +102,7 @@ struct Account {
     asked: Vec<[u8; 12]>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Act {
     Answer(u8),
     Binding { from: u8, padding: usize },
@@ -144,11 +144,11 @@ fn perform(world: &mut World, ledger: &mut Ledger, act: Act) {
         Act::Binding { from, padding } => ledger.datagram(world, place(from), &binding(1, padding)),
         Act::Check { from, dial, listener: false, transaction } => {
             let packed = packed_of(TOKEN, dial).to_ufrag();
-            ledger.datagram(world, place(from), &check(transaction, &name(&packed, DIALLER_UFRAG), PASSWORD));
+            ledger.datagram(world, place(from), &check(transaction.into(), &name(&packed, DIALLER_UFRAG), PASSWORD));
         }
         Act::Check { from, dial, listener: true, transaction } => {
             let username = name(DIALLER_UFRAG, &format!("lis{dial}"));
-            ledger.datagram(world, place(from), &check(transaction, &username, DIALLER_PASSWORD));
+            ledger.datagram(world, place(from), &check(transaction.into(), &username, DIALLER_PASSWORD));
         }
         Act::Data { from, len } => ledger.datagram(world, place(from), &data(len)),
         Act::Forward(session) => {
@@ -159,11 +159,11 @@ fn perform(world: &mut World, ledger: &mut Ledger, act: Act) {
         Act::Relayed { from, dial, listener, transaction } => {
             let ours = format!("ours{dial}");
             let username = if listener { name("theirs", &ours) } else { name(&ours, "theirs") };
-            ledger.datagram(world, place(from), &check(transaction, &username, "any password that may be"));
+            ledger.datagram(world, place(from), &check(transaction.into(), &username, "any password that may be"));
         }
         Act::Respond { from, transaction, listener } => {
             let password = if listener { LISTENER_PASSWORD } else { DIALLER_PASSWORD };
-            ledger.datagram(world, place(from), &response(transaction, password));
+            ledger.datagram(world, place(from), &response(transaction.into(), password));
         }
     }
     world.outputs();
@@ -182,7 +182,7 @@ impl Ledger {
         for (to, sent) in out.iter() {
             let account = self.0.entry(to).or_default();
             account.sent += sent.len();
-            if sent[..2] == [0, 1] {
+            if sent.starts_with(&[0, 1]) {
                 account.asked.push(sent[8..20].try_into().unwrap());
             }
         }

@@ -133,7 +133,7 @@ fn a_binding_request_is_answered_with_no_more_than_it_brought() {
 fn binding_requests_have_a_rate() {
     let mut world = World::with(Config { bindings: Rate { burst: 3, per_second: 1 }, ..Config::default() });
 
-    let answers = (0..10).filter(|&n| !world.datagram(path(3, u16::from(n) + 1), &binding(n, 12)).is_empty()).count();
+    let answers = (0..10).filter(|&n| !world.datagram(path(3, 1 + n), &binding(n.into(), 12)).is_empty()).count();
 
     assert_eq!((answers, world.counts().dropped(Dropped::Rate)), (3, 7));
 }

@@ -186,7 +186,7 @@ fn ghosts_are_bounded() {
     for n in 0..10 {
         world.datagram(
             path(1, u16::from(n)),
-            &check(n, &name(&packed_of(TOKEN, n).to_ufrag(), DIALLER_UFRAG), PASSWORD),
+            &check(1, &name(&packed_of(TOKEN, n).to_ufrag(), DIALLER_UFRAG), PASSWORD),
         );
         let credentials = Credentials::new(&format!("lis{n}"), LISTENER_PASSWORD).unwrap();
         world.input(Input::Answer { conn: CONN, session: n.into(), credentials });

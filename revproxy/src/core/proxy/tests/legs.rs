@@ -163,15 +163,3 @@ fn a_check_prefers_a_leg_of_the_askers_family() {
     assert_eq!(world.datagram(six(1, 1), &dialler_check(2)).last().unwrap().0, six(2, 2));
     assert_eq!(world.datagram(DIALLER, &dialler_check(3)).last().unwrap().0, LISTENER);
 }
-
-fn lean_check(n: u8, username: &str, password: &str) -> Vec<u8> {
-    use stun_types::{
-        attribute::{RawAttribute, Username},
-        message::{Message, MessageClass, MessageWriteExt, MessageWriteVec},
-    };
-    let mut message = Message::builder(of(MessageClass::Request), u128::from(n).into(), MessageWriteVec::new());
-    message.add_attribute(&Username::new(username).unwrap()).unwrap();
-    message.add_attribute(&RawAttribute::new(0x802a.into(), &[7; 8])).unwrap();
-    message.add_attribute(&RawAttribute::new(0x0024.into(), &[0x6e, 0x7f, 0x1e, 0xff])).unwrap();
-    signed(message, password)
-}

@@ -21,11 +21,12 @@ fn checks_with_the_new_names_pass_unread() {
 
     let from_dialler = check(1, &name("NEWl", "NEWd"), SECRET);
     let from_listener = check(2, &name("NEWd", "NEWl"), SECRET);
-    world.datagram(listener, &from_listener);
+    // Where the listener was, until it checks by the new names.
     assert_eq!(world.datagram(dialler, &from_dialler), [(LISTENER, from_dialler.clone())]);
-    world.datagram(listener, &data(10));
+    assert_eq!(world.datagram(listener, &from_listener), [(dialler, from_listener)]);
+    let from_dialler = check(3, &name("NEWl", "NEWd"), SECRET);
     assert_eq!(world.datagram(dialler, &from_dialler), [(listener, from_dialler)]);
-    let answer = response(1, SECRET);
+    let answer = response(3, SECRET);
     assert_eq!(world.datagram(LISTENER, &answer), [], "it was sent elsewhere since");
     assert_eq!(world.datagram(listener, &answer), [(dialler, answer.clone())]);
     assert_eq!(world.datagram(dialler, &data(10)), [(listener, data(10))]);

@@ -1,5 +1,8 @@
 //! A proxy, and browsers' packets to send to it.
 
+#[path = "../../../../tests/support/stun.rs"]
+mod stun;
+
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
@@ -11,13 +14,8 @@ use bitters_peercon::{
     signal::Signal,
 };
 use bitters_wire::{address::Token, rendezvous::ToNode, time::Instant};
-use stun_types::{
-    attribute::{RawAttribute, Username, XorMappedAddress},
-    message::{
-        BINDING, IntegrityAlgorithm, Message, MessageClass, MessageType, MessageWrite, MessageWriteExt,
-        MessageWriteVec, ShortTermCredentials,
-    },
-};
+
+pub use stun::{binding, check, data, lean_check, name, response};
 
 use super::super::{Config, Counts, Input, Load, Outgoing, Output, Path, Proxy, Socket};
 use crate::core::rendezvous::ConnId;
@@ -119,64 +117,14 @@ pub fn packed_of(token: Token, fingerprint: u8) -> Packed {
     Packed { token, fingerprint: [fingerprint; 32], password: DIALLER_PASSWORD.into() }
 }
 
-pub fn name(to: &str, from: &str) -> String {
-    format!("{to}:{from}")
-}
-
 /// The dialler's check number `n`, as its browser sends it.
-pub fn dialler_check(n: u8) -> Vec<u8> {
+pub fn dialler_check(n: u32) -> Vec<u8> {
     check(n, &name(&packed().to_ufrag(), DIALLER_UFRAG), PASSWORD)
 }
 
 /// The listener's; its transactions are other ones.
-pub fn listener_check(n: u8) -> Vec<u8> {
+pub fn listener_check(n: u32) -> Vec<u8> {
     check(n + 100, &name(DIALLER_UFRAG, LISTENER_UFRAG), DIALLER_PASSWORD)
-}
-
-/// A check as Chromium writes it.
-pub fn check(n: u8, username: &str, password: &str) -> Vec<u8> {
-    let mut message = Message::builder(of(MessageClass::Request), u128::from(n).into(), MessageWriteVec::new());
-    message.add_attribute(&Username::new(username).unwrap()).unwrap();
-    // GOOG-NETWORK-INFO, ICE-CONTROLLING, PRIORITY.
-    message.add_attribute(&RawAttribute::new(0xc057.into(), &[0, 1, 0, 9])).unwrap();
-    message.add_attribute(&RawAttribute::new(0x802a.into(), &[7; 8])).unwrap();
-    message.add_attribute(&RawAttribute::new(0x0024.into(), &[0x6e, 0x7f, 0x1e, 0xff])).unwrap();
-    signed(message, password)
-}
-
-/// The answer to the check with transaction `n`.
-pub fn response(n: u8, password: &str) -> Vec<u8> {
-    let transaction = u128::from(n).into();
-    let mut message = Message::builder(of(MessageClass::Success), transaction, MessageWriteVec::new());
-    message.add_attribute(&XorMappedAddress::new(PROXY, transaction)).unwrap();
-    signed(message, password)
-}
-
-/// A plain Binding request, padded by so many bytes.
-pub fn binding(n: u8, padding: usize) -> Vec<u8> {
-    let mut message = Message::builder(of(MessageClass::Request), u128::from(n).into(), MessageWriteVec::new());
-    if padding > 0 {
-        message.add_attribute(&RawAttribute::new(0x8022.into(), &vec![0; padding - 4])).unwrap();
-    }
-    message.finish()
-}
-
-pub fn of(class: MessageClass) -> MessageType {
-    MessageType::from_class_method(class, BINDING)
-}
-
-pub fn signed(mut message: MessageWriteVec, password: &str) -> Vec<u8> {
-    let credentials = ShortTermCredentials::new(password.into()).into();
-    message.add_message_integrity(&credentials, IntegrityAlgorithm::Sha1).unwrap();
-    message.add_fingerprint().unwrap();
-    message.finish()
-}
-
-/// Something like DTLS.
-pub fn data(len: usize) -> Vec<u8> {
-    let mut bytes = vec![0xee; len];
-    bytes[0] = 22;
-    bytes
 }
 
 pub fn answer() -> Input {

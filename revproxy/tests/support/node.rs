@@ -1,0 +1,105 @@
+//! A node as the rendezvous sees it.
+
+use std::net::SocketAddr;
+
+use bitters_wire::{
+    WIRE,
+    codec::{decode, encode},
+    failure::Code,
+    id::NodeId,
+    keys::NodeSecret,
+    limits::MAX_RENDEZVOUS,
+    rendezvous::{ToNode, ToServer, node_text},
+};
+use futures::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{Message, protocol::frame::coding::CloseCode},
+};
+
+/// What nodes call the server.
+pub const HOST: &str = "node.localhost";
+
+/// A node, and its socket.
+pub struct Node {
+    pub socket: WebSocketStream<TcpStream>,
+    pub nonce: [u8; 32],
+    /// Where it was told that the proxy is.
+    pub proxies: Vec<SocketAddr>,
+}
+
+impl Node {
+    pub async fn connect(addr: SocketAddr) -> Self {
+        Self::connect_as(addr, HOST).await
+    }
+
+    pub async fn connect_as(addr: SocketAddr, host: &str) -> Self {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        let (socket, _) = client_async(format!("ws://{host}/rendezvous"), stream).await.unwrap();
+        let mut node = Self { socket, nonce: [0; 32], proxies: Vec::new() };
+        match node.hear().await {
+            ToNode::Challenge { nonce, wire } if wire == WIRE => Self { nonce, ..node },
+            other => panic!("not a challenge: {other:?}"),
+        }
+    }
+
+    pub async fn register(addr: SocketAddr, n: u8) -> Self {
+        let mut node = Self::connect(addr).await;
+        let signature = NodeSecret::new([n; 32]).sign(&node_text(&node.nonce, HOST, id(n)));
+        let registered = node.ask(&ToServer::Register { node: id(n), signature, wire: WIRE }).await;
+        let ToNode::Registered { proxies } = registered else { panic!("not registered: {registered:?}") };
+        Self { proxies, ..node }
+    }
+
+    pub async fn ask(&mut self, message: &ToServer) -> ToNode {
+        self.say(message).await;
+        self.hear().await
+    }
+
+    pub async fn say(&mut self, message: &ToServer) {
+        self.send(Message::binary(encode(message))).await;
+    }
+
+    pub async fn send(&mut self, message: Message) {
+        self.socket.send(message).await.unwrap();
+    }
+
+    pub async fn hear(&mut self) -> ToNode {
+        loop {
+            match self.socket.next().await {
+                Some(Ok(Message::Binary(bytes))) => return decode(&bytes, MAX_RENDEZVOUS).unwrap(),
+                Some(Ok(Message::Ping(_))) => {}
+                other => panic!("not a message: {other:?}"),
+            }
+        }
+    }
+
+    pub async fn hear_refusal(&mut self) -> Code {
+        match self.hear().await {
+            ToNode::Refused { code, .. } => code,
+            other => panic!("not a refusal: {other:?}"),
+        }
+    }
+
+    /// The code that the server closes with, once it has, in good order.
+    pub async fn end(&mut self) -> Option<CloseCode> {
+        let code = self.close_code().await;
+        assert!(self.socket.next().await.is_none(), "the connection was reset");
+        code
+    }
+
+    pub async fn close_code(&mut self) -> Option<CloseCode> {
+        loop {
+            match self.socket.next().await? {
+                Ok(Message::Close(frame)) => return frame.map(|frame| frame.code),
+                Ok(_) => {}
+                Err(error) => panic!("not closed: {error}"),
+            }
+        }
+    }
+}
+
+pub fn id(n: u8) -> NodeId {
+    NodeSecret::new([n; 32]).id()
+}
