@@ -1,14 +1,38 @@
-//! Measuring in real browsers, and how Playwright is run.
+//! Measuring: in real browsers, and the server alone; and how Playwright is run.
 
 use anyhow::{Result, bail};
+use clap::ValueEnum;
 
 use crate::build;
 use crate::cmd::Cmd;
 use crate::tools;
 use crate::workspace::Workspace;
 
-/// Builds as people load it, then measures; the report goes to stdout.
-pub fn bench(workspace: &Workspace) -> Result<()> {
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Part {
+    /// Everything, in real browsers.
+    Browsers,
+    /// The server's forwarding against coturn's, and what waiting costs it.
+    Relay,
+}
+
+/// Builds as people load it, then measures one part, or all; the report goes to stdout.
+pub fn bench(workspace: &Workspace, part: Option<Part>) -> Result<()> {
+    if part != Some(Part::Relay) {
+        browsers(workspace)?;
+    }
+    if part != Some(Part::Browsers) {
+        tools::ensure_coturn(workspace)?;
+        workspace
+            .cargo()
+            .args(["bench", "-p", "bitters-revproxy", "--bench", "relay"])
+            .run("the relay's measurements")?;
+    }
+    Ok(())
+}
+
+fn browsers(workspace: &Workspace) -> Result<()> {
     if !workspace.path("tests/bench").is_dir() {
         bail!("tests/bench is missing");
     }

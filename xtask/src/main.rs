@@ -40,8 +40,11 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Measure speed in real browsers, after a release build.
-    Bench,
+    /// Measure speed in real browsers, after a release build, and what the server's forwarding costs (Linux); all of it, or one part.
+    Bench {
+        /// The part to measure.
+        part: Option<bench::Part>,
+    },
     /// Build dist/node (deployable as it is to any static host), dist/guestbook, dist/sdk and dist/sites.
     Build {
         /// Small instead of quick to build: optimised and precompressed.
@@ -94,7 +97,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     let workspace = Workspace::find()?;
     match command {
-        Command::Bench => bench::bench(&workspace),
+        Command::Bench { part } => bench::bench(&workspace, part),
         Command::Build { release } => {
             build::build(&workspace, release)?;
             println!("{}", workspace.dist(PathBuf::new()).display());

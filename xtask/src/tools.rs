@@ -73,22 +73,35 @@ pub fn ensure_chromium(workspace: &Workspace) -> Result<PathBuf> {
     }
 }
 
+/// Sees to it that coturn is there, which our relay is measured against.
+pub fn ensure_coturn(workspace: &Workspace) -> Result<()> {
+    if workspace.command("turnserver").arg("--version").works() {
+        return Ok(());
+    }
+    install(workspace, "coturn", &["coturn"], "install it, so that `turnserver` is in PATH")
+}
+
 fn install_chromium(workspace: &Workspace) -> Result<()> {
+    let help = "name one in the variable CHROMIUM unless it is in PATH";
+    install(workspace, "chromium", &["chromium", "fonts-dejavu-core"], help)
+}
+
+/// Installs Debian's packages, where that can be done without asking.
+fn install(workspace: &Workspace, what: &str, packages: &[&str], help: &str) -> Result<()> {
     if !workspace.command("apt-get").arg("--version").works() {
-        bail!("Chromium is missing: install it, and name it in the variable CHROMIUM unless it is in PATH");
+        bail!("{what} is missing: {help}");
     }
     let root = rustix::process::geteuid().is_root();
     if !root && !workspace.command("sudo").args(["-n", "true"]).works() {
-        bail!("Chromium is missing: run `sudo apt-get install chromium`, or name one in the variable CHROMIUM");
+        bail!("{what} is missing: run `sudo apt-get install {what}`, or {help}");
     }
     let apt_get = || {
         let apt = if root { workspace.command("apt-get") } else { workspace.command("sudo").args(["-n", "apt-get"]) };
         apt.env("DEBIAN_FRONTEND", "noninteractive")
     };
     apt_get().arg("update").run("apt-get update")?;
-    apt_get()
-        .args(["install", "-y", "--no-install-recommends", "chromium", "fonts-dejavu-core"])
-        .run("install Chromium")
+    let install = apt_get().args(["install", "-y", "--no-install-recommends"]);
+    install.args(packages).run(&format!("install {what}"))
 }
 
 fn find_chromium() -> Option<PathBuf> {
