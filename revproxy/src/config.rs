@@ -37,6 +37,9 @@ pub struct Config {
     /// Where browsers reach the UDP sockets, for a server behind an address translator or with unspecified addresses. Empty: the
     /// sockets' own addresses.
     pub public: Vec<SocketAddr>,
+    /// What browsers call this server, beside the hosts, its addresses and `localhost`: a host, with its port where that isn't one that
+    /// is listened on. The rendezvous answers to no other name.
+    pub names: Vec<String>,
     /// Files of `/sdk/` on node hosts; without it they are the node's own `sdk/`.
     pub sdk: Option<PathBuf>,
     /// Origins that may see the whole node, added to those in a node's own `config.json`.
@@ -161,6 +164,7 @@ impl Default for Config {
             admin: None,
             udp: None,
             public: Vec::new(),
+            names: Vec::new(),
             sdk: None,
             observe: Vec::new(),
             trusted_proxies: Vec::new(),
@@ -246,6 +250,9 @@ impl Config {
     }
 
     fn check_hosts(&self) -> Result<(), ServeError> {
+        if let Some(name) = self.names.iter().find(|name| !is_authority(name)) {
+            return Err(ServeError::BadHost { name: name.clone() });
+        }
         let mut names = BTreeSet::new();
         for Host { name, .. } in &self.hosts {
             if !is_host(name) {
@@ -295,6 +302,10 @@ impl Acme {
             None => wrong("acme.cache", "a directory to keep the account and the certificate in"),
         }
     }
+}
+
+fn is_authority(name: &str) -> bool {
+    name.parse::<Authority>().is_ok_and(|authority| !authority.as_str().contains('@'))
 }
 
 fn is_host(name: &str) -> bool {

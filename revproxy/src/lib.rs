@@ -9,7 +9,7 @@
 //! | `server`, `stop` | starting, and stopping in good order |
 //! | `listeners`, `accept`, `crowd`, `trust`, `traffic` | sockets, connections, how many of one source, who is behind a proxy, bytes |
 //! | `tls`, `certificates`, `leaf`, `acme` | certificates by files or by an authority |
-//! | `routes`, `hosts`, `headers`, `observers` | files by host name, what browsers are told about them, the node's `config.json` |
+//! | `routes`, `names`, `hosts`, `headers`, `observers` | what the server is called, files by host name, what browsers are told about them, the node's `config.json` |
 //! | `hub`, `socket` | the rendezvous machine and the sockets that feed it |
 //! | `switchboard` | the messages that wait for those sockets |
 //! | `udp` | the proxy machine and the sockets that feed it |
@@ -28,6 +28,7 @@ mod hub;
 mod leaf;
 mod listeners;
 mod metrics;
+mod names;
 mod observers;
 mod routes;
 mod server;

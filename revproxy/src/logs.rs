@@ -11,7 +11,8 @@ const QUIET: &str = "stun_types=off";
 
 /// What to log, parsed.
 pub(crate) fn filter(log: &Log) -> anyhow::Result<EnvFilter> {
-    EnvFilter::try_new(format!("{QUIET},{}", log.filter)).with_context(|| format!("--log (log.filter): {:?} is no filter", log.filter))
+    EnvFilter::try_new(format!("{QUIET},{}", log.filter))
+        .with_context(|| format!("--log (log.filter): {:?} is no filter", log.filter))
 }
 
 /// Logs from here on.

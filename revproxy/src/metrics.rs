@@ -1,8 +1,7 @@
 //! What is counted, and how it is told: in OpenMetrics text, which Prometheus reads.
 //!
 //! Two ways lead into it. What a shell does is counted as it happens, in a field of [`Metrics`]. What a machine counts for itself, in plain
-//! numbers, is read at each scrape by a [`Collector`], such as [`OfRendezvous`]: **another machine's** (dials parked, answered, expired and
-//! refused; packets and bytes forwarded and dropped; STUN bindings) gets a collector of its own, which [`serve`](crate::serve) hands to
+//! numbers, is read at each scrape by a [`Collector`], such as [`OfRendezvous`]; [`serve`](crate::serve) hands them all to
 //! [`Metrics::registry`]. Names begin with `revproxy_`; counters end with `_total`, which is added when they are written.
 //!
 //! Labels are kinds and reasons, never addresses, names or keys.
@@ -23,10 +22,14 @@ use prometheus_client::{
 };
 
 use crate::{
-    core::rendezvous::{Counts, Load},
+    core::{
+        proxy::{self, Dropped, Ended},
+        rendezvous::{Counts, Load},
+    },
     hub::Hub,
     leaf::Leaf,
     tls::Certs,
+    udp::Udp,
 };
 
 /// One label and its value.
@@ -50,6 +53,10 @@ pub(crate) struct Metrics {
 /// The rendezvous' numbers.
 #[derive(Debug)]
 pub(crate) struct OfRendezvous(pub(crate) Arc<Hub>);
+
+/// The proxy's numbers.
+#[derive(Debug)]
+pub(crate) struct OfProxy(pub(crate) Arc<Udp>);
 
 /// The certificate's end.
 #[derive(Debug)]
@@ -111,6 +118,35 @@ impl Collector for OfRendezvous {
     }
 }
 
+impl Collector for OfProxy {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let (load, counts) = self.0.numbers();
+        let proxy::Load { ghosts, legs, listeners, pending, relaying, sessions } = load;
+        for (name, help, value) in [
+            ("proxy_ghosts", "Ended sessions remembered", ghosts),
+            ("proxy_legs", "Five-tuples of sessions", legs),
+            ("proxy_listeners", "Addresses that are listened at", listeners),
+            ("proxy_pending", "Sessions whose listener has not answered yet", pending),
+            ("proxy_relaying", "Sessions that found no direct path", relaying),
+            ("proxy_sessions", "Sessions in all", sessions),
+        ] {
+            gauge(&mut encoder, name, help, value as u64)?;
+        }
+        counter(&mut encoder, "proxy_bindings", "Plain STUN requests answered", counts.bindings)?;
+        counter(&mut encoder, "proxy_dials", "Sessions begun", counts.dialled)?;
+        counter(&mut encoder, "proxy_answers", "Dials that listeners answered", counts.answered)?;
+        let ways = [("dialler", counts.to_diallers), ("listener", counts.to_listeners)];
+        let packets = ways.iter().map(|(to, traffic)| ((*to).into(), traffic.packets));
+        counters(&mut encoder, "proxy_forwarded_packets", "Datagrams forwarded", "to", packets)?;
+        let bytes = ways.iter().map(|(to, traffic)| ((*to).into(), traffic.bytes));
+        counters(&mut encoder, "proxy_forwarded_bytes", "Bytes forwarded, as UDP payload", "to", bytes)?;
+        let dropped = Dropped::ALL.iter().map(|&reason| (reason.name().into(), counts.dropped(reason)));
+        counters(&mut encoder, "proxy_dropped_packets", "Datagrams that led to nothing", "reason", dropped)?;
+        let ended = Ended::ALL.iter().map(|&reason| (reason.name().into(), counts.ended(reason)));
+        counters(&mut encoder, "proxy_ended", "Sessions that are over", "reason", ended)
+    }
+}
+
 impl Collector for OfCertificate {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(leaf) = self.0.current().and_then(|key| Leaf::of(&key)) else { return Ok(()) };
@@ -122,6 +158,11 @@ impl Collector for OfCertificate {
 fn gauge(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
     let gauge = ConstGauge::new(value);
     gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)
+}
+
+fn counter(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
+    let counter = ConstCounter::new(value);
+    counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
 }
 
 /// One counter for each value of `label`, in the values' order.

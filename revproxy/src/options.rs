@@ -12,7 +12,7 @@ use ipnet::IpNet;
 
 /// Serves nodes and sites by host name, and introduces nodes to each other, on one port.
 ///
-/// Each host's address is printed on its own line, then `ready`, when connections are accepted. Any host answers WebSocket upgrades at
+/// Each host's address is printed on its own line, then `ready`, when connections are accepted. Each answers WebSocket upgrades at
 /// /rendezvous. Interrupt or terminate it to stop: open sockets are closed, what is under way may end within --grace, and it exits
 /// with 0; a second signal ends it at once. On SIGHUP it reads certificates again.
 ///
@@ -49,6 +49,11 @@ pub(crate) struct Options {
     /// A site's host name and its files. May be repeated.
     #[arg(long, env = "REVPROXY_SITE", value_name = "HOST=DIR", value_delimiter = ',', value_parser = host_and_dir)]
     site: Option<Vec<(String, PathBuf)>>,
+
+    /// What browsers call this server, beside its hosts, its addresses and localhost; with the port where it isn't one of --listen. The
+    /// rendezvous answers to no other name. May be repeated.
+    #[arg(long, env = "REVPROXY_NAME", value_name = "HOST[:PORT]", value_delimiter = ',')]
+    name: Option<Vec<String>>,
 
     /// Files to serve below /sdk/ on node hosts, instead of the node's own.
     #[arg(long, env = "REVPROXY_SDK", value_name = "DIR")]
@@ -156,6 +161,7 @@ impl Options {
         set(&mut config.listen, self.listen);
         set_hosts(&mut config.hosts, HostKind::Node, self.node);
         set_hosts(&mut config.hosts, HostKind::Site, self.site);
+        set(&mut config.names, self.name);
         set_some(&mut config.sdk, self.sdk);
         set(&mut config.observe, self.observe);
         set_some(&mut config.udp, self.udp.or(self.no_proxy.then(Vec::new)));

@@ -18,6 +18,7 @@ use crate::{
     accept::Client,
     hosts::Hosts,
     hub::{Hub, Opened},
+    names::Names,
     socket,
     stop::Stop,
 };
@@ -25,12 +26,13 @@ use crate::{
 struct Shared {
     hosts: Arc<Hosts>,
     hub: Arc<Hub>,
+    names: Names,
     stop: Stop,
 }
 
-/// The rendezvous on every host, and files by host name.
-pub(crate) fn public(hosts: Arc<Hosts>, hub: Arc<Hub>, stop: Stop) -> Router {
-    let shared = Arc::new(Shared { hosts, hub, stop });
+/// The rendezvous by every name, and files by host name.
+pub(crate) fn public(hosts: Arc<Hosts>, hub: Arc<Hub>, names: Names, stop: Stop) -> Router {
+    let shared = Arc::new(Shared { hosts, hub, names, stop });
     Router::new().route(PATH, any(rendezvous)).fallback(file).with_state(shared)
 }
 
@@ -52,12 +54,15 @@ async fn rendezvous(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
+    let server = server_name(&uri, &headers);
+    if !shared.names.has(&server, local) {
+        return (StatusCode::MISDIRECTED_REQUEST, "This server has another name.\n").into_response();
+    }
     let mut nonce = [0; 32];
     if let Err(error) = getrandom::fill(&mut nonce) {
         tracing::error!(%error, "no random bytes");
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
-    let server = server_name(&uri, &headers);
     upgrade.max_message_size(2 * MAX_RENDEZVOUS).max_frame_size(2 * MAX_RENDEZVOUS).on_upgrade(
         move |socket| async move {
             let stop = shared.stop.clone();

@@ -15,7 +15,8 @@ use crate::{
     hosts::Hosts,
     hub::Hub,
     listeners::listen,
-    metrics::{Metrics, OfCertificate, OfRendezvous},
+    metrics::{Metrics, OfCertificate, OfProxy, OfRendezvous},
+    names::Names,
     routes,
     socket::GOODBYE,
     stop::{Stop, Stopper, stops},
@@ -67,8 +68,11 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     let tcp: Vec<_> = listeners.public.iter().map(|&(_, addr)| addr).collect();
     let udp = Arc::new(Udp::bind(&config, Arc::clone(&switchboard), &tcp)?);
     let hub = Arc::new(Hub::new(config.rendezvous, fastrand::u64(..), switchboard, Arc::clone(&udp)));
-    let registry = metrics.registry(collectors(&hub, certificates.as_ref()));
+    let registry = metrics.registry(collectors(&hub, &udp, certificates.as_ref()));
 
+    for addr in udp.addrs() {
+        tracing::info!(%addr, "listening over UDP");
+    }
     keep(&hub, &udp, &stop);
     if let Some(certificates) = certificates.clone() {
         tokio::spawn(stop.clone().interrupt(certificates.keep()));
@@ -77,7 +81,8 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     let hosts = Arc::new(Hosts::new(&config));
     let port = listeners.public.first().map_or(443, |(_, addr)| addr.port());
     let redirect = routes::redirect(Arc::clone(&hosts), port);
-    let public = public_door(&config, routes::public(hosts, hub, stop.clone()), certificates.as_ref(), metrics, stop);
+    let router = routes::public(hosts, hub, Names::new(&config, &tcp), stop.clone());
+    let public = public_door(&config, router, certificates.as_ref(), metrics, stop);
     let redirect = Door { router: redirect, tls: None, ..public.clone() };
     let desk = desk(&config, registry, last_stop);
     Ok(Running {
@@ -105,8 +110,11 @@ fn keep(hub: &Arc<Hub>, udp: &Arc<Udp>, stop: &Stop) {
 }
 
 /// The machines and keepers whose numbers are shown.
-fn collectors(hub: &Arc<Hub>, certificates: Option<&Certificates>) -> Vec<Box<dyn Collector>> {
+fn collectors(hub: &Arc<Hub>, udp: &Arc<Udp>, certificates: Option<&Certificates>) -> Vec<Box<dyn Collector>> {
     let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(OfRendezvous(Arc::clone(hub)))];
+    if udp.workers() > 0 {
+        collectors.push(Box::new(OfProxy(Arc::clone(udp))));
+    }
     if let Some(Certificates { certs, .. }) = certificates {
         collectors.push(Box::new(OfCertificate(Arc::clone(certs))));
     }

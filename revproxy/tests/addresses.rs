@@ -57,6 +57,29 @@ async fn rates_are_counted_by_the_client_that_a_trusted_proxy_names() {
 }
 
 #[tokio::test]
+async fn the_rendezvous_answers_to_its_own_names_only() {
+    let server = start_with(|config| config.names = vec!["other.example".into()]).await;
+    let here = server.addr;
+
+    for (host, expected) in [
+        ("node.localhost".to_owned(), 101),
+        ("other.example".to_owned(), 101),
+        (here.to_string(), 101),
+        ("evil.example".to_owned(), 421),
+        (format!("node.localhost:{}", here.port() - 1), 421),
+    ] {
+        let upgrade = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
+                       sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+        let request = format!("GET /rendezvous HTTP/1.1\r\nhost: {host}\r\n{upgrade}\r\n");
+        let mut stream = TcpStream::connect(here).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&first), format!("HTTP/1.1 {expected}"), "{host}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_takes_all_the_places() {
     let few = |config: &mut bitters_revproxy::Config| config.http.connections_per_source = 2;
     let open = start_with(few).await;

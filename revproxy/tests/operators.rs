@@ -11,7 +11,7 @@ use serde_json::Value;
 use support::{Server, get, head, start_with};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpStream, UdpSocket},
     time::Instant,
 };
 use tokio_tungstenite::{client_async, tungstenite::Message};
@@ -47,6 +47,30 @@ async fn numbers_move_with_what_happens() {
     assert_eq!(refused["revproxy_rendezvous_refused_total{code=\"BadArgument\"}"], 1.0);
     assert_eq!(refused["revproxy_rendezvous_connections"], 0.0);
     assert_eq!(refused["revproxy_rendezvous_sources"], 1.0);
+}
+
+#[tokio::test]
+async fn the_proxys_numbers_move_too() {
+    let server = watched(|_| {}).await;
+    assert_eq!(scrape(&server).await["revproxy_proxy_dropped_packets_total{reason=\"strange\"}"], 0.0);
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.connect(server.running.udp[0]).await.unwrap();
+
+    socket.send(b"nonsense").await.unwrap();
+    // A Binding request (RFC 8489, 5), as long as its answer: with an attribute that says nothing.
+    let mut request = [0; 44];
+    request[1] = 1;
+    request[3] = 24;
+    request[4..8].copy_from_slice(&[0x21, 0x12, 0xa4, 0x42]);
+    request[20..24].copy_from_slice(&[0x80, 0x22, 0, 20]);
+    socket.send(&request).await.unwrap();
+    assert!(socket.recv(&mut [0; 64]).await.unwrap() > 20);
+
+    let after = scrape(&server).await;
+    assert_eq!(after["revproxy_proxy_dropped_packets_total{reason=\"strange\"}"], 1.0);
+    assert_eq!(after["revproxy_proxy_bindings_total"], 1.0);
+    let off = watched(|config| config.udp = Some(Vec::new())).await;
+    assert!(!scrape(&off).await.keys().any(|name| name.starts_with("revproxy_proxy_")));
 }
 
 #[tokio::test]

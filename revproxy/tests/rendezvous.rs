@@ -188,10 +188,10 @@ async fn who_answers_pings_may_be_silent_for_long() {
 }
 
 #[tokio::test]
-async fn any_host_and_origin_may_come_and_only_sockets() {
+async fn any_host_of_ours_may_be_asked_and_only_by_sockets() {
     let server = start().await;
 
-    let node = Node::connect_as(server.addr, "unknown.example").await;
+    let node = Node::connect_as(server.addr, "alice.localhost").await;
     drop(node);
     assert_eq!(server.get("node.localhost", "/rendezvous").await.status, 400);
 }

@@ -12,7 +12,7 @@ pub enum ServeError {
         addr: SocketAddr,
     },
     /// Not a host name.
-    #[error("{name:?} is not a host name (without a port)")]
+    #[error("{name:?} is not a host name")]
     BadHost {
         /// What was given.
         name: String,
