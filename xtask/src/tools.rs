@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::cmd::Cmd;
 use crate::workspace::Workspace;
@@ -78,30 +78,45 @@ pub fn ensure_coturn(workspace: &Workspace) -> Result<()> {
     if workspace.command("turnserver").arg("--version").works() {
         return Ok(());
     }
-    install(workspace, "coturn", &["coturn"], "install it, so that `turnserver` is in PATH")
+    apt_install(workspace, "coturn", &["coturn"]).context("install it, so that `turnserver` is in PATH")
+}
+
+/// Sees to it that revproxy's tests find the authority for certificates that they ask, where that can be installed without asking.
+/// Elsewhere those tests say that they are skipped.
+pub fn want_pebble(workspace: &Workspace) {
+    if workspace.command("pebble").arg("-help").works() {
+        return;
+    }
+    if let Err(error) = apt_install(workspace, "pebble", &["pebble"]) {
+        eprintln!("warning: tests with an authority for certificates are skipped: {error:#}");
+    }
 }
 
 fn install_chromium(workspace: &Workspace) -> Result<()> {
-    let help = "name one in the variable CHROMIUM unless it is in PATH";
-    install(workspace, "chromium", &["chromium", "fonts-dejavu-core"], help)
+    apt_install(workspace, "Chromium", &["chromium", "fonts-dejavu-core"])
+        .context("install it, and name it in the variable CHROMIUM unless it is in PATH")
 }
 
-/// Installs Debian's packages, where that can be done without asking.
-fn install(workspace: &Workspace, what: &str, packages: &[&str], help: &str) -> Result<()> {
+/// Installs Debian's packages of what is missing.
+fn apt_install(workspace: &Workspace, missing: &str, packages: &[&str]) -> Result<()> {
     if !workspace.command("apt-get").arg("--version").works() {
-        bail!("{what} is missing: {help}");
+        bail!("{missing} is missing, and so is apt-get, which would install it");
     }
     let root = rustix::process::geteuid().is_root();
     if !root && !workspace.command("sudo").args(["-n", "true"]).works() {
-        bail!("{what} is missing: run `sudo apt-get install {what}`, or {help}");
+        bail!("{missing} is missing: run `sudo apt-get install {}`", packages.join(" "));
     }
     let apt_get = || {
         let apt = if root { workspace.command("apt-get") } else { workspace.command("sudo").args(["-n", "apt-get"]) };
         apt.env("DEBIAN_FRONTEND", "noninteractive")
     };
     apt_get().arg("update").run("apt-get update")?;
+<<<<<<< HEAD
     let install = apt_get().args(["install", "-y", "--no-install-recommends"]);
     install.args(packages).run(&format!("install {what}"))
+=======
+    apt_get().args(["install", "-y", "--no-install-recommends"]).args(packages).run(&format!("install {missing}"))
+>>>>>>> 3be78a9 (Install the authority that revproxy's tests ask, where that can be done)
 }
 
 fn find_chromium() -> Option<PathBuf> {

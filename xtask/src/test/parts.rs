@@ -21,6 +21,7 @@ pub fn run(workspace: &Workspace, part: Part, seed: Option<u64>, extra: &[String
     match part {
         Part::E2e => e2e(workspace, extra),
         Part::Native => {
+            tools::want_pebble(workspace);
             cargo_test(workspace.cargo().args(["test", "--locked", "--workspace", "--exclude", SIM]), extra)
         }
         Part::Sdk => sdk(workspace),
