@@ -6,7 +6,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use bitters_wire::{
-    address::{Address, Fingerprint, MAX_PROXIES, Owner, Token, is_proxy},
+    address::{Address, Fingerprint, MAX_PROXIES, Owner, Token, is_proxy, stun_of},
     id::FrameId,
     keys::Signature,
     local::Certificate,
@@ -90,6 +90,11 @@ impl Addresses {
     /// Where the server answers.
     pub fn proxies(&self) -> &[SocketAddr] {
         &self.proxies
+    }
+
+    /// Servers that tell browsers how the world sees them.
+    pub fn stun(&self) -> Vec<SocketAddr> {
+        self.proxies.iter().copied().map(stun_of).collect()
     }
 
     /// A certificate was made, or is in the store.

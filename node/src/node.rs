@@ -224,6 +224,7 @@ impl Node {
             self.hang_up(link);
             self.end_link(link, DownReason::DialTimeout, now);
         }
+        self.drive_doors(now);
         for persona in self.dials.overdue(now) {
             let text = self.unreachable_text(persona);
             self.fail_dial(persona, text);
@@ -232,7 +233,6 @@ impl Node {
         self.changed.status |= !missed.is_empty();
         self.changed.topics.extend(missed);
         self.watch_frames(now);
-        self.drive_doors(now);
         self.drive_standbys(now);
         while let Some((_, topic)) = self.deferred.first().filter(|(at, _)| *at <= now).copied() {
             self.deferred.pop_first();

@@ -39,6 +39,7 @@ const READ_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Udp {
     start: time::Instant,
     machine: Mutex<Proxy>,
+    /// Those that are told, then the next port of each, where STUN is answered.
     addresses: Vec<Address>,
     public: Vec<SocketAddr>,
     switchboard: Arc<Switchboard>,
@@ -59,7 +60,9 @@ impl Udp {
                 .map(|(asked, real)| if asked.port() == 0 { *asked } else { *real })
                 .collect(),
         };
-        let addresses = addrs.iter().map(|&addr| Address::bind(addr, &addrs)).collect::<Result<_, _>>()?;
+        let pairs = addrs.iter().map(|&addr| Address::bind_pair(addr, &addrs)).collect::<Result<Vec<_>, _>>()?;
+        let (told, stun): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        let addresses = told.into_iter().chain(stun).collect();
         Ok(Self { addresses, public: config.public.clone(), ..Self::with(Proxy::new(config.proxy), switchboard) })
     }
 
@@ -82,7 +85,11 @@ impl Udp {
 
     /// Where it listens, with the real ports.
     pub(crate) fn addrs(&self) -> Vec<SocketAddr> {
-        self.addresses.iter().map(|address| address.addr).collect()
+        self.told().iter().map(|address| address.addr).collect()
+    }
+
+    fn told(&self) -> &[Address] {
+        &self.addresses[..self.addresses.len() / 2]
     }
 
     /// How many [`forward`](Self::forward)s there are to run.
@@ -98,7 +105,7 @@ impl Udp {
             ip if ip.is_ipv4() == local.is_ipv4() => Some(SocketAddr::new(local, addr.port())),
             _ => None,
         };
-        let own = self.addresses.iter().filter_map(|address| named(address.addr));
+        let own = self.told().iter().filter_map(|address| named(address.addr));
         let all: Vec<_> = if self.public.is_empty() { own.collect() } else { self.public.clone() };
         let any = if self.addresses.is_empty() { &[][..] } else { &all };
         any.iter().copied().filter(|&addr| is_proxy(addr)).take(MAX_PROXIES).collect()

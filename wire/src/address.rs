@@ -279,13 +279,21 @@ impl Rest<'_> {
     }
 }
 
-/// Whether a datagram can be sent there and reach one machine.
+/// Where the server of a proxy tells browsers how the world sees them (STUN, RFC 8489): at the next port. It must be another than
+/// the proxy's, for Chromium takes whatever comes from a STUN server of a connection for its answer, and would pass on nothing that
+/// a proxy at the same port forwards.
+#[must_use]
+pub const fn stun_of(proxy: SocketAddr) -> SocketAddr {
+    SocketAddr::new(proxy.ip(), proxy.port().wrapping_add(1))
+}
+
+/// Whether datagrams can be sent there, and to the port after it, and reach one machine.
 #[must_use]
 pub fn is_proxy(at: SocketAddr) -> bool {
     let ip = at.ip();
     let broadcast = ip == IpAddr::V4(Ipv4Addr::BROADCAST);
     let mapped = matches!(ip, IpAddr::V6(six) if six.to_ipv4_mapped().is_some());
-    at.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast && !mapped
+    at.port() != 0 && at.port() != u16::MAX && !ip.is_unspecified() && !ip.is_multicast() && !broadcast && !mapped
 }
 
 #[cfg(test)]
@@ -324,7 +332,15 @@ mod tests {
 
     #[test]
     fn a_proxy_is_one_machine() {
-        let bad = ["0.0.0.0:1", "192.0.2.1:0", "224.0.0.1:9", "255.255.255.255:9", "[::]:1", "[::ffff:1.2.3.4]:1"];
+        let bad = [
+            "0.0.0.0:1",
+            "192.0.2.1:0",
+            "192.0.2.1:65535",
+            "224.0.0.1:9",
+            "255.255.255.255:9",
+            "[::]:1",
+            "[::ffff:1.2.3.4]:1",
+        ];
         for proxy in bad {
             let text = of_persona(&[proxy.parse().unwrap()]).to_string();
             assert_eq!(text.parse::<Address>(), Err(BadAddress::Malformed("a proxy that can't be one")), "{proxy}");

@@ -126,7 +126,7 @@ pub enum ToNode {
     },
     /// The node is registered.
     Registered {
-        /// Where the server answers STUN and dials, at most [`MAX_PROXIES`](crate::address::MAX_PROXIES); empty if it doesn't.
+        /// Where the server answers dials, and at the next ports STUN ([`stun_of`](crate::address::stun_of)), at most [`MAX_PROXIES`](crate::address::MAX_PROXIES); empty if it doesn't.
         proxies: Vec<SocketAddr>,
     },
     /// One of the two messages, from a registered node.

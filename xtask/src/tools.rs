@@ -111,12 +111,7 @@ fn apt_install(workspace: &Workspace, missing: &str, packages: &[&str]) -> Resul
         apt.env("DEBIAN_FRONTEND", "noninteractive")
     };
     apt_get().arg("update").run("apt-get update")?;
-<<<<<<< HEAD
-    let install = apt_get().args(["install", "-y", "--no-install-recommends"]);
-    install.args(packages).run(&format!("install {what}"))
-=======
     apt_get().args(["install", "-y", "--no-install-recommends"]).args(packages).run(&format!("install {missing}"))
->>>>>>> 3be78a9 (Install the authority that revproxy's tests ask, where that can be done)
 }
 
 fn find_chromium() -> Option<PathBuf> {

@@ -1,9 +1,9 @@
 //! Addresses are dialled, ours by strangers and others' by us.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use bitters_wire::{
-    address::{Address, Owner, Token},
+    address::{Address, Owner, Token, stun_of},
     id::{FrameId, LinkId, NodeId, PersonaId},
     limits::MAX_SIGNAL,
     local::{Dial, Door, DownReason, IdentityText, LinkCommand, LinkEvent, ToFrame},
@@ -32,7 +32,7 @@ impl Node {
         if self.is_expired(address, now) {
             return Err("the address has expired");
         }
-        let dial = Dial { peer: None, door: door_to(address), stun: address.proxies().to_vec() };
+        let dial = Dial { peer: None, door: door_to(address), stun: stun_at(address) };
         let at = At::Theirs(Box::new(address.clone()));
         self.open_door(at, dial, now).ok_or("no page is open to carry a connection, or it has all that it takes")
     }
@@ -56,7 +56,7 @@ impl Node {
         if is_full || signal.len() > MAX_SIGNAL || !self.uplink.signals.take(now) {
             return;
         }
-        let dial = Dial { peer: None, door: Door::Introduced { fingerprint }, stun: self.addresses.proxies().to_vec() };
+        let dial = Dial { peer: None, door: Door::Introduced { fingerprint }, stun: self.addresses.stun() };
         if let Some(link) = self.open_door(At::Ours { owner, session }, dial, now) {
             self.tell_door(link, LinkCommand::Signal(signal));
         }
@@ -202,6 +202,11 @@ impl Node {
             self.tell(frame, ToFrame::Link(link, command));
         }
     }
+}
+
+/// Servers that go with an address.
+pub(super) fn stun_at(address: &Address) -> Vec<SocketAddr> {
+    address.proxies().iter().copied().map(stun_of).collect()
 }
 
 /// The way in at an address.

@@ -12,7 +12,10 @@ use bitters_wire::{
     time::Instant,
 };
 
-use super::{Node, doors::door_to};
+use super::{
+    Node,
+    doors::{door_to, stun_at},
+};
 use crate::{
     attempt::{Verdict, judge},
     dials::Stage,
@@ -68,10 +71,10 @@ impl Node {
     pub(super) fn begin(&mut self, node: NodeId, attempt: Attempt, other: Option<FrameId>) -> Option<LinkId> {
         let address = if attempt.way == Way::Address { Some(self.address_of(node, attempt.started)?) } else { None };
         let (door, stun) = match &address {
-            Some(address) => (door_to(address), address.proxies()),
-            None => (Door::Signals, self.addresses.proxies()),
+            Some(address) => (door_to(address), stun_at(address)),
+            None => (Door::Signals, self.addresses.stun()),
         };
-        let dial = Dial { peer: Some(node), door, stun: stun.to_vec() };
+        let dial = Dial { peer: Some(node), door, stun };
         let frame = self.frame_for(other)?;
         let link = self.links.begin(frame, node, attempt);
         self.command(link, LinkCommand::Dial(dial));

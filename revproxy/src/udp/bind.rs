@@ -7,6 +7,7 @@ use std::{
     thread::available_parallelism,
 };
 
+use bitters_wire::address::stun_of;
 use quinn_udp::UdpSocketState;
 use socket2::{Domain, Protocol, Type};
 use tokio::net::UdpSocket;
@@ -15,6 +16,9 @@ use crate::config::ServeError;
 
 /// Sockets of one address. More don't help: they share the machine.
 const MAX_WORKERS: usize = 4;
+
+/// Free ports that are tried for a pair.
+const TRIES: usize = 32;
 
 /// What the kernel holds for a socket while its task is busy: a tenth of a second at the default rate of all sessions together.
 const BUFFER: usize = 2 * 1024 * 1024;
@@ -36,6 +40,22 @@ pub(super) struct Worker {
 }
 
 impl Address {
+    /// Binds `addr`, and the port after it, where a browser asks how the world sees it ([`stun_of`]).
+    pub(super) fn bind_pair(addr: SocketAddr, all: &[SocketAddr]) -> Result<(Self, Self), ServeError> {
+        for _ in 1..TRIES {
+            let told = Self::bind(addr, all)?;
+            match Self::bind(stun_of(told.addr), all) {
+                Ok(stun) => return Ok((told, stun)),
+                // Any free port will do; so will another.
+                Err(_) if addr.port() == 0 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let told = Self::bind(addr, all)?;
+        let stun = Self::bind(stun_of(told.addr), all)?;
+        Ok((told, stun))
+    }
+
     /// Binds `addr`, one of `all` that are bound.
     pub(super) fn bind(addr: SocketAddr, all: &[SocketAddr]) -> Result<Self, ServeError> {
         let failed = |source: io::Error| ServeError::BindUdp { addr, source };

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bitters_wire::{
-    address::{Address, Owner, Token},
+    address::{Address, Owner, Token, stun_of},
     keys::Signature,
     local::{Certificate, Dial, Door},
     rendezvous::listen_text,
@@ -116,7 +116,7 @@ fn a_dial_at_an_address_needs_no_server() {
 
     let outputs = lab.frame(TAB, ToLeader::Dial { request: 1, peer: far(), address: Some(address.clone()) });
     let (_, link) = dialled_in(&outputs).expect("it dials");
-    let dial = Dial { peer: None, door: door(&address), stun: vec![PROXY] };
+    let dial = Dial { peer: None, door: door(&address), stun: vec![stun_of(PROXY)] };
     assert_eq!(outputs, [command(TAB, link, LinkCommand::Dial(dial))]);
 
     let up = lab.link(link, LinkEvent::Up(away().id()));
@@ -163,7 +163,7 @@ fn a_stranger_who_dials_an_address_of_ours_becomes_a_link() {
     let outputs = lab.server(dialled(token(site(), &CERTIFICATE)));
     let (link, dial) = introduced_in(&outputs).expect("it is answered");
     let door = Door::Introduced { fingerprint: CERTIFICATE.fingerprint };
-    assert_eq!(dial, Dial { peer: None, door, stun: vec![PROXY] });
+    assert_eq!(dial, Dial { peer: None, door, stun: vec![stun_of(PROXY)] });
     assert_eq!(outputs[1], command(TAB, link, LinkCommand::Signal(vec![9])));
 
     let answered = lab.link(link, LinkEvent::Signal(vec![4]));
@@ -228,7 +228,7 @@ fn a_broken_link_is_dialled_at_the_peers_address_when_no_server_helps() {
     let mut lab = Lab::with_seeds(vec![seed]);
     let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
     let (_, link) = dialled_in(&outputs).expect("a cold start dials seeds without a server");
-    let dial = Dial { peer: Some(away().id()), door: door(&address_of_away()), stun: vec![PROXY] };
+    let dial = Dial { peer: Some(away().id()), door: door(&address_of_away()), stun: vec![stun_of(PROXY)] };
     assert!(outputs.contains(&command(TAB, link, LinkCommand::Dial(dial.clone()))));
 
     lab.link(link, LinkEvent::Up(away().id()));
