@@ -61,7 +61,11 @@ pub struct Link {
 
 impl Link {
     const fn new(frame: FrameId, peer: NodeId, state: State) -> Self {
-        Self { frame, peer, state, path: Path::Direct, session: None }
+        let path = match &state {
+            State::Connecting(Attempt { way: Way::Address, .. }) => Path::Proxied,
+            State::Connecting(_) | State::Standby(_) | State::Up(_) => Path::Direct,
+        };
+        Self { frame, peer, state, path, session: None }
     }
 }
 

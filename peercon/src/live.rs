@@ -111,11 +111,14 @@ impl Live {
                 outbox.push_back(control(&Control::Negotiation(slice)));
             }
             Input::Negotiate(_) => {}
-            Input::PathChanged => outbox.extend(self.paths.is_proxied().then_some(Output::FindPath)),
+            Input::PathChanged => outbox.extend(self.finds_paths().then_some(Output::FindPath)),
             Input::PlatformError => return Err(DownReason::Platform),
             Input::Probe => self.on_probe(now, outbox),
             Input::Restart => self.on_restart(now, outbox),
-            Input::Selected(remote) => outbox.extend(self.paths.on_selected(remote).map(Output::Path)),
+            Input::Selected(remote) if self.finds_paths() => {
+                outbox.extend(self.paths.on_selected(remote).map(Output::Path));
+            }
+            Input::Selected(_) => {}
             Input::Signal(blob) => self.on_signal(&blob, outbox)?,
             Input::Signed(signature) => self.on_signed(signature, outbox),
             Input::Timeout => self.on_timeout(now, outbox)?,
@@ -273,6 +276,11 @@ impl Live {
         Ok(())
     }
 
+    /// Before it is up nobody can be told of a path.
+    const fn finds_paths(&self) -> bool {
+        self.paths.is_proxied() && matches!(self.traffic, Traffic::Up { .. })
+    }
+
     fn poll_paths(&mut self, now: Instant, outbox: &mut VecDeque<Output>) {
         match self.paths.poll(now) {
             Some(Search::Look) => outbox.push_back(Output::FindPath),
@@ -388,8 +396,8 @@ impl Live {
         for part in incoming {
             self.on_data(part, outbox)?;
         }
-        if let Some(path) = self.paths.on_up() {
-            outbox.push_back(Output::Path(path));
+        if self.paths.is_proxied() {
+            outbox.extend(self.paths.on_up().map(Output::Path));
             outbox.extend(self.restarts.begin(now).then_some(Output::Restart));
         }
         Ok(())

@@ -70,9 +70,9 @@ impl Paths {
         &self.proxies
     }
 
-    /// The connection is up: how, unless that is plain.
+    /// The connection is up, through the proxy that it was opened at.
     pub(crate) fn on_up(&mut self) -> Option<Path> {
-        if self.is_proxied() { self.tell(Path::Proxied) } else { None }
+        self.tell(Path::Proxied)
     }
 
     pub(crate) fn on_restarted(&mut self, now: Instant) {

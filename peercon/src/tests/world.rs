@@ -283,6 +283,9 @@ impl World {
         self.connected = true;
         for me in [0, 1] {
             let (control_at, data_at) = (self.now + self.ms(1..100), self.now + self.ms(1..100));
+            // Its browser says that a path is in use, long before the two know each other.
+            self.schedule(me, Event::Input(Input::PathChanged), self.now);
+            self.schedule(me, Event::Input(Input::Selected(Some(PROXY))), self.now);
             self.schedule(me, Event::Input(Input::ControlOpen), control_at);
             self.schedule(me, Event::Input(Input::DataOpen), data_at);
             (self.ends[me].control_at, self.ends[me].data_at) = (control_at, data_at);

@@ -177,6 +177,7 @@ fn a_stranger_who_dials_an_address_of_ours_becomes_a_link() {
     let claim = Claim::sign(&home().persona(SITE), home().id());
     assert!(up.contains(&said(link, &LinkMessage::Claim(claim))), "who was dialled says so: {up:?}");
 
+    assert_eq!(path(&mut lab), Path::Proxied);
     lab.link(link, LinkEvent::Path(Path::Relayed));
     assert_eq!(path(&mut lab), Path::Relayed);
     let forward = lab.link(link, LinkEvent::Forward { ours: "ours".into(), theirs: "theirs".into() });
