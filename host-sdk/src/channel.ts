@@ -3,9 +3,11 @@
 import type { BittersError, Fault } from "./error.js";
 import type { Stream } from "./stream.js";
 
-/** Which call this stream is for, as the end that opened it numbers them; the other end repeats it. */
+/** Which call this stream is for, as the end that opened it names them; the other end repeats it. */
 export interface Hello {
   hello: string;
+  /** Its first stream was lost: no other call may take its place. */
+  again: boolean;
 }
 
 /** One step of a negotiation: a way, a description, or the wish that the other end looks for ways anew. */
@@ -127,9 +129,9 @@ export class Channel {
 }
 
 /** The message, if it is a hello. */
-export function helloOf(message: unknown): string | undefined {
-  const { hello } = fieldsOf(message);
-  return isText(hello, MAX_NAME) && hello ? hello : undefined;
+export function helloOf(message: unknown): Hello | undefined {
+  const { hello, again } = fieldsOf(message);
+  return isText(hello, MAX_NAME) && hello ? { hello, again: again === true } : undefined;
 }
 
 /** The message, if it is a step: nothing but what was checked. A rollback isn't: descriptions of ours are ours to take back. */

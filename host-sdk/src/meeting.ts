@@ -2,7 +2,7 @@
 // says who is meant. Whoever comes first waits without asking again: the opener finds nothing served, and the server, when it
 // comes, pokes the opener by a call.
 
-import { Channel, helloOf } from "./channel.js";
+import { Channel, type Hello, helloOf } from "./channel.js";
 import type { BittersError, Fault } from "./error.js";
 import type { BittersNode } from "./node.js";
 import type { Stream } from "./stream.js";
@@ -21,8 +21,10 @@ const MAX_TRIES = 3;
 
 /** One call of `signal`, which gets a channel at first, and perhaps another when that is lost. */
 export class Seat {
-  /** Which call it is, once both ends know: the opener's choice. */
+  /** Which call it is: the opener's choice. */
   call = "";
+  /** It has had a channel. */
+  met = false;
   /** Ends the waiting. */
   signal = new AbortController().signal;
   readonly #line: Line;
@@ -53,12 +55,14 @@ export class Seat {
       this.#got = resolve;
       this.#failed = reject;
       signal.addEventListener("abort", () => this.fail(signal.reason), { once: true });
-      if (this.#next) this.take(this.#next);
+      if (signal.aborted) this.fail(signal.reason);
+      else if (this.#next) this.take(this.#next);
       else void this.#line.want(this);
     });
   }
 
   take(channel: Channel): void {
+    this.met = true;
     if (this.#got) {
       this.#current = channel;
       this.#next = undefined;
@@ -179,7 +183,7 @@ class Opener extends Line {
         const { code } = error as BittersError;
         if (code == "LeaderLost" && tries < MAX_TRIES) continue;
         // Nobody is there yet; and who was there may be about to come back, whatever this says.
-        if (seat.waits && (code == "NotFound" || code == "Remote" || seat.call)) return false;
+        if (seat.waits && (code == "NotFound" || code == "Remote" || seat.met)) return false;
         seat.fail(error);
         return true;
       }
@@ -191,13 +195,18 @@ class Opener extends Line {
     const channel = new Channel(stream, this.fault);
     const giveUp = (): void => channel.abort("given up");
     signal.addEventListener("abort", giveUp);
-    if (signal.aborted) giveUp();
-    seat.call ||= randomName();
-    channel.send({ hello: seat.call });
-    const hello = await channel.next(helloOf);
-    signal.removeEventListener("abort", giveUp);
-    if (hello != seat.call) throw new this.fault("Remote", "the peer is in another call");
-    return channel;
+    try {
+      signal.throwIfAborted();
+      seat.call ||= randomName();
+      channel.send({ hello: seat.call, again: seat.met });
+      if ((await channel.next(helloOf))?.hello == seat.call) return channel;
+      throw new this.fault("Remote", "the peer is in another call");
+    } catch (error) {
+      channel.abort("no such call");
+      throw error;
+    } finally {
+      signal.removeEventListener("abort", giveUp);
+    }
   }
 }
 
@@ -210,12 +219,12 @@ class Server extends Line {
     return this.node.serve(name, (stream) => this.#take(stream), { signal });
   }
 
-  protected override async seek(name: string, { call, signal }: Seat): Promise<void> {
+  protected override async seek(name: string, { met, signal }: Seat): Promise<void> {
     try {
       await this.node.call(this.peer, name, null, { signal, timeout, idempotent: true });
     } catch (error) {
       // Nobody is there yet; and who was there may be about to come back, whatever this says.
-      if (!call && (error as BittersError).code != "NotFound") throw error;
+      if (!met && (error as BittersError).code != "NotFound") throw error;
     }
   }
 
@@ -230,11 +239,16 @@ class Server extends Line {
     const channel = (this.#strange = new Channel(stream, this.fault));
     const hello = await channel.next(helloOf);
     if (this.#strange == channel) this.#strange = undefined;
-    const seat = this.seats.find(({ call }) => call == hello) ?? this.seats.find(({ call, waits }) => waits && !call);
-    if (!hello || !seat) throw new Error("nobody waits");
-    seat.call = hello;
-    channel.send({ hello });
+    const seat = hello && this.#seatOf(hello);
+    if (!seat) throw new Error("nobody waits");
+    seat.call = hello.hello;
+    channel.send(hello);
     seat.take(channel);
+  }
+
+  #seatOf({ hello, again }: Hello): Seat | undefined {
+    const known = this.seats.find(({ call }) => call == hello);
+    return known ?? (again ? undefined : this.seats.find(({ met, waits }) => waits && !met));
   }
 }
 

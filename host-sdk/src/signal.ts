@@ -98,7 +98,10 @@ export async function drive(call: Call): Promise<Signalling> {
 
 /** Negotiates over one channel after another, until the peer is done or the signal is aborted, which rejects with its reason. */
 async function carry(negotiation: Negotiation, seat: Seat, first: Channel, over: AbortSignal): Promise<void> {
-  const ended = new Promise<never>((_, reject) => over.addEventListener("abort", () => reject(over.reason)));
+  const ended = new Promise<never>((_, reject) => {
+    over.addEventListener("abort", () => reject(over.reason));
+    if (over.aborted) reject(over.reason);
+  });
   let channel = first;
   for (let lost = 0; ; ) {
     try {

@@ -115,6 +115,7 @@ describe("before a call", () => {
     ["an empty name", { hello: "" }],
     ["a long name", { hello: "h".repeat(257) }],
     ["a step", OFFER],
+    ["a call that there never was", { hello: "another", again: true }],
   ])("an opener that says %s takes nobody's place", async (_, message) => {
     const the = world();
     const ofAlice = new End(the.alice, BOB);

@@ -43,7 +43,7 @@ describe("the end with the higher id", () => {
     frame.tell(INCOMING, { credit: 100_000 });
     frame.tell(INCOMING, message({ hello: "a call" }));
     const { closed } = await signalling;
-    expect(await said(frame)).toEqual([{ hello: "a call" }]);
+    expect(await said(frame)).toEqual([{ hello: "a call", again: false }]);
 
     frame.tell(INCOMING, "finished");
     await closed;
