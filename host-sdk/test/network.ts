@@ -130,8 +130,8 @@ export class FakeStream implements Stream {
     this.readable = new ReadableStream({ start: (controller) => void (this.#input = controller) });
     this.writable = new WritableStream({
       start: (controller) => void (this.#output = controller),
-      write: (chunk) => (this.stalled ? new Promise(() => {}) : this.#say((other) => other.#put(chunk))),
-      close: () => this.#say((other) => other.#finish()),
+      write: (chunk) => this.#flow((other) => other.#put(chunk)),
+      close: () => this.#flow((other) => other.#finish()),
     });
   }
 
@@ -162,6 +162,10 @@ export class FakeStream implements Stream {
     this.#over = true;
     this.#input.error(error);
     this.#output.error(error);
+  }
+
+  #flow(what: (other: FakeStream) => void): Promise<void> {
+    return this.stalled ? new Promise(() => {}) : this.#say(what);
   }
 
   #say(what: (other: FakeStream) => void): Promise<void> {

@@ -268,6 +268,24 @@ describe("a call ends", () => {
     nothingLeft(the.alice, the.bob);
   });
 
+  it("and another one doesn't take its place, though its end wasn't heard", async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const the = await called(seed);
+      for (const stream of [...the.alice.streams, ...the.bob.streams]) stream.stalled = true;
+      the.ofAlice.abort();
+      const another = new End(the.alice, BOB, { pc: the.connection() });
+      await pass(the.random() * 20);
+      for (const stream of the.bob.streams) stream.fail(new BittersError("LeaderLost", "the frame is gone"));
+      await pass(4000);
+      expect([the.ofBob.outcome, another.outcome], `seed ${seed}`).toEqual([undefined, undefined]);
+      await pass(2000);
+      expect([the.ofBob.outcome, another.outcome], `seed ${seed}`).toEqual(["LeaderLost", undefined]);
+      new End(the.bob, ALICE, { pc: the.connection() });
+      await pass(100);
+      await another.begun;
+    }
+  });
+
   it.each(["ofAlice", "ofBob"] as const)("when nobody is there, which %s learns of the connection before the node does", async (which) => {
     const the = await called();
     for (const stream of [...the.alice.streams, ...the.bob.streams]) stream.stalled = true;
