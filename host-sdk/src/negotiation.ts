@@ -54,6 +54,7 @@ export class Negotiation {
     try {
       await (this.#begun ? this.#resume() : this.#begin());
       for (let step: Step | undefined; (step = await channel.next(stepOf)); ) {
+        this.#heard();
         // One after another: no answer of the peer's is being set when its next offer comes.
         if ("description" in step) await this.#describe(step.description);
         else if ("candidate" in step) await this.#add(step.candidate);
@@ -69,7 +70,7 @@ export class Negotiation {
   /** Hears nothing more. */
   stop(): void {
     this.#stopped.abort();
-    clearTimeout(this.#silence);
+    this.#heard();
   }
 
   /** What was added before anybody listened is offered, too. */
@@ -137,10 +138,16 @@ export class Negotiation {
 
   /** A peer whose whole browser is gone is missed by the connection first: a stream waits for it for a minute. */
   #onState(): void {
-    clearTimeout(this.#silence);
-    if (this.#pc.iceConnectionState != "failed") return;
-    this.#silence = setTimeout(() => this.#fail(new this.#fault("PeerUnreachable", "the peer is silent")), SILENT_FOR);
+    const { iceConnectionState } = this.#pc;
+    if (iceConnectionState == "connected" || iceConnectionState == "completed") this.#heard();
+    if (iceConnectionState != "failed") return;
+    this.#silence ??= setTimeout(() => this.#fail(new this.#fault("PeerUnreachable", "the peer is silent")), SILENT_FOR);
     this.#restart();
+  }
+
+  #heard(): void {
+    clearTimeout(this.#silence);
+    this.#silence = undefined;
   }
 
   /** One end begins anew, for both. */

@@ -102,7 +102,11 @@ export class FakeConnection extends EventTarget {
       this.#local = { type, sdp: this.#text(answering ? `to ${nameOf(remote)}` : `offer ${++made}`, sections, this.#ufrag) };
       this.made[type]++;
       if (answering) this.#agree();
-      else this.signalingState = "have-local-offer";
+      else {
+        this.signalingState = "have-local-offer";
+        // A browser looks for ways as soon as it has credentials of its own.
+        if (this.iceConnectionState == "failed") this.#state("checking");
+      }
       this.#trickle(this.#ufrag);
     });
   }
