@@ -19,6 +19,9 @@ const timeout = 2 ** 31 - 1;
 /** Attempts to open while our own frame or leader goes away. */
 const MAX_TRIES = 3;
 
+/** Milliseconds between attempts to open a lost stream again, of which there are few: its end is soon given up. */
+const TRY_EVERY = 1000;
+
 /** One call of `signal`, which gets a channel at first, and perhaps another when that is lost. */
 export class Seat {
   /** Which call it is: the opener's choice. */
@@ -163,7 +166,7 @@ class Opener extends Line {
       this.#poked = false;
       if (await this.#open(name, seat)) continue;
       // Poked while it was being refused, it asks again at once.
-      if (!this.#poked) await new Promise<void>((resolve) => (this.#wake = resolve));
+      if (!this.#poked) await this.#rest(seat);
     }
     this.#opening = false;
   }
@@ -173,17 +176,30 @@ class Opener extends Line {
     this.#wake();
   }
 
+  /** Until somebody comes. Who was there and is about to come back may not know that it was missed. */
+  async #rest({ met }: Seat): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (met) timer = setTimeout(resolve, TRY_EVERY);
+    });
+    clearTimeout(timer);
+  }
+
   /** Whether the seat waits no longer. */
   async #open(name: string, seat: Seat): Promise<boolean> {
     for (let tries = 1; ; tries++) {
+      let opened = false;
       try {
-        seat.take(await this.#greet(await this.node.open(this.peer, name, { signal: seat.signal, timeout }), seat));
+        const stream = await this.node.open(this.peer, name, { signal: seat.signal, timeout });
+        opened = true;
+        seat.take(await this.#greet(stream, seat));
         return true;
       } catch (error) {
         const { code } = error as BittersError;
         if (code == "LeaderLost" && tries < MAX_TRIES) continue;
-        // Nobody is there yet; and who was there may be about to come back, whatever this says.
-        if (seat.waits && (code == "NotFound" || code == "Remote" || seat.met)) return false;
+        // Nobody waits there yet; and who was there may be about to come back, whatever this says.
+        if (seat.waits && (opened || seat.met || code == "NotFound")) return false;
         seat.fail(error);
         return true;
       }
@@ -237,7 +253,12 @@ class Server extends Line {
     if (stream.peer != this.peer) throw new Error("somebody else is meant");
     this.#strange?.abort("another came");
     const channel = (this.#strange = new Channel(stream, this.fault));
-    const hello = await channel.next(helloOf);
+    const hello = await channel.next(helloOf).catch((error: unknown) => {
+      // Our frame may have taken it along, and whoever waits here has poked already.
+      const seat = this.seats.find(({ waits }) => waits);
+      if (seat && this.#strange == channel) void this.want(seat);
+      throw error;
+    });
     if (this.#strange == channel) this.#strange = undefined;
     const seat = hello && this.#seatOf(hello);
     if (!seat) throw new Error("nobody waits");

@@ -21,6 +21,9 @@ export class FakeConnection extends EventTarget {
   made = { answer: 0, offer: 0 };
   /** Offers of its own that it took back. */
   rollbacks = 0;
+  /** First offers among them that had no candidate yet. */
+  hasty = 0;
+  #gathered = false;
   readonly #delay: Delay;
   #current: { local: Description; remote: Description } | undefined;
   #local: Description | undefined;
@@ -119,6 +122,7 @@ export class FakeConnection extends EventTarget {
         if (nameOf(sdp) != `to ${nameOf(this.#local?.sdp ?? "")}`) throw new DOMException("another offer's answer", "InvalidAccessError");
       } else if (this.signalingState == "have-local-offer") {
         this.rollbacks++;
+        if (!this.#current && !this.#gathered) this.hasty++;
         this.#local = undefined;
         this.#ufrag = ufragOf(this.#current?.local.sdp ?? "");
       }
@@ -182,9 +186,11 @@ export class FakeConnection extends EventTarget {
     for (const candidate of ["a", "b"]) {
       setTimeout(() => {
         if (this.signalingState == "closed" || ufrag != this.#ufrag) return;
+        this.#gathered = true;
         const detail = { candidate, sdpMid: "0", sdpMLineIndex: 0, usernameFragment: ufrag };
         this.dispatchEvent(Object.assign(new Event("icecandidate"), { candidate: detail }));
-      }, this.#delay());
+        // They may be the last to come.
+      }, 4 * this.#delay());
     }
   }
 

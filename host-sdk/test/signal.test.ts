@@ -80,6 +80,20 @@ describe("the two ends find each other", () => {
     await Promise.all([ofAlice.begun, ofBob.begun]);
   });
 
+  it("whichever frame loads again meanwhile", async () => {
+    for (let at = 0; at < 40; at++) {
+      for (const which of ["alice", "bob"] as const) {
+        const the = world(at);
+        const { ofAlice, ofBob } = pair(the);
+        await pass(at / 2);
+        the[which].reload();
+        await pass(200);
+        expect([ofAlice.outcome, ofBob.outcome], `${which} after ${at / 2} ms`).toEqual([undefined, undefined]);
+        await Promise.all([ofAlice.begun, ofBob.begun]);
+      }
+    }
+  });
+
   it("or not, until the time is up", async () => {
     const the = world();
     for (const end of [new End(the.alice, BOB), new End(the.bob, ALICE, { label: "other" })]) {
@@ -125,10 +139,11 @@ describe("negotiation", () => {
         else if (reloads <= seed) node.reload(), reloads++;
         await pass(the.random() < 0.3 ? 0 : Math.floor(the.random() * 40));
       }
-      await pass(1000);
+      await pass(3000);
       agree(ofAlice.pc, ofBob.pc, tracks, `seed ${seed}`);
       expect([ofAlice.outcome, ofBob.outcome], `seed ${seed}`).toEqual([undefined, undefined]);
       expect(ofBob.pc.rollbacks, "the impolite end takes nothing back").toBe(0);
+      expect(ofAlice.pc.hasty, `seed ${seed}`).toBe(0);
       rollbacks += ofAlice.pc.rollbacks;
     }
     expect(rollbacks, "offers that met").toBeGreaterThan(20);
@@ -142,7 +157,7 @@ describe("negotiation", () => {
       ofBob.pc.addTrack("b");
       await pass(500);
       agree(ofAlice.pc, ofBob.pc, ["a", "b"], `seed ${seed}`);
-      expect([ofAlice.pc.refused, ofBob.pc.refused], `seed ${seed}`).toEqual([0, 0]);
+      expect([ofAlice.pc.refused, ofBob.pc.refused, ofAlice.pc.hasty], `seed ${seed}`).toEqual([0, 0, 0]);
     }
   });
 
@@ -203,6 +218,19 @@ describe("negotiation", () => {
     the.bob.reload();
     await pass(500);
     expect([ofBob.pc.made.offer, ofBob.pc.signalingState]).toEqual([offers + 1, "stable"]);
+  });
+
+  it("goes on when neither reaches the other for a while", async () => {
+    const the = world();
+    const { ofAlice, ofBob } = pair(the);
+    await pass(100);
+    the.alice.unreachable = true;
+    the.bob.reload();
+    await pass(500);
+    the.alice.unreachable = false;
+    ofBob.pc.addTrack("b");
+    await pass(1500);
+    agree(ofAlice.pc, ofBob.pc, ["b"]);
   });
 
   it("looks for a way anew when there is none, once for both", async () => {
