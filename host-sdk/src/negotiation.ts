@@ -44,7 +44,7 @@ export class Negotiation {
     const { signal } = this.#stopped;
     pc.addEventListener("negotiationneeded", () => this.#onNeeded(), { signal });
     pc.addEventListener("icecandidate", ({ candidate }) => this.#onCandidate(candidate), { signal });
-    pc.addEventListener("iceconnectionstatechange", () => this.#onState(), { signal });
+    pc.addEventListener("connectionstatechange", () => this.#onState(), { signal });
   }
 
   /**
@@ -161,11 +161,14 @@ export class Negotiation {
     if (!this.#ignoring) await this.#pc.addIceCandidate(candidate).catch(() => {});
   }
 
-  /** A peer whose whole browser is gone is missed by the connection first: a stream waits for it for a minute. */
+  /**
+   * A peer whose whole browser is gone is missed by the connection first: a stream waits for it for a minute. (Chromium's
+   * `iceConnectionState` may stay `disconnected` then.)
+   */
   #onState(): void {
-    const { iceConnectionState } = this.#pc;
-    if (iceConnectionState == "connected" || iceConnectionState == "completed") this.#heard();
-    if (iceConnectionState != "failed") return;
+    const { connectionState } = this.#pc;
+    if (connectionState == "connected") this.#heard();
+    if (connectionState != "failed") return;
     this.#silence ??= setTimeout(() => this.#fail(new this.#fault("PeerUnreachable", "the peer is silent")), SILENT_FOR);
     this.#restart();
   }

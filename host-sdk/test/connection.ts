@@ -108,7 +108,7 @@ export class FakeConnection extends EventTarget {
       else {
         this.signalingState = "have-local-offer";
         // A browser looks for ways as soon as it has credentials of its own.
-        if (this.iceConnectionState == "failed") this.#state("checking");
+        if (this.connectionState == "failed") this.#state("checking");
       }
       this.#trickle(this.#ufrag);
     });
@@ -150,7 +150,7 @@ export class FakeConnection extends EventTarget {
     this.#remote = undefined;
     this.signalingState = "stable";
     this.#needed = false;
-    if (this.iceConnectionState == "failed") this.#state("checking");
+    if (this.connectionState == "failed") this.#state("checking");
     this.#look();
     this.#update();
   }
@@ -159,11 +159,13 @@ export class FakeConnection extends EventTarget {
     if (this.signalingState == "stable" && this.#heard && this.#heard == this.#remoteUfrag() && !this.isConnected) this.#state("connected");
   }
 
+  /** As Chromium tells it. */
   #state(state: "checking" | "connected" | "failed"): void {
     if (state == "failed") this.#heard = undefined;
-    this.iceConnectionState = state;
+    this.iceConnectionState = state == "failed" ? "disconnected" : state;
     this.connectionState = state == "checking" ? "connecting" : state;
     this.dispatchEvent(new Event("iceconnectionstatechange"));
+    this.dispatchEvent(new Event("connectionstatechange"));
   }
 
   #remoteUfrag(): string | undefined {
