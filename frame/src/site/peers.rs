@@ -33,7 +33,7 @@ impl Site {
             return Err(Failure::new(Code::TooLarge, "a call's argument has at most 256 KiB").executed(Executed::No));
         }
         let deadline = now + timeout;
-        if self.reachable.contains(&peer) {
+        if self.is_reached(peer) {
             self.make_call(id, peer, method, data, deadline, now);
         } else {
             self.requests.insert(id, Pending::Call(CallState::Dialling { peer, method, data, deadline }));
@@ -82,7 +82,7 @@ impl Site {
     }
 
     pub(super) fn ask_open(&mut self, id: u32, peer: PersonaId, service: Service, now: Instant) {
-        if self.reachable.contains(&peer) {
+        if self.is_reached(peer) {
             self.make_stream(id, peer, service, 0, now);
         } else {
             self.requests.insert(id, Pending::Stream(StreamState::Dialling { peer, service, credit: 0 }));
@@ -159,6 +159,12 @@ impl Site {
             }
             said => self.on_stream_said(said),
         }
+    }
+
+    /// Whether there was a way to a peer when we asked last, and a session has kept it since.
+    fn is_reached(&self, peer: PersonaId) -> bool {
+        let talks = self.persona.as_ref().is_some_and(|persona| persona.endpoint.peers().contains(&peer));
+        talks && self.reachable.contains(&peer)
     }
 
     /// A peer that can't be reached is dialled again before it is used again.

@@ -359,11 +359,7 @@ impl Node {
         if is_frames_fault(reason) && self.dial_node(peer, now).is_ok() {
             return;
         }
-        if attempt.way == Way::Uplink
-            && attempt.dialled
-            && self.address_of(peer, now).is_some()
-            && self.begin(peer, Attempt::new(Way::Address, None, now), None).is_some()
-        {
+        if reason == DownReason::Closed && self.dials_at_address(peer, attempt, now) {
             return;
         }
         if !matches!(attempt.way, Way::Address | Way::Uplink) {
@@ -381,6 +377,18 @@ impl Node {
             self.save_seed(seed);
         }
         self.count_failure(peer, now);
+    }
+
+    /// The rendezvous doesn't know the peer: maybe a proxy does, at its address.
+    fn dials_at_address(&mut self, peer: NodeId, failed: &Attempt, now: Instant) -> bool {
+        let begins = failed.way == Way::Uplink
+            && failed.dialled
+            && self.address_of(peer, now).is_some()
+            && self.begin(peer, Attempt::new(Way::Address, None, now), None).is_some();
+        if begins {
+            self.redials.begun(peer, now);
+        }
+        begins
     }
 
     /// A dial failed or could not begin: the next is later, if there is one.
