@@ -183,7 +183,7 @@ impl Node {
     fn next_due(&self, now: Instant) -> Option<Instant> {
         let attempts = self.links.attempts().map(|(_, _, attempt)| attempt.deadline()).min();
         let links = [attempts, self.dials.deadline(), self.redials.next(), self.standbys_due(now)];
-        let links = links.into_iter().chain([self.doors.deadline(), self.addresses.deadline()]);
+        let links = links.into_iter().chain([self.doors.deadline(), self.addresses.deadline(), self.seeds_due()]);
         let others = [self.frames_due(), self.topics.next(), self.uplink_due(), self.view_due(), self.move_due()];
         links.chain(others).flatten().min()
     }

@@ -14,7 +14,7 @@ use bitters_wire::{
     time::Instant,
 };
 
-use super::{Node, linking::SESSION_PATIENCE};
+use super::{Node, hello::SETTLING, linking::SESSION_PATIENCE};
 use crate::{
     api::{UplinkCommand, UplinkEvent},
     dials::Stage,
@@ -123,7 +123,7 @@ impl Node {
     /// On a cold start the best few seeds are dialled at once: those with an address at their addresses, which takes nobody's help,
     /// the others as soon as a server helps.
     pub(super) fn dial_seeds(&mut self, now: Instant) {
-        if !self.cold || self.frames.len() == 0 {
+        if !self.cold || self.frames.len() == 0 || self.seeds_due().is_some_and(|at| now < at) {
             return;
         }
         if !std::mem::replace(&mut self.sown, true) {
@@ -142,6 +142,11 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Frames that come from another leader may have links, and say so within that time.
+    pub(super) fn seeds_due(&self) -> Option<Instant> {
+        (self.cold && !self.sown && self.succeeds).then(|| self.began + SETTLING)
     }
 
     fn dial_seed(&mut self, address: &Address, now: Instant) {

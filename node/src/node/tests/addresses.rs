@@ -261,6 +261,27 @@ fn a_cold_start_dials_a_few_addresses_at_once() {
 }
 
 #[test]
+fn a_leader_that_takes_over_dials_seeds_only_if_no_frame_brings_a_link() {
+    let known = |links| Hello { known: true, links, ..hello(OTHER, SITE) };
+    let first = || {
+        let mut lab = Lab::with_seeds(vec![Seed::at(address_of_away())]);
+        let outputs = lab.frame(TAB, ToLeader::Hello(Hello { known: true, ..hello(TAB, SITE) }));
+        assert_eq!(dialled_in(&outputs), None);
+        lab
+    };
+
+    let mut brought = first();
+    let link = LinkId { epoch: Epoch(2), number: 9 };
+    let held = HeldLink { link, peer: away().id(), used: true, path: Path::Direct };
+    brought.frame(OTHER, ToLeader::Hello(known(vec![held])));
+    assert_eq!(dialled_in(&brought.later(Duration::from_secs(2))), None);
+
+    let mut alone = first();
+    alone.frame(OTHER, ToLeader::Hello(known(Vec::new())));
+    assert!(dialled_in(&alone.later(Duration::from_secs(2))).is_some());
+}
+
+#[test]
 fn of_two_links_that_cross_the_lower_nodes_stays() {
     let (home_id, away_id) = (home().id(), away().id());
     for ours_first in [true, false] {
