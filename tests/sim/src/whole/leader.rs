@@ -242,7 +242,7 @@ impl World {
             Output::Frame(frame, message) => self.say_to_frame(browser, id, frame, message),
             Output::HandOver => unreachable!("there is one build"),
             Output::SaveCertificate(owner, certificate) => {
-                self.browsers[browser].certificates.push((owner, certificate))
+                self.browsers[browser].certificates.push((owner, certificate));
             }
             Output::SaveSeed(seed) => {
                 let seeds = &mut self.browsers[browser].seeds;

@@ -68,7 +68,7 @@ impl World {
 
     pub(super) fn on_link_command(&mut self, end: End, command: LinkCommand) {
         match command {
-            LinkCommand::Dial(Dial { peer, door, .. }) => self.on_dial(end, peer, door),
+            LinkCommand::Dial(Dial { peer, door, .. }) => self.on_dial(end, peer, &door),
             LinkCommand::HangUp => self.close_well(end, DownReason::HungUp),
             LinkCommand::Probe | LinkCommand::Restart => self.later(2000, 4000, Event::Frame(end.0, Fact::Lost(end.1))),
             LinkCommand::Send(bytes) => self.send(end, bytes),
@@ -77,7 +77,7 @@ impl World {
         }
     }
 
-    fn on_dial(&mut self, end: End, peer: Option<NodeId>, door: Door) {
+    fn on_dial(&mut self, end: End, peer: Option<NodeId>, door: &Door) {
         let Some(tab) = self.tabs.get_mut(&end.0) else { return };
         let browser = tab.browser;
         tab.links.insert(end.1, Connection::new(peer, door.clone()));
@@ -91,7 +91,7 @@ impl World {
         }
         if let Door::Address { token, .. } = door {
             self.evidence.dials_at_addresses += 1;
-            return self.later(20, 150, Event::Check(end, token));
+            return self.later(20, 150, Event::Check(end, *token));
         }
         let times = if self.mishap(10) { 2 } else { 1 };
         for _ in 0..times {

@@ -37,11 +37,11 @@ struct Session {
 
 impl World {
     /// The rendezvous has checked this.
-    pub(super) fn on_proxy_input(&mut self, input: proxy::Input) {
+    pub(super) fn on_proxy_input(&mut self, input: &proxy::Input) {
         match input {
-            proxy::Input::Answer { session, .. } => self.on_answer(session),
-            proxy::Input::Listen { conn, token, .. } => drop(self.server.proxy.listeners.insert(token, conn)),
-            proxy::Input::Unlisten(token) => drop(self.server.proxy.listeners.remove(&token)),
+            proxy::Input::Answer { session, .. } => self.on_answer(*session),
+            proxy::Input::Listen { conn, token, .. } => drop(self.server.proxy.listeners.insert(*token, *conn)),
+            proxy::Input::Unlisten(token) => drop(self.server.proxy.listeners.remove(token)),
             proxy::Input::Forward { .. } | proxy::Input::Timeout => {}
         }
     }

@@ -103,7 +103,7 @@ impl World {
             let (conn, message) = match output {
                 rendezvous::Output::Close(conn) => (conn, None),
                 rendezvous::Output::Proxy(input) => {
-                    self.on_proxy_input(input);
+                    self.on_proxy_input(&input);
                     continue;
                 }
                 rendezvous::Output::Send(conn, message) => (conn, Some(message)),
