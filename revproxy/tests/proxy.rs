@@ -143,11 +143,7 @@ async fn where_the_proxy_is_can_be_said_and_it_can_be_switched_off() {
     let server = start_with(|config| config.public = vec![public]).await;
     assert_eq!(Node::register(server.addr, 1).await.proxies, [public]);
 
-    let server = start_with(|config| {
-        config.udp = Some(vec![]);
-        config.public = vec![public];
-    })
-    .await;
+    let server = start_with(|config| config.udp = Some(vec![])).await;
     assert_eq!(Node::register(server.addr, 1).await.proxies, []);
 }
 

@@ -11,7 +11,6 @@ mod load;
 mod ours;
 mod process;
 #[path = "../../tests/support/stun.rs"]
-#[allow(dead_code, reason = "tests use the rest")]
 mod stun;
 mod waiting;
 

@@ -59,8 +59,8 @@ pub fn serve_forever() {
         let running = serve(config).await.unwrap();
         println!("{} {}", running.addrs[0], running.udp[0]);
         std::io::stdout().flush().unwrap();
-        std::future::pending().await
-    })
+        std::future::pending::<()>().await;
+    });
 }
 
 pub struct Server {
