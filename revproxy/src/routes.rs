@@ -63,6 +63,8 @@ async fn rendezvous(
         tracing::error!(%error, "no random bytes");
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
+    // Buffers of two messages: the library's own are 128 KiB each, for sockets that are mostly idle.
+    let upgrade = upgrade.read_buffer_size(2 * MAX_RENDEZVOUS).write_buffer_size(0);
     upgrade.max_message_size(2 * MAX_RENDEZVOUS).max_frame_size(2 * MAX_RENDEZVOUS).on_upgrade(
         move |socket| async move {
             let stop = shared.stop.clone();

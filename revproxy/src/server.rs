@@ -73,7 +73,7 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     for addr in udp.addrs() {
         tracing::info!(%addr, "listening over UDP");
     }
-    keep(&hub, &udp, &stop);
+    keep(&hub, &udp, &stop)?;
     if let Some(certificates) = certificates.clone() {
         tokio::spawn(stop.clone().interrupt(certificates.keep()));
     }
@@ -99,14 +99,12 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
 }
 
 /// The machines' time, and the sockets that feed the proxy, until the server stops.
-fn keep(hub: &Arc<Hub>, udp: &Arc<Udp>, stop: &Stop) {
+fn keep(hub: &Arc<Hub>, udp: &Arc<Udp>, stop: &Stop) -> Result<(), ServeError> {
+    udp.start(stop)?;
     let (time, dials) = (Arc::clone(hub), Arc::clone(udp));
     tokio::spawn(stop.clone().interrupt(async move { time.keep_time().await }));
     tokio::spawn(stop.clone().interrupt(async move { dials.keep_time().await }));
-    for worker in 0..udp.workers() {
-        let udp = Arc::clone(udp);
-        tokio::spawn(stop.clone().interrupt(async move { udp.forward(worker).await }));
-    }
+    Ok(())
 }
 
 /// The machines and keepers whose numbers are shown.

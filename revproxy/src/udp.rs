@@ -1,8 +1,9 @@
 //! The proxy machine among its UDP sockets.
 //!
 //! Each address has a socket for each core (`SO_REUSEPORT`; the kernel keeps the packets of one sender in one of them), each with a
-//! task that takes what the kernel has in one call, gives it to the machine under one lock, and sends what comes out. `quinn-udp` knows
-//! what the kernel can take at once: many datagrams, and runs of equally long ones to one place.
+//! thread that takes what the kernel has in one call, gives it to the machine under one lock, and sends what comes out. `quinn-udp` knows
+//! what the kernel can take at once: many datagrams, and runs of equally long ones to one place. The threads have runtimes of their
+//! own: one that shares its work wakes a second thread for each packet that comes alone.
 
 mod bind;
 
@@ -11,6 +12,7 @@ use std::{
     io::{self, IoSliceMut},
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
@@ -20,11 +22,12 @@ use bitters_wire::{
     time::Instant,
 };
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit};
-use tokio::{io::Interest, sync::Notify, time};
+use tokio::{io::Interest, net::UdpSocket, runtime, sync::Notify, time};
 
 use crate::{
     config::{Config, ServeError},
     core::proxy::{Counts, Input, Load, Outgoing, Output, Path, Proxy, Socket},
+    stop::Stop,
     switchboard::Switchboard,
 };
 
@@ -92,9 +95,19 @@ impl Udp {
         &self.addresses[..self.addresses.len() / 2]
     }
 
-    /// How many [`forward`](Self::forward)s there are to run.
-    pub(crate) fn workers(&self) -> usize {
-        self.addresses.iter().map(|address| address.workers.len()).sum()
+    /// Takes and sends what comes, in threads of its own, until the server stops.
+    pub(crate) fn start(self: &Arc<Self>, stop: &Stop) -> Result<(), ServeError> {
+        for (address, index) in self.addresses.iter().zip(0_u16..) {
+            let failed = |source| ServeError::BindUdp { addr: address.addr, source };
+            for number in 0..address.workers.len() {
+                let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+                let (udp, stop) = (Arc::clone(self), stop.clone());
+                let work = async move { udp.forward(index, number).await };
+                let thread = thread::Builder::new().name("udp".into());
+                thread.spawn(move || runtime.block_on(stop.interrupt(work))).map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     /// Where the node of a WebSocket that came to `local` reaches the sockets.
@@ -143,11 +156,13 @@ impl Udp {
     }
 
     /// Takes and sends what comes to one socket, forever.
-    pub(crate) async fn forward(&self, worker: usize) {
-        let Some((index, number)) = self.place(worker) else { return };
+    async fn forward(&self, index: u16, number: usize) {
         let worker = &self.addresses[usize::from(index)].workers[number];
-        let mut batch = Batch::new(worker);
         let mut out = Outgoing::new();
+        let mut batch = match Batch::new(worker) {
+            Ok(batch) => batch,
+            Err(error) => return tracing::error!("can't listen over UDP: {error}"),
+        };
         loop {
             match batch.receive(worker).await {
                 Ok(count) => {
@@ -161,12 +176,6 @@ impl Udp {
                 }
             }
         }
-    }
-
-    /// Which address, and which of its sockets.
-    fn place(&self, worker: usize) -> Option<(u16, usize)> {
-        let addresses = self.addresses.iter().zip(0_u16..);
-        addresses.flat_map(|(address, index)| (0..address.workers.len()).map(move |at| (index, at))).nth(worker)
     }
 
     /// Gives the machine what came.
@@ -225,28 +234,46 @@ impl Udp {
     }
 }
 
-/// Room for what the kernel gives at once.
+/// A socket's end in its thread's runtime, and room for what the kernel gives at once.
 struct Batch {
+    socket: UdpSocket,
     buffer: Vec<u8>,
     piece: usize,
+    /// How many pieces are asked for: preparing many costs as much as a packet, where they come alone.
+    room: usize,
     meta: [RecvMeta; BATCH_SIZE],
 }
 
 impl Batch {
-    fn new(worker: &Worker) -> Self {
+    fn new(worker: &Worker) -> io::Result<Self> {
+        let socket = UdpSocket::from_std(worker.socket.try_clone()?)?;
         let piece = if worker.state.gro_segments() > 1 { MAX_PIECE } else { MAX_PIECE / 32 };
-        Self { buffer: vec![0; piece * BATCH_SIZE], piece, meta: [RecvMeta::default(); BATCH_SIZE] }
+        Ok(Self {
+            socket,
+            buffer: vec![0; piece * BATCH_SIZE],
+            piece,
+            room: 1,
+            meta: [RecvMeta::default(); BATCH_SIZE],
+        })
     }
 
     async fn receive(&mut self, worker: &Worker) -> io::Result<usize> {
         loop {
-            worker.socket.readable().await?;
-            let mut room = self.buffer.chunks_mut(self.piece);
-            let mut pieces = array::from_fn::<_, BATCH_SIZE, _>(|_| IoSliceMut::new(room.next().unwrap_or_default()));
-            let read = || worker.state.recv((&worker.socket).into(), &mut pieces, &mut self.meta);
-            match worker.socket.try_io(Interest::READABLE, read) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return done,
+            self.socket.readable().await?;
+            let mut rest = self.buffer.chunks_mut(self.piece);
+            let mut pieces = array::from_fn::<_, BATCH_SIZE, _>(|_| IoSliceMut::new(rest.next().unwrap_or_default()));
+            let (mut count, room) = (0, self.room);
+            let read = || {
+                count = worker.state.recv((&self.socket).into(), &mut pieces[..room], &mut self.meta)?;
+                // Less than there is room for: there is no more, and no need to ask.
+                if count < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            };
+            let done = self.socket.try_io(Interest::READABLE, read);
+            self.room = if count == room { (2 * room).min(BATCH_SIZE) } else { (count + 1).min(BATCH_SIZE) };
+            match done {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                _ if count > 0 => return Ok(count),
+                _ => {}
             }
         }
     }

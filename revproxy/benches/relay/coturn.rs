@@ -4,7 +4,8 @@ use std::{
     fs,
     net::{SocketAddr, UdpSocket},
     process::{Command, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use stun_types::{
@@ -77,7 +78,10 @@ type Value<'a> = &'a dyn Fn(u128) -> Vec<u8>;
 /// Asks until it is answered, as the server may still be starting.
 fn ask(socket: &UdpSocket, method: u16, attributes: &[(u16, Value)]) -> Vec<u8> {
     socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
-    for transaction in 1..50_u128 {
+    let begun = Instant::now();
+    // One for all: it is one request, however often it is sent.
+    let transaction = 1;
+    while begun.elapsed() < Duration::from_secs(10) {
         let kind = MessageType::from_class_method(MessageClass::Request, Method::new(method));
         let mut message = Message::builder(kind, transaction.into(), MessageWriteVec::new());
         for (kind, value) in attributes {
@@ -91,6 +95,8 @@ fn ask(socket: &UdpSocket, method: u16, attributes: &[(u16, Value)]) -> Vec<u8> 
             assert!(answer.has_class(MessageClass::Success), "coturn refuses: {answer}");
             return buffer[..len].to_vec();
         }
+        // Refused at once while nobody listens.
+        thread::sleep(Duration::from_millis(10));
     }
     panic!("coturn doesn't answer")
 }

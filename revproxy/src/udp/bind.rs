@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, UdpSocket},
     num::NonZeroUsize,
     thread::available_parallelism,
 };
@@ -10,7 +10,6 @@ use std::{
 use bitters_wire::address::stun_of;
 use quinn_udp::UdpSocketState;
 use socket2::{Domain, Protocol, Type};
-use tokio::net::UdpSocket;
 
 use crate::config::ServeError;
 
@@ -94,7 +93,7 @@ impl Worker {
         // The system may allow less.
         let _ = socket.set_recv_buffer_size(BUFFER);
         let _ = socket.set_send_buffer_size(BUFFER);
-        Ok(Self { socket: UdpSocket::from_std(socket.into())?, state })
+        Ok(Self { socket: socket.into(), state })
     }
 }
 
