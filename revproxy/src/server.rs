@@ -110,7 +110,7 @@ fn keep(hub: &Arc<Hub>, udp: &Arc<Udp>, stop: &Stop) -> Result<(), ServeError> {
 /// The machines and keepers whose numbers are shown.
 fn collectors(hub: &Arc<Hub>, udp: &Arc<Udp>, certificates: Option<&Certificates>) -> Vec<Box<dyn Collector>> {
     let mut collectors: Vec<Box<dyn Collector>> = vec![Box::new(OfRendezvous(Arc::clone(hub)))];
-    if udp.workers() > 0 {
+    if !udp.addrs().is_empty() {
         collectors.push(Box::new(OfProxy(Arc::clone(udp))));
     }
     if let Some(Certificates { certs, .. }) = certificates {

@@ -246,12 +246,16 @@ fn a_broken_link_is_dialled_at_the_peers_address_when_no_server_helps() {
 #[test]
 fn a_cold_start_dials_a_few_addresses_at_once() {
     let seeds = (2..9).map(|n| {
-        let (node, persona) = (NodeSecret::new([n; 32]), NodeSecret::new([n; 32]).persona(SITE));
-        let (owner, sign): (_, Box<dyn FnOnce(&[u8]) -> Signature>) = match n % 2 {
-            0 => (Owner::Node(node.id()), Box::new(move |text: &[u8]| node.sign(text))),
-            _ => (Owner::Persona(persona.id()), Box::new(move |text: &[u8]| persona.sign(text))),
+        let node = NodeSecret::new([n; 32]);
+        let at = |owner, sign: &dyn Fn(&[u8]) -> Signature| {
+            Seed::at(Address::sign(owner, [n; 32], &[PROXY], CERTIFICATE.expires, sign))
         };
-        Seed::at(Address::sign(owner, [n; 32], &[PROXY], CERTIFICATE.expires, sign))
+        let persona = node.persona(SITE);
+        if n % 2 == 0 {
+            at(Owner::Node(node.id()), &|text| node.sign(text))
+        } else {
+            at(Owner::Persona(persona.id()), &|text| persona.sign(text))
+        }
     });
     let mut lab = Lab::with_seeds(seeds.collect());
     let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
