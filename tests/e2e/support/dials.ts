@@ -1,0 +1,54 @@
+// What one end of a dialled address does and sees, in any browser.
+import type { Stream } from "@bitters/host-sdk";
+
+import type { Tab } from "./tab.ts";
+import { expect } from "./test.ts";
+
+declare global {
+  interface Window {
+    /** The stream that echoes. */
+    echo: Stream;
+  }
+}
+
+export const idOf = (tab: Tab): Promise<string> => tab.evaluate(() => window.mine.id);
+
+export const addressOf = (tab: Tab): Promise<string> => tab.evaluate(() => window.mine.address());
+
+/** Dials, and tells whom it came to, or what came of it. */
+export const dial = (tab: Tab, where: string): Promise<string> =>
+  tab.evaluate((where) => window.mine.dial(where).catch(({ code, message }) => `${code}: ${message}`), where);
+
+/** How an observer's peers are reached. */
+export const pathsOf = async (tab: Tab): Promise<string[]> =>
+  tab.evaluate(async () => (await window.mine.status()).peers.map(({ path }) => path));
+
+/** Streams to the page come back. */
+export const serveEcho = (tab: Tab): Promise<void> =>
+  tab.evaluate(() => void window.mine.serve("echo", (stream) => stream.readable.pipeTo(stream.writable)));
+
+/** Opens a stream that echoes, and sees that it does. */
+export async function talk(tab: Tab, peer: string, text: string): Promise<void> {
+  await tab.evaluate(async (peer) => {
+    window.echo = await window.mine.open(peer, "echo");
+  }, peer);
+  await again(tab, text);
+}
+
+/** The same stream still echoes. */
+export async function again(tab: Tab, text: string): Promise<void> {
+  const echoed = await tab.evaluate(async (text) => {
+    const writer = window.echo.writable.getWriter();
+    void writer.write(new TextEncoder().encode(text)).finally(() => writer.releaseLock());
+    const reader = window.echo.readable.getReader();
+    let heard = "";
+    while (heard.length < text.length) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      heard += new TextDecoder().decode(value);
+    }
+    reader.releaseLock();
+    return heard;
+  }, text);
+  expect(echoed).toBe(text);
+}

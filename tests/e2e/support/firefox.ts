@@ -1,0 +1,35 @@
+// Firefox as people have it, over WebDriver BiDi: Playwright drives none but its own.
+import { existsSync } from "node:fs";
+
+import puppeteer, { type Browser } from "puppeteer-core";
+
+import { Tab, type Driven } from "./tab.ts";
+
+const FIREFOX = process.env["FIREFOX"] ?? "/usr/bin/firefox-esr";
+
+/** Why there is no Firefox to be driven, if so. */
+export const missing = existsSync(FIREFOX) ? undefined : `${FIREFOX} isn't there: install firefox-esr, or name Firefox in the variable FIREFOX`;
+
+const PREFERENCES = {
+  // Host candidates are names for multicast DNS else, which not every machine of ours resolves.
+  "media.peerconnection.ice.obfuscate_host_addresses": false,
+  // Nothing leaves the machine.
+  "app.normandy.enabled": false,
+  "browser.safebrowsing.downloads.remote.enabled": false,
+  "network.captive-portal-service.enabled": false,
+  "network.connectivity-service.enabled": false,
+};
+
+/** Opens a Firefox with a new profile. */
+export async function open(): Promise<Driven> {
+  // Its sandbox wants user namespaces, which root in a container has none of.
+  const env = { ...process.env, MOZ_DISABLE_CONTENT_SANDBOX: "1" };
+  const browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true, extraPrefsFirefox: PREFERENCES, env });
+  return { close: () => browser.close(), visit: (url) => visit(browser, url) };
+}
+
+async function visit(browser: Browser, url: string): Promise<Tab> {
+  const page = await browser.newPage();
+  await page.goto(url);
+  return new Tab((script) => page.evaluate(script));
+}
