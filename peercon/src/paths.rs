@@ -27,6 +27,7 @@ pub(crate) struct Paths {
     /// Whether we are the end that was introduced.
     listens: bool,
     stage: Stage,
+    /// Nothing is told before the connection is up.
     told: Option<Path>,
 }
 
@@ -90,7 +91,7 @@ impl Paths {
 
     /// The far end of the path in use. Tells how the peer is reached, if that is new.
     pub(crate) fn on_selected(&mut self, remote: Option<SocketAddr>) -> Option<Path> {
-        if !self.is_proxied() {
+        if !self.is_proxied() || self.told.is_none() {
             return None;
         }
         let at_proxy = |at: SocketAddr| {

@@ -128,6 +128,21 @@ fn without_a_direct_path_the_proxy_forwards() {
 }
 
 #[test]
+fn a_path_that_is_seen_before_the_connection_is_up_hides_nothing() {
+    let mut peercon = dialling(None, address());
+    let opening = [Input::LocalDescription(OFFER.to_owned()), Input::PathChanged, Input::ControlOpen, Input::DataOpen];
+    feed(&mut peercon, opening);
+    assert_eq!(feed(&mut peercon, [Input::Selected(Some(PROXY))]), []);
+
+    feed(&mut peercon, [said(&hello()), Input::Signed(us().sign(&our_text().to_bytes()))]);
+    let up = feed(&mut peercon, [said(&Control::Identity(peers_proof()))]);
+    assert_eq!(
+        up,
+        [Output::Up(peer().id()), say(&Control::Ping(0)), Output::Path(Path::Proxied), Output::Restart]
+    );
+}
+
+#[test]
 fn a_connection_by_signals_asks_for_no_path() {
     let mut peercon = up();
     assert_eq!(feed(&mut peercon, [Input::PathChanged, Input::Selected(Some(PROXY)), Input::Selected(None)]), []);

@@ -20,6 +20,8 @@ export interface Profile {
   readonly thirdPartyCookies?: "allowed" | "blocked";
   /** Pages may go into the back/forward cache, as in people's browsers. */
   readonly backForwardCache?: boolean;
+  /** Another program than the usual one. */
+  readonly executable?: string;
   /** More command line arguments. */
   readonly args?: readonly string[];
   /** Runs in every page and frame before anything else. */
@@ -64,7 +66,7 @@ async function launch(dir: string, profile: Profile): Promise<BrowserContext> {
   await mkdir(join(dir, "Default"), { recursive: true });
   await writeFile(join(dir, "Default", "Preferences"), JSON.stringify(preferences));
   const context = await chromium.launchPersistentContext(dir, {
-    executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+    executablePath: profile.executable ?? process.env["CHROMIUM"] ?? "/usr/bin/chromium",
     ...(profile.backForwardCache ? { ignoreDefaultArgs: ["--disable-back-forward-cache"] } : {}),
     args: [
       ...QUIET,

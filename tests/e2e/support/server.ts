@@ -22,16 +22,21 @@ export class Server {
   readonly port: number;
   readonly extra: readonly string[];
   readonly files: string;
+  readonly #within: readonly string[];
 
-  private constructor(port: number, extra: readonly string[], files: string) {
+  private constructor(port: number, extra: readonly string[], files: string, within: readonly string[]) {
     this.port = port;
     this.extra = extra;
     this.files = files;
+    this.#within = within;
   }
 
-  /** Starts on a free port; `extra` are more arguments of revproxy's, in which `PORT` stands for the port; `files` are the node's. */
-  static async start(extra: readonly string[] = [], files = NODE): Promise<Server> {
-    const server = new Server(await freePort(), extra, files);
+  /**
+   * Starts on a free port; `extra` are more arguments of revproxy's, in which `PORT` stands for the port; `files` are the node's;
+   * `within` is a command that runs revproxy, as another's arguments.
+   */
+  static async start(extra: readonly string[] = [], files = NODE, within: readonly string[] = []): Promise<Server> {
+    const server = new Server(await freePort(), extra, files, within);
     await server.start();
     return server;
   }
@@ -63,7 +68,8 @@ export class Server {
       ...observers,
       ...this.extra.map((arg) => arg.replaceAll("PORT", String(this.port))),
     ];
-    const child = spawn(REVPROXY, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const [program = REVPROXY, ...before] = [...this.#within, REVPROXY];
+    const child = spawn(program, [...before, ...args], { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
     createInterface({ input: child.stderr }).on("line", (line) => this.#output.push(line));
     const lines = createInterface({ input: child.stdout });
