@@ -29,12 +29,14 @@ pub(crate) struct Heartbeat {
     answered: bool,
     /// The pong is due earlier than usual.
     doubted: Option<Instant>,
+    /// The next one is due as soon as this one is answered.
+    again: bool,
 }
 
 impl Heartbeat {
     /// The number is of the first ping, sent now.
     pub(crate) const fn start(now: Instant) -> (Self, u32) {
-        (Self { number: 0, sent: now, answered: false, doubted: None }, 0)
+        (Self { number: 0, sent: now, answered: false, doubted: None, again: false }, 0)
     }
 
     /// The number of a ping to be sent now, if one is due.
@@ -44,7 +46,7 @@ impl Heartbeat {
             (false, false) => Err(DownReason::Closed),
             (false, true) => {
                 let number = self.number.wrapping_add(1);
-                *self = Self { number, sent: now, answered: false, doubted: None };
+                *self = Self { number, sent: now, answered: false, doubted: None, again: false };
                 Ok(Some(number))
             }
         }
@@ -61,8 +63,13 @@ impl Heartbeat {
             return None;
         }
         let number = self.number.wrapping_add(1);
-        *self = Self { number, sent: now, answered: false, doubted };
+        *self = Self { number, sent: now, answered: false, doubted, again: false };
         Some(number)
+    }
+
+    /// A ping is wanted soon, for itself.
+    pub(crate) const fn again(&mut self) {
+        self.again = true;
     }
 
     /// The round trip. A pong that answers nothing breaks the protocol.
@@ -76,7 +83,11 @@ impl Heartbeat {
     }
 
     pub(crate) fn poll_timeout(&self) -> Instant {
-        let due = self.sent + if self.answered { EVERY } else { PONG_WITHIN };
+        let due = match (self.answered, self.again) {
+            (true, true) => self.sent,
+            (true, false) => self.sent + EVERY,
+            (false, _) => self.sent + PONG_WITHIN,
+        };
         self.doubted.map_or(due, |doubted| due.min(doubted))
     }
 }

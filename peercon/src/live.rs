@@ -8,6 +8,7 @@ use bitters_wire::{
     keys::Signature,
     limits::DIAL_TIMEOUT,
     local::{Door, DownReason, IdentityEnd},
+    status::Path,
     time::Instant,
 };
 
@@ -115,10 +116,7 @@ impl Live {
             Input::PlatformError => return Err(DownReason::Platform),
             Input::Probe => self.on_probe(now, outbox),
             Input::Restart => self.on_restart(now, outbox),
-            Input::Selected(remote) if self.finds_paths() => {
-                outbox.extend(self.paths.on_selected(remote).map(Output::Path));
-            }
-            Input::Selected(_) => {}
+            Input::Selected(remote) => self.on_selected(remote, outbox),
             Input::Signal(blob) => self.on_signal(&blob, outbox)?,
             Input::Signed(signature) => self.on_signed(signature, outbox),
             Input::Timeout => self.on_timeout(now, outbox)?,
@@ -286,6 +284,22 @@ impl Live {
             Some(Search::Look) => outbox.push_back(Output::FindPath),
             Some(Search::Forward) => self.fall_back(outbox),
             None => {}
+        }
+    }
+
+    /// One of two Chromiums, the controlled end of ICE, leaves the proxy only when something comes on the better path.
+    fn on_selected(&mut self, remote: Option<SocketAddr>, outbox: &mut VecDeque<Output>) {
+        if !self.finds_paths() {
+            return;
+        }
+        let was_searching = self.paths.is_searching();
+        let path = self.paths.on_selected(remote);
+        outbox.extend(path.map(Output::Path));
+        if was_searching
+            && path == Some(Path::Direct)
+            && let Traffic::Up { heartbeat, .. } = &mut self.traffic
+        {
+            heartbeat.again();
         }
     }
 

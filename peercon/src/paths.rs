@@ -67,6 +67,11 @@ impl Paths {
         !self.proxies.is_empty()
     }
 
+    /// Whether a path that is found now is the first since a restart.
+    pub(crate) fn is_searching(&self) -> bool {
+        self.stage != Stage::Settled
+    }
+
     pub(crate) fn proxies(&self) -> &[Candidate] {
         &self.proxies
     }

@@ -143,6 +143,24 @@ fn a_path_that_is_seen_before_the_connection_is_up_hides_nothing() {
 }
 
 #[test]
+fn the_first_word_on_a_direct_path_is_said_at_once() {
+    let mut peercon = dialling(None, address());
+    feed(&mut peercon, [Input::LocalDescription(OFFER.to_owned()), Input::ControlOpen, Input::DataOpen]);
+    feed(&mut peercon, [said(&hello()), Input::Signed(us().sign(&our_text().to_bytes()))]);
+    feed(&mut peercon, [said(&Control::Identity(peers_proof())), Input::LocalDescription(OFFER.to_owned())]);
+    feed(&mut peercon, [Input::GatheringDone, said(&Control::Restart(peers_signal()))]);
+
+    assert_eq!(feed(&mut peercon, [Input::Selected(Some(DIRECT))]), [Output::Path(Path::Direct)]);
+    assert_eq!(feed(&mut peercon, [Input::Timeout]), [], "one ping at a time");
+    feed(&mut peercon, [said(&Control::Pong(0))]);
+    assert_eq!(peercon.poll_timeout(), Some(NOW));
+    assert_eq!(feed(&mut peercon, [Input::Timeout]), [say(&Control::Ping(1))]);
+
+    feed(&mut peercon, [said(&Control::Pong(1)), Input::Selected(Some(PROXY)), Input::Selected(Some(DIRECT))]);
+    assert_eq!(feed(&mut peercon, [Input::Timeout]), [], "once for each restart");
+}
+
+#[test]
 fn a_connection_by_signals_asks_for_no_path() {
     let mut peercon = up();
     assert_eq!(feed(&mut peercon, [Input::PathChanged, Input::Selected(Some(PROXY)), Input::Selected(None)]), []);
@@ -156,6 +174,8 @@ fn a_fragment_of_the_peers_that_comes_late_is_no_new_path() {
     let added = feed(&mut peercon, [said(&Control::Candidate(proxy)), Input::PathChanged]);
     assert!(matches!(added[..], [Output::AddCandidate(_)]), "{added:?}");
 }
+
+const DIRECT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9)), 5009);
 
 const HOST: &str = "candidate:1 1 udp 1 192.0.2.9 5009 typ host";
 
