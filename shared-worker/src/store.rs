@@ -160,18 +160,7 @@ impl Store {
     pub async fn save_seed(&self, seed: Seed) -> Result<(), String> {
         let value = serde_wasm_bindgen::to_value(&seed).map_err(in_memory)?;
         let key = seed_key(&seed.id);
-        let Some(database) = self.database() else { return Ok(()) };
-        if put(&database, SEEDS, &key, &value).await.is_ok() {
-            return Ok(());
-        }
-        let written = match self.reopen().await {
-            Ok(database) => put(&database, SEEDS, &key, &value).await,
-            Err(warning) => Err(warning),
-        };
-        if written.is_err() {
-            self.0.replace(State::Memory);
-        }
-        written
+        self.write(async |database: &Rexie| put(database, SEEDS, &key, &value).await).await
     }
 
     /// Keeps that the node's frames have a certificate for an owner's addresses. Those that have expired are forgotten.
@@ -179,18 +168,24 @@ impl Store {
     /// # Errors
     /// A warning for people.
     pub async fn save_certificate(&self, owner: Owner, certificate: Certificate) -> Result<(), String> {
+        let saved = self.write(async |database: &Rexie| keep(database, owner, certificate).await.map_err(broken));
+        saved.await.map_err(|warning| format!("an address won't outlive this session: {warning}"))
+    }
+
+    /// Writes, if need be into the database opened again. What can't be written then is no database of ours.
+    async fn write(&self, act: impl AsyncFn(&Rexie) -> Result<(), String>) -> Result<(), String> {
         let Some(database) = self.database() else { return Ok(()) };
-        let saved = async {
-            let transaction = database.transaction(&[NODE], TransactionMode::ReadWrite)?;
-            let node = transaction.store(NODE)?;
-            let mut kept = certificates_of(node.get(CERTIFICATES.into()).await?);
-            kept.retain(|(_, kept)| kept.expires > clock::unix_ms());
-            kept.push((owner, certificate));
-            let value = serde_wasm_bindgen::to_value(&kept).unwrap_or_default();
-            node.put(&value, Some(&CERTIFICATES.into())).await?;
-            transaction.done().await.map(drop)
+        if act(&database).await.is_ok() {
+            return Ok(());
+        }
+        let written = match self.reopen().await {
+            Ok(database) => act(&database).await,
+            Err(warning) => Err(warning),
         };
-        saved.await.map_err(|error| format!("an address won't outlive this session: {}", broken(error)))
+        if written.is_err() {
+            self.0.replace(State::Memory);
+        }
+        written
     }
 
     fn database(&self) -> Option<Rc<Rexie>> {
@@ -278,6 +273,18 @@ async fn load_seeds(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) ->
             Vec::new()
         }
     }
+}
+
+/// Adds a certificate to those that are kept, without the ones that have expired.
+async fn keep(database: &Rexie, owner: Owner, certificate: Certificate) -> rexie::Result<()> {
+    let transaction = database.transaction(&[NODE], TransactionMode::ReadWrite)?;
+    let node = transaction.store(NODE)?;
+    let mut kept = certificates_of(node.get(CERTIFICATES.into()).await?);
+    kept.retain(|(_, kept)| kept.expires > clock::unix_ms());
+    kept.push((owner, certificate));
+    let value = serde_wasm_bindgen::to_value(&kept).unwrap_or_default();
+    node.put(&value, Some(&CERTIFICATES.into())).await?;
+    transaction.done().await.map(drop)
 }
 
 async fn load_certificates(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) -> Vec<(Owner, Certificate)> {

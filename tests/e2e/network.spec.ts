@@ -58,7 +58,7 @@ test("the network comes back: the link restarts ICE at both ends, and the stream
   await frameOf(a, server).evaluate(() => dispatchEvent(new Event("online")));
 
   for (const [at, page] of [a, b].entries()) {
-    await expect.poll(() => credentials(page, server)).toEqual([expect.not.stringMatching(`^${before[at]?.[0]}$`)]);
+    await expect.poll(() => credentials(page, server)).toEqual([expect.not.stringContaining(before[at]?.[0] ?? "")]);
   }
   expect(await echo(2)).toBe(2);
   const status = await a.evaluate(() => window.mine.status());

@@ -136,10 +136,7 @@ fn a_path_that_is_seen_before_the_connection_is_up_hides_nothing() {
 
     feed(&mut peercon, [said(&hello()), Input::Signed(us().sign(&our_text().to_bytes()))]);
     let up = feed(&mut peercon, [said(&Control::Identity(peers_proof()))]);
-    assert_eq!(
-        up,
-        [Output::Up(peer().id()), say(&Control::Ping(0)), Output::Path(Path::Proxied), Output::Restart]
-    );
+    assert_eq!(up, [Output::Up(peer().id()), say(&Control::Ping(0)), Output::Path(Path::Proxied), Output::Restart]);
 }
 
 #[test]
