@@ -1,6 +1,6 @@
 //! What forwarding costs, against coturn's relay under the same load in the same run, and what waiting costs.
 //!
-//! `cargo bench -p bitters-revproxy`. Linux only: the servers are processes of their own, whose time and memory `/proc` tells. Both run
+//! `cargo bench -p bitters-revproxy`, or `cargo bench -p bitters-revproxy -- waiting` for the latter alone. Linux only: the servers are processes of their own, whose time and memory `/proc` tells. Both run
 //! with their defaults but for bounds and, for coturn, authentication, which it needn't do here. One thread makes the load: sixteen pairs
 //! of sockets; half of the packets go each way; as browsers do, it sends each packet by a call of its own.
 
@@ -29,6 +29,14 @@ fn main() {
     if ours::is_child() {
         return ours::serve_forever();
     }
+    // `cargo bench` adds arguments of its own.
+    if !std::env::args().any(|argument| argument == "waiting") {
+        forwarding();
+    }
+    waiting::measure();
+}
+
+fn forwarding() {
     println!("| packets | load | coturn: CPU, packets/s | ours: CPU, packets/s | CPU, ratio |");
     println!("| --- | --- | --- | --- | --- |");
     for size in [100, 1200] {
@@ -50,7 +58,6 @@ fn main() {
         }
     }
     println!();
-    waiting::measure();
 }
 
 /// In turn, on fresh servers.

@@ -122,8 +122,13 @@ impl Server {
         Pair { one: end(dialler), other: end(listener) }
     }
 
-    pub fn connected(&self) -> UdpSocket {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    fn connected(&self) -> UdpSocket {
+        self.connected_from(1)
+    }
+
+    /// From the machine's loopback address of this number: there are more of them than of ports.
+    pub fn connected_from(&self, host: u8) -> UdpSocket {
+        let socket = UdpSocket::bind(SocketAddr::from(([127, 0, 0, host], 0))).unwrap();
         socket.connect(self.udp).unwrap();
         socket
     }
