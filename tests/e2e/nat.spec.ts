@@ -87,3 +87,20 @@ test("where nothing passes between them the proxy goes on relaying", async ({ ne
   expect(counted().sum("proxy_forwarded_bytes", { to: "listener" }) - before).toBeGreaterThan(text.length);
   for (const tab of [a, b]) expect(await pathsOf(tab)).toEqual(["relayed"]);
 });
+
+test.describe("where the server relays nothing", () => {
+  test.use({ settings: "[proxy]\nrelay-bytes = 0\n" });
+
+  test("it forwards for the opening only, and both nodes go on", async ({ nets, homes: { a, b }, counted }) => {
+    nets.part();
+    await serveEcho(a);
+
+    expect(await dial(b, await addressOf(a))).toBe(await idOf(a));
+    await talk(b, await idOf(a), "hello");
+    await expect.poll(() => counted().sum("proxy_sessions"), { timeout: 20_000 }).toBe(0);
+    expect(counted().sum("proxy_relaying")).toBe(0);
+    // The default for an opening, for each dial.
+    expect(counted().sum("proxy_forwarded_bytes")).toBeLessThanOrEqual(counted().sum("proxy_dials") * 256 * 1024);
+    for (const tab of [a, b]) expect(await dial(tab, "hello")).toMatch(/^BadArgument/);
+  });
+});

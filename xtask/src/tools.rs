@@ -14,6 +14,7 @@ pub const WASM_TARGET: &str = "wasm32-unknown-unknown";
 pub const WASI_TARGET: &str = "wasm32-wasip1";
 
 const OLDEST_NODE: u32 = 20;
+const FIREFOXES: [&str; 2] = ["firefox-esr", "firefox"];
 const CHROMIUMS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// Sees to it that the active toolchain can build for `target`.
@@ -63,13 +64,38 @@ pub fn ensure_chromium(workspace: &Workspace) -> Result<PathBuf> {
         }
         return Ok(path);
     }
-    if let Some(path) = find_chromium() {
+    if let Some(path) = find(&CHROMIUMS) {
         return Ok(path);
     }
     install_chromium(workspace)?;
-    match find_chromium() {
+    match find(&CHROMIUMS) {
         Some(path) => Ok(path),
         None => bail!("chromium was installed but isn't in PATH: name it in the variable CHROMIUM"),
+    }
+}
+
+/// Firefox, or Debian's long-lived one, where that can be installed without asking. Elsewhere its tests say that they are skipped.
+pub fn want_firefox(workspace: &Workspace) -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os("FIREFOX").map(PathBuf::from) {
+        return Some(path);
+    }
+    if let Some(path) = find(&FIREFOXES) {
+        return Some(path);
+    }
+    if let Err(error) = apt_install(workspace, "Firefox", &["firefox-esr"]) {
+        eprintln!("warning: tests with Firefox are skipped; name it in the variable FIREFOX: {error:#}");
+    }
+    find(&FIREFOXES)
+}
+
+/// Sees to it that address translators can be made of network namespaces, where that can be installed without asking. Elsewhere tests
+/// with them say that they are skipped, as they do where the kernel allows none.
+pub fn want_nftables(workspace: &Workspace) {
+    if workspace.command("nft").arg("--version").works() && workspace.command("ip").arg("-V").works() {
+        return;
+    }
+    if let Err(error) = apt_install(workspace, "nftables", &["nftables", "iproute2"]) {
+        eprintln!("warning: tests with address translators are skipped: {error:#}");
     }
 }
 
@@ -114,10 +140,11 @@ fn apt_install(workspace: &Workspace, missing: &str, packages: &[&str]) -> Resul
     apt_get().args(["install", "-y", "--no-install-recommends"]).args(packages).run(&format!("install {missing}"))
 }
 
-fn find_chromium() -> Option<PathBuf> {
+/// The first of these programs that is in `PATH`.
+fn find(names: &[&str]) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let dirs: Vec<_> = std::env::split_paths(&path).collect();
-    CHROMIUMS.iter().flat_map(|name| dirs.iter().map(move |dir| dir.join(name))).find(|path| path.is_file())
+    names.iter().flat_map(|name| dirs.iter().map(move |dir| dir.join(name))).find(|path| path.is_file())
 }
 
 /// npm notes what it installed in a file of its own.

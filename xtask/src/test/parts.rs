@@ -74,6 +74,12 @@ fn e2e(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
     if !workspace.path("tests/e2e").is_dir() {
         bail!("tests/e2e is missing");
     }
-    let seen = bench::playwright(workspace, "tests/e2e")?.args(extra).show()?;
+    let playwright = bench::playwright(workspace, "tests/e2e")?;
+    tools::want_nftables(workspace);
+    let playwright = match tools::want_firefox(workspace) {
+        Some(firefox) => playwright.env("FIREFOX", firefox),
+        None => playwright,
+    };
+    let seen = playwright.args(extra).show()?;
     Ok(Counts::of_playwright(&seen.text).checked(seen.success))
 }

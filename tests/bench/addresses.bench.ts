@@ -1,0 +1,95 @@
+// From `dial()` to an open link: by an address, without signalling, against by an id, with two messages through the rendezvous; with the
+// server beside the browsers, and 50 ms away from them. The browsers are beside each other.
+import type { Page } from "@playwright/test";
+
+import { Metrics } from "../e2e/support/metrics.ts";
+import { Quiet } from "../e2e/support/quiet.ts";
+import { Server } from "../e2e/support/server.ts";
+import { expect, idOf, test } from "./support/bench.ts";
+import { Far } from "./support/far.ts";
+import { median, report, reportSpread } from "./support/measure.ts";
+
+const ROUNDS = 20;
+/** Milliseconds each way. */
+const DELAY = 50;
+
+/** By an id the dialler's node has registered with the server before. */
+const WAYS = ["address", "id"] as const;
+
+type Way = (typeof WAYS)[number];
+
+/** Milliseconds from `dial()`. */
+interface Taken {
+  readonly open: number;
+  readonly direct: number;
+}
+
+test.setTimeout(30 * 60_000);
+
+test("dialling an address against signalling", async ({ browse }) => {
+  const near = await measure(browse, 0);
+  const far = await measure(browse, DELAY);
+
+  for (const [where, taken] of [["beside", near], [`${DELAY} ms away`, far]] as const) {
+    const opened = (way: Way): number[] => taken[way].map(({ open }) => open);
+    reportSpread(`by address to an open link, server ${where}; baseline by id`, opened("address"), { baseline: opened("id") });
+    reportSpread(`by address to a direct path, server ${where}`, taken.address.map(({ direct }) => direct));
+  }
+  // What the server's distance adds, in round trips to it.
+  const trips = (way: Way): number => (median(far[way].map(({ open }) => open)) - median(near[way].map(({ open }) => open))) / (2 * DELAY);
+  report({ what: "round trips to the server until the link is open; baseline by id", unit: "", baseline: trips("id"), ours: trips("address"), goal: { atMost: 1 } });
+});
+
+type Browse = Parameters<Parameters<typeof test>[2]>[0]["browse"];
+
+/** Dials both ways in turn, from a new browser each round. */
+async function measure(browse: Browse, delay: number): Promise<Record<Way, Taken[]>> {
+  const [quiet, metrics, far] = [await Quiet.make(), await Metrics.free(), await Far.listen(delay)];
+  const server = await Server.start([...quiet.extra, ...metrics.extra, ...far.extra]);
+  far.to(server.port);
+  const listening = await browse();
+  const a = await connect(await listening.newPage(), far, "a", "node");
+  const [id, address] = [await idOf(a), await a.evaluate(() => window.mine.address())];
+
+  const taken: Record<Way, Taken[]> = { address: [], id: [] };
+  for (let round = 0; round < ROUNDS; round += 1) {
+    // Two nodes that share nothing: the server's and the quiet one are of two origins.
+    const browser = await browse();
+    for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
+      const b = await connect(await browser.newPage(), far, "b", way === "address" ? "quiet" : "node");
+      if (way === "id") await expect.poll(async () => (await metrics.read()).sum("rendezvous_nodes")).toBe(2);
+      taken[way].push(await dial(b, way === "address" ? address : id));
+      await b.close();
+    }
+    await browser.close();
+    await expect.poll(async () => (await metrics.read()).sum("rendezvous_nodes")).toBe(1);
+  }
+  await listening.close();
+  await server.stop();
+  far.close();
+  await quiet.remove();
+  return taken;
+}
+
+async function connect(page: Page, far: Far, site: string, node: string): Promise<Page> {
+  await page.goto(far.url(site));
+  await page.evaluate(
+    async ({ sdk, node }) => {
+      window.sdk = await import(sdk);
+      window.mine = await window.sdk.connect({ node });
+    },
+    { sdk: far.url("node", "/sdk/bitters.js"), node: far.url(node).slice(0, -1) },
+  );
+  return page;
+}
+
+function dial(page: Page, where: string): Promise<Taken> {
+  return page.evaluate(async (where) => {
+    const began = performance.now();
+    await window.mine.dial(where);
+    const open = performance.now() - began;
+    // A site may ask for a hundred statuses a second.
+    while ((await window.mine.status()).peers[0]?.path !== "direct") await new Promise((resolve) => setTimeout(resolve, 10));
+    return { open, direct: performance.now() - began };
+  }, where);
+}
