@@ -88,7 +88,8 @@ impl Restarts {
         Ok(true)
     }
 
-    /// The peer's end from now on, and the answer to be set: once both descriptions are there.
+    /// The peer's end from now on, and the answer to be set: once both descriptions are there and the peer has ours. As soon as it is
+    /// set Firefox sends nothing by the old path, and the peer would wait for our description for ever.
     pub(crate) fn poll_answer(&mut self, ours: Fingerprint) -> Result<Option<(Remote, String)>, DownReason> {
         let Some(under_way) = &mut self.under_way else { return Ok(None) };
         let (Some(fingerprint), Some(theirs), false) =
@@ -98,6 +99,9 @@ impl Restarts {
         };
         if fingerprint != ours {
             return Err(DownReason::Platform);
+        }
+        if !under_way.local.is_told() {
+            return Ok(None);
         }
         under_way.answered = true;
         Remote::new(ours, theirs.clone()).map(Some)

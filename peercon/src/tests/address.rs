@@ -158,6 +158,21 @@ fn the_first_word_on_a_direct_path_is_said_at_once() {
 }
 
 #[test]
+fn the_old_path_is_kept_until_the_peer_was_told() {
+    let mut peercon = dialling(None, address());
+    feed(&mut peercon, [Input::LocalDescription(OFFER.to_owned()), Input::ControlOpen, Input::DataOpen]);
+    feed(&mut peercon, [said(&hello()), Input::Signed(us().sign(&our_text().to_bytes()))]);
+    feed(&mut peercon, [said(&Control::Identity(peers_proof()))]);
+
+    let begun = [Input::LocalDescription(OFFER.to_owned()), Input::LocalCandidate(HOST.into())];
+    assert_eq!(feed(&mut peercon, begun), []);
+    assert_eq!(feed(&mut peercon, [said(&Control::Restart(peers_signal()))]), []);
+    let both = feed(&mut peercon, [Input::GatheringDone]);
+    let is_told_first = matches!(both[..2], [Output::SendControl(_), Output::SetRemoteDescription(_)]);
+    assert!(is_told_first, "{both:?}");
+}
+
+#[test]
 fn a_connection_by_signals_asks_for_no_path() {
     let mut peercon = up();
     assert_eq!(feed(&mut peercon, [Input::PathChanged, Input::Selected(Some(PROXY)), Input::Selected(None)]), []);
