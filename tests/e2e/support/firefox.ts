@@ -22,9 +22,7 @@ const PREFERENCES = {
 
 /** Opens a Firefox with a new profile. */
 export async function open(): Promise<Driven> {
-  // Its sandbox wants user namespaces, which root in a container has none of.
-  const env = { ...process.env, MOZ_DISABLE_CONTENT_SANDBOX: "1" };
-  const browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true, extraPrefsFirefox: PREFERENCES, env });
+  const browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true, extraPrefsFirefox: PREFERENCES });
   return { close: () => browser.close(), visit: (url) => visit(browser, url) };
 }
 
