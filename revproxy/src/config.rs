@@ -31,8 +31,8 @@ pub struct Config {
     pub redirect: Vec<SocketAddr>,
     /// Where metrics and health are told, in plain HTTP. Whoever reaches it may read them.
     pub admin: Option<SocketAddr>,
-    /// Addresses to listen on for STUN and proxied dials, over UDP; port 0 is any free one. `None`: those of [`listen`](Self::listen),
-    /// with the same port numbers where these are not 0. An empty list switches the proxy off.
+    /// Addresses to listen on for proxied dials, over UDP; STUN is answered at the port after each. Port 0 is any free pair. `None`:
+    /// those of [`listen`](Self::listen), with the same port numbers where these are not 0. An empty list switches the proxy off.
     pub udp: Option<Vec<SocketAddr>>,
     /// Where browsers reach the UDP sockets, for a server behind an address translator or with unspecified addresses. Empty: the
     /// sockets' own addresses.

@@ -63,7 +63,8 @@ pub(crate) struct Options {
     #[arg(long, env = "REVPROXY_OBSERVE", value_name = "ORIGIN", value_delimiter = ',')]
     observe: Option<Vec<String>>,
 
-    /// Address and port to listen on for STUN and proxied dials, over UDP. May be repeated. [default: those of --listen]
+    /// Address and port to listen on for proxied dials, over UDP; STUN is answered at the port after it. May be repeated. [default:
+    /// those of --listen]
     #[arg(long, env = "REVPROXY_UDP", value_name = "ADDR:PORT", value_delimiter = ',')]
     udp: Option<Vec<SocketAddr>>,
 
