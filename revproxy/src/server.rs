@@ -70,9 +70,6 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     let hub = Arc::new(Hub::new(config.rendezvous, fastrand::u64(..), switchboard, Arc::clone(&udp)));
     let registry = metrics.registry(collectors(&hub, &udp, certificates.as_ref()));
 
-    for addr in udp.addrs() {
-        tracing::info!(%addr, "listening over UDP");
-    }
     keep(&hub, &udp, &stop)?;
     if let Some(certificates) = certificates.clone() {
         tokio::spawn(stop.clone().interrupt(certificates.keep()));
@@ -85,8 +82,12 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     let public = public_door(&config, router, certificates.as_ref(), metrics, stop);
     let redirect = Door { router: redirect, tls: None, ..public.clone() };
     let desk = desk(&config, registry, last_stop);
+    let addrs = open("listening", listeners.public, public);
+    for addr in udp.addrs() {
+        tracing::info!(%addr, "listening over UDP");
+    }
     Ok(Running {
-        addrs: open("listening", listeners.public, public),
+        addrs,
         udp: udp.addrs(),
         proxy: udp,
         redirects: open("redirecting to HTTPS", listeners.redirects, redirect),

@@ -146,7 +146,8 @@ impl Node {
 
     /// Frames that come from another leader may have links, and say so within that time.
     pub(super) fn seeds_due(&self) -> Option<Instant> {
-        (self.cold && !self.sown && self.succeeds).then(|| self.began + SETTLING)
+        let waits = self.cold && !self.sown && self.succeeds && self.frames.len() > 0;
+        waits.then(|| self.began + SETTLING)
     }
 
     fn dial_seed(&mut self, address: &Address, now: Instant) {

@@ -41,9 +41,10 @@ pub(super) struct Worker {
 impl Address {
     /// Binds `addr`, and the port after it, where a browser asks how the world sees it ([`stun_of`]).
     pub(super) fn bind_pair(addr: SocketAddr, all: &[SocketAddr]) -> Result<(Self, Self), ServeError> {
+        let next: Vec<SocketAddr> = all.iter().copied().map(stun_of).collect();
         for _ in 1..TRIES {
             let told = Self::bind(addr, all)?;
-            match Self::bind(stun_of(told.addr), all) {
+            match Self::bind(stun_of(told.addr), &next) {
                 Ok(stun) => return Ok((told, stun)),
                 // Any free port will do; so will another.
                 Err(_) if addr.port() == 0 => {}
@@ -51,7 +52,7 @@ impl Address {
             }
         }
         let told = Self::bind(addr, all)?;
-        let stun = Self::bind(stun_of(told.addr), all)?;
+        let stun = Self::bind(stun_of(told.addr), &next)?;
         Ok((told, stun))
     }
 
