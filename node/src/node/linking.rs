@@ -60,7 +60,7 @@ impl Node {
         let neighbours = converses && self.links.up_len() > 0;
         let uplink = self.uplink.is_registered().then_some(Way::Uplink);
         let address = self.address_of(node, now).map(|_| Way::Address);
-        relay.map(Way::Relay).or(uplink).or(address).or(neighbours.then_some(Way::Neighbours))
+        relay.map(Way::Relay).or(uplink).or(neighbours.then_some(Way::Neighbours)).or(address)
     }
 
     fn address_of(&self, node: NodeId, now: Instant) -> Option<Address> {
@@ -379,9 +379,9 @@ impl Node {
         self.count_failure(peer, now);
     }
 
-    /// The rendezvous doesn't know the peer: maybe a proxy does, at its address.
+    /// Neither the rendezvous nor anybody linked knows the peer: maybe a proxy does, at its address.
     fn dials_at_address(&mut self, peer: NodeId, failed: &Attempt, now: Instant) -> bool {
-        let begins = failed.way == Way::Uplink
+        let begins = matches!(failed.way, Way::Neighbours | Way::Relay(_) | Way::Uplink)
             && failed.dialled
             && self.address_of(peer, now).is_some()
             && self.begin(peer, Attempt::new(Way::Address, None, now), None).is_some();
