@@ -1,11 +1,23 @@
 // Two sites that call each other in memory, and time that passes when the test says so.
 
-import { expect, vi } from "vitest";
+import { afterEach, beforeEach, expect, vi } from "vitest";
 import { BittersError } from "../src/index.js";
 import { type Signalling, drive } from "../src/signal.js";
 import { FakeConnection } from "./connection.js";
 import { ALICE, BOB } from "./frame.js";
 import { type FakeNode, Network } from "./network.js";
+
+/** Each test of the file has time that passes as it says, and connections that are no browser's. */
+export function inFakeTime(): void {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] });
+    vi.stubGlobal("RTCPeerConnection", FakeConnection);
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
+}
 
 /** One end of a call. */
 export class End {

@@ -1,10 +1,9 @@
 // A peer that says whatever it likes to a call, once it is in one or before.
 
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import { stepOf } from "../src/channel.js";
 import type { Stream } from "../src/stream.js";
-import { End, nothingLeft, pass, world } from "./call.js";
-import { FakeConnection } from "./connection.js";
+import { End, inFakeTime, nothingLeft, pass, world } from "./call.js";
 import { ALICE, BOB } from "./frame.js";
 import type { FakeNode, FakeStream } from "./network.js";
 
@@ -12,15 +11,7 @@ const NAME = `bitters/signal/1/${BOB}`;
 const OFFER = { description: { type: "offer", sdp: "v=0\ns=offer\na=ice-ufrag:u\nm=a\n" } };
 const CANDIDATE = { candidate: { candidate: "a", sdpMid: "0", sdpMLineIndex: 0, usernameFragment: "u" } };
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] });
-  vi.stubGlobal("RTCPeerConnection", FakeConnection);
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
+inFakeTime();
 
 describe("in a call", () => {
   it.each<[string, unknown]>([

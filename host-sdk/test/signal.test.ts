@@ -1,18 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { BittersError } from "../src/index.js";
-import { End, agree, nothingLeft, pair, pass, world } from "./call.js";
+import { End, agree, inFakeTime, nothingLeft, pair, pass, world } from "./call.js";
 import { FakeConnection } from "./connection.js";
 import { ALICE, BOB } from "./frame.js";
 
-beforeEach(() => {
-  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval", "clearInterval", "performance"] });
-  vi.stubGlobal("RTCPeerConnection", FakeConnection);
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-  vi.unstubAllGlobals();
-});
+inFakeTime();
 
 describe("the two ends find each other", () => {
   it.each([0, 3, 10, 5000])("whoever comes first, by %d ms, and nobody asks again and again", async (gap) => {

@@ -89,8 +89,7 @@ impl Handshake {
     pub(crate) const fn peer(&self) -> Option<NodeId> {
         match self {
             Self::Waiting => None,
-            Self::Proving { text: IdentityText { signer_is_a: true, b: peer, .. }, .. }
-            | Self::Proving { text: IdentityText { signer_is_a: false, a: peer, .. }, .. } => Some(peer.id),
+            Self::Proving { text, .. } => Some(text.other()),
         }
     }
 

@@ -176,6 +176,12 @@ impl Endpoint {
         self.sessions.values().map(Session::peer).collect()
     }
 
+    /// Whether a session talks with `peer`.
+    #[must_use]
+    pub fn talks_with(&self, peer: PersonaId) -> bool {
+        self.sessions.values().any(|session| session.peer() == peer)
+    }
+
     fn on_packet(&mut self, packet: Packet) {
         let ours = packet.to == self.ctx.persona && packet.to_frame.is_none_or(|frame| frame == self.ctx.frame);
         if !ours {

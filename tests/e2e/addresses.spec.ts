@@ -2,36 +2,9 @@
 import type { Page } from "@playwright/test";
 
 import { Home } from "./support/browsers.ts";
-import { Metrics } from "./support/metrics.ts";
-import { Quiet } from "./support/quiet.ts";
-import { Server } from "./support/server.ts";
-import { expect, idOf, statusOf, test as base } from "./support/test.ts";
-
-interface Fixtures {
-  /** A node that knows no server, beside the one that does. */
-  readonly quiet: Quiet;
-  readonly metrics: Metrics;
-}
-
-const test = base.extend<Fixtures>({
-  quiet: async ({}, use) => {
-    const quiet = await Quiet.make();
-    await use(quiet);
-    await quiet.remove();
-  },
-  metrics: async ({}, use) => use(await Metrics.free()),
-  server: async ({ quiet, metrics }, use) => {
-    const server = await Server.start([...quiet.extra, ...metrics.extra]);
-    await use(server);
-    await server.stop();
-  },
-});
-
-const addressOf = (page: Page): Promise<string> => page.evaluate(() => window.mine.address());
-
-/** Dials, and tells what came of it. */
-const dial = (page: Page, where: string): Promise<string> =>
-  page.evaluate((where) => window.mine.dial(where).catch(({ code, message }) => `${code}: ${message}`), where);
+import { test } from "./support/apart.ts";
+import { addressOf, again, dial, pathsOf as pathsNow, serveEcho, talk } from "./support/dials.ts";
+import { expect, idOf, statusOf } from "./support/test.ts";
 
 /** How an observer's only peer is reached, as often as that changed. */
 const pathsOf = (page: Page): Promise<string[]> => page.evaluate(() => window.paths);
@@ -60,7 +33,7 @@ for (const trial of ["Enabled", "Disabled"]) {
     const a = await connect(one, "a");
     const b = await connect(two, "b", server.url("quiet"));
     await Promise.all([notePaths(a), notePaths(b)]);
-    await a.evaluate(() => void window.mine.serve("echo", (stream) => stream.readable.pipeTo(stream.writable)));
+    await serveEcho(a);
     const address = await addressOf(a);
 
     expect(await dial(b, address)).toBe(await idOf(a));
@@ -132,43 +105,12 @@ test("both links are lost and no server is there for signals: the peer's address
   const a = await connect(await browse(), "a");
   const two = await browse();
   const [first, b] = [await connect(two, "c", server.url("quiet")), await connect(two, "b", server.url("quiet"))];
-  await a.evaluate(() => void window.mine.serve("echo", (stream) => stream.readable.pipeTo(stream.writable)));
+  await serveEcho(a);
   expect(await dial(b, await addressOf(a))).toBe(await idOf(a));
   await talk(b, await idOf(a), "over the first link");
   await expect.poll(async () => (await statusOf(b)).seeds, { message: "the peer's node told its address" }).toBe(1);
-  await expect.poll(() => pathsOfNow(b)).toEqual(["direct"]);
+  await expect.poll(() => pathsNow(b)).toEqual(["direct"]);
 
   await first.close();
-  for (const page of [a]) await page.evaluate(() => undefined);
   await again(b, "over the next");
 });
-
-const pathsOfNow = async (page: Page): Promise<string[]> => (await statusOf(page)).peers.map(({ path }) => path);
-
-/** Opens a stream that echoes, and sees that it does. */
-async function talk(page: Page, peer: string, text: string): Promise<void> {
-  await page.evaluate(async (peer) => {
-    window.stream = await window.mine.open(peer, "echo");
-  }, peer);
-  await again(page, text);
-}
-
-/** The same stream still echoes. */
-async function again(page: Page, text: string): Promise<void> {
-  const echoed = await page.evaluate(async (text) => {
-    const writer = window.stream.writable.getWriter();
-    void writer.write(new TextEncoder().encode(text)).finally(() => writer.releaseLock());
-    const reader = window.stream.readable.getReader();
-    let heard = "";
-    while (heard.length < text.length) heard += new TextDecoder().decode((await reader.read()).value);
-    reader.releaseLock();
-    return heard;
-  }, text);
-  expect(echoed).toBe(text);
-}
-
-declare global {
-  interface Window {
-    stream: import("@bitters/host-sdk").Stream;
-  }
-}

@@ -1,16 +1,12 @@
 // Stock Firefox dials and is dialled: Firefox to Firefox, and both mixtures with Chromium.
+import { test as base } from "./support/apart.ts";
 import * as firefox from "./support/firefox.ts";
 import { addressOf, again, dial, idOf, pathsOf, serveEcho, talk } from "./support/dials.ts";
 import { ownAddress } from "./support/machine.ts";
-import { Metrics } from "./support/metrics.ts";
-import { Quiet } from "./support/quiet.ts";
-import { Server } from "./support/server.ts";
 import { chromium, connect, type Driven } from "./support/tab.ts";
-import { expect, test as base } from "./support/test.ts";
+import { expect } from "./support/test.ts";
 
 interface Fixtures {
-  readonly quiet: Quiet;
-  readonly metrics: Metrics;
   /** Opens a browser; closed after the test. */
   readonly start: (kind: Kind) => Promise<Driven>;
 }
@@ -22,17 +18,6 @@ type Kind = keyof typeof BROWSERS;
 const own = ownAddress();
 
 const test = base.extend<Fixtures>({
-  quiet: async ({}, use) => {
-    const quiet = await Quiet.make();
-    await use(quiet);
-    await quiet.remove();
-  },
-  metrics: async ({}, use) => use(await Metrics.free()),
-  server: async ({ quiet, metrics }, use) => {
-    const server = await Server.start([...quiet.extra, ...metrics.extra, "--udp", `${own}:0`]);
-    await use(server);
-    await server.stop();
-  },
   start: async ({}, use) => {
     const started: Driven[] = [];
     await use(async (kind) => {
@@ -44,6 +29,7 @@ const test = base.extend<Fixtures>({
   },
 });
 
+test.use({ udp: `${own}:0` });
 test.skip(firefox.missing !== undefined, firefox.missing);
 test.skip(own === undefined, "this machine has no address but the loopback's, to which Firefox sends nothing");
 

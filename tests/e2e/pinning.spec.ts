@@ -2,30 +2,11 @@
 import { randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 
+import { test } from "./support/apart.ts";
 import { another, dialByHand, forgedCheck, read, type Said } from "./support/byhand.ts";
-import { Metrics } from "./support/metrics.ts";
-import { Quiet } from "./support/quiet.ts";
-import { Server } from "./support/server.ts";
-import { expect, idOf, statusOf, test as base } from "./support/test.ts";
+import { expect, idOf, statusOf } from "./support/test.ts";
 
-interface Fixtures {
-  readonly quiet: Quiet;
-  readonly metrics: Metrics;
-}
-
-const test = base.extend<Fixtures>({
-  quiet: async ({}, use) => {
-    const quiet = await Quiet.make();
-    await use(quiet);
-    await quiet.remove();
-  },
-  metrics: async ({}, use) => use(await Metrics.free()),
-  server: async ({ quiet, metrics }, use) => {
-    const server = await Server.start([...quiet.extra, ...metrics.extra, "--udp", "127.0.0.1:0"]);
-    await use(server);
-    await server.stop();
-  },
-});
+test.use({ udp: "127.0.0.1:0" });
 
 test("a connection opens with the address's fingerprint and with no other, and the listener stays well", async ({ browse, connect, server, visit }) => {
   const a = await connect(await browse(), "a");

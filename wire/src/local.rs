@@ -409,4 +409,10 @@ impl IdentityText {
     pub const fn signer(&self) -> NodeId {
         if self.signer_is_a { self.a.id } else { self.b.id }
     }
+
+    /// The node at the other end.
+    #[must_use]
+    pub const fn other(&self) -> NodeId {
+        if self.signer_is_a { self.b.id } else { self.a.id }
+    }
 }

@@ -163,7 +163,7 @@ impl Site {
 
     /// Whether there was a way to a peer when we asked last, and a session has kept it since.
     fn is_reached(&self, peer: PersonaId) -> bool {
-        let talks = self.persona.as_ref().is_some_and(|persona| persona.endpoint.peers().contains(&peer));
+        let talks = self.persona.as_ref().is_some_and(|persona| persona.endpoint.talks_with(peer));
         talks && self.reachable.contains(&peer)
     }
 

@@ -78,8 +78,7 @@ impl Node {
 
     /// Who the other end is, its frame is to find out; it can have nothing signed but that a link of ours ends here.
     fn on_door_sign(&mut self, link: LinkId, text: IdentityText, now: Instant) {
-        let other = if text.signer_is_a { text.b.id } else { text.a.id };
-        if text.signer() != self.id || other == self.id {
+        if text.signer() != self.id || text.other() == self.id {
             self.tell_door(link, LinkCommand::HangUp);
             return self.close_door(link, DownReason::Identity, now);
         }

@@ -206,8 +206,7 @@ impl Node {
 
     /// The frame can have nothing signed but that its link to `peer` ends here.
     fn on_sign(&mut self, link: LinkId, peer: NodeId, text: IdentityText, now: Instant) {
-        let other = if text.signer_is_a { text.b.id } else { text.a.id };
-        if text.signer() != self.id || other != peer {
+        if text.signer() != self.id || text.other() != peer {
             return self.refuse_identity(link, now);
         }
         let signature = self.secret.sign(&text.to_bytes());

@@ -1,8 +1,13 @@
 // What one end of a dialled address does and sees, in any browser.
 import type { Stream } from "@bitters/host-sdk";
 
-import type { Tab } from "./tab.ts";
 import { expect } from "./test.ts";
+
+/** A page of Playwright's, or of any browser. */
+interface Scripted {
+  evaluate<R>(act: () => R | Promise<R>): Promise<R>;
+  evaluate<R, A>(act: (arg: A) => R | Promise<R>, arg: A): Promise<R>;
+}
 
 declare global {
   interface Window {
@@ -11,24 +16,24 @@ declare global {
   }
 }
 
-export const idOf = (tab: Tab): Promise<string> => tab.evaluate(() => window.mine.id);
+export const idOf = (tab: Scripted): Promise<string> => tab.evaluate(() => window.mine.id);
 
-export const addressOf = (tab: Tab): Promise<string> => tab.evaluate(() => window.mine.address());
+export const addressOf = (tab: Scripted): Promise<string> => tab.evaluate(() => window.mine.address());
 
 /** Dials, and tells whom it came to, or what came of it. */
-export const dial = (tab: Tab, where: string): Promise<string> =>
+export const dial = (tab: Scripted, where: string): Promise<string> =>
   tab.evaluate((where) => window.mine.dial(where).catch(({ code, message }) => `${code}: ${message}`), where);
 
 /** How an observer's peers are reached. */
-export const pathsOf = async (tab: Tab): Promise<string[]> =>
+export const pathsOf = async (tab: Scripted): Promise<string[]> =>
   tab.evaluate(async () => (await window.mine.status()).peers.map(({ path }) => path));
 
 /** Streams to the page come back. */
-export const serveEcho = (tab: Tab): Promise<void> =>
+export const serveEcho = (tab: Scripted): Promise<void> =>
   tab.evaluate(() => void window.mine.serve("echo", (stream) => stream.readable.pipeTo(stream.writable)));
 
 /** Opens a stream that echoes, and sees that it does. */
-export async function talk(tab: Tab, peer: string, text: string): Promise<void> {
+export async function talk(tab: Scripted, peer: string, text: string): Promise<void> {
   await tab.evaluate(async (peer) => {
     window.echo = await window.mine.open(peer, "echo");
   }, peer);
@@ -36,7 +41,7 @@ export async function talk(tab: Tab, peer: string, text: string): Promise<void> 
 }
 
 /** The same stream still echoes. */
-export async function again(tab: Tab, text: string): Promise<void> {
+export async function again(tab: Scripted, text: string): Promise<void> {
   const echoed = await tab.evaluate(async (text) => {
     const writer = window.echo.writable.getWriter();
     void writer.write(new TextEncoder().encode(text)).finally(() => writer.releaseLock());
