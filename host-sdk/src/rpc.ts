@@ -43,6 +43,7 @@ export interface Asks {
   service: { name: string; method: string; args: string };
   status: undefined;
   stop: undefined;
+  unify: undefined;
   watch: undefined;
   write: { bytes: Uint8Array };
 }
@@ -62,6 +63,12 @@ export interface Failure {
   executed?: Executed | undefined;
 }
 
+/** CSS pixels that the badge wants; 0 by 0 for what the site gave it. */
+export interface Room {
+  width: number;
+  height: number;
+}
+
 export interface SiteWelcome {
   id: string;
   version: string;
@@ -71,6 +78,7 @@ export interface SiteWelcome {
 
 export interface Tells {
   address: string;
+  badge: Room;
   bytes: Uint8Array<ArrayBuffer>;
   cancelled: undefined;
   credit: number;

@@ -9,6 +9,7 @@ use bitters_wire::{
     limits::MAX_SERVED_PER_FRAME,
     local::Hello,
     map::{Map, Set},
+    permission::{Answer, Permissions},
     status::Scope,
     time::Instant,
 };
@@ -80,6 +81,12 @@ impl Frame {
     /// Its site's persona.
     pub const fn persona(&self) -> PersonaId {
         self.claim.persona
+    }
+
+    /// What the person lets its site do.
+    pub fn permissions(&self) -> Permissions {
+        let observe = if self.observes { Answer::Yes } else { Answer::Ask };
+        Permissions { observe, ..Permissions::default() }
     }
 
     /// Whether its page runs: it can carry links, and answer.
@@ -249,7 +256,7 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
-    use bitters_wire::{WIRE, keys::NodeSecret};
+    use bitters_wire::{WIRE, keys::NodeSecret, rpc::Identity};
 
     use super::*;
 
@@ -295,6 +302,9 @@ mod tests {
             frame: id(n),
             origin: "https://a.example".into(),
             scope: Scope::Browser,
+            identity: Identity::Site,
+            brings: None,
+            remote: false,
             wire: WIRE,
             build: String::new(),
             known: false,

@@ -204,6 +204,7 @@ impl Node {
             ToLeader::Moved => self.on_moved(frame),
             ToLeader::Online => self.on_network_change(now),
             ToLeader::Packet(packet) => self.on_frame_packet(frame, packet, now),
+            ToLeader::Permit { .. } => {}
             ToLeader::Ping => self.tell(frame, ToFrame::Pong),
             ToLeader::Pong => {}
             ToLeader::Publish { request, topic, sealed } => self.on_publish(frame, request, topic, &sealed, now),

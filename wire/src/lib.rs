@@ -26,6 +26,7 @@ pub mod local;
 pub mod map;
 pub mod name;
 pub mod packet;
+pub mod permission;
 pub mod random;
 pub mod rendezvous;
 pub mod rpc;

@@ -15,6 +15,8 @@ use crate::{
     keys::{PersonaSecret, Signature},
     name::Name,
     packet::Packet,
+    permission::{Answer, Permission, Permissions, SiteStatus},
+    rpc::Identity,
     status::{Path, Scope, Status},
 };
 
@@ -76,6 +78,15 @@ pub enum ToLeader {
     Online,
     /// For a session elsewhere.
     Packet(Packet),
+    /// The person answered for a site. Heard from the node's own page, and from frames of that site itself.
+    Permit {
+        /// The site.
+        origin: String,
+        /// What it may do or not.
+        permission: Permission,
+        /// What the person answered.
+        answer: Answer,
+    },
     /// Is the leader there? Answered with [`ToFrame::Pong`].
     Ping,
     /// The answer to [`ToFrame::Ping`].
@@ -136,6 +147,12 @@ pub struct Hello {
     pub origin: String,
     /// What the frame got from the browser.
     pub scope: Scope,
+    /// Which id the site wants. [`Identity::Person`] is granted with the permission only.
+    pub identity: Identity,
+    /// The persona that the site had in the island that the frame comes from, if it comes from one.
+    pub brings: Option<PersonaSecret>,
+    /// Whether the frame is in another partition, and reaches the leader over a bridge: the leader can't ask for its lock.
+    pub remote: bool,
     /// Versions that the frame speaks.
     pub wire: VersionRange,
     /// The frame's build.
@@ -205,6 +222,8 @@ pub enum ToFrame {
     Moving,
     /// For a session of the frame's site.
     Packet(Packet),
+    /// What the person lets the frame's site do; after each change.
+    Permissions(Permissions),
     /// There is a way again to this persona, which the site talks with: what was under way when the last broke may be lost.
     PathRestored(PersonaId),
     /// Linked nodes, for the badge; after each change.
@@ -222,6 +241,8 @@ pub enum ToFrame {
         /// One of a sequence; ends with anything but [`ServiceReply::Next`].
         reply: ServiceReply,
     },
+    /// All sites that the node knows, by their origins; to frames of the node's own page that watch, one now and one after each change.
+    Sites(Vec<SiteStatus>),
     /// The answer to [`ToLeader::Status`] and [`ToLeader::Watch`].
     Status(Status),
     /// A message of a topic that the frame is in.
@@ -250,10 +271,12 @@ pub struct Welcome {
     pub wire: u16,
     /// The secret of the persona of the frame's own site, and no other.
     pub persona: PersonaSecret,
+    /// Whose that is: the site's own, or the person's on all sites.
+    pub identity: Identity,
     /// The node, for the identities of the frame's links. Sites never see it.
     pub node: NodeId,
-    /// Whether the site may see the whole node.
-    pub observe: bool,
+    /// What the person lets the site do.
+    pub permissions: Permissions,
     /// Linked nodes, for the badge.
     pub peers: u32,
 }

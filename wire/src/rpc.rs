@@ -152,6 +152,8 @@ pub enum Ask {
     Status,
     /// Of a stream: bytes wanted no longer, the other direction goes on.
     Stop,
+    /// One node for all sites is wanted; the person is asked by the badge. Replies `scope` or `failed`.
+    Unify,
     /// Statuses, one now and one after each change. Lasts.
     Watch,
     /// Of a stream: bytes for the peer.
@@ -187,6 +189,8 @@ pub struct Event {
 pub enum Tell {
     /// An address for the site's persona.
     Address(String),
+    /// Id 0: the badge wants this much room, as it has something to ask.
+    Badge(Room),
     /// Of a stream: bytes from the peer.
     Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Of an incoming call: its caller doesn't wait any longer.
@@ -238,7 +242,7 @@ pub enum Tell {
     PeerLeave(String),
     /// A call's result.
     Reply(Data),
-    /// Id 0: the scope changed.
+    /// Id 0: the scope changed. Else: the scope that `unify` came to.
     Scope(Scope),
     /// The status.
     Status(Status),
@@ -246,6 +250,16 @@ pub enum Tell {
     Value(String),
     /// Id 0: the hello is answered.
     Welcome(SiteWelcome),
+}
+
+/// CSS pixels that the badge wants, at most 400 by 300; 0 by 0 for what the site gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Room {
+    /// Across.
+    pub width: u16,
+    /// Down.
+    pub height: u16,
 }
 
 /// What a site learns first.

@@ -54,9 +54,9 @@ fn distinct(mut names: Vec<String>) -> Vec<String> {
 }
 
 /// All that a site asks. A new variant doesn't compile below until it has its name there, and its vector with that.
-const ASKS: [&str; 18] = [
+const ASKS: [&str; 19] = [
     "address", "answer", "call", "cancel", "credit", "dial", "finish", "join", "open", "publish", "reply", "reset",
-    "serve", "service", "status", "stop", "watch", "write",
+    "serve", "service", "status", "stop", "unify", "watch", "write",
 ];
 
 fn ask(ask: &Ask) -> &'static str {
@@ -77,14 +77,16 @@ fn ask(ask: &Ask) -> &'static str {
         Ask::Service { .. } => "service",
         Ask::Status => "status",
         Ask::Stop => "stop",
+        Ask::Unify => "unify",
         Ask::Watch => "watch",
         Ask::Write { .. } => "write",
     }
 }
 
 /// All that a frame tells; likewise.
-const TELLS: [&str; 21] = [
+const TELLS: [&str; 22] = [
     "address",
+    "badge",
     "bytes",
     "cancelled",
     "credit",
@@ -110,6 +112,7 @@ const TELLS: [&str; 21] = [
 fn tell(tell: &Tell) -> &'static str {
     match tell {
         Tell::Address(_) => "address",
+        Tell::Badge(_) => "badge",
         Tell::Bytes(_) => "bytes",
         Tell::Cancelled => "cancelled",
         Tell::Credit(_) => "credit",

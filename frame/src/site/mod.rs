@@ -228,6 +228,9 @@ impl Site {
             frame: self.config.frame,
             origin: self.config.origin.clone(),
             scope: self.config.scope,
+            identity: Identity::Site,
+            brings: None,
+            remote: false,
             wire: WIRE,
             build: self.config.build.clone(),
             known: self.standing.0 > Epoch::default(),
@@ -281,6 +284,7 @@ impl Site {
                 self.peers = peers;
                 self.show_badge();
             }
+            ToFrame::Permissions(_) | ToFrame::Sites(_) => {}
             ToFrame::Ping => self.send(ToLeader::Pong),
             ToFrame::Rejected(_) | ToFrame::Welcome(_) => {}
             ToFrame::Service { request, reply } => self.on_service(request, reply),

@@ -134,6 +134,7 @@ impl Site {
                 self.send(ToLeader::Status);
                 Ok(())
             }
+            Ask::Unify => Err(bad("not yet")),
             Ask::Watch => {
                 self.requests.insert(id, Pending::Watch);
                 self.tell(id, Tell::Done);

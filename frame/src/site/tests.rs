@@ -12,6 +12,7 @@ use bitters_wire::{
     id::FrameId,
     keys::NodeSecret,
     limits::MAX_SERVICE_JSON,
+    permission::Permissions,
     rpc::{Ask, Outcome, Request},
     status::Scope,
 };
@@ -527,7 +528,14 @@ fn config(origin: &str) -> Config {
 
 fn welcome(origin: &str) -> Welcome {
     let node = NodeSecret::new([9; 32]).id();
-    Welcome { wire: 1, persona: persona(origin), node, observe: false, peers: 0 }
+    Welcome {
+        wire: 1,
+        persona: persona(origin),
+        node,
+        identity: Identity::Site,
+        permissions: Permissions::default(),
+        peers: 0,
+    }
 }
 
 fn persona(origin: &str) -> PersonaSecret {

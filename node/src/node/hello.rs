@@ -11,6 +11,7 @@ use bitters_wire::{
     link::LinkMessage,
     local::{DownReason, HeldLink, Hello, LinkCommand, ToFrame, Welcome},
     rendezvous::{ToServer, persona_text},
+    rpc::Identity,
     time::Instant,
 };
 
@@ -118,7 +119,14 @@ impl Node {
     fn welcome(&mut self, id: FrameId, wire: u16) {
         let Some(frame) = self.frames.frame(id) else { return };
         let peers = u32::try_from(self.links.up_len()).unwrap_or(u32::MAX);
-        let welcome = Welcome { wire, persona: frame.secret.clone(), node: self.id, observe: frame.observes, peers };
+        let welcome = Welcome {
+            wire,
+            persona: frame.secret.clone(),
+            identity: Identity::Site,
+            node: self.id,
+            permissions: frame.permissions(),
+            peers,
+        };
         self.tell(id, ToFrame::Welcome(welcome));
     }
 

@@ -22,7 +22,9 @@ use bitters_wire::{
         ToLeader, Welcome,
     },
     packet::{Body, Packet, Refusal},
+    permission::{Answer, Permissions},
     rendezvous::{ToNode, ToServer, node_text, persona_text},
+    rpc::Identity,
     status::{Path, Status},
 };
 use proptest::prelude::*;
@@ -36,7 +38,14 @@ fn a_frame_is_welcomed_with_its_own_persona_and_watched_once() {
     let mut lab = Lab::without_server();
     let hello = hello(TAB, SITE);
 
-    let welcome = Welcome { wire: 1, persona: home().persona(SITE), node: home().id(), observe: false, peers: 0 };
+    let welcome = Welcome {
+        wire: 1,
+        persona: home().persona(SITE),
+        node: home().id(),
+        identity: Identity::Site,
+        permissions: Permissions::default(),
+        peers: 0,
+    };
     let told = Output::Frame(TAB, ToFrame::Welcome(welcome));
     assert_eq!(lab.frame(TAB, ToLeader::Hello(hello.clone())), [Output::WatchFrame(TAB), told.clone()]);
     assert_eq!(lab.frame(TAB, ToLeader::Hello(hello)), [told], "a second hello registers again");
@@ -60,7 +69,15 @@ fn the_nodes_own_page_and_observers_see_the_whole_node() {
     let mut lab = Lab::without_server();
     let observes = |lab: &mut Lab, frame, origin| {
         let outputs = lab.frame(frame, ToLeader::Hello(hello(frame, origin)));
-        outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Welcome(Welcome { observe: true, .. }))))
+        outputs.iter().any(|it| {
+            matches!(
+                it,
+                Output::Frame(
+                    _,
+                    ToFrame::Welcome(Welcome { permissions: Permissions { observe: Answer::Yes, .. }, .. })
+                )
+            )
+        })
     };
     assert!(observes(&mut lab, TAB, PAGE));
     assert!(observes(&mut lab, OTHER, "https://observer.example"));

@@ -11,6 +11,7 @@ use bitters_wire::{
     keys::NodeSecret,
     local::{HeldLink, Hello, ToFrame, ToLeader, Welcome},
     packet::Packet,
+    rpc::Identity,
     status::{Path, Scope, Status},
 };
 
@@ -91,6 +92,9 @@ impl Page {
             frame: id,
             origin: self.origin.clone(),
             scope: Scope::Browser,
+            identity: Identity::Site,
+            brings: None,
+            remote: false,
             wire: WIRE,
             build: "sim".into(),
             known: self.epoch > bitters_wire::id::Epoch(1),
@@ -140,7 +144,13 @@ impl Page {
                 self.welcomes.push(welcome);
             }
             ToFrame::Address { .. } | ToFrame::Certify { .. } => panic!("nobody has an address here"),
-            ToFrame::FrameGone { .. } | ToFrame::Moving | ToFrame::PathRestored(_) | ToFrame::Ping | ToFrame::Pong => {}
+            ToFrame::FrameGone { .. }
+            | ToFrame::Moving
+            | ToFrame::Permissions(_)
+            | ToFrame::Sites(_)
+            | ToFrame::PathRestored(_)
+            | ToFrame::Ping
+            | ToFrame::Pong => {}
             ToFrame::Link(..) | ToFrame::Rejected(_) | ToFrame::Service { .. } => {
                 unreachable!("links are the world's, and nothing else is said in this world")
             }

@@ -5,6 +5,8 @@ use bitters_wire::{
     id::{Boot, Epoch, FrameId, LinkId},
     keys::NodeSecret,
     local::{DownReason, Envelope, LinkEvent, ToFrame, ToLeader, Welcome},
+    permission::Permissions,
+    rpc::Identity,
     status::Scope,
     time::Instant,
 };
@@ -206,7 +208,8 @@ fn said(message: ToLeader) -> Output {
 
 fn welcome(epoch: u64, number: u8) -> Envelope<ToFrame> {
     let (persona, node) = (persona(), NodeSecret::new([9; 32]).id());
-    let welcome = Welcome { wire: 1, persona, node, observe: false, peers: 0 };
+    let welcome =
+        Welcome { wire: 1, persona, node, identity: Identity::Site, permissions: Permissions::default(), peers: 0 };
     Envelope { epoch: Epoch(epoch), boot: boot(number), message: ToFrame::Welcome(welcome) }
 }
 

@@ -15,6 +15,7 @@ use bitters_wire::{
     local::{Certificate, Dial, Door, Hello, LinkCommand, LinkEvent, ToFrame, ToLeader},
     packet::Body,
     rendezvous::{ToNode, ToServer},
+    rpc::Identity,
     status::Scope,
     time::Instant,
 };
@@ -168,6 +169,9 @@ pub(super) fn hello(frame: FrameId, origin: &str) -> Hello {
         frame,
         origin: origin.into(),
         scope: Scope::Browser,
+        identity: Identity::Site,
+        brings: None,
+        remote: false,
         wire: WIRE,
         build: "new".into(),
         known: false,

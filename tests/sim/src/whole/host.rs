@@ -147,6 +147,7 @@ impl World {
                 self.host(frame).address = Some(address);
                 self.on_answered(frame, id, true);
             }
+            Tell::Badge(_) => {}
             Tell::Bytes(bytes) => self.on_bytes(frame, id, &bytes),
             Tell::Cancelled => drop(self.host(frame).answers.remove(&id)),
             Tell::Credit(limit) => self.on_credit(frame, id, limit),
