@@ -4,17 +4,15 @@ use std::net::SocketAddr;
 
 use bitters_web::{error::WebError, global, island::Island};
 use bitters_wire::{address::Fingerprint, local::Certificate};
-use js_sys::{Array, Function, Promise};
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
+use js_sys::Array;
+use wasm_bindgen::JsValue;
 use web_sys::{RtcConfiguration, RtcPeerConnection};
 
-/// Loads the module (`frame/addresses.ts`).
+use crate::module::Module;
+
+/// The module `frame/addresses.ts`.
 #[derive(Clone, Debug)]
-pub struct Addresses {
-    /// Returns a promise of the module; the browser keeps it.
-    pub load: Function,
-}
+pub struct Addresses(pub Module);
 
 impl Addresses {
     /// Makes a certificate and keeps it for all frames of the island.
@@ -22,7 +20,7 @@ impl Addresses {
     /// # Errors
     /// What the browser threw: no database, for example.
     pub async fn certify(&self, island: &Island) -> Result<Certificate, WebError> {
-        let made = self.call("certify", &[island.databases()?]).await?;
+        let made = self.0.call_async("certify", &[island.databases()?]).await?;
         let text = global::property(&made, "fingerprint").and_then(|it| it.as_string()).unwrap_or_default();
         let expires = global::property(&made, "expires").and_then(|it| it.as_f64()).unwrap_or_default();
         let fingerprint = parse(&text).ok_or_else(|| WebError::missing("fingerprint"))?;
@@ -41,7 +39,7 @@ impl Addresses {
         fingerprint: &Fingerprint,
         configuration: &RtcConfiguration,
     ) -> Result<(), WebError> {
-        let certificate = self.call("certificate", &[island.databases()?, text_of(fingerprint).into()]).await?;
+        let certificate = self.0.call_async("certificate", &[island.databases()?, text_of(fingerprint).into()]).await?;
         configuration.set_certificates(&Array::of1(&certificate));
         Ok(())
     }
@@ -51,7 +49,7 @@ impl Addresses {
     /// # Errors
     /// What the browser threw.
     pub async fn far_end(&self, pc: &RtcPeerConnection) -> Result<Option<SocketAddr>, WebError> {
-        let far = self.call("farEnd", &[pc.into()]).await?;
+        let far = self.0.call_async("farEnd", &[pc.into()]).await?;
         let text = far.as_string().ok_or_else(|| WebError::missing("a path in use"))?;
         Ok(text.parse().ok())
     }
@@ -61,17 +59,7 @@ impl Addresses {
     /// # Errors
     /// What the browser threw.
     pub async fn watch(&self, pc: &RtcPeerConnection, on_change: &JsValue) -> Result<(), WebError> {
-        self.call("watch", &[pc.into(), on_change.clone()]).await.map(drop)
-    }
-
-    async fn call(&self, name: &'static str, args: &[JsValue]) -> Result<JsValue, WebError> {
-        let failed = WebError::calling(name);
-        let module: Promise = self.load.call0(&JsValue::UNDEFINED).map_err(&failed)?.unchecked_into();
-        let module = JsFuture::from(module).await.map_err(&failed)?;
-        let function: Function =
-            global::property(&module, name).ok_or_else(|| WebError::missing(name))?.unchecked_into();
-        let result = function.apply(&module, &args.iter().collect()).map_err(&failed)?;
-        JsFuture::from(Promise::resolve(&result)).await.map_err(&failed)
+        self.0.call_async("watch", &[pc.into(), on_change.clone()]).await.map(drop)
     }
 }
 

@@ -12,7 +12,7 @@ use bitters_web::{
 use bitters_wire::{announce::frame_lock, id::FrameId, rpc::Identity};
 use futures::join;
 use js_sys::Reflect;
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::console;
 
@@ -20,14 +20,15 @@ use crate::{
     addresses::Addresses,
     fallback::Fallback,
     host::{self, Greeting},
+    module::Module,
     page::Page,
     shell::{Shell, Urls},
-    site::{Config, Input},
+    site::{Config, Input, Means},
 };
 
-/// Starts the frame. `options` are `{ build, leader, addresses, dedicated, dedicatedWorker }`: the build, the URL of its SharedWorker, a
-/// function that loads the module of connections without signals, and for browsers without the SharedWorker a function that loads the
-/// fallback's module, and the URL of its worker.
+/// Starts the frame. `options` are `{ build, leader, addresses, consent, dedicated, dedicatedWorker, sites }`: the build, the URL of its
+/// SharedWorker, functions that load the modules of connections without signals, of what asks the person, of the fallback for browsers
+/// without the SharedWorker, and of the list of sites; and the URL of the fallback's worker.
 ///
 /// # Errors
 /// A missing option.
@@ -35,13 +36,16 @@ use crate::{
 pub fn start(options: &JsValue) -> Result<(), JsValue> {
     console_error_panic_hook::set_once();
     let text = |name: &str| Reflect::get(options, &name.into())?.as_string().ok_or_else(|| JsValue::from(name));
-    let fallback = Fallback {
+    let fallback =
+        Fallback { build: text("build")?, module: Module::of(options, "dedicated")?, url: text("dedicatedWorker")? };
+    let urls = Urls {
         build: text("build")?,
-        load: Reflect::get(options, &"dedicated".into())?.dyn_into()?,
-        url: text("dedicatedWorker")?,
+        leader: text("leader")?,
+        addresses: Addresses(Module::of(options, "addresses")?),
+        consent: Module::of(options, "consent")?,
+        fallback,
+        sites: Module::of(options, "sites")?,
     };
-    let addresses = Addresses { load: Reflect::get(options, &"addresses".into())?.dyn_into()? };
-    let urls = Urls { build: text("build")?, leader: text("leader")?, addresses, fallback };
     spawn_local(async move {
         let page = Page::of_document();
         if let Err(error) = run(urls, page.clone()).await {
@@ -61,6 +65,7 @@ async fn run(urls: Urls, page: Page) -> Result<(), WebError> {
         frame,
         origin: greeting.as_ref().map_or_else(global::origin, |greeting| greeting.origin.clone()),
         scope: island.scope(),
+        means: means(top_level),
         build: urls.build.clone(),
         worker: Island::has_shared_worker().then(|| urls.leader.clone()),
         visible: host::is_visible(),
@@ -72,7 +77,16 @@ async fn run(urls: Urls, page: Page) -> Result<(), WebError> {
         welcome(&shell, greeting);
     }
     shell.handle(Input::Started);
+    if top_level {
+        shell.hear_petition();
+    }
     Ok(())
+}
+
+/// The leader of all sites can be reached by a port of its SharedWorker only.
+fn means(top_level: bool) -> Means {
+    let leads = !top_level && Island::has_shared_worker();
+    Means { bridge: leads, handle: leads && Island::has_handle() }
 }
 
 /// The frame holds its lock before anyone hears of it: whoever asks for that lock learns of its death.

@@ -18,18 +18,20 @@ use futures::{
     channel::mpsc,
     future::{AbortHandle, abortable},
 };
-use js_sys::{Array, Function, Promise, Reflect};
+use js_sys::Function;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::console;
+
+use crate::module::Module;
 
 /// Where the fallback's code is.
 #[derive(Clone, Debug)]
 pub struct Fallback {
     /// Its build.
     pub build: String,
-    /// Loads the fallback's module.
-    pub load: Function,
+    /// The fallback's module.
+    pub module: Module,
     /// The worker.
     pub url: String,
 }
@@ -123,22 +125,16 @@ struct Contender {
 
 impl Contender {
     async fn start(fallback: &Fallback, name: &str, on_end: impl Fn() + 'static) -> Result<Self, WebError> {
-        const CALL: &str = "contend";
-        let Fallback { build, load, url } = fallback;
-        let loading: Promise = load.call0(&JsValue::UNDEFINED).map_err(WebError::calling("import"))?.unchecked_into();
-        let module = JsFuture::from(loading).await.map_err(WebError::calling("import"))?;
-        let contend: Function = global::property(&module, CALL)
-            .ok_or_else(|| WebError::missing(CALL))?
-            .dyn_into()
-            .map_err(WebError::calling(CALL))?;
+        let Fallback { build, module, url } = fallback;
+        module.load().await?;
         let over = Rc::new(RefCell::new(false));
         let ended = Rc::clone(&over);
         let on_end: Closure<dyn Fn()> = Closure::new(move || {
             ended.replace(true);
             on_end();
         });
-        let args: Array = [build, name, url].into_iter().map(JsValue::from).chain([on_end.as_ref().clone()]).collect();
-        let contending = Reflect::apply(&contend, &JsValue::UNDEFINED, &args).map_err(WebError::calling(CALL))?;
+        let args = [build.into(), name.into(), url.into(), on_end.as_ref().clone()];
+        let contending = module.call("contend", &args)?;
         Ok(Self { contending, over, _on_end: on_end })
     }
 

@@ -1,6 +1,10 @@
 //! The way to the leader.
 
-use bitters_web::{error::WebError, island::Island, pipe::Pipe};
+use bitters_web::{
+    error::WebError,
+    island::{Island, OpenWorker},
+    pipe::Pipe,
+};
 use bitters_wire::{
     announce::frame_channel,
     codec,
@@ -8,6 +12,7 @@ use bitters_wire::{
     limits::MAX_LOCAL,
     local::{Envelope, ToFrame, ToLeader},
 };
+use gloo_events::EventListener;
 use web_sys::SharedWorker;
 
 use crate::site::Line;
@@ -17,18 +22,20 @@ use crate::site::Line;
 pub struct LeaderLine {
     pipe: Pipe,
     worker: Option<SharedWorker>,
+    _failing: Option<EventListener>,
 }
 
 impl LeaderLine {
-    /// Opens the way.
+    /// Opens the way. `on_failure` is called if its worker can't be loaded.
     ///
     /// # Errors
     /// What the browser threw.
-    pub fn open(
+    pub async fn open(
         island: &Island,
         line: &Line,
         frame: FrameId,
         mut on_message: impl FnMut(Envelope<ToFrame>) + 'static,
+        on_failure: impl Fn() + 'static,
     ) -> Result<Self, WebError> {
         let on_bytes = move |bytes: Vec<u8>| {
             if let Ok(envelope) = codec::decode(&bytes, MAX_LOCAL) {
@@ -38,11 +45,12 @@ impl LeaderLine {
         match line {
             Line::Channel => {
                 let channel = island.channel(&frame_channel(frame))?;
-                Ok(Self { pipe: Pipe::over_channel(channel, on_bytes), worker: None })
+                Ok(Self { pipe: Pipe::over_channel(channel, on_bytes), worker: None, _failing: None })
             }
             Line::Port { name, worker } => {
-                let open = island.shared_worker(worker, name)?;
-                Ok(Self { pipe: Pipe::over_port(open.port, on_bytes), worker: Some(open.worker) })
+                let OpenWorker { port, worker } = island.shared_worker(worker, name).await?;
+                let failing = worker.as_ref().map(|worker| EventListener::new(worker, "error", move |_| on_failure()));
+                Ok(Self { pipe: Pipe::over_port(port, on_bytes), worker, _failing: failing })
             }
         }
     }

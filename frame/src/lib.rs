@@ -10,11 +10,15 @@ mod addresses;
 #[cfg(target_arch = "wasm32")]
 mod boot;
 #[cfg(target_arch = "wasm32")]
+mod consent;
+#[cfg(target_arch = "wasm32")]
 mod fallback;
 #[cfg(target_arch = "wasm32")]
 mod host;
 #[cfg(target_arch = "wasm32")]
 mod leader;
+#[cfg(target_arch = "wasm32")]
+mod module;
 #[cfg(target_arch = "wasm32")]
 mod page;
 #[cfg(target_arch = "wasm32")]

@@ -1,10 +1,17 @@
 //! What people see: the badge, or the node's own page. The markup names its places by `data-text` and `data-list`.
 
-use bitters_wire::status::{FrameStatus, PeerStatus, Scope, Status};
+use bitters_wire::{
+    permission::{Answer, Permission},
+    status::{FrameStatus, PeerStatus, Scope, Status},
+};
+use gloo_events::{EventListener, EventListenerOptions};
 use wasm_bindgen::JsCast;
-use web_sys::{Document, Element, HtmlElement};
+use web_sys::{Document, Element};
 
-use crate::{host::window, site::Badge};
+use crate::{
+    host::window,
+    site::{Badge, Card, Click, Question},
+};
 
 /// This document, as far as it shows the node.
 #[derive(Clone, Debug)]
@@ -27,12 +34,17 @@ impl Page {
     /// The badge's part.
     pub fn show(&self, badge: &Badge) {
         match badge {
+            Badge::Asking(question) => {
+                self.mark("question", Some(question_name(*question)));
+                self.state("asking");
+            }
             Badge::Failed(why) => {
                 self.state("failed");
                 self.text("warning", why);
             }
-            Badge::Ready { id, peers, scope } => {
+            Badge::Ready { id, peers, scope, offers } => {
                 self.state("ready");
+                self.mark("offer", offers.then_some(""));
                 self.text("id", id);
                 self.text("peers", &counted(*peers as usize, "peer"));
                 self.text("scope", scope_text(*scope));
@@ -52,11 +64,51 @@ impl Page {
         self.list("peers", &status.peers.iter().map(peer_text).collect::<Vec<_>>());
     }
 
+    /// What a badge that opened the node's own page asks for.
+    pub fn show_card(&self, card: &Card) {
+        let (Card::Asking { site, .. } | Card::Lost { site } | Card::Settled { site, .. }) = card;
+        self.text("petitioner", site);
+        self.mark("petition", Some(card_name(card)));
+    }
+
+    /// Calls back when a button is clicked. The offer is a link where there is nothing to offer.
+    pub fn on_click(&self, clicked: impl Fn(Click) + 'static) {
+        let Some(document) = &self.document else { return };
+        let page = self.clone();
+        let options = EventListenerOptions::enable_prevent_default();
+        let listener = EventListener::new_with_options(document, "click", options, move |event| {
+            let target = event.target().and_then(|target| target.dyn_into::<Element>().ok());
+            let button = target.and_then(|target| target.closest("[data-act]").ok().flatten());
+            let click = button.and_then(|button| click_of(&button.get_attribute("data-act")?));
+            if let Some(click) = click.filter(|click| *click != Click::Offer || page.offers()) {
+                event.prevent_default();
+                clicked(click);
+            }
+        });
+        // As long as the document.
+        listener.forget();
+    }
+
+    /// The whole document.
+    #[must_use]
+    pub fn root(&self) -> Option<Element> {
+        self.document.as_ref()?.document_element()
+    }
+
+    fn offers(&self) -> bool {
+        self.root().is_some_and(|root| root.has_attribute("data-offer"))
+    }
+
     fn state(&self, state: &str) {
-        let root = self.document.as_ref().and_then(Document::document_element);
-        if let Some(root) = root.and_then(|root| root.dyn_into::<HtmlElement>().ok()) {
-            drop(root.dataset().set("state", state));
-        }
+        self.mark("state", Some(state));
+    }
+
+    fn mark(&self, name: &str, value: Option<&str>) {
+        let Some(root) = self.root() else { return };
+        drop(match value {
+            Some(value) => root.set_attribute(&format!("data-{name}"), value),
+            None => root.remove_attribute(&format!("data-{name}")),
+        });
     }
 
     fn text(&self, name: &str, text: &str) {
@@ -100,6 +152,37 @@ fn frame_text(frame: &FrameStatus) -> String {
 fn peer_text(peer: &PeerStatus) -> String {
     let rtt = peer.rtt.map(|rtt| format!(" · {rtt:.1} ms")).unwrap_or_default();
     format!("{} · {}{rtt}", peer.id, counted(peer.links as usize, "link"))
+}
+
+const fn question_name(question: Question) -> &'static str {
+    match question {
+        Question::Person => "person",
+        Question::Unify => "unify",
+        Question::Visit => "visit",
+    }
+}
+
+const fn card_name(card: &Card) -> &'static str {
+    match card {
+        Card::Asking { permission: Permission::Person, .. } => "person",
+        Card::Asking { .. } => "join",
+        Card::Lost { .. } => "lost",
+        Card::Settled { answer: Answer::No, .. } => "refused",
+        Card::Settled { permission: Permission::Person, .. } => "known",
+        Card::Settled { .. } => "joined",
+    }
+}
+
+fn click_of(act: &str) -> Option<Click> {
+    Some(match act {
+        "allow" => Click::Allow,
+        "no" => Click::No,
+        "offer" => Click::Offer,
+        "open" => Click::Open,
+        "refuse" => Click::Refuse,
+        "yes" => Click::Yes,
+        _ => return None,
+    })
 }
 
 const fn scope_text(scope: Scope) -> &'static str {

@@ -1,7 +1,10 @@
 //! The loop around the machine: facts in, acts out. It has no opinions.
 
+mod asking;
+mod moving;
+
 use std::{
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     rc::Rc,
 };
 
@@ -10,7 +13,7 @@ use bitters_web::{
     clock::{self, Timer},
     error::WebError,
     island::Island,
-    lock::{self, Held, How},
+    lock::Held,
 };
 use bitters_wire::{
     address::Owner,
@@ -26,9 +29,11 @@ use web_sys::{EventTarget, MessagePort, RtcConfiguration, SharedWorker, console}
 
 use crate::{
     addresses::Addresses,
+    consent::Consent,
     fallback::{Contenders, Fallback},
     host::{self, Heard, Host},
     leader::LeaderLine,
+    module::Module,
     page::Page,
     rtc::{self, Connection},
     site::{Config, Input, Line, Output, Site},
@@ -43,17 +48,24 @@ pub struct Urls {
     pub leader: String,
     /// What connections without signals need.
     pub addresses: Addresses,
+    /// What asks the person.
+    pub consent: Module,
     /// What takes the SharedWorker's place where there is none.
     pub fallback: Fallback,
+    /// What lists all sites on the node's own page.
+    pub sites: Module,
 }
 
 /// The frame's shell.
 pub struct Shell {
     site: RefCell<Site>,
     frame: FrameId,
-    island: Island,
+    island: RefCell<Island>,
     urls: Urls,
     page: Page,
+    consent: Rc<Consent>,
+    /// Counts ways that were asked for: one that comes late is not the latest.
+    lines: Cell<u32>,
     seat: RefCell<Option<Held>>,
     announcer: RefCell<Option<Announcer>>,
     contenders: RefCell<Contenders>,
@@ -84,7 +96,9 @@ impl Shell {
         let shell = Rc::new(Self {
             frame: config.frame,
             site: RefCell::new(Site::new(config)),
-            island,
+            island: RefCell::new(island),
+            consent: Rc::new(Consent::new(urls.consent.clone())),
+            lines: Cell::default(),
             urls,
             page,
             seat: RefCell::new(Some(seat)),
@@ -98,12 +112,11 @@ impl Shell {
             timer: OnceCell::new(),
             listeners: OnceCell::new(),
         });
-        let this = Rc::clone(&shell);
-        let announcer = Announcer::open(&shell.island, move |heard| this.handle(Input::Announced(heard)))?;
-        shell.announcer.replace(Some(announcer));
+        shell.open_announcer()?;
         let this = Rc::clone(&shell);
         shell.timer.get_or_init(|| Timer::new(move || this.on_timer()));
         shell.listeners.get_or_init(|| shell.listen());
+        shell.hear_clicks();
         Ok(shell)
     }
 
@@ -138,17 +151,24 @@ impl Shell {
                     announcer.announce(&announcement);
                 }
             }
-            Output::Badge(badge) => self.page.show(&badge),
+            Output::Badge(badge) => self.show_badge(&badge),
+            Output::Card(card) => self.page.show_card(&card),
             Output::Certify(owner) => self.certify(owner),
             Output::CloseHost => drop(self.host.borrow_mut().take()),
             Output::Connect(line) => self.connect(&line),
             Output::Contend { after } => self.contend(after),
+            Output::Enter => self.enter(),
             Output::Leader(envelope) => {
                 if let Some(leader) = &*self.leader.borrow() {
                     leader.send(&envelope);
                 }
             }
             Output::Link(link, command) => self.link(link, command),
+            Output::OpenPage(permission) => self.open_page(permission),
+            Output::RequestAccess => self.request_access(),
+            Output::Return => self.go_back(),
+            Output::Settle(yes) => self.consent.answer(yes),
+            Output::Sites(sites) => self.show_sites(&sites),
             Output::Status(status) => self.page.show_status(&status),
             Output::Tell(event) => {
                 if let Some(host) = &*self.host.borrow() {
@@ -160,18 +180,29 @@ impl Shell {
     }
 
     fn connect(self: &Rc<Self>, line: &Line) {
-        let this = Rc::clone(self);
-        let opened =
-            LeaderLine::open(&self.island, line, self.frame, move |envelope| this.handle(Input::Leader(envelope)));
+        let (this, line, number) = (Rc::clone(self), line.clone(), self.lines.get() + 1);
+        self.lines.set(number);
+        spawn_local(async move {
+            let (hearer, failing, island) = (Rc::clone(&this), Rc::clone(&this), this.island());
+            let hear = move |envelope| hearer.handle(Input::Leader(envelope));
+            let fail = move || failing.handle(Input::WorkerFailed);
+            let opened = LeaderLine::open(&island, &line, this.frame, hear, fail).await;
+            if this.lines.get() == number {
+                this.on_line(&line, opened);
+            }
+        });
+    }
+
+    fn on_line(self: &Rc<Self>, line: &Line, opened: Result<LeaderLine, WebError>) {
         match opened {
             Ok(leader) => {
                 if matches!(line, Line::Port { worker, .. } if *worker == self.urls.leader) {
                     self.candidate.replace(leader.worker());
                 }
                 self.leader.replace(Some(leader));
-                let this = Rc::clone(self);
-                spawn_local(async move { this.handle(Input::Connected) });
+                self.handle(Input::Connected);
             }
+            Err(_) if self.island.borrow().is_remote() => self.handle(Input::IslandLost),
             Err(error) => self.page.show_failure(&error.to_string()),
         }
     }
@@ -180,7 +211,7 @@ impl Shell {
         let mut contenders = self.contenders.borrow_mut();
         let fallback = self.urls.fallback.clone();
         match after {
-            None => contenders.wait(self.island.clone(), fallback),
+            None => contenders.wait(self.island(), fallback),
             Some(after) => contenders.succeed(fallback, after),
         }
     }
@@ -188,7 +219,8 @@ impl Shell {
     fn watch(self: &Rc<Self>, boot: Boot) {
         let this = Rc::clone(self);
         let (waiting, handle) = abortable(async move {
-            match lock::gone(this.island.locks(), &life_lock(boot), How::Shared).await {
+            let island = this.island();
+            match island.gone(&life_lock(boot)).await {
                 Ok(()) => this.handle(Input::LeaderGone(boot)),
                 Err(error) => console::warn_1(&format!("bitters: the leader isn't watched: {error}").into()),
             }
@@ -202,7 +234,7 @@ impl Shell {
     fn certify(self: &Rc<Self>, owner: Owner) {
         let this = Rc::clone(self);
         spawn_local(async move {
-            let made = this.urls.addresses.certify(&this.island).await;
+            let made = this.urls.addresses.certify(&this.island()).await;
             this.handle(Input::Certified(owner, made.map_err(|error| error.to_string())));
         });
     }
@@ -228,7 +260,7 @@ impl Shell {
         self.links.borrow_mut().insert(link, Carried::Opening(Vec::new()));
         let this = Rc::clone(self);
         spawn_local(async move {
-            let ready = this.urls.addresses.answer_with(&this.island, &fingerprint, &configuration).await;
+            let ready = this.urls.addresses.answer_with(&this.island(), &fingerprint, &configuration).await;
             let carried = this.links.borrow_mut().remove(&link);
             let Some(Carried::Opening(waiting)) = carried else { return };
             match ready {

@@ -131,7 +131,7 @@ impl Leader {
                 }
                 self.announce(Some(*frame));
             }
-            Announcement::LeaderUp { .. } => {}
+            Announcement::Granted | Announcement::LeaderUp { .. } => {}
         }
     }
 

@@ -18,12 +18,16 @@ impl Announcer {
     /// # Errors
     /// What the channel's constructor threw.
     pub fn open(island: &Island, mut on_announcement: impl FnMut(Announcement) + 'static) -> Result<Self, WebError> {
-        let channel = island.channel(CHANNEL)?;
-        Ok(Self(Pipe::over_channel(channel, move |bytes| {
+        let on_bytes = move |bytes: Vec<u8>| {
             if let Ok(announcement) = codec::decode(&bytes, MAX_ANNOUNCEMENT) {
                 on_announcement(announcement);
             }
-        })))
+        };
+        let pipe = match island.announcements() {
+            Some(port) => Pipe::over_port(port, on_bytes),
+            None => Pipe::over_channel(island.channel(CHANNEL)?, on_bytes),
+        };
+        Ok(Self(pipe))
     }
 
     /// Tells all others.

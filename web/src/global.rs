@@ -31,12 +31,26 @@ pub fn required<T: JsCast>(name: &'static str) -> Result<T, WebError> {
 /// # Errors
 /// What the method or its promise threw.
 pub async fn call_async(object: &JsValue, method: &'static str, arg: &JsValue) -> Result<JsValue, WebError> {
-    let function: Function = property(object, method)
-        .ok_or_else(|| WebError::missing(method))?
-        .dyn_into()
-        .map_err(WebError::calling(method))?;
-    let promise: Promise = function.call1(object, arg).map_err(WebError::calling(method))?.unchecked_into();
-    JsFuture::from(promise).await.map_err(WebError::calling(method))
+    call(object, method, arg).await
+}
+
+/// Calls a method at once; the future waits for its promise.
+///
+/// # Errors
+/// What the method or its promise threw.
+pub fn call(
+    object: &JsValue,
+    method: &'static str,
+    arg: &JsValue,
+) -> impl Future<Output = Result<JsValue, WebError>> + use<> {
+    let called = property(object, method).ok_or_else(|| WebError::missing(method)).and_then(|function| {
+        let function: Function = function.dyn_into().map_err(WebError::calling(method))?;
+        function.call1(object, arg).map_err(WebError::calling(method))
+    });
+    async move {
+        let promise: Promise = called?.unchecked_into();
+        JsFuture::from(promise).await.map_err(WebError::calling(method))
+    }
 }
 
 /// The origin of this context: a document's or a worker's.

@@ -1,9 +1,10 @@
 //! All frames that share one storage partition, hence one leader.
 //!
-//! Browsers give an iframe a partition of its own for every embedding site. Chromium's `requestStorageAccess({ all: true })`
-//! returns a StorageAccessHandle (Storage Access API, non-cookie extension) whose members are unpartitioned, silently where
-//! the browser allows; plain globals stay partitioned even then. So code reaches locks, channels and workers through an
-//! island only.
+//! Browsers give an iframe a partition of its own for every embedding site. There are two ways out of it. Chromium's
+//! `requestStorageAccess({ all: true })` returns a StorageAccessHandle (Storage Access API, non-cookie extension) whose members are
+//! unpartitioned, silently where the browser allows; plain globals stay partitioned even then. Elsewhere a page of the node's own, which
+//! the person opened from a frame, hands over what that frame needs, by a port: a *bridge*. So code reaches locks, channels and workers
+//! through an island only.
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::{
     clock::within,
     error::WebError,
     global::{call_async, global, property, required},
+    lock::{self, How},
 };
 
 /// A request that the browser neither grants nor refuses is taken as refused: it may have asked the person.
@@ -24,10 +26,19 @@ const GRANT_PATIENCE: Duration = Duration::from_secs(1);
 /// One storage partition, as this context reaches it.
 #[derive(Clone, Debug)]
 pub struct Island {
-    /// The StorageAccessHandle, where there is one.
-    handle: Option<JsValue>,
+    way: Way,
     locks: LockManager,
     scope: Scope,
+}
+
+#[derive(Clone, Debug)]
+enum Way {
+    /// By a page of the node's own: `{ announcements, worker(url, name), gone(lock) }`.
+    Bridge(JsValue),
+    /// By a StorageAccessHandle.
+    Handle(JsValue),
+    /// By this context's globals.
+    Own,
 }
 
 /// A SharedWorker that was opened; it lives as long as one of its clients.
@@ -35,8 +46,8 @@ pub struct Island {
 pub struct OpenWorker {
     /// The way to it.
     pub port: MessagePort,
-    /// Its object, for `error` events (the script failed to load).
-    pub worker: SharedWorker,
+    /// Its object, for `error` events (the script failed to load); another page has it where the worker was opened over a bridge.
+    pub worker: Option<SharedWorker>,
 }
 
 impl Island {
@@ -45,7 +56,16 @@ impl Island {
     /// # Errors
     /// [`WebError`] where there are no locks: an insecure context, or a browser of before 2022.
     pub fn of_worker() -> Result<Self, WebError> {
-        Ok(Self { handle: None, locks: own_locks()?, scope: Scope::Site })
+        Ok(Self { way: Way::Own, locks: own_locks()?, scope: Scope::Site })
+    }
+
+    /// The island of this window's own partition.
+    ///
+    /// # Errors
+    /// [`WebError`] where there are no locks: an insecure context, an opaque origin, an old browser.
+    pub fn own(top_level: bool) -> Result<Self, WebError> {
+        let scope = if top_level { Scope::Browser } else { Scope::Site };
+        Ok(Self { way: Way::Own, locks: own_locks()?, scope })
     }
 
     /// The widest island that this window gets without asking anybody.
@@ -53,23 +73,31 @@ impl Island {
     /// # Errors
     /// [`WebError`] where there are no locks: an insecure context, an opaque origin, an old browser.
     pub async fn of_window(top_level: bool) -> Result<Self, WebError> {
-        let own =
-            Self { handle: None, locks: own_locks()?, scope: if top_level { Scope::Browser } else { Scope::Site } };
+        let own = Self::own(top_level)?;
         if top_level {
             return Ok(own);
         }
         Ok(within(GRANT_PATIENCE, Self::unpartitioned()).await.flatten().unwrap_or(own))
     }
 
-    async fn unpartitioned() -> Option<Self> {
-        let types = Object::new();
-        Reflect::set(&types, &"all".into(), &true.into()).ok()?;
-        let handle = call_async(&global("document")?, "requestStorageAccess", &types).await.ok()?;
-        // Firefox ignores the argument and gives no handle; a leader in a frame's own worker could not use it.
-        property(&handle, "SharedWorker")?;
-        global("SharedWorker")?;
-        let locks = property(&handle, "locks")?.unchecked_into();
-        Some(Self { handle: Some(handle), locks, scope: Scope::Browser })
+    /// The island of all sites, if the browser grants it; called in a click it may ask the person. The request is made before this
+    /// is awaited, as long as the click counts.
+    #[must_use]
+    pub fn unpartitioned() -> impl Future<Output = Option<Self>> + 'static {
+        let request = request_access();
+        async move {
+            let handle = request.await?;
+            let locks = property(&handle, "locks")?.unchecked_into();
+            Some(Self { way: Way::Handle(handle), locks, scope: Scope::Browser })
+        }
+    }
+
+    /// The island of all sites, over a bridge.
+    ///
+    /// # Errors
+    /// [`WebError`] where there are no locks.
+    pub fn bridged(bridge: JsValue) -> Result<Self, WebError> {
+        Ok(Self { way: Way::Bridge(bridge), locks: own_locks()?, scope: Scope::Browser })
     }
 
     /// One node for all sites of this browser, or one for this site.
@@ -78,31 +106,59 @@ impl Island {
         self.scope
     }
 
-    /// The island's locks.
+    /// Whether it is reached over a bridge: then nobody there can ask for this context's locks.
+    #[must_use]
+    pub const fn is_remote(&self) -> bool {
+        matches!(self.way, Way::Bridge(_))
+    }
+
+    /// The locks that this context may hold: the island's, or over a bridge those of its own partition.
     #[must_use]
     pub const fn locks(&self) -> &LockManager {
         &self.locks
     }
 
-    /// Opens a channel among the island's contexts.
+    /// Waits until whoever in the island holds this lock is gone.
     ///
     /// # Errors
-    /// What the constructor threw.
-    pub fn channel(&self, name: &str) -> Result<BroadcastChannel, WebError> {
-        const CALL: &str = "BroadcastChannel";
-        match &self.handle {
-            Some(handle) => construct(handle, CALL, &[name.into()]).map(JsCast::unchecked_into),
-            None => BroadcastChannel::new(name).map_err(WebError::calling(CALL)),
+    /// What `request` threw, or that the bridge is over.
+    pub async fn gone(&self, lock: &str) -> Result<(), WebError> {
+        match &self.way {
+            Way::Bridge(bridge) => call_async(bridge, "gone", &lock.into()).await.map(drop),
+            Way::Handle(_) | Way::Own => lock::gone(&self.locks, lock, How::Shared).await,
         }
     }
 
-    /// The island's `IDBFactory`.
+    /// The port by which announcements cross the bridge, if there is one.
+    #[must_use]
+    pub fn announcements(&self) -> Option<MessagePort> {
+        let Way::Bridge(bridge) = &self.way else { return None };
+        property(bridge, "announcements").map(JsCast::unchecked_into)
+    }
+
+    /// Opens a channel among the island's contexts.
+    ///
+    /// # Errors
+    /// What the constructor threw; over a bridge there are none.
+    pub fn channel(&self, name: &str) -> Result<BroadcastChannel, WebError> {
+        const CALL: &str = "BroadcastChannel";
+        match &self.way {
+            Way::Bridge(_) => Err(WebError::missing("a BroadcastChannel over the bridge")),
+            Way::Handle(handle) => construct(handle, CALL, &[name.into()]).map(JsCast::unchecked_into),
+            Way::Own => BroadcastChannel::new(name).map_err(WebError::calling(CALL)),
+        }
+    }
+
+    /// The island's `IDBFactory`; over a bridge that of this context's own partition.
     ///
     /// # Errors
     /// [`WebError`] where there are no databases.
     pub fn databases(&self) -> Result<JsValue, WebError> {
         const NAME: &str = "indexedDB";
-        let factory = self.handle.as_ref().map_or_else(|| global(NAME), |handle| property(handle, NAME));
+        let factory = match &self.way {
+            Way::Handle(handle) => property(handle, NAME),
+            Way::Bridge(_) | Way::Own => global(NAME),
+        };
         factory.ok_or_else(|| WebError::missing(NAME))
     }
 
@@ -112,28 +168,57 @@ impl Island {
         global("SharedWorker").is_some()
     }
 
-    /// Opens the island's module worker of this URL and name, or joins it.
+    /// Whether this browser has the StorageAccessHandle.
+    #[must_use]
+    pub fn has_handle() -> bool {
+        global("StorageAccessHandle").is_some()
+    }
+
+    /// Opens the island's module worker of this URL and name, or joins it. Only over a bridge this takes a while.
     ///
     /// # Errors
-    /// What the constructor threw.
-    pub fn shared_worker(&self, url: &str, name: &str) -> Result<OpenWorker, WebError> {
+    /// What the constructor threw, or that the bridge is over.
+    pub async fn shared_worker(&self, url: &str, name: &str) -> Result<OpenWorker, WebError> {
         const CALL: &str = "SharedWorker";
-        let options = Object::new();
-        // Workers with and without SameSite cookies are different ones; a third-party context may have it without only.
-        for (key, value) in [("name", name), ("type", "module"), ("sameSiteCookies", "none")] {
-            Reflect::set(&options, &key.into(), &value.into()).map_err(WebError::calling(CALL))?;
-        }
-        let worker: SharedWorker = match &self.handle {
-            Some(handle) => construct(handle, CALL, &[url.into(), options.into()])?,
-            None => {
+        let options = worker_options(name)?;
+        let worker: SharedWorker = match &self.way {
+            Way::Bridge(bridge) => {
+                let args = js_sys::Array::of2(&url.into(), &name.into());
+                let port = call_async(bridge, "worker", &args).await?;
+                return Ok(OpenWorker { port: port.unchecked_into(), worker: None });
+            }
+            Way::Handle(handle) => construct(handle, CALL, &[url.into(), options.into()])?,
+            Way::Own => {
                 let class: Function = required(CALL)?;
                 let args = js_sys::Array::of2(&url.into(), &options);
                 Reflect::construct(&class, &args).map_err(WebError::calling(CALL))?
             }
         }
         .unchecked_into();
-        Ok(OpenWorker { port: worker.port(), worker })
+        Ok(OpenWorker { port: worker.port(), worker: Some(worker) })
     }
+}
+
+/// Asks for the handle. Firefox ignores the argument and gives none; a leader in a frame's own worker could not use it.
+fn request_access() -> impl Future<Output = Option<JsValue>> + 'static {
+    const CALL: &str = "requestStorageAccess";
+    let types = Object::new();
+    let set = Reflect::set(&types, &"all".into(), &true.into()).is_ok();
+    let wanted = set && Island::has_handle() && Island::has_shared_worker();
+    let request = global("document").filter(|_| wanted).map(|document| crate::global::call(&document, CALL, &types));
+    async move {
+        let handle = request?.await.ok()?;
+        property(&handle, "SharedWorker").map(|_| handle)
+    }
+}
+
+fn worker_options(name: &str) -> Result<Object, WebError> {
+    let options = Object::new();
+    // Workers with and without SameSite cookies are different ones; a third-party context may have it without only.
+    for (key, value) in [("name", name), ("type", "module"), ("sameSiteCookies", "none")] {
+        Reflect::set(&options, &key.into(), &value.into()).map_err(WebError::calling("SharedWorker"))?;
+    }
+    Ok(options)
 }
 
 fn own_locks() -> Result<LockManager, WebError> {

@@ -30,6 +30,8 @@ pub enum Announcement {
         /// [`frame_channel`].
         channel: bool,
     },
+    /// The browser lets frames of this island into that of all sites: those that hear it follow.
+    Granted,
     /// This leader leads from now on; or says so again because a frame asked.
     LeaderUp {
         /// Its leadership.

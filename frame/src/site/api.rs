@@ -6,6 +6,7 @@ use bitters_wire::{
     announce::Announcement,
     id::{Boot, Epoch, FrameId, LinkId},
     local::{Certificate, Envelope, LinkCommand, LinkEvent, ToFrame, ToLeader},
+    permission::{Answer, Permission, SiteStatus},
     rpc::{Event, Identity, Request},
     status::{Scope, Status},
 };
@@ -19,6 +20,8 @@ pub struct Config {
     pub origin: String,
     /// What the frame got from the browser.
     pub scope: Scope,
+    /// What may lead out of an island of one site.
+    pub means: Means,
     /// The frame's build.
     pub build: String,
     /// The URL of the build's SharedWorker; `None` where the browser has none.
@@ -31,15 +34,30 @@ pub struct Config {
     pub seed: [u8; 32],
 }
 
+/// The ways from an island of one site to that of all sites that this browser has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Means {
+    /// A page of the node's own, opened by the person, that hands over ports.
+    pub bridge: bool,
+    /// The StorageAccessHandle.
+    pub handle: bool,
+}
+
 /// A fact, in the order of names.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
+    /// Whether the browser granted what [`Output::RequestAccess`] asked for.
+    Access(bool),
     /// Another context of the island announced something.
     Announced(Announcement),
     /// The site asks.
     Ask(Request),
+    /// The page at the bridge's other end is closed. The leader beyond it may live on.
+    BridgeClosed,
     /// The certificate that [`Output::Certify`] asked for, or for people why there is none.
     Certified(Owner, Result<Certificate, String>),
+    /// The person clicked on a button of the badge's, or of the own page's card.
+    Clicked(Click),
     /// The way that [`Output::Connect`] asked for is there: what was said on an earlier one may be lost.
     Connected,
     /// The page was frozen or thawed.
@@ -51,6 +69,15 @@ pub enum Input {
         /// Which id it wants.
         identity: Identity,
     },
+    /// The frame is in another island: that which [`Output::Enter`] or [`Output::Return`] led to.
+    Island {
+        /// How much that covers.
+        scope: Scope,
+        /// Whether it is reached over a bridge.
+        remote: bool,
+    },
+    /// There is no way into the island any longer: its worker can't be loaded, or the bridge to it is over.
+    IslandLost,
     /// The leader says this.
     Leader(Envelope<ToFrame>),
     /// What [`Output::WatchLeader`] waited for: this leader is dead, or handed over.
@@ -63,12 +90,34 @@ pub enum Input {
     Nonsense(u32),
     /// The network came back.
     Online,
+    /// The person changed a permission on the node's own page.
+    Permit {
+        /// Of which site.
+        origin: String,
+        /// What it may do or not.
+        permission: Permission,
+        /// What the person chose.
+        answer: Answer,
+    },
+    /// To the node's own page: a frame of this node's, in the page that opened this one, asks for its site.
+    Petition {
+        /// The site.
+        site: String,
+        /// What it asks for.
+        permission: Permission,
+    },
+    /// What came of [`Output::OpenPage`].
+    PetitionOver(Outcome),
+    /// To the node's own page: whoever asked is gone.
+    PetitionerGone,
     /// The frame has its lock: it may be seen.
     Started,
     /// It is as late as [`poll_timeout`](super::Site::poll_timeout) said.
     Timeout,
     /// The page was shown or hidden.
     Visible(bool),
+    /// A worker of this build can't be loaded: the browser told so.
+    WorkerFailed,
 }
 
 /// An act for the shell, in the order of names.
@@ -78,6 +127,8 @@ pub enum Output {
     Announce(Announcement),
     /// Show this.
     Badge(Badge),
+    /// Show this on the node's own page.
+    Card(Card),
     /// Make a certificate for this owner's addresses, and keep it for all frames of the island; answered with
     /// [`Input::Certified`].
     Certify(Owner),
@@ -91,10 +142,22 @@ pub enum Output {
         /// one's turn.
         after: Option<Epoch>,
     },
+    /// Go into the island that was granted or bridged; answered with [`Input::Island`].
+    Enter,
     /// Tell the leader.
     Leader(Envelope<ToLeader>),
     /// For a link in this frame.
     Link(LinkId, LinkCommand),
+    /// Open the node's own page with this petition for the site; answered with [`Input::PetitionOver`].
+    OpenPage(Permission),
+    /// Ask the browser for the island of all sites; answered with [`Input::Access`].
+    RequestAccess,
+    /// Go back into the island of the site; answered with [`Input::Island`].
+    Return,
+    /// Answer the petition: if yes, and the site is to join, serve as its bridge.
+    Settle(bool),
+    /// Show all sites: for the node's own page.
+    Sites(Vec<SiteStatus>),
     /// Show the node: for its own page.
     Status(Status),
     /// Tell the site.
@@ -117,9 +180,76 @@ pub enum Line {
     },
 }
 
+/// A button, in the order of names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Click {
+    /// Of the card: yes.
+    Allow,
+    /// Of a question: no, and don't ask again.
+    No,
+    /// Of the badge: what is one node for all sites?
+    Offer,
+    /// Of a question: open the node's own page.
+    Open,
+    /// Of the card: no.
+    Refuse,
+    /// Of a question: yes.
+    Yes,
+}
+
+/// What came of a petition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The page was closed without an answer, or the browser opened none.
+    Closed,
+    /// The person said no.
+    No,
+    /// The person said yes. If the site is to join, the bridge is there.
+    Yes,
+}
+
+/// What the badge asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// May the site know the person by one id?
+    Person,
+    /// One node for all sites?
+    Unify,
+    /// The browser wants a visit of the node's own page first.
+    Visit,
+}
+
+/// What the node's own page shows of a petition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Card {
+    /// It is asked.
+    Asking {
+        /// The site.
+        site: String,
+        /// What it asks for.
+        permission: Permission,
+    },
+    /// The site is gone, or loaded again.
+    Lost {
+        /// Which.
+        site: String,
+    },
+    /// It is answered.
+    Settled {
+        /// The site.
+        site: String,
+        /// What it asked for.
+        permission: Permission,
+        /// What the person said.
+        answer: Answer,
+    },
+}
+
 /// What the badge shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Badge {
+    /// A question.
+    Asking(Question),
     /// The node doesn't run here, and why.
     Failed(String),
     /// The node runs.
@@ -130,5 +260,7 @@ pub enum Badge {
         peers: u32,
         /// How much one node covers.
         scope: Scope,
+        /// Whether the person could have one node for all sites.
+        offers: bool,
     },
 }

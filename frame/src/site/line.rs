@@ -36,6 +36,9 @@ impl Site {
     }
 
     pub(super) fn on_announced(&mut self, announcement: Announcement, now: Instant) {
+        if announcement == Announcement::Granted {
+            return self.on_granted_elsewhere();
+        }
         let Announcement::LeaderUp { epoch, boot, build, worker, name, kind, heard } = announcement else { return };
         let leader = (epoch, boot);
         if epoch < self.standing.0 {
@@ -83,6 +86,7 @@ impl Site {
     pub(super) fn on_time(&mut self, now: Instant) {
         match self.vigil.on_timeout(now) {
             None => {}
+            Some(Act::Call | Act::Reconnect | Act::Succeed) if self.unbridged => self.on_island_lost(),
             Some(Act::Call) => self.announce(self.wants_channel()),
             Some(Act::Ping) => self.post(ToLeader::Ping),
             Some(Act::Reconnect) => self.reconnect(),

@@ -5,8 +5,10 @@
 //! an earlier one are dropped, and a changed boot makes it register again.
 
 mod api;
+mod consent;
 mod line;
 mod peers;
+mod petition;
 mod requests;
 mod streams;
 mod topics;
@@ -24,14 +26,17 @@ use bitters_wire::{
     limits::MAX_PENDING_REQUESTS,
     local::{Envelope, HeldLink, Hello, LinkCommand, LinkEvent, ToFrame, ToLeader, Welcome},
     map::{Map, Set},
+    permission::SiteStatus,
     random::Random,
     rpc::{Event, FIRST_FRAME_ID, Identity, SiteWelcome, Tell},
     status::Path,
     time::Instant,
 };
 
-pub use api::{Badge, Config, Input, Line, Output};
+pub use api::{Badge, Card, Click, Config, Input, Line, Means, Outcome, Output, Question};
+use consent::Consent;
 use line::Calling;
+use petition::Petition;
 use requests::Pending;
 use topics::Topic;
 use vigil::Vigil;
@@ -57,7 +62,18 @@ pub struct Site {
     /// The node, for the identities of this frame's links.
     node: Option<NodeId>,
     host: Host,
+    /// Which id the site wants, and which it has.
+    identity: Identity,
+    granted: Identity,
+    consent: Consent,
+    /// On the node's own page: what it was opened for, and all sites.
+    petition: Option<Petition>,
+    sites: Vec<SiteStatus>,
     persona: Option<Persona>,
+    /// Whether the bridge to the leader lost its far end.
+    unbridged: bool,
+    /// The site's own persona in the island that the frame comes from.
+    brings: Option<PersonaSecret>,
     peers: u32,
     requests: Map<u32, Pending>,
     next_id: u32,
@@ -117,7 +133,14 @@ impl Site {
             calling: None,
             node: None,
             host: Host::Absent,
+            identity: Identity::Site,
+            granted: Identity::Site,
+            consent: Consent::default(),
+            petition: None,
+            sites: Vec::new(),
             persona: None,
+            unbridged: false,
+            brings: None,
             peers: 0,
             requests: Map::new(),
             next_id: FIRST_FRAME_ID,
@@ -135,18 +158,27 @@ impl Site {
     /// Takes a fact.
     pub fn handle_input(&mut self, input: Input, now: Instant) {
         match input {
+            Input::Access(granted) => self.on_access(granted),
             Input::Announced(announcement) => self.on_announced(announcement, now),
             Input::Ask(request) => self.on_ask(request, now),
+            Input::BridgeClosed => self.on_bridge_closed(now),
             Input::Certified(owner, outcome) => self.send(ToLeader::Certified { owner, outcome }),
+            Input::Clicked(click) => self.on_click(click),
             Input::Connected => self.on_connected(now),
             Input::Frozen(frozen) => self.send(ToLeader::Frozen(frozen)),
-            Input::Host { versions, identity } => self.on_host(versions.common(WIRE), identity),
+            Input::Host { versions, identity } => self.on_host(versions.common(WIRE), identity, now),
+            Input::Island { scope, remote } => self.on_island(scope, remote, now),
+            Input::IslandLost => self.on_island_lost(),
             Input::Leader(envelope) => self.on_leader(envelope, now),
             Input::LeaderGone(boot) => self.on_leader_gone(boot, now),
             Input::Leaving => self.send(ToLeader::Leaving),
             Input::Link(link, event) => self.on_link(link, event),
             Input::Nonsense(id) => self.on_nonsense(id),
             Input::Online => self.send(ToLeader::Online),
+            Input::Permit { origin, permission, answer } => self.on_permit(origin, permission, answer),
+            Input::Petition { site, permission } => self.on_petition(site, permission),
+            Input::PetitionOver(outcome) => self.on_petition_over(outcome),
+            Input::PetitionerGone => self.on_petitioner_gone(),
             Input::Started => self.on_started(now),
             Input::Timeout => {
                 self.on_time(now);
@@ -154,6 +186,7 @@ impl Site {
                 self.endpoint_input(bitters_session::Input::Timeout, now);
             }
             Input::Visible(visible) => self.on_visible(visible),
+            Input::WorkerFailed => self.on_worker_failed(),
         }
         self.drain_endpoint();
         self.vigil.settle(now);
@@ -179,29 +212,37 @@ impl Site {
         self.node
     }
 
-    fn on_host(&mut self, version: Option<u16>, identity: Identity) {
+    /// The embedding page's origin.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.config.origin
+    }
+
+    fn on_host(&mut self, version: Option<u16>, identity: Identity, now: Instant) {
         if self.host != Host::Absent {
             return;
         }
-        let refusal = match (version, identity) {
-            (None, _) => Some(Failure::new(
-                Code::VersionMismatch,
-                format!("this node speaks versions {} to {}", WIRE.min, WIRE.max),
-            )),
-            (_, Identity::Person) => Some(Failure::new(Code::Denied, "the person hasn't granted one id for all sites")),
-            (Some(rpc), Identity::Site) => {
-                self.host = Host::Waiting(rpc);
-                return self.greet();
-            }
+        let Some(rpc) = version else {
+            let text = format!("this node speaks versions {} to {}", WIRE.min, WIRE.max);
+            self.host = Host::Greeted;
+            self.tell(0, Tell::Failed(Failure::new(Code::VersionMismatch, text)));
+            return self.outbox.push_back(Output::CloseHost);
         };
-        self.host = Host::Greeted;
-        self.tell(0, Tell::Failed(refusal.expect("the accepted case returned")));
-        self.outbox.push_back(Output::CloseHost);
+        self.host = Host::Waiting(rpc);
+        self.identity = identity;
+        if identity != self.granted && self.line.is_some() {
+            // The leader heard a hello before the site said what it wants.
+            self.on_connected(now);
+        }
+        self.greet();
     }
 
     /// Tells the site who it is, as soon as both are there.
     fn greet(&mut self) {
         let (Host::Waiting(rpc), Some(persona)) = (self.host, &self.persona) else { return };
+        if self.identity != self.granted {
+            return;
+        }
         let welcome = SiteWelcome {
             id: persona.id.to_string(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -228,9 +269,9 @@ impl Site {
             frame: self.config.frame,
             origin: self.config.origin.clone(),
             scope: self.config.scope,
-            identity: Identity::Site,
-            brings: None,
-            remote: false,
+            identity: self.identity,
+            brings: self.brings.clone(),
+            remote: self.vigil.is_remote(),
             wire: WIRE,
             build: self.config.build.clone(),
             known: self.standing.0 > Epoch::default(),
@@ -250,18 +291,24 @@ impl Site {
             return; // An old leader that doesn't know it yet.
         }
         if self.welcomed && (epoch, boot) == self.standing {
-            self.vigil.heard();
+            self.vigil.heard(now);
         }
         match envelope.message {
             ToFrame::Welcome(welcome) => {
                 if self.standing.1 != boot {
                     self.outbox.push_back(Output::WatchLeader(boot));
                 }
+                // Else the leader that took us in tells of another persona, and has all that was asked.
+                let new = !self.welcomed || self.standing != (epoch, boot);
                 self.standing = (epoch, boot);
                 self.leads = Some(self.standing);
-                self.on_welcome(welcome);
+                self.on_welcome(welcome, now);
+                if new {
+                    self.ask_again();
+                }
+                self.consider();
             }
-            ToFrame::Rejected(failure) => self.on_rejected(failure),
+            ToFrame::Rejected(failure) => self.on_rejected(failure, now),
             _ if (epoch, boot) != self.standing => self.on_connected(now),
             message => self.on_message(message, now),
         }
@@ -284,28 +331,31 @@ impl Site {
                 self.peers = peers;
                 self.show_badge();
             }
-            ToFrame::Permissions(_) | ToFrame::Sites(_) => {}
+            ToFrame::Permissions(permissions) => self.on_permissions(permissions),
             ToFrame::Ping => self.send(ToLeader::Pong),
             ToFrame::Rejected(_) | ToFrame::Welcome(_) => {}
             ToFrame::Service { request, reply } => self.on_service(request, reply),
+            ToFrame::Sites(sites) => self.on_sites(sites),
             ToFrame::Status(status) => self.on_status(&status),
             ToFrame::Topic { topic, sealed } => self.on_topic_message(topic, &sealed),
             ToFrame::TopicPeers { topic, peers } => self.on_topic_peers(topic, peers),
         }
     }
 
-    fn on_welcome(&mut self, welcome: Welcome) {
+    fn on_welcome(&mut self, welcome: Welcome, now: Instant) {
         self.welcomed = true;
-        self.vigil.heard();
+        self.vigil.heard(now);
         self.peers = welcome.peers;
         self.node = Some(welcome.node);
+        self.granted = welcome.identity;
         self.adopt_persona(welcome.persona);
+        self.brings = None;
+        self.consent.permissions = welcome.permissions;
         self.greet();
         self.show_badge();
         for held in std::mem::take(&mut self.held) {
             self.send(held);
         }
-        self.ask_again();
     }
 
     fn adopt_persona(&mut self, secret: PersonaSecret) {
@@ -325,8 +375,8 @@ impl Site {
         }
     }
 
-    fn on_rejected(&mut self, failure: Failure) {
-        self.vigil.heard();
+    fn on_rejected(&mut self, failure: Failure, now: Instant) {
+        self.vigil.heard(now);
         self.outbox.push_back(Output::Badge(Badge::Failed(failure.message.clone())));
         self.tell(0, Tell::Failed(failure));
         self.outbox.push_back(Output::CloseHost);
@@ -363,6 +413,24 @@ impl Site {
         self.outbox.push_back(Output::Link(link, command));
     }
 
+    /// The leader was another island's. What the site's sessions have to say they say again when there is a way.
+    fn forget_leader(&mut self, remote: bool) {
+        self.brings = self.persona.as_ref().filter(|_| self.granted == Identity::Site).map(|it| it.secret.clone());
+        self.standing = (Epoch::default(), Boot::default());
+        self.welcomed = false;
+        self.line = None;
+        self.leads = None;
+        self.calling = None;
+        self.node = None;
+        self.own_name = worker_name(&self.config.build);
+        self.vigil = Vigil::new(remote);
+        self.unbridged = false;
+        self.links.clear();
+        self.reachable.clear();
+        self.held.clear();
+        self.peers = 0;
+    }
+
     /// Something is said on a link: it is no standby, or isn't any longer.
     fn note_use(&mut self, link: LinkId) {
         if let Some(held) = self.links.get_mut(&link) {
@@ -372,8 +440,16 @@ impl Site {
 
     fn show_badge(&mut self) {
         if let Some(persona) = &self.persona {
-            let (id, peers, scope) = (persona.id.to_string(), self.peers, self.config.scope);
-            self.outbox.push_back(Output::Badge(Badge::Ready { id, peers, scope }));
+            let badge = match self.question() {
+                Some(question) => Badge::Asking(question),
+                None => Badge::Ready {
+                    id: persona.id.to_string(),
+                    peers: self.peers,
+                    scope: self.config.scope,
+                    offers: self.offers(),
+                },
+            };
+            self.outbox.push_back(Output::Badge(badge));
         }
     }
 

@@ -43,6 +43,8 @@ pub(super) enum Pending {
     Status,
     /// A stream.
     Stream(StreamState),
+    /// One node for all sites.
+    Unify,
     /// Statuses.
     Watch,
 }
@@ -134,7 +136,7 @@ impl Site {
                 self.send(ToLeader::Status);
                 Ok(())
             }
-            Ask::Unify => Err(bad("not yet")),
+            Ask::Unify => self.on_unify(id),
             Ask::Watch => {
                 self.requests.insert(id, Pending::Watch);
                 self.tell(id, Tell::Done);
@@ -183,6 +185,7 @@ impl Site {
                 let watching = self.watching();
                 self.send(ToLeader::Watch(watching));
             }
+            Pending::Unify => self.on_unify_cancelled(),
             Pending::Address
             | Pending::Call(CallState::Dialling { .. })
             | Pending::Dial(..)
@@ -347,6 +350,7 @@ impl Site {
                 | Pending::Join(_)
                 | Pending::Serve(_)
                 | Pending::Stream(StreamState::Made { .. })
+                | Pending::Unify
                 | Pending::Watch => {}
             }
         }

@@ -1,6 +1,7 @@
 //! The frame's machine against a leader that welcomes, agrees to everything and routes by persona.
 
 mod addresses;
+mod consent;
 
 use std::time::Duration;
 
@@ -420,6 +421,7 @@ impl World {
         let mut world =
             Self { sites, now: Instant::START, epoch: Epoch(7), boot: boot(1), deaf: false, published: None };
         for site in 0..N {
+            world.handle(site, Input::Started);
             world.handle(site, Input::Connected);
         }
         world
@@ -518,6 +520,7 @@ fn config(origin: &str) -> Config {
         frame: FrameId::from_random([number; 16]),
         origin: origin.into(),
         scope: Scope::Site,
+        means: Means { bridge: true, handle: true },
         build: "b1".into(),
         worker: Some("/leader.js".into()),
         visible: true,

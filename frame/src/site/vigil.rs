@@ -16,6 +16,9 @@ use bitters_wire::time::Instant;
 /// Leaders answer within milliseconds; a busy machine takes a second.
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// A leader that can't ask for our lock pings us every 5 s; two of those may be lost in a busy moment.
+const REMOTE_SILENCE: Duration = Duration::from_secs(12);
+
 /// The answer to a ping or a call.
 const ANSWER: Duration = Duration::from_secs(3);
 
@@ -38,6 +41,8 @@ const LATE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Vigil {
     stage: Stage,
+    /// The leader is reached over a bridge: its life lock may not tell, but it says something every few seconds.
+    remote: bool,
     /// Something was said since the machine was entered.
     said: bool,
     /// Whether this stage was entered anew because its timer was late.
@@ -77,6 +82,16 @@ pub(super) enum Act {
 }
 
 impl Vigil {
+    /// Nothing is outstanding.
+    pub(super) fn new(remote: bool) -> Self {
+        Self { remote, ..Self::default() }
+    }
+
+    /// Whether the leader is reached over a bridge.
+    pub(super) const fn is_remote(&self) -> bool {
+        self.remote
+    }
+
     /// Something was said to the leader that took us in.
     pub(super) const fn said(&mut self) {
         self.said = true;
@@ -84,14 +99,23 @@ impl Vigil {
 
     /// All that an input brings was said.
     pub(super) fn settle(&mut self, now: Instant) {
-        if std::mem::take(&mut self.said) && self.stage == Stage::Quiet {
-            self.enter(Stage::Spoke(now + SILENCE));
+        let said = std::mem::take(&mut self.said);
+        match self.stage {
+            Stage::Quiet if said => self.enter(Stage::Spoke(now + SILENCE)),
+            Stage::Spoke(due) if said => self.stage = Stage::Spoke(due.min(now + SILENCE)),
+            _ => {}
         }
     }
 
     /// The leader that took us in said something.
-    pub(super) fn heard(&mut self) {
-        *self = Self { said: self.said, ..Self::default() };
+    pub(super) fn heard(&mut self, now: Instant) {
+        let stage = if self.remote { Stage::Spoke(now + REMOTE_SILENCE) } else { Stage::Quiet };
+        *self = Self { said: self.said, stage, ..Self::new(self.remote) };
+    }
+
+    /// The leader may be gone: it is asked at once.
+    pub(super) fn doubt(&mut self, now: Instant) {
+        self.enter(Stage::Pinged(now + ANSWER));
     }
 
     /// A hello was said, or will be as soon as somebody leads.
@@ -180,12 +204,12 @@ mod tests {
         let mut watch = Watch::default();
         assert_eq!(watch.vigil.poll_timeout(), None);
         watch.say();
-        watch.vigil.heard();
+        watch.vigil.heard(watch.now);
         assert_eq!(watch.vigil.poll_timeout(), None);
 
         watch.say();
         assert_eq!(watch.next(), (2000, Some(Act::Ping)));
-        watch.vigil.heard();
+        watch.vigil.heard(watch.now);
         assert_eq!(watch.vigil.poll_timeout(), None);
     }
 

@@ -25,8 +25,12 @@ const DEDICATED: Part =
     Part { name: "dedicated", package: "bitters-dedicated", boot: "shared-worker/dedicated/boot.ts" };
 const GUESTBOOK_LEADER: Part = Part { package: "guestbook-node", ..LEADER };
 
-/// What a frame loads when connections without signals are wanted.
-const ADDRESSES: &str = "frame/addresses.ts";
+/// What a frame loads when it is wanted: the constant of its URL, its name, and where it is.
+const LAZY: [(&str, &str, &str); 3] = [
+    ("ADDRESSES_URL", "addresses", "frame/addresses.ts"),
+    ("CONSENT_URL", "consent", "frame/consent.ts"),
+    ("SITES_URL", "sites", "frame/sites.ts"),
+];
 
 /// A node differs from another by its leader.
 pub struct Node {
@@ -53,10 +57,12 @@ pub fn tree(workspace: &Workspace, mode: Mode, node: &Node, modules: &Modules) -
     let dedicated = DEDICATED.add_to(&mut tree, workspace, mode, modules, &known)?;
     known.push(Constant::new("DEDICATED_URL", &dedicated));
     known.push(Constant::new("DEDICATED_WORKER_URL", &dedicated));
-    let script = Bundle::new(ADDRESSES).build(workspace, mode)?;
-    let addresses = asset_url("addresses", "js", &script);
-    tree.insert(addresses.as_str(), script);
-    known.push(Constant::new("ADDRESSES_URL", &addresses));
+    for (constant, name, path) in LAZY {
+        let script = Bundle::new(path).build(workspace, mode)?;
+        let url = asset_url(name, "js", &script);
+        tree.insert(url.as_str(), script);
+        known.push(Constant::new(constant, &url));
+    }
     let frame = FRAME.add_to(&mut tree, workspace, mode, modules, &known)?;
 
     let wasm = asset_url(FRAME.name, "wasm", &modules.of(FRAME.package).wasm);

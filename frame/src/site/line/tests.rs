@@ -11,7 +11,7 @@ use bitters_wire::{
     time::Instant,
 };
 
-use crate::site::{Badge, Config, Input, Line, Output, Site};
+use crate::site::{Badge, Config, Input, Line, Means, Output, Site};
 
 #[test]
 fn a_frame_watches_each_leader_s_life_once() {
@@ -177,7 +177,7 @@ impl Led {
 
     fn badge() -> Vec<Output> {
         let id = persona().id().to_string();
-        vec![Output::Badge(Badge::Ready { id, peers: 0, scope: Scope::Site })]
+        vec![Output::Badge(Badge::Ready { id, peers: 0, scope: Scope::Site, offers: false })]
     }
 
     fn input(&mut self, input: Input) -> Vec<Output> {
@@ -224,6 +224,7 @@ fn config() -> Config {
         frame: FrameId::from_random([1; 16]),
         origin: "https://alice.example".into(),
         scope: Scope::Site,
+        means: Means::default(),
         build: "b1".into(),
         worker: Some("/leader.js".into()),
         visible: true,

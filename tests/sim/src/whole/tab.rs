@@ -53,6 +53,7 @@ impl World {
             frame,
             origin: origin.into(),
             scope: Scope::Browser,
+            means: bitters_frame::site::Means::default(),
             build: BUILD.into(),
             worker: Some("/leader.js".into()),
             visible,

@@ -1,0 +1,170 @@
+// What is loaded only when the person is asked, or when the node's own page answers a badge: clicks that count, the way between a badge and
+// the page that it opened, and the bridge by which a frame reaches the island of that page.
+//
+// The two documents are of one origin and know each other by their windows; each message is held against both. A site can open the
+// node's page as well, but is no origin that it answers.
+
+/** How long the badge must have been still and in sight before a click on it counts. */
+const STILL_MS = 500;
+
+/** How often the page that was opened, or that opened this one, is looked for: a window tells nobody that it closes. */
+const LOOK_MS = 500;
+
+/** The page at the other end answers within milliseconds, if it is there. */
+const ANSWER_MS = 3000;
+
+/** Bytes of an announcement, and of a name; more is of no frame of ours. */
+const MAX_BYTES = 1024;
+
+type Permission = "join" | "observe" | "person";
+
+/**
+ * Counts clicks on what is inside `root` only while it has been in sight as a whole, uncovered where the browser tells (Intersection
+ * Observer v2), and of one size for a while. What the person didn't see, they didn't click.
+ */
+export function guard(root: Element): () => boolean {
+  let since = Infinity;
+  let seen = false;
+  const start = (ok: boolean): void => {
+    if (!ok) since = Infinity;
+    else if (since === Infinity) since = performance.now();
+  };
+  const options: IntersectionObserverInit & { trackVisibility: boolean; delay: number } = { threshold: 1, trackVisibility: true, delay: 100 };
+  const sight = new IntersectionObserver((entries) => {
+    for (const entry of entries as (IntersectionObserverEntry & { isVisible?: boolean })[]) {
+      seen = entry.intersectionRatio >= 0.99 && (entry.isVisible ?? true);
+      start(seen);
+    }
+  }, options);
+  sight.observe(root);
+  const size = new ResizeObserver(() => {
+    start(false);
+    start(seen);
+  });
+  size.observe(root);
+  return () => performance.now() - since >= STILL_MS;
+}
+
+/** Opens the node's own page to ask for `permission` for a site. `tell` hears `closed`, `no`, or `yes` and, for a site that joins, its bridge. */
+export function petition(url: string, permission: Permission, site: string, tell: (outcome: string, bridge?: Bridge) => void): void {
+  const page = open(url, "_blank", "popup,width=560,height=720");
+  if (!page) return tell("closed");
+  let port: MessagePort | undefined;
+  const end = (outcome: string, bridge?: Bridge): void => {
+    removeEventListener("message", onMessage);
+    clearInterval(looking);
+    tell(outcome, bridge);
+  };
+  const onMessage = ({ data, origin, source }: MessageEvent): void => {
+    if (source !== page || origin !== location.origin || data?.bitters !== "petition?") return;
+    // A page that is loaded again asks again.
+    port?.close();
+    const ends = new MessageChannel();
+    port = ends.port1;
+    port.onmessage = ({ data, ports }) => {
+      const [announcements] = ports;
+      if (data !== "yes") end("no");
+      else if (permission !== "join") end("yes");
+      else if (port && announcements) end("yes", new Bridge(port, announcements, page));
+    };
+    page.postMessage({ bitters: "petition", permission, site }, location.origin, [ends.port2]);
+  };
+  const looking = setInterval(() => page.closed && end("closed"), LOOK_MS);
+  addEventListener("message", onMessage);
+}
+
+/** What a frame reaches through the node's own page: announcements, ports of workers, and who is gone. */
+export class Bridge {
+  readonly announcements: MessagePort;
+  readonly #port: MessagePort;
+  readonly #page: WindowProxy;
+  readonly #waiting = new Map<number, (event: MessageEvent) => void>();
+  #next = 0;
+
+  constructor(port: MessagePort, announcements: MessagePort, page: WindowProxy) {
+    this.#port = port;
+    this.#page = page;
+    this.announcements = announcements;
+    port.onmessage = (event) => {
+      this.#waiting.get(event.data?.id)?.(event);
+      this.#waiting.delete(event.data?.id);
+    };
+  }
+
+  /** A port of the island's worker of this URL and name. */
+  async worker([url, name]: [string, string]): Promise<MessagePort> {
+    const late = new Promise<never>((_, reject) => setTimeout(reject, ANSWER_MS, new Error("the bridge doesn't answer")));
+    const { ports } = await Promise.race([this.#ask({ worker: { url, name } }), late]);
+    if (!ports[0]) throw new Error("no such worker beyond the bridge");
+    return ports[0];
+  }
+
+  /** Waits until nobody in the island holds this lock any longer. */
+  async gone(lock: string): Promise<void> {
+    await this.#ask({ gone: lock });
+  }
+
+  /** Calls back when the page is closed. */
+  watch(closed: () => void): void {
+    const looking = setInterval(() => {
+      if (!this.#page.closed) return;
+      clearInterval(looking);
+      closed();
+    }, LOOK_MS);
+  }
+
+  #ask(what: object): Promise<MessageEvent> {
+    const id = ++this.#next;
+    return new Promise((resolve) => {
+      this.#waiting.set(id, resolve);
+      this.#port.postMessage({ id, ...what });
+    });
+  }
+}
+
+/**
+ * On the node's own page: hears what the badge that opened it asks for, if one did. `tell` hears `asked` with permission and site, and
+ * `gone` when that frame is. The result answers; a site that joins is served from then on.
+ */
+export function hear(channel: string, tell: (what: string, permission?: string, site?: string) => void): (yes: boolean) => void {
+  const badge = opener as WindowProxy | null;
+  let port: MessagePort | undefined;
+  let permission: unknown;
+  if (!badge) return () => {};
+  addEventListener("message", ({ data, origin, ports, source }) => {
+    if (port || source !== badge || origin !== location.origin || data?.bitters !== "petition" || !ports[0]) return;
+    if (!["join", "person"].includes(data.permission) || typeof data.site !== "string") return;
+    port = ports[0];
+    permission = data.permission;
+    tell("asked", data.permission, data.site);
+    const looking = setInterval(() => {
+      if (!badge.closed) return;
+      clearInterval(looking);
+      tell("gone");
+    }, LOOK_MS);
+  });
+  badge.postMessage({ bitters: "petition?" }, location.origin);
+  return (yes) => {
+    if (!port) return;
+    if (yes && permission === "join") serve(port, channel);
+    else port.postMessage(yes ? "yes" : "no");
+  };
+}
+
+function serve(port: MessagePort, name: string): void {
+  const { port1, port2 } = new MessageChannel();
+  const channel = new BroadcastChannel(name);
+  const isAnnouncement = (data: unknown): data is ArrayBuffer | Uint8Array =>
+    (data instanceof ArrayBuffer || data instanceof Uint8Array) && data.byteLength <= MAX_BYTES;
+  port1.onmessage = ({ data }) => isAnnouncement(data) && channel.postMessage(new Uint8Array(data));
+  channel.onmessage = ({ data }) => isAnnouncement(data) && port1.postMessage(data);
+  port.onmessage = ({ data }) => {
+    const { id, worker, gone } = data ?? {};
+    if (worker) {
+      const opened = new SharedWorker(worker.url, { name: worker.name, type: "module", sameSiteCookies: "none" } as WorkerOptions);
+      port.postMessage({ id }, [opened.port]);
+    }
+    if (gone) void navigator.locks.request(gone, { mode: "shared" }, () => port.postMessage({ id }));
+  };
+  port.postMessage("yes", [port2]);
+}

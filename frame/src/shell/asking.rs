@@ -1,0 +1,106 @@
+//! Between the person and the machine.
+
+use std::rc::Rc;
+
+use bitters_web::{error::WebError, global, island::Island};
+use bitters_wire::permission::{Answer, Permission, SiteStatus};
+use serde::Deserialize;
+use wasm_bindgen::{JsValue, closure::Closure};
+use wasm_bindgen_futures::spawn_local;
+use web_sys::console;
+
+use super::Shell;
+use crate::{
+    consent::Sink,
+    site::{Badge, Click, Input},
+};
+
+/// What the person changed in the list of sites.
+#[derive(Deserialize)]
+struct Choice {
+    origin: String,
+    permission: Permission,
+    answer: Answer,
+}
+
+impl Shell {
+    /// A badge that asks needs what tells whether a click on it counts.
+    pub(super) fn show_badge(self: &Rc<Self>, badge: &Badge) {
+        self.page.show(badge);
+        if matches!(badge, Badge::Asking(_)) {
+            self.prepare();
+        }
+    }
+
+    /// Clicks on buttons are the machine's. The offer leads to a question only; all others must count.
+    pub(super) fn hear_clicks(self: &Rc<Self>) {
+        let this = Rc::clone(self);
+        self.page.on_click(move |click| {
+            if click == Click::Offer || this.consent.counts() {
+                this.handle(Input::Clicked(click));
+            }
+        });
+    }
+
+    pub(super) fn open_page(self: &Rc<Self>, permission: Permission) {
+        let site = self.site.borrow().origin().to_owned();
+        report(self.consent.open(permission, &site, self.sink()));
+    }
+
+    /// In the click that led here: the browser asks within one only.
+    pub(super) fn request_access(self: &Rc<Self>) {
+        let request = Island::unpartitioned();
+        let this = Rc::clone(self);
+        spawn_local(async move {
+            let granted = request.await.map(|island| this.consent.grant(island)).is_some();
+            this.handle(Input::Access(granted));
+        });
+    }
+
+    /// On the node's own page: what was it opened for?
+    pub fn hear_petition(self: &Rc<Self>) {
+        if global::global("opener").is_none() {
+            return;
+        }
+        let this = Rc::clone(self);
+        spawn_local(async move {
+            if let Some(root) = this.page.root() {
+                report(this.consent.prepare(&root).await.and_then(|()| this.consent.hear(this.sink())));
+            }
+        });
+    }
+
+    pub(super) fn show_sites(self: &Rc<Self>, sites: &[SiteStatus]) {
+        let Ok(sites) = serde_wasm_bindgen::to_value(sites) else { return };
+        let this = Rc::clone(self);
+        let chosen: Closure<dyn Fn(JsValue)> = Closure::new(move |choice| {
+            if let Ok(Choice { origin, permission, answer }) = serde_wasm_bindgen::from_value(choice) {
+                this.handle(Input::Permit { origin, permission, answer });
+            }
+        });
+        let module = self.urls.sites.clone();
+        spawn_local(async move {
+            report(module.call_async("showSites", &[sites, chosen.into_js_value()]).await.map(drop));
+        });
+    }
+
+    fn prepare(self: &Rc<Self>) {
+        let this = Rc::clone(self);
+        spawn_local(async move {
+            if let Some(root) = this.page.root() {
+                report(this.consent.prepare(&root).await);
+            }
+        });
+    }
+
+    fn sink(self: &Rc<Self>) -> Sink {
+        let this = Rc::clone(self);
+        Rc::new(move |input| this.handle(input))
+    }
+}
+
+fn report(outcome: Result<(), WebError>) {
+    if let Err(error) = outcome {
+        console::warn_1(&format!("bitters: the person can't be asked: {error}").into());
+    }
+}

@@ -1,0 +1,276 @@
+//! What the badge asks the person, and what follows.
+//!
+//! A frame starts in the widest island that it gets without asking. Where that is its own site's, one node for all sites takes the
+//! person: a click on the badge, or the site's wish ([`Ask::Unify`](bitters_wire::rpc::Ask::Unify)), opens a question. A yes leads
+//! to the browser's own prompt where there is the StorageAccessHandle, else, or when that is refused, to a page of the node's own,
+//! which asks again, where no site can cover it. A no is kept by the leader, and nobody asks again. The id that is the same on
+//! every site is asked for in the same way.
+//!
+//! Browsers ask, and open pages, within a click only: what a click brings is performed before anything is awaited.
+
+use bitters_wire::{
+    failure::{Code, Failure},
+    local::ToLeader,
+    permission::{Answer, Permission, Permissions},
+    rpc::{Room, Tell},
+    status::Scope,
+    time::Instant,
+};
+
+use super::{Badge, Click, Host, Means, Outcome, Output, Question, Site, requests::Pending};
+
+/// What the badge needs for a question.
+const ASKING: Room = Room { width: 320, height: 172 };
+
+/// What the site gave it.
+const GIVEN: Room = Room { width: 0, height: 0 };
+
+/// What is between the badge and the person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Consent {
+    /// What the leader keeps of the person's answers.
+    pub permissions: Permissions,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// The badge asks.
+    Asking(Question),
+    /// A page of the node's own asks.
+    Petitioning(Permission),
+    /// Nothing is asked.
+    #[default]
+    Quiet,
+    /// The browser was asked.
+    Requesting,
+}
+
+impl Site {
+    /// The site wants one node for all sites.
+    pub(super) fn on_unify(&mut self, id: u32) -> Result<(), Failure> {
+        if self.config.scope == Scope::Browser {
+            self.tell(id, Tell::Scope(Scope::Browser));
+            return Ok(());
+        }
+        if !self.config.means.any() {
+            return Err(Failure::new(Code::Unsupported, "this browser has no way to one node for all sites"));
+        }
+        self.requests.insert(id, Pending::Unify);
+        self.consider();
+        Ok(())
+    }
+
+    /// The site wants it no longer: a question that nobody waits for goes.
+    pub(super) fn on_unify_cancelled(&mut self) {
+        if self.consent.stage == Stage::Asking(Question::Unify) && self.unifying().is_empty() {
+            self.rest();
+        }
+    }
+
+    /// Asks what the site waits for, or refuses it for the person.
+    pub(super) fn consider(&mut self) {
+        let unifying =
+            self.config.scope == Scope::Site && self.requests.values().any(|it| matches!(it, Pending::Unify));
+        if unifying && self.consent.permissions.join == Answer::No {
+            self.refuse_unify("the person said no");
+        } else if unifying && self.consent.stage == Stage::Quiet {
+            self.ask(Question::Unify);
+        }
+        if self.wants_person() {
+            self.consider_person();
+        }
+    }
+
+    /// The site waits to be welcomed by an id that it wasn't granted.
+    fn wants_person(&self) -> bool {
+        matches!(self.host, Host::Waiting(_)) && self.identity != self.granted && self.persona.is_some()
+    }
+
+    fn consider_person(&mut self) {
+        match self.consent.permissions.person {
+            _ if self.config.scope == Scope::Site => {
+                self.refuse_host("one id for all sites needs one node for all sites: unify() first");
+            }
+            Answer::Ask if self.consent.stage == Stage::Quiet => self.ask(Question::Person),
+            // With a yes the leader welcomes the frame anew.
+            Answer::Ask | Answer::Yes => {}
+            Answer::No => self.refuse_host("the person doesn't want one id for all sites"),
+        }
+    }
+
+    fn refuse_host(&mut self, why: &str) {
+        self.host = Host::Greeted;
+        self.fail(0, Failure::new(Code::Denied, why));
+        self.outbox.push_back(Output::CloseHost);
+        self.rest();
+    }
+
+    pub(super) fn on_permissions(&mut self, permissions: Permissions) {
+        self.consent.permissions = permissions;
+        self.consider();
+        self.show_badge();
+    }
+
+    /// A click on the badge, or on the own page's card.
+    pub(super) fn on_click(&mut self, click: Click) {
+        match (self.consent.stage, click) {
+            (Stage::Quiet, Click::Offer) if self.offers() => self.ask(Question::Unify),
+            (Stage::Asking(Question::Unify), Click::Yes) if self.config.means.handle => {
+                self.consent.stage = Stage::Requesting;
+                self.outbox.push_back(Output::RequestAccess);
+            }
+            (Stage::Asking(Question::Unify), Click::Yes) | (Stage::Asking(Question::Visit), Click::Open) => {
+                self.petition(Permission::Join);
+            }
+            (Stage::Asking(Question::Person), Click::Open) => self.petition(Permission::Person),
+            (Stage::Asking(Question::Unify | Question::Visit), Click::No) => self.on_no(Permission::Join),
+            (Stage::Asking(Question::Person), Click::No) => self.on_no(Permission::Person),
+            (_, Click::Allow | Click::Refuse) => self.on_card_click(click),
+            _ => {}
+        }
+    }
+
+    /// What the browser said to [`Output::RequestAccess`].
+    pub(super) fn on_access(&mut self, granted: bool) {
+        if granted {
+            if self.consent.stage == Stage::Requesting {
+                self.outbox.push_back(Output::Announce(bitters_wire::announce::Announcement::Granted));
+            }
+            self.depart(Output::Enter);
+        } else if self.consent.stage == Stage::Requesting && self.config.means.bridge {
+            self.ask(Question::Visit);
+        } else if self.consent.stage == Stage::Requesting {
+            self.rest();
+            self.refuse_unify("the browser refused");
+        }
+    }
+
+    /// Another frame of this island was let out of it: this one tries to follow.
+    pub(super) fn on_granted_elsewhere(&mut self) {
+        if self.config.scope == Scope::Site && self.config.means.handle && self.consent.stage != Stage::Requesting {
+            self.outbox.push_back(Output::RequestAccess);
+        }
+    }
+
+    /// What came of [`Output::OpenPage`].
+    pub(super) fn on_petition_over(&mut self, outcome: Outcome) {
+        let Stage::Petitioning(permission) = self.consent.stage else { return };
+        match (permission, outcome) {
+            (_, Outcome::No) => self.on_no(permission),
+            (Permission::Join, Outcome::Yes) => self.depart(Output::Enter),
+            // The leader of the page's island welcomes this frame anew.
+            (_, Outcome::Yes) => self.rest(),
+            (Permission::Person, Outcome::Closed) => self.ask(Question::Person),
+            (_, Outcome::Closed) => {
+                self.rest();
+                self.refuse_unify("the node's page was closed without an answer, or the browser didn't open it");
+            }
+        }
+    }
+
+    /// The frame is in another island now.
+    pub(super) fn on_island(&mut self, scope: Scope, remote: bool, now: Instant) {
+        self.config.scope = scope;
+        self.forget_leader(remote);
+        self.rest();
+        if self.host == Host::Greeted {
+            self.tell(0, Tell::Scope(scope));
+        }
+        if scope == Scope::Browser {
+            for id in self.unifying() {
+                self.requests.remove(&id);
+                self.tell(id, Tell::Scope(scope));
+            }
+        }
+        self.on_started(now);
+    }
+
+    /// The way into this island is over: back into the site's own.
+    pub(super) fn on_island_lost(&mut self) {
+        if self.config.scope == Scope::Browser && self.config.means.any() {
+            self.depart(Output::Return);
+        }
+    }
+
+    /// The page at the bridge's other end is closed. As long as the leader lives, thanks to another page, this frame needs no bridge.
+    pub(super) fn on_bridge_closed(&mut self, now: Instant) {
+        if !self.vigil.is_remote() {
+            return;
+        }
+        self.unbridged = true;
+        if self.welcomed {
+            self.vigil.doubt(now);
+            self.post(ToLeader::Ping);
+        } else {
+            self.on_island_lost();
+        }
+    }
+
+    /// A worker of this build can't be loaded. If nobody leads in this island, it is of no use.
+    pub(super) fn on_worker_failed(&mut self) {
+        if !self.welcomed && self.leads.is_none() {
+            self.on_island_lost();
+        }
+    }
+
+    /// Whether the badge offers one node for all sites.
+    pub(super) fn offers(&self) -> bool {
+        self.config.scope == Scope::Site && self.config.means.any() && self.consent.permissions.join != Answer::No
+    }
+
+    /// What the badge asks, if it does.
+    pub(super) const fn question(&self) -> Option<Question> {
+        if let Stage::Asking(question) = self.consent.stage { Some(question) } else { None }
+    }
+
+    fn depart(&mut self, act: Output) {
+        self.send(ToLeader::Leaving);
+        // What is asked from now on is for the next leader.
+        self.forget_leader(false);
+        self.outbox.push_back(act);
+    }
+
+    fn ask(&mut self, question: Question) {
+        self.consent.stage = Stage::Asking(question);
+        self.outbox.push_back(Output::Badge(Badge::Asking(question)));
+        self.tell(0, Tell::Badge(ASKING));
+    }
+
+    fn rest(&mut self) {
+        if std::mem::take(&mut self.consent.stage) != Stage::Quiet {
+            self.tell(0, Tell::Badge(GIVEN));
+            self.show_badge();
+        }
+    }
+
+    fn petition(&mut self, permission: Permission) {
+        self.consent.stage = Stage::Petitioning(permission);
+        self.outbox.push_back(Output::OpenPage(permission));
+    }
+
+    fn on_no(&mut self, permission: Permission) {
+        let origin = self.config.origin.clone();
+        self.send(ToLeader::Permit { origin, permission, answer: Answer::No });
+        self.consent.permissions = self.consent.permissions.with(permission, Answer::No);
+        self.rest();
+        self.consider();
+    }
+
+    fn refuse_unify(&mut self, why: &str) {
+        for id in self.unifying() {
+            self.requests.remove(&id);
+            self.fail(id, Failure::new(Code::Denied, why));
+        }
+    }
+
+    fn unifying(&self) -> Vec<u32> {
+        self.requests.iter().filter(|(_, pending)| matches!(pending, Pending::Unify)).map(|(id, _)| *id).collect()
+    }
+}
+
+impl Means {
+    const fn any(self) -> bool {
+        self.handle || self.bridge
+    }
+}

@@ -1,0 +1,77 @@
+//! The node's own page answers a badge that opened it: may this site join the node, or know the person by one id?
+//!
+//! The page is the node's own and stands alone: no site can cover it, and its address bar says whose it is. What was allowed before is
+//! allowed at once, so that a way back needs no second yes.
+
+use bitters_wire::{
+    local::ToLeader,
+    permission::{Answer, Permission, SiteStatus},
+};
+
+use super::{Card, Click, Output, Site};
+
+/// What a badge asks of this page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Petition {
+    site: String,
+    permission: Permission,
+    settled: bool,
+}
+
+impl Site {
+    /// A frame of this node's, in the page that opened this one, asks for its site.
+    pub(super) fn on_petition(&mut self, site: String, permission: Permission) {
+        if !self.config.watching || self.petition.is_some() {
+            return;
+        }
+        self.outbox.push_back(Output::Card(Card::Asking { site: site.clone(), permission }));
+        self.petition = Some(Petition { site, permission, settled: false });
+        self.settle_known();
+    }
+
+    pub(super) fn on_sites(&mut self, sites: Vec<SiteStatus>) {
+        self.sites.clone_from(&sites);
+        self.outbox.push_back(Output::Sites(sites));
+        self.settle_known();
+    }
+
+    /// A click on the card.
+    pub(super) fn on_card_click(&mut self, click: Click) {
+        match click {
+            Click::Allow => self.settle(Answer::Yes),
+            Click::Refuse => self.settle(Answer::No),
+            _ => {}
+        }
+    }
+
+    /// Whoever asked is gone.
+    pub(super) fn on_petitioner_gone(&mut self) {
+        if let Some(petition) = self.petition.take() {
+            self.outbox.push_back(Output::Card(Card::Lost { site: petition.site }));
+        }
+    }
+
+    /// The person changed a permission on the page.
+    pub(super) fn on_permit(&mut self, origin: String, permission: Permission, answer: Answer) {
+        if self.config.watching {
+            self.send(ToLeader::Permit { origin, permission, answer });
+        }
+    }
+
+    fn settle_known(&mut self) {
+        let Some(petition) = &self.petition else { return };
+        let known = self.sites.iter().find(|known| known.origin == petition.site);
+        if known.is_some_and(|known| known.permissions.answer(petition.permission) == Answer::Yes) {
+            self.settle(Answer::Yes);
+        }
+    }
+
+    fn settle(&mut self, answer: Answer) {
+        let Some(petition) = self.petition.as_mut().filter(|petition| !petition.settled) else { return };
+        petition.settled = true;
+        let Petition { site, permission, .. } = petition.clone();
+        self.on_permit(site.clone(), permission, answer);
+        self.outbox.push_back(Output::Settle(answer == Answer::Yes));
+        self.outbox.push_back(Output::Card(Card::Settled { site, permission, answer }));
+    }
+}

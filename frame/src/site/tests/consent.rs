@@ -1,0 +1,291 @@
+//! What the badge asks, what the person answers, and the islands that this leads into.
+
+use bitters_wire::permission::{Answer, Permission};
+
+use super::*;
+use crate::site::Outcome;
+
+#[test]
+fn nothing_is_asked_before_the_person_or_the_site_wants_it() {
+    let mut frame = Asked::new(BOTH);
+    let ready = Badge::Ready { id: persona(ALICE).id().to_string(), peers: 0, scope: Scope::Site, offers: true };
+    assert_eq!(frame.outputs(Input::Leader(frame.from_leader(ToFrame::Peers(0)))), [Output::Badge(ready)]);
+
+    let asking = frame.outputs(Input::Clicked(Click::Offer));
+    assert_eq!(asking, asks(Question::Unify));
+}
+
+#[test]
+fn a_yes_goes_to_the_browser_and_a_grant_leads_into_the_island_of_all_sites() {
+    let mut frame = Asked::new(BOTH);
+    let id = persona(ALICE);
+    assert_eq!(frame.outputs(unify(1)), asks(Question::Unify));
+    assert_eq!(frame.outputs(Input::Clicked(Click::Yes)), [Output::RequestAccess]);
+
+    let outputs = frame.outputs(Input::Access(true));
+    assert_eq!(outputs[0], Output::Announce(Announcement::Granted), "the site's other frames follow");
+    assert_eq!(said(&outputs), [ToLeader::Leaving]);
+    assert_eq!(outputs.last(), Some(&Output::Enter));
+
+    let outputs = frame.outputs(Input::Island { scope: Scope::Browser, remote: false });
+    let scope = Tell::Scope(Scope::Browser);
+    let tells: Vec<Event> = tells(&outputs).into_iter().filter(|it| it.tell == scope).collect();
+    assert_eq!(tells, [Event { id: 0, tell: scope.clone() }, Event { id: 1, tell: scope }]);
+    let outputs = frame.outputs(Input::Connected);
+    let [ToLeader::Hello(hello)] = &said(&outputs)[..] else { panic!("{outputs:?}") };
+    assert_eq!((hello.scope, hello.remote, &hello.brings), (Scope::Browser, false, &Some(id)));
+}
+
+#[test]
+fn what_the_browser_refuses_the_node_s_page_may_still_give() {
+    let mut frame = Asked::new(BOTH);
+    frame.outputs(unify(1));
+    frame.outputs(Input::Clicked(Click::Yes));
+    assert_eq!(frame.outputs(Input::Access(false)), asks(Question::Visit));
+    assert_eq!(frame.outputs(Input::Clicked(Click::Open)), [Output::OpenPage(Permission::Join)]);
+
+    let outputs = frame.outputs(Input::PetitionOver(Outcome::Yes));
+    assert_eq!(outputs.last(), Some(&Output::Enter));
+    frame.outputs(Input::Island { scope: Scope::Browser, remote: true });
+    let outputs = frame.outputs(Input::Connected);
+    let [ToLeader::Hello(hello)] = &said(&outputs)[..] else { panic!("{outputs:?}") };
+    assert!(hello.remote);
+}
+
+#[test]
+fn without_the_handle_the_first_yes_opens_the_node_s_page() {
+    let mut frame = Asked::new(Means { bridge: true, handle: false });
+    frame.outputs(Input::Clicked(Click::Offer));
+    assert_eq!(frame.outputs(Input::Clicked(Click::Yes)), [Output::OpenPage(Permission::Join)]);
+}
+
+#[test]
+fn a_no_is_kept_and_nobody_asks_again() {
+    let mut frame = Asked::new(BOTH);
+    frame.outputs(unify(1));
+    let outputs = frame.outputs(Input::Clicked(Click::No));
+    assert_eq!(said(&outputs), [permit(Permission::Join, Answer::No)]);
+    assert_eq!(denied(&outputs), [1]);
+    assert!(outputs.iter().any(|it| matches!(it, Output::Badge(Badge::Ready { offers: false, .. }))));
+
+    assert_eq!(denied(&frame.outputs(unify(2))), [2]);
+    assert_eq!(frame.outputs(Input::Clicked(Click::Offer)), []);
+
+    let mut next = Asked::with(BOTH, Permissions { join: Answer::No, ..Permissions::default() });
+    assert_eq!(denied(&next.outputs(unify(1))), [1], "the leader remembers");
+}
+
+#[test]
+fn a_page_that_is_closed_without_an_answer_is_no_no() {
+    let mut frame = Asked::new(Means { bridge: true, handle: false });
+    frame.outputs(unify(1));
+    frame.outputs(Input::Clicked(Click::Yes));
+    let outputs = frame.outputs(Input::PetitionOver(Outcome::Closed));
+    assert_eq!(denied(&outputs), [1]);
+    assert_eq!(said(&outputs), []);
+    assert_eq!(frame.outputs(unify(2)), asks(Question::Unify));
+}
+
+#[test]
+fn a_wish_that_is_given_up_takes_its_question_along() {
+    let mut frame = Asked::new(BOTH);
+    frame.outputs(unify(1));
+    let outputs = frame.outputs(Input::Ask(Request { id: 1, ask: Ask::Cancel }));
+    assert!(tells(&outputs).contains(&Event { id: 1, tell: Tell::End }));
+    assert!(outputs.iter().any(|it| matches!(it, Output::Badge(Badge::Ready { .. }))));
+}
+
+#[test]
+fn where_nothing_can_be_done_the_wish_is_unsupported_and_nothing_is_offered() {
+    let mut frame = Asked::new(Means::default());
+    let outputs = frame.outputs(unify(1));
+    let [Event { id: 1, tell: Tell::Failed(failure) }] = &tells(&outputs)[..] else { panic!("{outputs:?}") };
+    assert_eq!(failure.code, Code::Unsupported);
+    assert_eq!(frame.outputs(Input::Clicked(Click::Offer)), []);
+}
+
+#[test]
+fn who_hears_that_the_browser_let_another_frame_out_follows_without_a_click() {
+    let mut frame = Asked::new(BOTH);
+    assert_eq!(frame.outputs(Input::Announced(Announcement::Granted)), [Output::RequestAccess]);
+    assert_eq!(frame.outputs(Input::Access(false)), [], "nor is anything asked if it can't");
+    frame.outputs(Input::Announced(Announcement::Granted));
+    let outputs = frame.outputs(Input::Access(true));
+    assert_eq!(outputs.last(), Some(&Output::Enter));
+    assert!(!outputs.contains(&Output::Announce(Announcement::Granted)), "one frame calls");
+}
+
+#[test]
+fn a_worker_that_cannot_be_loaded_makes_its_island_useless() {
+    let mut frame = Asked::in_all_sites(false);
+    assert_eq!(frame.outputs(Input::WorkerFailed).last(), Some(&Output::Return));
+
+    let mut frame = Asked::in_all_sites(false);
+    frame.outputs(Input::Leader(frame.from_leader(ToFrame::Welcome(welcome(ALICE)))));
+    assert_eq!(frame.outputs(Input::WorkerFailed), [], "another build leads");
+}
+
+#[test]
+fn a_bridge_whose_page_is_closed_is_over_if_its_leader_is() {
+    let mut frame = Asked::in_all_sites(true);
+    frame.outputs(Input::Leader(frame.from_leader(ToFrame::Welcome(welcome(ALICE)))));
+
+    assert_eq!(said(&frame.outputs(Input::BridgeClosed)), [ToLeader::Ping]);
+    frame.outputs(Input::Leader(frame.from_leader(ToFrame::Pong)));
+    assert_eq!(frame.until_due(), 12_000, "another page keeps the leader");
+
+    frame.outputs(Input::BridgeClosed);
+    assert_eq!(frame.until_due(), 3000);
+    assert_eq!(frame.outputs(Input::Timeout).last(), Some(&Output::Return));
+    let outputs = frame.outputs(Input::Island { scope: Scope::Site, remote: false });
+    assert!(tells(&outputs).contains(&Event { id: 0, tell: Tell::Scope(Scope::Site) }));
+}
+
+#[test]
+fn one_id_for_all_sites_is_asked_for_and_the_site_waits() {
+    let mut frame = Asked::waiting(Scope::Browser, Permissions::default());
+    assert_eq!(frame.outputs(Input::Clicked(Click::Open)), [Output::OpenPage(Permission::Person)]);
+    frame.outputs(Input::PetitionOver(Outcome::Yes));
+
+    let person = Welcome { persona: persona(BOB), identity: Identity::Person, ..welcome(ALICE) };
+    let outputs = frame.outputs(Input::Leader(frame.from_leader(ToFrame::Welcome(person))));
+    let ids: Vec<String> = tells(&outputs)
+        .into_iter()
+        .filter_map(|it| if let Tell::Welcome(welcome) = it.tell { Some(welcome.id) } else { None })
+        .collect();
+    assert_eq!(ids, [persona(BOB).id().to_string()]);
+}
+
+#[test]
+fn one_id_for_all_sites_is_refused_after_a_no_and_where_a_node_has_one_site() {
+    let mut frame = Asked::waiting(Scope::Browser, Permissions::default());
+    let outputs = frame.outputs(Input::Clicked(Click::No));
+    assert_eq!(said(&outputs), [permit(Permission::Person, Answer::No)]);
+    assert_eq!(denied(&outputs), [0]);
+    assert!(outputs.contains(&Output::CloseHost));
+
+    let no = Permissions { person: Answer::No, ..Permissions::default() };
+    assert_eq!(denied(&Asked::waiting(Scope::Browser, no).heard), [0]);
+    assert_eq!(denied(&Asked::waiting(Scope::Site, Permissions::default()).heard), [0]);
+}
+
+#[test]
+fn the_node_s_page_answers_whoever_opened_it_once() {
+    let mut page = Asked::page();
+    let petition = Input::Petition { site: ALICE.into(), permission: Permission::Join };
+    let card = Card::Asking { site: ALICE.into(), permission: Permission::Join };
+    assert_eq!(page.outputs(petition.clone()), [Output::Card(card)]);
+    assert_eq!(page.outputs(petition.clone()), []);
+
+    let outputs = page.outputs(Input::Clicked(Click::Allow));
+    assert_eq!(said(&outputs), [permit(Permission::Join, Answer::Yes)]);
+    assert!(outputs.contains(&Output::Settle(true)));
+    assert_eq!(page.outputs(Input::Clicked(Click::Refuse)), []);
+
+    let mut page = Asked::page();
+    page.outputs(petition.clone());
+    assert!(page.outputs(Input::Clicked(Click::Refuse)).contains(&Output::Settle(false)));
+
+    let mut page = Asked::page();
+    page.outputs(petition);
+    let allowed = Permissions { join: Answer::Yes, ..Permissions::default() };
+    let sites = vec![SiteStatus { origin: ALICE.into(), frames: 0, permissions: allowed, refused: 0 }];
+    let outputs = page.outputs(Input::Leader(page.from_leader(ToFrame::Sites(sites))));
+    assert!(outputs.contains(&Output::Settle(true)), "what was allowed before needs no second yes");
+}
+
+struct Asked {
+    site: Site,
+    now: Instant,
+    /// What the last welcome brought.
+    heard: Vec<Output>,
+}
+
+impl Asked {
+    fn new(means: Means) -> Self {
+        Self::with(means, Permissions::default())
+    }
+
+    fn with(means: Means, permissions: Permissions) -> Self {
+        let mut asked = Self::started(Config { means, ..config(ALICE) });
+        asked.outputs(Input::Host { versions: WIRE, identity: Identity::Site });
+        asked.welcome(Welcome { permissions, ..welcome(ALICE) });
+        asked
+    }
+
+    fn in_all_sites(remote: bool) -> Self {
+        let mut asked = Self::new(BOTH);
+        asked.outputs(Input::Island { scope: Scope::Browser, remote });
+        asked.outputs(Input::Connected);
+        asked
+    }
+
+    fn waiting(scope: Scope, permissions: Permissions) -> Self {
+        let mut asked = Self::started(Config { scope, ..config(ALICE) });
+        asked.outputs(Input::Host { versions: WIRE, identity: Identity::Person });
+        asked.welcome(Welcome { permissions, ..welcome(ALICE) });
+        asked
+    }
+
+    fn page() -> Self {
+        let page = Config { scope: Scope::Browser, means: Means::default(), watching: true, ..config(ALICE) };
+        let mut asked = Self::started(page);
+        asked.welcome(welcome(ALICE));
+        asked
+    }
+
+    fn started(config: Config) -> Self {
+        let mut asked = Self { site: Site::new(config), now: Instant::START, heard: Vec::new() };
+        asked.outputs(Input::Started);
+        asked.outputs(Input::Connected);
+        asked
+    }
+
+    fn welcome(&mut self, welcome: Welcome) {
+        self.heard = self.outputs(Input::Leader(self.from_leader(ToFrame::Welcome(welcome))));
+    }
+
+    fn from_leader(&self, message: ToFrame) -> Envelope<ToFrame> {
+        Envelope { epoch: Epoch(7), boot: boot(1), message }
+    }
+
+    fn outputs(&mut self, input: Input) -> Vec<Output> {
+        self.site.handle_input(input, self.now);
+        std::iter::from_fn(|| self.site.poll_output()).collect()
+    }
+
+    /// Lets the time pass until something is due, and tells how many milliseconds that took.
+    fn until_due(&mut self) -> u128 {
+        let began = std::mem::replace(&mut self.now, self.site.poll_timeout().expect("something is due"));
+        self.now.since(began).as_millis()
+    }
+}
+
+fn unify(id: u32) -> Input {
+    Input::Ask(Request { id, ask: Ask::Unify })
+}
+
+fn permit(permission: Permission, answer: Answer) -> ToLeader {
+    ToLeader::Permit { origin: ALICE.into(), permission, answer }
+}
+
+fn asks(question: Question) -> [Output; 2] {
+    let room = bitters_wire::rpc::Room { width: 320, height: 172 };
+    [Output::Badge(Badge::Asking(question)), Output::Tell(Event { id: 0, tell: Tell::Badge(room) })]
+}
+
+fn said(outputs: &[Output]) -> Vec<ToLeader> {
+    outputs.iter().filter_map(|it| if let Output::Leader(it) = it { Some(it.message.clone()) } else { None }).collect()
+}
+
+fn tells(outputs: &[Output]) -> Vec<Event> {
+    outputs.iter().filter_map(|it| if let Output::Tell(event) = it { Some(event.clone()) } else { None }).collect()
+}
+
+/// The requests that were denied.
+fn denied(outputs: &[Output]) -> Vec<u32> {
+    let denied = |it: &Event| matches!(&it.tell, Tell::Failed(failure) if failure.code == Code::Denied);
+    tells(outputs).iter().filter(|it| denied(it)).map(|it| it.id).collect()
+}
+
+const BOTH: Means = Means { bridge: true, handle: true };
