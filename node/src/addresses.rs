@@ -24,7 +24,7 @@ const MAX_HELD: usize = 512;
 
 /// Requests that wait for an address.
 const MAX_ASKING: usize = 256;
-const MAX_ASKING_PER_FRAME: usize = 8;
+const MAX_ASKING_PER_ORIGIN: usize = 16;
 
 /// From the wish to the address: a certificate is made in milliseconds, a server is found and asked in seconds.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -181,10 +181,10 @@ impl Addresses {
         (!self.proxies.is_empty()).then(|| Address::sign(owner, fingerprint, &self.proxies, expires, sign))
     }
 
-    /// Whether there is room for one more request of this frame.
-    pub fn has_room(&self, frame: FrameId) -> bool {
-        let waits = self.asking.iter().filter(|it| it.asker.0 == frame).count();
-        self.asking.len() < MAX_ASKING && waits < MAX_ASKING_PER_FRAME
+    /// Whether there is room for one more request of a site, which has these frames.
+    pub fn has_room(&self, is_of_site: impl Fn(FrameId) -> bool) -> bool {
+        let waits = self.asking.iter().filter(|it| is_of_site(it.asker.0)).count();
+        self.asking.len() < MAX_ASKING && waits < MAX_ASKING_PER_ORIGIN
     }
 
     /// Somebody waits for an address.

@@ -10,7 +10,7 @@ use bitters_wire::{
     rendezvous::{ToNode, ToServer},
 };
 
-use crate::seeds::Seed;
+use crate::{seeds::Seed, sites::Site};
 
 /// What a node is started with.
 #[derive(Clone, Debug)]
@@ -25,12 +25,14 @@ pub struct Config {
     pub kind: LeaderKind,
     /// The worker's build.
     pub build: String,
-    /// Origins whose sites may see the whole node.
+    /// Origins whose sites may see the whole node, unless the person said no.
     pub observe: Vec<String>,
     /// The node's own origin: its own page sees the whole node, too.
     pub page_origin: String,
     /// Stored and shipped seeds, merged (see [`merge`](crate::seeds::merge)).
     pub seeds: Vec<Seed>,
+    /// What is known of sites, as it was stored.
+    pub sites: Vec<Site>,
     /// Certificates that the node's frames keep for its addresses, as they were stored.
     pub certificates: Vec<(Owner, Certificate)>,
     /// What went wrong before the node was started; shown in its status.
@@ -75,6 +77,8 @@ pub enum Input {
 pub enum Output {
     /// The frame's port may be closed: the frame is gone or refused. What was said to it before is delivered first.
     ForgetFrame(FrameId),
+    /// Store nothing of the site at this origin any longer.
+    ForgetSite(String),
     /// Tell a frame.
     Frame(FrameId, ToFrame),
     /// The leadership is over by our own will: close the frames' ports, once what was said to them is on its way, and give the locks
@@ -84,6 +88,8 @@ pub enum Output {
     SaveCertificate(Owner, Certificate),
     /// Store what is known of a seed, in place of what was stored of it.
     SaveSeed(Seed),
+    /// Store what is known of a site, in place of what was stored of its origin.
+    SaveSite(Site),
     /// Run a node author's service; answered with [`Input::ServiceReply`].
     Service {
         /// Who asks.

@@ -11,7 +11,7 @@ use bitters_wire::{
     time::Instant,
 };
 
-use crate::quotas::{MAX_DIALS, MAX_DIALS_PER_FRAME};
+use crate::quotas::{MAX_DIALS, MAX_DIALS_PER_ORIGIN};
 
 /// Who asked: a frame, and its request.
 pub type Asker = (FrameId, u32);
@@ -46,10 +46,10 @@ pub struct Dials {
 }
 
 impl Dials {
-    /// Whether there is room for one more of this frame.
-    pub fn has_room(&self, frame: FrameId) -> bool {
-        let waits = self.waiting.values().flat_map(|it| &it.askers).filter(|(asker, _)| *asker == frame).count();
-        self.waiting.len() < MAX_DIALS && waits < MAX_DIALS_PER_FRAME
+    /// Whether there is room for one more of a site, which has these frames.
+    pub fn has_room(&self, is_of_site: impl Fn(FrameId) -> bool) -> bool {
+        let waits = self.waiting.values().flat_map(|it| &it.askers).filter(|(asker, _)| is_of_site(*asker)).count();
+        self.waiting.len() < MAX_DIALS && waits < MAX_DIALS_PER_ORIGIN
     }
 
     /// Adds an asker to those who wait for `persona` already, if any do.
@@ -155,14 +155,14 @@ mod tests {
     }
 
     #[test]
-    fn one_frame_cannot_wait_for_everybody() {
+    fn one_site_cannot_wait_for_everybody() {
         let mut dials = Dials::default();
         for n in 0..64 {
-            assert!(dials.has_room(TAB));
+            assert!(dials.has_room(|asker| asker == TAB));
             dials.wait(PersonaId([n; 32]), Stage::Lookup, (TAB, 1), Instant::START);
         }
-        assert!(!dials.has_room(TAB));
-        assert!(dials.has_room(OTHER));
+        assert!(!dials.has_room(|asker| asker == TAB));
+        assert!(dials.has_room(|asker| asker == OTHER));
     }
 
     const TAB: FrameId = FrameId::from_random([1; 16]);

@@ -9,14 +9,14 @@ use bitters_wire::{
     limits::MAX_SERVED_PER_FRAME,
     local::Hello,
     map::{Map, Set},
-    permission::{Answer, Permissions},
-    status::Scope,
+    permission::{Answer, Permissions, SiteStatus},
+    rpc::Identity,
+    status::{Scope, Status},
     time::Instant,
 };
 
 use crate::{
-    node::liveness::Presence,
-    quotas::{Bucket, DIALS, JOINS, PUBLISHES, STATUSES},
+    node::liveness::{Presence, Remote},
     status::Watch,
 };
 
@@ -31,10 +31,18 @@ const MAX_GONE: usize = 256;
 pub struct Frame {
     /// The embedding page's origin.
     pub origin: String,
-    /// The secret of the origin's persona.
+    /// The secret of its persona.
     pub secret: PersonaSecret,
     /// That the persona lives here.
     pub claim: Claim,
+    /// Whose persona that is.
+    pub identity: Identity,
+    /// Whose its site wants.
+    pub wants: Identity,
+    /// What the person lets its site do.
+    pub permissions: Permissions,
+    /// The version that is spoken with it.
+    pub wire: u16,
     /// What the frame got from the browser.
     pub scope: Scope,
     /// The frame's build.
@@ -45,8 +53,8 @@ pub struct Frame {
     pub frozen: bool,
     /// Whether it is there.
     pub presence: Presence,
-    /// Whether its site may see the whole node.
-    pub observes: bool,
+    /// If it is in another partition: when it was heard.
+    pub remote: Option<Remote>,
     /// What its site serves.
     pub serves: Set<Tag>,
     /// Topics that its site is in.
@@ -64,17 +72,26 @@ pub struct Frame {
     /// Until then it isn't told who is in its topics: it brought them along, and we are only learning.
     pub settles_at: Instant,
     /// What it was told of the node's status, if it wants that.
-    pub watch: Option<Watch>,
-    /// How often it may dial.
-    pub dials: Bucket,
-    /// How often it may join.
-    pub joins: Bucket,
-    /// How often it may publish.
-    pub publishes: Bucket,
-    /// How often it may ask for a status.
-    pub statuses: Bucket,
-    /// It asked more often: one answer to all of that comes then.
+    pub watch: Option<Watch<Status>>,
+    /// What it was told of all sites, if it is the node's own page and wants that.
+    pub watch_sites: Option<Watch<Vec<SiteStatus>>>,
+    /// It asked for statuses too often: one answer to all of that comes then.
     pub status_due: Option<Instant>,
+}
+
+/// What the node decides when it takes a frame in.
+#[derive(Debug)]
+pub struct Admission {
+    /// The secret of its persona.
+    pub secret: PersonaSecret,
+    /// That the persona lives here.
+    pub claim: Claim,
+    /// Whose persona that is.
+    pub identity: Identity,
+    /// What the person lets its site do.
+    pub permissions: Permissions,
+    /// The version that is spoken with it.
+    pub wire: u16,
 }
 
 impl Frame {
@@ -83,10 +100,9 @@ impl Frame {
         self.claim.persona
     }
 
-    /// What the person lets its site do.
-    pub fn permissions(&self) -> Permissions {
-        let observe = if self.observes { Answer::Yes } else { Answer::Ask };
-        Permissions { observe, ..Permissions::default() }
+    /// Whether its site may see the whole node.
+    pub fn observes(&self) -> bool {
+        self.permissions.observe == Answer::Yes
     }
 
     /// Whether its page runs: it can carry links, and answer.
@@ -117,7 +133,8 @@ pub struct Frames {
 
 impl Frames {
     /// Takes a frame in, or takes down what a known one says anew. Topics are joined by the caller.
-    pub fn admit(&mut self, hello: &Hello, secret: PersonaSecret, claim: Claim, observes: bool, now: Instant) -> bool {
+    pub fn admit(&mut self, hello: &Hello, admission: Admission, now: Instant) -> bool {
+        let Admission { secret, claim, identity, permissions, wire } = admission;
         self.came += 1;
         let recency = self.came;
         let new = !self.frames.contains_key(&hello.frame);
@@ -125,12 +142,16 @@ impl Frames {
             origin: hello.origin.clone(),
             secret,
             claim,
+            identity,
+            wants: hello.identity,
+            permissions,
+            wire,
             scope: hello.scope,
             build: hello.build.clone(),
             visible: hello.visible,
             frozen: false,
             presence: Presence::default(),
-            observes,
+            remote: None,
             serves: Set::new(),
             joined: Set::new(),
             age: recency,
@@ -140,23 +161,25 @@ impl Frames {
             peers_told: Map::new(),
             settles_at: now,
             watch: None,
-            dials: Bucket::new(DIALS, now),
-            joins: Bucket::new(JOINS, now),
-            publishes: Bucket::new(PUBLISHES, now),
-            statuses: Bucket::new(STATUSES, now),
+            watch_sites: None,
             status_due: None,
         });
         frame.recency = recency;
+        frame.permissions = permissions;
+        frame.wants = hello.identity;
+        frame.wire = wire;
         frame.scope = hello.scope;
         frame.visible = hello.visible;
         frame.frozen = false;
         frame.presence = Presence::default();
+        frame.remote = hello.remote.then(|| Remote::heard(now));
         for peer in hello.talks.iter().take(MAX_TALKS) {
             frame.talks_with(*peer, now);
         }
         frame.serves = hello.serves.iter().copied().take(MAX_SERVED_PER_FRAME).collect();
         frame.peers_told.clear();
-        frame.watch = hello.watching.then(Watch::default);
+        frame.watch = None;
+        frame.watch_sites = None;
         new
     }
 
@@ -198,6 +221,11 @@ impl Frames {
     /// How many there are.
     pub fn len(&self) -> usize {
         self.frames.len()
+    }
+
+    /// Frames of one site.
+    pub fn of_origin(&self, origin: &str) -> impl Iterator<Item = (FrameId, &Frame)> {
+        self.iter().filter(move |(_, frame)| frame.origin == origin)
     }
 
     /// Whether a frame of this persona is here.
@@ -315,7 +343,9 @@ mod tests {
             talks: Vec::new(),
             links: Vec::new(),
         };
-        frames.admit(&hello, secret, claim, false, Instant::START);
+        let (identity, permissions) = (Identity::Site, Permissions::default());
+        let admission = Admission { secret, claim, identity, permissions, wire: 1 };
+        frames.admit(&hello, admission, Instant::START);
     }
 
     fn id(n: u8) -> FrameId {

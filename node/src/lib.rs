@@ -7,6 +7,7 @@
 //!
 //! | module | idea |
 //! | --- | --- |
+//! | `accounts` | what each site spends |
 //! | `addresses` | what the node's addresses are made of |
 //! | `api` | facts and acts |
 //! | `attempt` | how two attempts at one link find each other |
@@ -22,11 +23,13 @@
 //! | `routes` | which node a persona lives on |
 //! | `seeds` | whom to turn to first |
 //! | `seen` | messages that were seen |
+//! | `sites` | who was met, and what the person answered for them |
 //! | `status` | when a watching frame is told |
 //! | `topics` | what holds a topic together |
 //! | `uplink` | the socket to the rendezvous |
 //! | `warnings` | what people should know |
 
+mod accounts;
 mod addresses;
 mod api;
 mod attempt;
@@ -42,6 +45,7 @@ mod redials;
 mod routes;
 pub mod seeds;
 mod seen;
+pub mod sites;
 mod status;
 mod topics;
 mod uplink;
@@ -51,3 +55,4 @@ pub use api::{Config, Input, Output, UplinkCommand, UplinkEvent};
 pub use candidacy::{Candidacy, CandidacyInput, CandidacyOutput};
 pub use node::Node;
 pub use seeds::{Seed, SeedId};
+pub use sites::Site;

@@ -9,8 +9,10 @@ pub mod liveness;
 mod moving;
 mod packets;
 mod peer;
+mod permissions;
 mod rendezvous;
 mod requests;
+mod spending;
 mod standbys;
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,7 @@ use std::collections::VecDeque;
 use bitters_wire::{
     announce::LeaderKind,
     codec,
-    failure::{Code, Failure},
+    failure::Failure,
     id::{Boot, FrameId, LinkId, NodeId, TopicId},
     keys::NodeSecret,
     link::LinkMessage,
@@ -33,6 +35,7 @@ use bitters_wire::{
 };
 
 use crate::{
+    accounts::Accounts,
     addresses::Addresses,
     api::{Config, Input, Output, UplinkCommand},
     dials::Dials,
@@ -43,6 +46,7 @@ use crate::{
     redials::Redials,
     routes::Routes,
     seeds::{Seed, Seeds},
+    sites::Sites,
     topics::Topics,
     uplink::Uplink,
     warnings::{Audience, Warnings},
@@ -54,7 +58,8 @@ pub struct Node {
     secret: NodeSecret,
     id: NodeId,
     leader: LeaderStatus,
-    observers: Set<String>,
+    sites: Sites,
+    accounts: Accounts,
     frames: Frames,
     links: Links,
     routes: Routes,
@@ -95,6 +100,8 @@ struct Changed {
     addresses: bool,
     /// Whether links may be wanted that weren't.
     plans: bool,
+    /// Whether the list of sites may look different.
+    sites: bool,
     /// Whether a status may look different.
     status: bool,
     /// Topics whose peers may be others.
@@ -105,14 +112,15 @@ impl Node {
     /// A node that leads from now on.
     #[must_use]
     pub fn new(config: Config, now: Instant) -> Self {
-        let Config { secret, epoch, boot, kind, build, observe, page_origin, seeds, certificates, warnings, seed } =
-            config;
+        let Config { secret, epoch, boot, kind, build, observe, page_origin, .. } = config;
+        let Config { seeds, sites, certificates, warnings, seed, .. } = config;
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut node = Self {
             id: secret.id(),
             secret,
             leader: leader(epoch, boot, kind, build),
-            observers: observe.into_iter().chain([page_origin]).collect(),
+            sites: Sites::new(sites, observe, page_origin),
+            accounts: Accounts::default(),
             frames: Frames::default(),
             links: Links::new(epoch, &mut rng),
             routes: Routes::default(),
@@ -189,7 +197,7 @@ impl Node {
     }
 
     fn on_frame(&mut self, frame: FrameId, message: ToLeader, now: Instant) {
-        self.hear(frame);
+        self.hear(frame, now);
         match message {
             ToLeader::Hello(hello) => self.on_hello(frame, &hello, now),
             _ if self.frames.frame(frame).is_none() => {}
@@ -204,17 +212,21 @@ impl Node {
             ToLeader::Moved => self.on_moved(frame),
             ToLeader::Online => self.on_network_change(now),
             ToLeader::Packet(packet) => self.on_frame_packet(frame, packet, now),
-            ToLeader::Permit { .. } => {}
+            ToLeader::Permit { origin, permission, answer } => {
+                self.on_permit(frame, &origin, permission, answer, now);
+            }
             ToLeader::Ping => self.tell(frame, ToFrame::Pong),
             ToLeader::Pong => {}
             ToLeader::Publish { request, topic, sealed } => self.on_publish(frame, request, topic, &sealed, now),
             ToLeader::Serve(tag) => self.on_serve(frame, tag),
-            ToLeader::Service { request, name, method, args } => self.on_service(frame, request, name, method, args),
+            ToLeader::Service { request, name, method, args } => {
+                self.on_service(frame, request, name, method, args, now);
+            }
             ToLeader::ServiceCancel { request } => self.on_service_cancel(frame, request),
             ToLeader::Status => self.on_status(frame, now),
             ToLeader::Unserve(tag) => self.on_unserve(frame, tag),
             ToLeader::Visible(visible) => self.on_visible(frame, visible),
-            ToLeader::Watch(watching) => self.on_watch(frame, watching),
+            ToLeader::Watch(watching) => self.on_watch(frame, watching, now),
         }
     }
 
@@ -251,9 +263,11 @@ impl Node {
             self.dial_wanted(now);
             self.dial_standbys(now);
         }
+        self.keep_sites();
         self.tell_topic_peers(now);
         self.tell_peers();
         self.tell_statuses(now);
+        self.tell_sites(now);
         self.move_on(now);
     }
 
@@ -312,8 +326,4 @@ impl Node {
 
 const fn leader(epoch: bitters_wire::id::Epoch, boot: Boot, kind: LeaderKind, build: String) -> LeaderStatus {
     LeaderStatus { epoch, boot, kind, build }
-}
-
-fn quota(what: &str) -> Failure {
-    Failure::new(Code::Quota, what)
 }

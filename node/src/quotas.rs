@@ -22,28 +22,44 @@ pub const MAX_MEMBERSHIPS: usize = 1024;
 /// Personas that are known as claimed on one link. Both ends forget the oldest, in the same order.
 pub const MAX_CLAIMS: usize = 256;
 
-/// Service requests of one frame that wait for an end.
+/// Topics of one site, in all its frames: a quarter of what a node may be in.
+pub const MAX_TOPICS_PER_ORIGIN: usize = MAX_MEMBERSHIPS / 4;
+
+/// Service requests of one site that wait for an end.
 pub const MAX_SERVICES: usize = 64;
 
 /// Personas that are dialled at once.
 pub const MAX_DIALS: usize = 256;
 
-/// Requests of one frame that wait for a dial.
-pub const MAX_DIALS_PER_FRAME: usize = 64;
+/// Requests of one site that wait for a dial.
+pub const MAX_DIALS_PER_ORIGIN: usize = 64;
 
-/// Dials of one frame.
+/// Dials of one site, and wishes for an address.
 pub const DIALS: Rate = Rate { per_second: 10, burst: 64 };
 
-/// Joins of one frame: a page that attaches again joins all it had at once, twice over.
-pub const JOINS: Rate = Rate { per_second: 20, burst: 128 };
+/// Frames of one site that come: all that may be at once after a change of leader, then pages as fast as they load.
+pub const HELLOS: Rate = Rate { per_second: 10, burst: 128 };
 
-/// Publishes of one frame.
+/// Joins of one site: pages that attach again join all they had at once, twice over.
+pub const JOINS: Rate = Rate { per_second: 20, burst: 256 };
+
+/// Answers of the person's that one site's frames tell: a person clicks.
+pub const PERMITS: Rate = Rate { per_second: 2, burst: 20 };
+
+/// Messages that one site publishes.
 pub const PUBLISHES: Rate = Rate { per_second: 200, burst: 400 };
 
-/// Statuses asked for by one frame.
+/// Kibibytes that one site publishes. Each goes to as many as eight neighbours over links that all sites share, and a loopback
+/// link carries 10 MiB/s.
+pub const PUBLISHED_KIB: Rate = Rate { per_second: 2048, burst: 8192 };
+
+/// Service calls of one site.
+pub const SERVICES: Rate = Rate { per_second: 200, burst: 400 };
+
+/// Statuses that one site asks for.
 pub const STATUSES: Rate = Rate { per_second: 100, burst: 200 };
 
-/// Topic messages of one link: ten busy frames.
+/// Topic messages of one link: ten busy sites.
 pub const LINK_PUBLISHES: Rate = Rate { per_second: 2000, burst: 4000 };
 
 /// Claims, joins and the like of one link: all there may be at the start, then a trickle.
@@ -85,11 +101,17 @@ impl Bucket {
     /// Takes a token if there is one.
     #[must_use]
     pub fn take(&mut self, now: Instant) -> bool {
+        self.take_many(1, now)
+    }
+
+    /// Takes so many tokens if they are there, or none.
+    #[must_use]
+    pub fn take_many(&mut self, tokens: u32, now: Instant) -> bool {
         let elapsed = now.as_millis().saturating_sub(self.at_ms);
         self.at_ms = self.at_ms.max(now.as_millis());
         let earned = elapsed.saturating_mul(u64::from(self.rate.per_second));
         self.level = self.level.saturating_add(earned).min(u64::from(self.rate.burst) * 1000);
-        match self.level.checked_sub(1000) {
+        match self.level.checked_sub(u64::from(tokens) * 1000) {
             Some(rest) => {
                 self.level = rest;
                 true
@@ -119,6 +141,9 @@ mod tests {
         assert_eq!(taken(&mut bucket, 100), 1);
         assert_eq!(taken(&mut bucket, 60_000), 3);
         assert_eq!(taken(&mut bucket, 59_000), 0, "time that goes backwards earns nothing");
+
+        let later = Instant::from_millis(120_000);
+        assert!(!bucket.take_many(4, later) && bucket.take_many(3, later) && !bucket.take(later));
     }
 
     #[test]

@@ -60,6 +60,12 @@ impl NodeSecret {
         PersonaSecret(self.derive("persona", origin))
     }
 
+    /// The person's own persona: the same on every site that they let know it. No origin's can be equal to it.
+    #[must_use]
+    pub fn person(&self) -> PersonaSecret {
+        PersonaSecret(self.derive("person", ""))
+    }
+
     fn node_key(&self) -> SigningKey {
         SigningKey::from_bytes(&self.derive("node", ""))
     }
@@ -167,6 +173,8 @@ mod tests {
         assert_ne!(alice, bob);
         assert_ne!(alice.0, node.id().0);
         assert_ne!(alice, NodeSecret::new([8; 32]).persona("http://alice.localhost").id());
+        assert_ne!(node.person().id(), node.persona("").id());
+        assert_ne!(node.person().id().0, node.id().0);
     }
 
     #[test]

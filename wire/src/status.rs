@@ -59,7 +59,7 @@ pub struct FrameStatus {
     pub id: FrameId,
     /// The embedding page's origin; the node's own for its own page.
     pub origin: String,
-    /// Links that it holds.
+    /// Links that it holds; only with `observe`, else 0.
     pub links: u32,
     /// Whether its page is visible.
     pub visible: bool,
@@ -71,7 +71,7 @@ pub struct FrameStatus {
 pub struct PeerStatus {
     /// To an observer the node's id, to a site the persona's.
     pub id: String,
-    /// Links to it.
+    /// Links to it. To a site a persona of its own node looks like one that is linked.
     pub links: u32,
     /// Round trip in milliseconds; only with `observe`.
     pub rtt: Option<f64>,

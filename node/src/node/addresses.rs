@@ -7,18 +7,20 @@ use bitters_wire::{
     keys::Signature,
     link::LinkMessage,
     local::{Certificate, ToFrame},
+    map::Set,
     rendezvous::{ToServer, listen_text},
     time::Instant,
 };
 
-use super::{Node, quota};
-use crate::{api::Output, dials::Asker, warnings::Audience};
+use super::Node;
+use crate::{accounts::Spend, api::Output, dials::Asker, warnings::Audience};
 
 impl Node {
     pub(super) fn on_address(&mut self, id: FrameId, request: u32, now: Instant) {
-        let Some(frame) = self.frames.frame_mut(id) else { return };
-        if !frame.dials.take(now) || !self.addresses.has_room(id) {
-            let outcome = Err(quota("this site asks for too many addresses"));
+        let kin: Set<FrameId> = self.kin(id).map(|(kin, _)| kin).collect();
+        let has_room = self.addresses.has_room(|asker| kin.contains(&asker));
+        if !has_room || !self.spend(id, Spend::Dial, now) {
+            let outcome = Err(self.quota(id, "this site asks for too many addresses", now));
             return self.tell(id, ToFrame::Address { request, outcome });
         }
         self.addresses.ask((id, request), now);

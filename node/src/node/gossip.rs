@@ -11,8 +11,11 @@ use bitters_wire::{
     time::Instant,
 };
 
-use super::{Node, quota};
-use crate::quotas::MAX_MEMBERSHIPS;
+use super::Node;
+use crate::{
+    accounts::Spend,
+    quotas::{MAX_MEMBERSHIPS, MAX_TOPICS_PER_ORIGIN},
+};
 
 /// What a link message adds to a sealed message, with room.
 const WRAPPING: usize = 64;
@@ -31,21 +34,28 @@ impl Node {
     }
 
     fn may_join(&mut self, id: FrameId, topic: TopicId, now: Instant) -> Result<(), Failure> {
-        let memberships = self.frames.memberships().len();
-        let Some(frame) = self.frames.frame_mut(id) else { return Err(quota("the frame is gone")) };
-        if !frame.joins.take(now) {
-            return Err(quota("this site joins topics too often"));
+        if !self.spend(id, Spend::Join, now) {
+            return Err(self.quota(id, "this site joins topics too often", now));
         }
-        if frame.joined.contains(&topic) {
+        self.has_room_for(id, topic, now)
+    }
+
+    /// Whether a frame's site may be in a topic. One membership is left for a persona that takes another's place.
+    pub(super) fn has_room_for(&mut self, id: FrameId, topic: TopicId, now: Instant) -> Result<(), Failure> {
+        let joined = self.frames.topics_of(id);
+        let of_site: Set<TopicId> = self.kin(id).flat_map(|(_, frame)| frame.joined.iter().copied()).collect();
+        let refusal = if joined.contains(&topic) {
             return Ok(());
-        }
-        if frame.joined.len() >= MAX_TOPICS_PER_FRAME {
-            return Err(quota("this page is in all the topics that it may be in"));
-        }
-        if memberships >= MAX_MEMBERSHIPS {
-            return Err(quota("this node is in all the topics that it may be in"));
-        }
-        Ok(())
+        } else if joined.len() >= MAX_TOPICS_PER_FRAME {
+            "this page is in all the topics that it may be in"
+        } else if of_site.len() >= MAX_TOPICS_PER_ORIGIN && !of_site.contains(&topic) {
+            "this site is in all the topics that it may be in"
+        } else if self.frames.memberships().len() + 1 >= MAX_MEMBERSHIPS {
+            "this node is in all the topics that it may be in"
+        } else {
+            return Ok(());
+        };
+        Err(self.quota(id, refusal, now))
     }
 
     /// A frame is in a topic now; tells whether it wasn't.
@@ -60,14 +70,29 @@ impl Node {
             self.open_topic(topic);
         }
         if !known {
-            for link in self.up_links() {
-                self.claim_on(link, persona);
-                self.tell_peer(link, &LinkMessage::Joined { topic, persona });
-            }
+            self.tell_joined(topic, persona);
         }
         self.changed.topics.insert(topic);
         self.changed.status = true;
         true
+    }
+
+    /// A persona of ours is in a topic, and wasn't.
+    pub(super) fn tell_joined(&mut self, topic: TopicId, persona: PersonaId) {
+        for link in self.up_links() {
+            self.claim_on(link, persona);
+            self.tell_peer(link, &LinkMessage::Joined { topic, persona });
+        }
+    }
+
+    /// A frame of a persona isn't in a topic any longer: perhaps the last one.
+    pub(super) fn tell_left(&mut self, topic: TopicId, persona: PersonaId) {
+        if !self.frames.is_member(topic, persona) {
+            for link in self.up_links() {
+                self.tell_peer(link, &LinkMessage::Left { topic, persona });
+            }
+        }
+        self.changed.topics.insert(topic);
     }
 
     fn open_topic(&mut self, topic: TopicId) {
@@ -99,18 +124,13 @@ impl Node {
 
     /// A frame of `persona` left the topic, or is gone.
     pub(super) fn after_leaving(&mut self, persona: PersonaId, topic: TopicId) {
-        if !self.frames.is_member(topic, persona) {
-            for link in self.up_links() {
-                self.tell_peer(link, &LinkMessage::Left { topic, persona });
-            }
-        }
+        self.tell_left(topic, persona);
         if self.frames.in_topic(topic).next().is_none() {
             self.topics.close(topic);
             if self.uplink.is_registered() {
                 self.tell_server(ToServer::Withdraw(topic));
             }
         }
-        self.changed.topics.insert(topic);
         self.changed.status = true;
     }
 
@@ -120,15 +140,14 @@ impl Node {
     }
 
     fn publish(&mut self, id: FrameId, topic: TopicId, sealed: &[u8], now: Instant) -> Result<(), Failure> {
-        let Some(frame) = self.frames.frame_mut(id) else { return Err(quota("the frame is gone")) };
-        if !frame.joined.contains(&topic) {
+        if !self.frames.topics_of(id).contains(&topic) {
             return Err(Failure::new(Code::BadArgument, "published to a topic that wasn't joined"));
         }
         if sealed.len() > MAX_LINK - WRAPPING {
             return Err(Failure::new(Code::TooLarge, format!("a message has at most {MAX_MESSAGE} bytes")));
         }
-        if !frame.publishes.take(now) {
-            return Err(quota("this site publishes too often"));
+        if !self.spend(id, Spend::Publish(sealed.len()), now) {
+            return Err(self.quota(id, "this site publishes too much", now));
         }
         // A frame says it again to a leader that may not have heard it.
         if self.topics.is_new(sealed) {

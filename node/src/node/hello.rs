@@ -11,15 +11,16 @@ use bitters_wire::{
     link::LinkMessage,
     local::{DownReason, HeldLink, Hello, LinkCommand, ToFrame, Welcome},
     rendezvous::{ToServer, persona_text},
-    rpc::Identity,
     time::Instant,
 };
 
-use super::{Node, quota};
+use super::Node;
 use crate::{
+    accounts::Spend,
     api::Output,
-    frames::{Frame, MAX_TALKS},
+    frames::{Admission, Frame, MAX_TALKS},
     quotas::{MAX_FRAMES, MAX_FRAMES_PER_ORIGIN, MAX_LINKS},
+    sites::MAX_ORIGIN,
 };
 
 /// After a change of leader all frames and peers have said who they are within that time, most of the time. Until then a frame
@@ -28,16 +29,19 @@ pub(super) const SETTLING: Duration = Duration::from_secs(2);
 
 impl Node {
     pub(super) fn on_hello(&mut self, id: FrameId, hello: &Hello, now: Instant) {
-        let wire = match self.admissible(id, hello) {
+        let wire = match self.admissible(id, hello, now) {
             Ok(wire) => wire,
             Err(failure) => return self.reject(id, failure, now),
         };
         self.succeeds |= hello.known;
-        let new = self.admit(hello, now);
-        if new {
+        self.meet(hello, now);
+        let was_watched = self.frames.frame(id).is_some_and(|frame| frame.remote.is_none());
+        let new = self.admit(hello, wire, now);
+        if !hello.remote && !was_watched {
             self.act(Output::WatchFrame(id));
         }
-        self.welcome(id, wire);
+        self.welcome(id);
+        self.on_watch(id, hello.watching, now);
         self.move_along(id);
         for held in hello.links.iter().take(MAX_LINKS) {
             self.adopt(id, *held, now);
@@ -47,7 +51,7 @@ impl Node {
             }
         }
         self.drop_unnamed_links(id, &hello.links, now);
-        self.bring_topics(id, &hello.joined);
+        self.bring_topics(id, &hello.joined, now);
         if new && hello.known {
             self.catch_up(id, now);
         }
@@ -57,13 +61,17 @@ impl Node {
             frame.settles_at = if settles { now + SETTLING } else { now };
         }
         self.changed.plans = true;
+        self.changed.sites = true;
         self.changed.status = true;
     }
 
     /// The version to speak with the frame, or why it can't be taken in.
-    fn admissible(&self, id: FrameId, hello: &Hello) -> Result<u16, Failure> {
+    fn admissible(&mut self, id: FrameId, hello: &Hello, now: Instant) -> Result<u16, Failure> {
         if hello.frame != id {
             return Err(Failure::new(Code::BadArgument, "the hello names another frame than its port"));
+        }
+        if hello.origin.len() > MAX_ORIGIN {
+            return Err(Failure::new(Code::BadArgument, "no site's origin is that long"));
         }
         let Some(wire) = WIRE.common(hello.wire) else {
             let (theirs, ours) = (hello.wire, WIRE);
@@ -78,19 +86,23 @@ impl Node {
                 Err(Failure::new(Code::Denied, "the frame's embedding page has another origin than before"))
             }
             Some(_) => Ok(wire),
-            None => self.room_for(&hello.origin).map(|()| wire),
+            None => self.room_for(&hello.origin, now).map(|()| wire),
         }
     }
 
-    fn room_for(&self, origin: &str) -> Result<(), Failure> {
-        let same = self.frames.iter().filter(|(_, frame)| frame.origin == origin).count();
-        if self.frames.len() >= MAX_FRAMES {
-            return Err(quota("this node has all the frames that it takes"));
-        }
-        if same >= MAX_FRAMES_PER_ORIGIN {
-            return Err(quota("this node has all the frames that it takes of one site"));
-        }
-        Ok(())
+    fn room_for(&mut self, origin: &str, now: Instant) -> Result<(), Failure> {
+        let refusal = if self.frames.len() >= MAX_FRAMES {
+            "this node has all the frames that it takes"
+        } else if self.frames.of_origin(origin).count() >= MAX_FRAMES_PER_ORIGIN {
+            "this node has all the frames that it takes of one site"
+        } else if !self.accounts.spend(origin, Spend::Hello, now) {
+            "this site's frames come too often"
+        } else {
+            return Ok(());
+        };
+        self.accounts.refuse(origin, now);
+        self.changed.sites = true;
+        Err(Failure::new(Code::Quota, refusal))
     }
 
     fn reject(&mut self, id: FrameId, failure: Failure, now: Instant) {
@@ -102,29 +114,37 @@ impl Node {
         }
     }
 
-    fn admit(&mut self, hello: &Hello, now: Instant) -> bool {
-        let secret = self.secret.persona(&hello.origin);
+    fn admit(&mut self, hello: &Hello, wire: u16, now: Instant) -> bool {
+        let (secret, identity) = self.persona_for(&hello.origin, hello.scope, hello.identity);
+        self.become_persona(hello.frame, secret.clone(), identity);
         let known = self.frames.claim(secret.id());
         let claim = known.unwrap_or_else(|| Claim::sign(&secret, self.id));
-        let observes = self.observers.contains(&hello.origin);
-        let new = self.frames.admit(hello, secret, claim, observes, now);
+        let permissions = self.sites.permissions(&hello.origin);
+        let new = self.frames.admit(hello, Admission { secret, claim, identity, permissions, wire }, now);
         if known.is_none() {
-            self.register_persona(hello.frame);
-            self.path_is_there(|persona| persona == claim.persona);
-            self.finish_dial(claim.persona);
+            self.persona_is_here(hello.frame);
         }
         new
     }
 
-    fn welcome(&mut self, id: FrameId, wire: u16) {
+    /// The first frame of a persona came.
+    pub(super) fn persona_is_here(&mut self, id: FrameId) {
+        let Some(persona) = self.frames.frame(id).map(Frame::persona) else { return };
+        self.register_persona(id);
+        self.path_is_there(|talked| talked == persona);
+        self.finish_dial(persona);
+    }
+
+    /// Tells a frame who it is.
+    pub(super) fn welcome(&mut self, id: FrameId) {
         let Some(frame) = self.frames.frame(id) else { return };
         let peers = u32::try_from(self.links.up_len()).unwrap_or(u32::MAX);
         let welcome = Welcome {
-            wire,
+            wire: frame.wire,
             persona: frame.secret.clone(),
-            identity: Identity::Site,
+            identity: frame.identity,
             node: self.id,
-            permissions: frame.permissions(),
+            permissions: frame.permissions,
             peers,
         };
         self.tell(id, ToFrame::Welcome(welcome));
@@ -189,13 +209,15 @@ impl Node {
         }
     }
 
-    fn bring_topics(&mut self, id: FrameId, joined: &[TopicId]) {
+    fn bring_topics(&mut self, id: FrameId, joined: &[TopicId], now: Instant) {
         for topic in self.frames.topics_of(id).into_iter().filter(|topic| !joined.contains(topic)) {
             self.leave_topic(id, topic);
         }
         for topic in joined.iter().take(MAX_TOPICS_PER_FRAME) {
-            self.join_topic(id, *topic);
-            self.changed.topics.insert(*topic);
+            if self.has_room_for(id, *topic, now).is_ok() {
+                self.join_topic(id, *topic);
+                self.changed.topics.insert(*topic);
+            }
         }
     }
 
@@ -218,22 +240,24 @@ impl Node {
         for topic in topics {
             self.after_leaving(frame.persona(), topic);
         }
-        self.forget_persona_of(&frame);
+        self.forget_persona(frame.persona());
         self.mourn(frame.persona(), id, &frame.talks.keys().copied().collect::<Vec<_>>());
         for request in frame.services {
             self.act(Output::ServiceCancel { frame: id, request });
         }
         self.act(Output::ForgetFrame(id));
+        self.changed.sites = true;
         self.changed.status = true;
     }
 
-    fn forget_persona_of(&mut self, frame: &Frame) {
-        if self.frames.has_persona(frame.persona()) {
+    /// A frame of this persona is gone: perhaps the last one.
+    pub(super) fn forget_persona(&mut self, persona: PersonaId) {
+        if self.frames.has_persona(persona) {
             return;
         }
-        self.stop_listening(frame.persona());
+        self.stop_listening(persona);
         if self.uplink.is_registered() {
-            self.tell_server(ToServer::Unpersona(frame.persona()));
+            self.tell_server(ToServer::Unpersona(persona));
         }
     }
 }

@@ -34,7 +34,7 @@ impl Node {
     /// Sees to it that there is a link to `node` or an attempt at one. The text says why there is none; sites may read it.
     pub(super) fn dial_node(&mut self, node: NodeId, now: Instant) -> Result<(), &'static str> {
         if node == self.id {
-            return Err("it lives on this node, but no page of its site is open");
+            return Err("its node can't be reached");
         }
         if self.links.up_to(node).is_some() || self.links.connecting_to(node).is_some() {
             return Ok(());

@@ -28,6 +28,39 @@ const SLEPT: Duration = Duration::from_secs(5);
 /// A link is probed again at the earliest after that time.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 
+/// A frame in another partition has no lock that we could ask for: it is asked that often whether it is there.
+const REMOTE_PING: Duration = Duration::from_secs(5);
+
+/// It is gone when that many were asked in vain and it is time for the next.
+const REMOTE_PINGS: u32 = 2;
+
+/// A page that said that it is frozen may be thawed: a minute.
+const FROZEN_PINGS: u32 = 11;
+
+/// A frame in another partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remote {
+    asked: u32,
+    due: Instant,
+}
+
+impl Remote {
+    /// It spoke.
+    pub fn heard(now: Instant) -> Self {
+        Self { asked: 0, due: now + REMOTE_PING }
+    }
+
+    /// It is asked. Who slept asks once on waking, however long that was.
+    fn ask(&mut self, now: Instant) {
+        *self = Self { asked: self.asked + 1, due: now + REMOTE_PING };
+    }
+
+    /// Whether it was asked in vain for too long.
+    const fn is_silent(self, frozen: bool) -> bool {
+        self.asked >= if frozen { FROZEN_PINGS } else { REMOTE_PINGS }
+    }
+}
+
 /// Whether a frame is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Presence {
@@ -62,8 +95,9 @@ impl Presence {
 
 impl Node {
     /// A frame spoke: it is there.
-    pub(super) fn hear(&mut self, id: FrameId) {
+    pub(super) fn hear(&mut self, id: FrameId, now: Instant) {
         if let Some(frame) = self.frames.frame_mut(id) {
+            frame.remote = frame.remote.map(|_| Remote::heard(now));
             let was_silent = std::mem::take(&mut frame.presence) == Presence::Silent;
             self.changed.plans |= was_silent;
             self.changed.status |= was_silent;
@@ -81,11 +115,28 @@ impl Node {
                 _ => self.ask_presence(id, now),
             }
         }
+        self.watch_remote_frames(now);
+    }
+
+    fn watch_remote_frames(&mut self, now: Instant) {
+        let is_due = |remote: Option<Remote>| remote.is_some_and(|remote| remote.due <= now);
+        let due: Vec<FrameId> = self.frames.iter().filter(|(_, it)| is_due(it.remote)).map(|(id, _)| id).collect();
+        for id in due {
+            let Some(frame) = self.frames.frame_mut(id) else { continue };
+            let Some(remote) = &mut frame.remote else { continue };
+            if remote.is_silent(frame.frozen) {
+                self.drop_frame(id, now);
+            } else {
+                remote.ask(now);
+                self.tell(id, ToFrame::Ping);
+            }
+        }
     }
 
     /// When a frame is to be asked or judged.
     pub(super) fn frames_due(&self) -> Option<Instant> {
-        self.frames.iter().filter_map(|(_, frame)| frame.presence.due()).min()
+        let remote = self.frames.iter().filter_map(|(_, frame)| Some(frame.remote?.due));
+        self.frames.iter().filter_map(|(_, frame)| frame.presence.due()).chain(remote).min()
     }
 
     fn ask_presence(&mut self, id: FrameId, now: Instant) {

@@ -92,7 +92,9 @@ impl Node {
 
     fn on_refused(&mut self, code: Code, message: &str) {
         let url = self.uplink.url().unwrap_or("a rendezvous").to_owned();
-        self.warn(Audience::Everyone, &format!("{url} refused: {code:?}: {message}"));
+        self.warn(Audience::Everyone, &format!("{url} refused: {code:?}"));
+        // In the server's own words, which may name this node.
+        self.warn(Audience::Observers, &format!("{url} refused: {message}"));
     }
 
     fn on_registered(&mut self, proxies: Vec<SocketAddr>, now: Instant) {
@@ -163,6 +165,10 @@ impl Node {
     /// A look-up was answered. Only a claim that was asked for, and that its persona signed, counts.
     fn on_found(&mut self, claim: &Claim, now: Instant) {
         let persona = claim.persona;
+        if claim.node == self.id {
+            // No page of its site is open here any longer, which the server doesn't know yet: nobody is to learn that it was.
+            return self.on_missing(persona);
+        }
         if self.dials.stage(persona) != Some(Stage::Lookup) || self.routes.learn(claim).is_err() {
             return;
         }

@@ -6,13 +6,14 @@ use bitters_wire::{
     id::{FrameId, NodeId, PersonaId, Tag},
     limits::{DIAL_TIMEOUT, MAX_SERVED_PER_FRAME, MAX_SERVICE_JSON},
     local::{ServiceReply, ToFrame},
+    map::Set,
     name::Name,
     rendezvous::ToServer,
     time::Instant,
 };
 
-use super::{Node, linking::SESSION_PATIENCE, quota};
-use crate::{api::Output, dials::Stage, quotas::MAX_SERVICES};
+use super::{Node, linking::SESSION_PATIENCE};
+use crate::{accounts::Spend, api::Output, dials::Stage, quotas::MAX_SERVICES};
 
 impl Node {
     pub(super) fn on_dial(
@@ -23,12 +24,8 @@ impl Node {
         address: Option<&Address>,
         now: Instant,
     ) {
-        let Some(frame) = self.frames.frame_mut(id) else { return };
-        if !frame.dials.take(now) {
-            return self.asked(id, request, Err(quota("this site dials too often")));
-        }
-        if !self.dials.has_room(id) {
-            return self.asked(id, request, Err(quota("this site waits for too many dials")));
+        if let Err(refusal) = self.may_dial(id, now) {
+            return self.asked(id, request, Err(refusal));
         }
         if self.is_reachable(peer) {
             return self.asked(id, request, Ok(()));
@@ -40,6 +37,17 @@ impl Node {
             Ok(stage) => self.dials.wait(peer, stage, (id, request), now),
             Err(text) => self.asked(id, request, Err(Failure::new(Code::PeerUnreachable, text))),
         }
+    }
+
+    fn may_dial(&mut self, id: FrameId, now: Instant) -> Result<(), Failure> {
+        let kin: Set<FrameId> = self.kin(id).map(|(kin, _)| kin).collect();
+        if !self.spend(id, Spend::Dial, now) {
+            return Err(self.quota(id, "this site dials too often", now));
+        }
+        if !self.dials.has_room(|asker| kin.contains(&asker)) {
+            return Err(self.quota(id, "this site waits for too many dials", now));
+        }
+        Ok(())
     }
 
     pub(super) fn is_reachable(&self, peer: PersonaId) -> bool {
@@ -108,18 +116,28 @@ impl Node {
         }
     }
 
-    pub(super) fn on_service(&mut self, id: FrameId, request: u32, name: Name, method: Name, args: String) {
-        let moving = self.is_moving();
-        let Some(frame) = self.frames.frame_mut(id) else { return };
-        let refusal = if moving {
+    pub(super) fn on_service(
+        &mut self,
+        id: FrameId,
+        request: u32,
+        name: Name,
+        method: Name,
+        args: String,
+        now: Instant,
+    ) {
+        let Some(frame) = self.frames.frame(id) else { return };
+        let refusal = if self.is_moving() {
             Failure::new(Code::LeaderLost, "the node's leader is being replaced").executed(Executed::No)
         } else if args.len() > MAX_SERVICE_JSON {
             Failure::new(Code::TooLarge, format!("{name}.{method}: the arguments are {} bytes of JSON", args.len()))
         } else if frame.services.contains(&request) {
             Failure::new(Code::BadArgument, format!("request {request} is being served"))
-        } else if frame.services.len() >= MAX_SERVICES {
-            quota("this site waits for too many service calls")
+        } else if self.kin(id).map(|(_, frame)| frame.services.len()).sum::<usize>() >= MAX_SERVICES {
+            self.quota(id, "this site waits for too many service calls", now)
+        } else if !self.spend(id, Spend::Service, now) {
+            self.quota(id, "this site calls services too often", now)
         } else {
+            let Some(frame) = self.frames.frame_mut(id) else { return };
             frame.services.insert(request);
             let (origin, persona) = (frame.origin.clone(), frame.persona());
             return self.act(Output::Service { frame: id, request, origin, persona, name, method, args });

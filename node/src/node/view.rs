@@ -12,6 +12,7 @@ use bitters_wire::{
 
 use super::Node;
 use crate::{
+    accounts::Spend,
     frames::Frame,
     links::{Link, Up},
     status::Watch,
@@ -25,18 +26,21 @@ const PATIENCE: Duration = Duration::from_millis(50);
 
 impl Node {
     pub(super) fn on_status(&mut self, id: FrameId, now: Instant) {
-        let Some(frame) = self.frames.frame_mut(id) else { return };
-        if !frame.statuses.take(now) {
-            frame.status_due.get_or_insert(now + PATIENCE);
+        if !self.spend(id, Spend::Status, now) {
+            if let Some(frame) = self.frames.frame_mut(id) {
+                frame.status_due.get_or_insert(now + PATIENCE);
+            }
         } else if let Some(status) = self.status(id, now) {
             self.tell(id, ToFrame::Status(status));
         }
     }
 
-    pub(super) fn on_watch(&mut self, id: FrameId, watching: bool) {
-        if let Some(frame) = self.frames.frame_mut(id) {
-            frame.watch = watching.then(Watch::default);
-        }
+    pub(super) fn on_watch(&mut self, id: FrameId, watching: bool, now: Instant) {
+        let from = if watching && !self.spend(id, Spend::Status, now) { now + PATIENCE } else { now };
+        let Some(frame) = self.frames.frame_mut(id) else { return };
+        let sees_sites = watching && self.sites.is_page(&frame.origin);
+        begin_or_end(&mut frame.watch, watching, from);
+        begin_or_end(&mut frame.watch_sites, sees_sites, from);
     }
 
     pub(super) fn tell_statuses(&mut self, now: Instant) {
@@ -79,20 +83,21 @@ impl Node {
     /// When a frame is to be told of the node, or of its topics.
     pub(super) fn view_due(&self) -> Option<Instant> {
         let watches = self.frames.iter().filter_map(|(_, frame)| frame.watch.as_ref()?.due());
+        let sites = self.frames.iter().filter_map(|(_, frame)| frame.watch_sites.as_ref()?.due());
         let owed = self.frames.iter().filter_map(|(_, frame)| frame.status_due);
-        watches.chain(owed).chain(self.deferred.first().map(|(at, _)| *at)).min()
+        watches.chain(sites).chain(owed).chain(self.deferred.first().map(|(at, _)| *at)).min()
     }
 
     fn status(&self, id: FrameId, now: Instant) -> Option<Status> {
         let frame = self.frames.frame(id)?;
-        Some(if frame.observes { self.whole(frame) } else { self.part(frame, now) })
+        Some(if frame.observes() { self.whole(frame) } else { self.part(frame, now) })
     }
 
     fn whole(&self, viewer: &Frame) -> Status {
         Status {
             scope: viewer.scope,
             leader: Some(self.leader.clone()),
-            frames: self.frame_statuses(|_| true),
+            frames: self.frame_statuses(true, |_| true),
             peers: self.links.ups().map(|(_, link, up)| self.node_status(link, up)).collect(),
             seeds: u32::try_from(self.seeds.len()).unwrap_or(u32::MAX),
             topics: names(&self.frames.topics()),
@@ -101,8 +106,7 @@ impl Node {
     }
 
     fn part(&self, viewer: &Frame, now: Instant) -> Status {
-        let site: Vec<&Frame> =
-            self.frames.iter().map(|(_, frame)| frame).filter(|frame| frame.origin == viewer.origin).collect();
+        let site: Vec<&Frame> = self.frames.of_origin(&viewer.origin).map(|(_, frame)| frame).collect();
         let topics: Set<TopicId> = site.iter().flat_map(|frame| frame.joined.iter().copied()).collect();
         let talks = site.iter().flat_map(|frame| &frame.talks).filter(|(_, at)| now.since(**at) <= TALK);
         let mut peers: Set<PersonaId> = talks.map(|(peer, _)| *peer).collect();
@@ -112,7 +116,7 @@ impl Node {
         Status {
             scope: viewer.scope,
             leader: None,
-            frames: self.frame_statuses(|frame| frame.origin == viewer.origin),
+            frames: self.frame_statuses(false, |frame| frame.origin == viewer.origin),
             peers: peers.into_iter().map(|peer| self.persona_status(peer)).collect(),
             seeds: 0,
             topics: names(&topics),
@@ -120,22 +124,27 @@ impl Node {
         }
     }
 
-    fn frame_statuses(&self, shown: impl Fn(&Frame) -> bool) -> Vec<FrameStatus> {
+    /// How many links a frame carries tells of other sites: theirs are among them, and move to it when others close.
+    fn frame_statuses(&self, observes: bool, shown: impl Fn(&Frame) -> bool) -> Vec<FrameStatus> {
         let by_age: Map<u64, (FrameId, &Frame)> =
             self.frames.iter().filter(|(_, it)| shown(it)).map(|(id, it)| (it.age, (id, it))).collect();
         let status = |(id, frame): (FrameId, &Frame)| FrameStatus {
             id,
             origin: frame.origin.clone(),
-            links: u32::try_from(self.links.carried_by(id)).unwrap_or(u32::MAX),
+            links: if observes { u32::try_from(self.links.carried_by(id)).unwrap_or(u32::MAX) } else { 0 },
             visible: frame.visible,
         };
         by_age.into_values().map(status).collect()
     }
 
+    /// A persona of this node looks as one does that is linked directly: no site learns whom it shares its node with.
     fn persona_status(&self, peer: PersonaId) -> PeerStatus {
+        if self.frames.has_persona(peer) {
+            return peer_status(peer, 1, Path::Direct);
+        }
         let link = self.routes.home(peer).and_then(|node| self.links.up_to(node)).and_then(|id| self.links.link(id));
         let path = link.map_or(Path::Direct, |link| link.path);
-        PeerStatus { id: peer.to_string(), links: u32::from(link.is_some()), rtt: None, path, frames: Vec::new() }
+        peer_status(peer, u32::from(link.is_some()), path)
     }
 
     /// The link that is used comes first, then the standby.
@@ -156,6 +165,18 @@ impl Node {
             None
         };
         self.warnings.texts(observes).chain(uplink.map(str::to_owned)).collect()
+    }
+}
+
+fn peer_status(peer: PersonaId, links: u32, path: Path) -> PeerStatus {
+    PeerStatus { id: peer.to_string(), links, rtt: None, path, frames: Vec::new() }
+}
+
+fn begin_or_end<T: Clone + PartialEq>(watch: &mut Option<Watch<T>>, watching: bool, from: Instant) {
+    match watch {
+        _ if !watching => *watch = None,
+        Some(watch) => watch.again(),
+        None => *watch = Some(Watch::from(from)),
     }
 }
 

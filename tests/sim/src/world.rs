@@ -153,6 +153,7 @@ impl World {
             kind: LeaderKind::Shared,
             build: "sim".into(),
             observe: vec!["https://observer.example".into()],
+            sites: Vec::new(),
             page_origin: "https://node.example".into(),
             seeds: vec![server(SERVER), server(DEAD_SERVER)],
             certificates: Vec::new(),

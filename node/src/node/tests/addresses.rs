@@ -101,8 +101,10 @@ fn a_certificate_that_nobody_asked_for_is_not_taken() {
 fn one_site_cannot_ask_for_ever() {
     let mut lab = Lab::new();
     lab.admit(TAB, SITE);
+    lab.admit(OTHER, SITE);
     for request in 1..=8 {
         assert_eq!(lab.frame(TAB, ToLeader::Address { request }), []);
+        assert_eq!(lab.frame(OTHER, ToLeader::Address { request }), []);
     }
     let refused = Failure::new(Code::Quota, "this site asks for too many addresses");
     assert_eq!(lab.frame(TAB, ToLeader::Address { request: 9 }), [address_told(9, Err(refused))]);

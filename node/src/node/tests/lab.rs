@@ -20,7 +20,7 @@ use bitters_wire::{
     time::Instant,
 };
 
-use crate::{Config, Input, Node, Output, Seed, SeedId, UplinkCommand, UplinkEvent};
+use crate::{Config, Input, Node, Output, Seed, SeedId, Site, UplinkCommand, UplinkEvent};
 
 pub(super) const TAB: FrameId = FrameId::from_random([0xa0; 16]);
 pub(super) const OTHER: FrameId = FrameId::from_random([0xb0; 16]);
@@ -53,14 +53,18 @@ impl Lab {
     }
 
     pub(super) fn with_seeds(seeds: Vec<Seed>) -> Self {
-        Self::with(seeds, Vec::new())
+        Self::with(seeds, Vec::new(), Vec::new())
+    }
+
+    pub(super) fn with_sites(sites: Vec<Site>) -> Self {
+        Self::with(Vec::new(), sites, Vec::new())
     }
 
     pub(super) fn with_certificates(certificates: Vec<(Owner, Certificate)>) -> Self {
-        Self::with(vec![Seed::new(SeedId::Server(URL.into()))], certificates)
+        Self::with(vec![Seed::new(SeedId::Server(URL.into()))], Vec::new(), certificates)
     }
 
-    fn with(seeds: Vec<Seed>, certificates: Vec<(Owner, Certificate)>) -> Self {
+    fn with(seeds: Vec<Seed>, sites: Vec<Site>, certificates: Vec<(Owner, Certificate)>) -> Self {
         let config = Config {
             secret: home(),
             epoch: Epoch(3),
@@ -70,6 +74,7 @@ impl Lab {
             observe: vec!["https://observer.example".into()],
             page_origin: PAGE.into(),
             seeds,
+            sites,
             certificates,
             warnings: Vec::new(),
             seed: 1,

@@ -1,0 +1,170 @@
+//! What the person lets sites do, and who the frames of a site are to others because of that.
+
+use bitters_wire::{
+    claim::Claim,
+    codec,
+    id::{FrameId, PersonaId, TopicId},
+    keys::PersonaSecret,
+    limits::MAX_LOCAL,
+    local::{Hello, ToFrame},
+    permission::{Answer, Permission, SiteStatus},
+    rpc::Identity,
+    status::Scope,
+    time::Instant,
+};
+
+use super::Node;
+use crate::{
+    accounts::Spend,
+    api::Output,
+    sites::{Change, Site},
+    status::Watch,
+};
+
+/// What an envelope adds to a list of sites, with room.
+const WRAPPING: usize = 256;
+
+impl Node {
+    /// A frame's site is here. What it brings becomes its persona if it never was here before, and in an island of its own always: there
+    /// it comes home.
+    pub(super) fn meet(&mut self, hello: &Hello, now: Instant) {
+        let comes_home = hello.scope == Scope::Site || !self.sites.was_here(&hello.origin);
+        if let Some(brought) = hello.brings.as_ref().filter(|_| comes_home)
+            && self.sites.adopt(&hello.origin, brought, &self.secret)
+        {
+            self.apply(&hello.origin, Some(hello.frame));
+        }
+        self.sites.visit(&hello.origin, self.wall_clock(now).unwrap_or_default());
+    }
+
+    /// The persona that a frame of a site is to have: the person's own with their consent, in the one node for all sites.
+    pub(super) fn persona_for(&self, origin: &str, scope: Scope, wants: Identity) -> (PersonaSecret, Identity) {
+        let consent = self.sites.permissions(origin).person == Answer::Yes;
+        if consent && wants == Identity::Person && scope == Scope::Browser {
+            (self.secret.person(), Identity::Person)
+        } else {
+            (self.sites.persona(origin, &self.secret), Identity::Site)
+        }
+    }
+
+    /// The person answered: on the node's own page for any site, elsewhere for the site they are on.
+    pub(super) fn on_permit(
+        &mut self,
+        id: FrameId,
+        origin: &str,
+        permission: Permission,
+        answer: Answer,
+        now: Instant,
+    ) {
+        let Some(frame) = self.frames.frame(id) else { return };
+        if frame.origin != origin && !self.sites.is_page(&frame.origin) {
+            return;
+        }
+        if !self.spend(id, Spend::Permit, now) {
+            return self.count_refusal(id, now);
+        }
+        if self.sites.answer(origin, permission, answer) {
+            self.apply(origin, None);
+        }
+    }
+
+    /// What is known of a site changed: its frames, but for one that is being admitted, are what they are to be from now on.
+    fn apply(&mut self, origin: &str, comes: Option<FrameId>) {
+        let permissions = self.sites.permissions(origin);
+        let frames = self.frames.of_origin(origin).map(|(id, _)| id).filter(|id| Some(*id) != comes);
+        let frames: Vec<FrameId> = frames.collect();
+        for id in frames {
+            let Some(frame) = self.frames.frame_mut(id) else { continue };
+            let changes = std::mem::replace(&mut frame.permissions, permissions) != permissions;
+            let (scope, wants) = (frame.scope, frame.wants);
+            let (secret, identity) = self.persona_for(origin, scope, wants);
+            if self.become_persona(id, secret, identity) {
+                self.welcome(id);
+            } else if changes {
+                self.tell(id, ToFrame::Permissions(permissions));
+            }
+        }
+        self.changed.sites = true;
+        self.changed.status = true;
+    }
+
+    /// The frame has this persona from now on; tells whether it had another. What it serves and has joined it keeps; its sessions,
+    /// which are between personas, end.
+    pub(super) fn become_persona(&mut self, id: FrameId, secret: PersonaSecret, identity: Identity) -> bool {
+        let Some(before) = self.frames.frame(id).filter(|frame| frame.secret != secret) else { return false };
+        let (old, topics) = (before.persona(), self.frames.topics_of(id));
+        let known = self.frames.claim(secret.id());
+        let claim = known.unwrap_or_else(|| Claim::sign(&secret, self.id));
+        let entered = topics.iter().filter(|topic| !self.frames.is_member(**topic, claim.persona)).copied();
+        let entered: Vec<TopicId> = entered.collect();
+        let Some(frame) = self.frames.frame_mut(id) else { return false };
+        let talks: Vec<PersonaId> = std::mem::take(&mut frame.talks).into_keys().collect();
+        (frame.secret, frame.claim, frame.identity) = (secret, claim, identity);
+        for topic in entered {
+            self.tell_joined(topic, claim.persona);
+        }
+        for topic in topics {
+            self.tell_left(topic, old);
+        }
+        self.mourn(old, id, &talks);
+        self.forget_persona(old);
+        if known.is_none() {
+            self.persona_is_here(id);
+        }
+        // Who waits for an address waits for that of another now.
+        self.changed.addresses = true;
+        self.changed.status = true;
+        true
+    }
+
+    /// Has stored what is new of sites.
+    pub(super) fn keep_sites(&mut self) {
+        for change in self.sites.take_changes() {
+            self.changed.sites = true;
+            self.act(match change {
+                Change::Forget(origin) => Output::ForgetSite(origin),
+                Change::Save(site) => Output::SaveSite(site),
+            });
+        }
+    }
+
+    /// Tells pages of the node that watch what is known of all sites.
+    pub(super) fn tell_sites(&mut self, now: Instant) {
+        if std::mem::take(&mut self.changed.sites) {
+            self.frames.iter_mut().filter_map(|(_, frame)| frame.watch_sites.as_mut()).for_each(Watch::touch);
+        }
+        let is_due = |watch: &Watch<_>| watch.due().is_some_and(|at| at <= now);
+        let due = self.frames.iter().filter(|(_, frame)| frame.watch_sites.as_ref().is_some_and(is_due));
+        for id in due.map(|(id, _)| id).collect::<Vec<_>>() {
+            let statuses = self.site_statuses();
+            let watch = self.frames.frame_mut(id).and_then(|frame| frame.watch_sites.as_mut());
+            if let Some(news) = watch.and_then(|watch| watch.tell(statuses, now)) {
+                self.tell(id, ToFrame::Sites(news));
+            }
+        }
+    }
+
+    /// All sites, in order of their origins; if they are too many for a message, those that were here last.
+    fn site_statuses(&self) -> Vec<SiteStatus> {
+        let mut room = MAX_LOCAL - WRAPPING;
+        let fits = |status: &SiteStatus| {
+            let bytes = codec::encode(status).len();
+            let fits = bytes <= room;
+            room = room.saturating_sub(bytes);
+            fits
+        };
+        let recent = self.sites.by_recency().into_iter().map(|site| self.site_status(site));
+        let mut statuses: Vec<SiteStatus> = recent.take_while(fits).collect();
+        statuses.sort_by(|a, b| a.origin.cmp(&b.origin));
+        statuses
+    }
+
+    fn site_status(&self, site: &Site) -> SiteStatus {
+        SiteStatus {
+            origin: site.origin.clone(),
+            frames: u32::try_from(self.frames.of_origin(&site.origin).count()).unwrap_or(u32::MAX),
+            permissions: self.sites.permissions(&site.origin),
+            refused: self.accounts.refused(&site.origin),
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! What the person lets sites do, and who their frames are because of that.
+
+use bitters_wire::{
+    permission::{Permission, SiteStatus},
+    status::{FrameStatus, PeerStatus, Scope},
+};
+
+use super::{lab::*, *};
+
+#[test]
+fn observing_is_given_and_taken_back_at_once() {
+    let mut lab = Lab::without_server();
+    watch(&mut lab, TAB, SITE);
+    lab.admit(OTHER, PAGE);
+
+    let permissions = |observe| Permissions { observe, ..Permissions::default() };
+    let kept = |observe| Output::SaveSite(Site { permissions: permissions(observe), ..visited(SITE) });
+    let told = |observe| Output::Frame(TAB, ToFrame::Permissions(permissions(observe)));
+    lab.later(Duration::from_millis(100));
+    let outputs = permit(&mut lab, OTHER, SITE, Permission::Observe, Answer::Yes);
+    assert_eq!(outputs[..2], [told(Answer::Yes), kept(Answer::Yes)]);
+    assert_eq!(statuses_to(TAB, &outputs).map(|it| it.frames.len()), [2]);
+    assert_eq!(permit(&mut lab, OTHER, SITE, Permission::Observe, Answer::Yes), [], "no news");
+
+    lab.later(Duration::from_millis(100));
+    let outputs = permit(&mut lab, OTHER, SITE, Permission::Observe, Answer::No);
+    assert_eq!(outputs[..2], [told(Answer::No), kept(Answer::No)]);
+    assert_eq!(statuses_to(TAB, &outputs).map(|it| (it.frames.len(), it.leader)), [(1, None)]);
+}
+
+#[test]
+fn a_no_of_the_persons_wins_over_what_is_configured() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, "https://observer.example");
+    permit(&mut lab, TAB, "https://observer.example", Permission::Observe, Answer::No);
+    let welcome = welcome_in(&lab.frame(OTHER, ToLeader::Hello(hello(OTHER, "https://observer.example"))));
+    assert_eq!(welcome.permissions.observe, Answer::No);
+}
+
+#[test]
+fn a_site_answers_for_itself_only_and_nobody_for_the_page() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    lab.admit(OTHER, PAGE);
+    assert_eq!(permit(&mut lab, TAB, "https://b.example", Permission::Join, Answer::Yes), []);
+    assert_eq!(permit(&mut lab, TAB, PAGE, Permission::Observe, Answer::No), []);
+    assert_eq!(permit(&mut lab, OTHER, PAGE, Permission::Observe, Answer::No), []);
+    let kept = Permissions { join: Answer::Yes, ..Permissions::default() };
+    assert_eq!(
+        permit(&mut lab, TAB, SITE, Permission::Join, Answer::Yes),
+        [Output::Frame(TAB, ToFrame::Permissions(kept)), Output::SaveSite(Site { permissions: kept, ..visited(SITE) })]
+    );
+}
+
+#[test]
+fn answers_come_as_fast_as_a_person_clicks() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    let flips = (0..100).filter(|n| {
+        let answer = if n % 2 == 0 { Answer::Yes } else { Answer::No };
+        !permit(&mut lab, TAB, SITE, Permission::Join, answer).is_empty()
+    });
+    assert_eq!(flips.count(), 20);
+}
+
+#[test]
+fn one_id_on_every_site_needs_consent_and_one_node_for_all_sites() {
+    let mut lab = Lab::without_server();
+    let wants = |frame, scope| Hello { identity: Identity::Person, scope, ..hello(frame, SITE) };
+    let welcomed = |lab: &mut Lab, frame, scope| {
+        let welcome = welcome_in(&lab.frame(frame, ToLeader::Hello(wants(frame, scope))));
+        (welcome.identity, welcome.persona)
+    };
+    let own = (Identity::Site, home().persona(SITE));
+    assert_eq!(welcomed(&mut lab, TAB, Scope::Browser), own);
+    permit(&mut lab, TAB, SITE, Permission::Person, Answer::Yes);
+    assert_eq!(welcomed(&mut lab, OTHER, Scope::Browser), (Identity::Person, home().person()));
+    assert_eq!(welcomed(&mut lab, THIRD, Scope::Site), own);
+}
+
+#[test]
+fn a_frame_becomes_the_person_and_a_site_again() {
+    let (mut lab, link) = Lab::linked();
+    lab.frame(TAB, ToLeader::Hello(Hello { identity: Identity::Person, links: held(link), ..hello(TAB, SITE) }));
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    lab.frame(TAB, ToLeader::Serve(TAG));
+    let (site, person) = (home().persona(SITE), home().person());
+    let peer = away().persona(SITE).id();
+    let packet = |from: &PersonaSecret| Packet {
+        to: peer,
+        to_frame: None,
+        from: from.id(),
+        from_frame: TAB,
+        session: SESSION,
+        body: open(),
+    };
+    lab.frame(TAB, ToLeader::Packet(packet(&site)));
+
+    let outputs = permit(&mut lab, TAB, SITE, Permission::Person, Answer::Yes);
+    let registered = |persona: &PersonaSecret| {
+        let signature = persona.sign(&persona_text(&NONCE, SERVER, persona.id(), home().id()));
+        send(ToServer::Persona { claim: Claim::sign(persona, home().id()), signature })
+    };
+    assert_eq!(
+        outputs[..6],
+        [
+            said(link, &LinkMessage::Claim(Claim::sign(&person, home().id()))),
+            said(link, &LinkMessage::Joined { topic: LOBBY, persona: person.id() }),
+            said(link, &LinkMessage::Left { topic: LOBBY, persona: site.id() }),
+            said(link, &LinkMessage::FrameGone { persona: site.id(), frame: TAB }),
+            send(ToServer::Unpersona(site.id())),
+            registered(&person),
+        ]
+    );
+    let welcome = welcome_in(&outputs);
+    assert_eq!(
+        (welcome.identity, welcome.persona, welcome.permissions.person),
+        (Identity::Person, person.clone(), Answer::Yes)
+    );
+    assert_eq!(lab.node.frames.server(person.id(), TAG), Some(TAB), "it serves what it served");
+    assert_eq!(lab.frame(TAB, ToLeader::Packet(packet(&site))), [], "it speaks for that no longer");
+
+    let outputs = permit(&mut lab, TAB, SITE, Permission::Person, Answer::No);
+    assert_eq!((welcome_in(&outputs).identity, welcome_in(&outputs).persona), (Identity::Site, site.clone()));
+    assert!(outputs.contains(&registered(&site)) && outputs.contains(&send(ToServer::Unpersona(person.id()))));
+}
+
+#[test]
+fn two_sites_with_the_persons_id_are_one_to_others() {
+    let (mut lab, link) = Lab::linked();
+    let sites = [(OTHER, "https://a.example"), (THIRD, "https://b.example")];
+    for (frame, origin) in sites {
+        lab.frame(frame, ToLeader::Hello(Hello { identity: Identity::Person, ..hello(frame, origin) }));
+        permit(&mut lab, frame, origin, Permission::Person, Answer::Yes);
+    }
+    let person = home().person().id();
+    let joined = said(link, &LinkMessage::Joined { topic: LOBBY, persona: person });
+    let left = said(link, &LinkMessage::Left { topic: LOBBY, persona: person });
+    let join = ToLeader::Join { request: 1, topic: LOBBY };
+    assert!(lab.frame(OTHER, join.clone()).contains(&joined));
+    assert!(!lab.frame(THIRD, join).contains(&joined), "it is there already");
+
+    let publish = ToLeader::Publish { request: 2, topic: LOBBY, sealed: vec![7] };
+    let heard = Output::Frame(THIRD, ToFrame::Topic { topic: LOBBY, sealed: vec![7] });
+    assert!(lab.frame(OTHER, publish).contains(&heard), "another site on the same node hears it");
+
+    lab.frame(THIRD, ToLeader::Serve(TAG));
+    let packet = Packet {
+        to: person,
+        to_frame: None,
+        from: away().persona(SITE).id(),
+        from_frame: TAB,
+        session: SESSION,
+        body: open(),
+    };
+    let delivered = Output::Frame(THIRD, ToFrame::Packet(packet.clone()));
+    assert!(lab.peer(link, &LinkMessage::Packet(packet)).contains(&delivered), "whoever serves it");
+
+    assert!(!lab.frame(OTHER, ToLeader::Leaving).contains(&left));
+    assert!(lab.frame(THIRD, ToLeader::Leaving).contains(&left));
+}
+
+#[test]
+fn a_site_keeps_the_persona_that_it_brings_to_a_node_that_never_met_it() {
+    let mut lab = Lab::without_server();
+    let brings = |frame, origin, scope, brought: &PersonaSecret| Hello {
+        brings: Some(brought.clone()),
+        scope,
+        ..hello(frame, origin)
+    };
+    let welcomed = |lab: &mut Lab, hello: Hello| {
+        let outputs = lab.frame(hello.frame, ToLeader::Hello(hello));
+        (welcome_in(&outputs).persona, outputs)
+    };
+    let (first, second) = (PersonaSecret::new([8; 32]), PersonaSecret::new([9; 32]));
+    let (persona, outputs) = welcomed(&mut lab, brings(TAB, SITE, Scope::Browser, &first));
+    assert_eq!(persona, first);
+    let kept = Site { brought: Some(first.clone()), ..visited(SITE) };
+    assert_eq!(outputs.last(), Some(&Output::SaveSite(kept)));
+
+    let (persona, _) = welcomed(&mut lab, brings(OTHER, SITE, Scope::Browser, &second));
+    assert_eq!(persona, first, "the node knows it");
+    let (persona, _) = welcomed(&mut lab, brings(THIRD, "https://b.example", Scope::Browser, &first));
+    assert_eq!(persona, home().persona("https://b.example"), "that is another's");
+
+    let (persona, outputs) = welcomed(&mut lab, brings(OTHER, SITE, Scope::Site, &second));
+    assert_eq!(persona, second, "it came home");
+    let moved =
+        outputs.iter().filter(|it| matches!(it, Output::Frame(TAB, ToFrame::Welcome(it)) if it.persona == second));
+    assert_eq!(moved.count(), 1, "its other frames are the same");
+}
+
+#[test]
+fn a_site_that_was_here_before_keeps_its_persona() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    lab.frame(TAB, ToLeader::Leaving);
+    let brings = Hello { brings: Some(PersonaSecret::new([8; 32])), ..hello(OTHER, SITE) };
+    assert_eq!(welcome_in(&lab.frame(OTHER, ToLeader::Hello(brings))).persona, home().persona(SITE));
+}
+
+#[test]
+fn the_nodes_page_is_told_of_all_sites() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    lab.admit(OTHER, "https://observer.example");
+    let site = |origin: &str, frames, observe, refused| SiteStatus {
+        origin: origin.into(),
+        frames,
+        permissions: Permissions { observe, ..Permissions::default() },
+        refused,
+    };
+    let observer = site("https://observer.example", 1, Answer::Yes, 0);
+    let outputs = watch(&mut lab, THIRD, PAGE);
+    assert_eq!(sites_told(&outputs), [vec![observer.clone(), site(SITE, 1, Answer::Ask, 0)]]);
+
+    lab.frame(TAB, ToLeader::Publish { request: 1, topic: LOBBY, sealed: vec![1] });
+    assert_eq!(sites_told(&lab.later(Duration::from_millis(100))), Vec::<Vec<SiteStatus>>::new(), "it was no quota");
+    for n in 0..21 {
+        let answer = if n % 2 == 0 { Answer::No } else { Answer::Ask };
+        permit(&mut lab, TAB, SITE, Permission::Observe, answer);
+    }
+    assert_eq!(
+        sites_told(&lab.later(Duration::from_millis(100))),
+        [vec![observer.clone(), site(SITE, 1, Answer::Ask, 1)]]
+    );
+    lab.frame(TAB, ToLeader::Leaving);
+    assert_eq!(sites_told(&lab.later(Duration::from_millis(100))), [vec![observer, site(SITE, 0, Answer::Ask, 1)]]);
+}
+
+#[test]
+fn the_list_of_sites_fits_into_a_message() {
+    let sites = (0..2000).map(|n| visited(&format!("https://{n:0280}.example"))).collect();
+    let mut lab = Lab::with_sites(sites);
+    let told = sites_told(&watch(&mut lab, TAB, PAGE));
+    let [sites] = told.as_slice() else { panic!("{} lists", told.len()) };
+    let bytes = codec::encode(&ToFrame::Sites(sites.clone())).len();
+    assert!((bitters_wire::limits::MAX_LOCAL - 1024..bitters_wire::limits::MAX_LOCAL).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn two_sites_of_one_node_look_like_two_of_two_nodes() {
+    let (mut lab, link) = Lab::linked();
+    lab.admit(OTHER, "https://b.example");
+    for frame in [TAB, OTHER] {
+        lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY });
+    }
+    let elsewhere = away().persona(SITE).id();
+    lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona: elsewhere });
+    let [Output::Frame(_, ToFrame::Status(status))] = &lab.frame(OTHER, ToLeader::Status)[..] else { panic!("none") };
+    let here = home().persona(SITE).id();
+    let like_any = |peer: PersonaId| PeerStatus {
+        id: peer.to_string(),
+        links: 1,
+        rtt: None,
+        path: Path::Direct,
+        frames: Vec::new(),
+    };
+    let mut peers = [here, elsewhere];
+    peers.sort_unstable();
+    assert_eq!(status.peers, peers.map(like_any));
+
+    // Nor does the frame that carries the links of both say so to its own site.
+    let [Output::Frame(_, ToFrame::Status(status))] = &lab.frame(TAB, ToLeader::Status)[..] else { panic!("none") };
+    assert_eq!(status.frames, [FrameStatus { id: TAB, origin: SITE.into(), links: 0, visible: true }]);
+}
+
+#[test]
+fn a_persona_that_was_here_is_missed_like_any_other() {
+    let text = |persona: PersonaId| format!("{persona}: nobody registered this persona at {URL}");
+    let mut lab = Lab::registered();
+    let (gone, never) = (home().persona("https://b.example"), away().persona(SITE).id());
+    let dial = |peer| ToLeader::Dial { request: 1, peer, address: None };
+    lab.frame(TAB, dial(gone.id()));
+    let found = lab.server(ToNode::Found(Claim::sign(&gone, home().id())));
+    lab.frame(TAB, dial(never));
+    let missing = lab.server(ToNode::Missing(never));
+    let refused = |persona| [asked(1, Err(Failure::new(Code::PeerUnreachable, text(persona))))];
+    assert_eq!((found, missing), (refused(gone.id()).into(), refused(never).into()));
+}
+
+fn permit(lab: &mut Lab, frame: FrameId, origin: &str, permission: Permission, answer: Answer) -> Vec<Output> {
+    lab.frame(frame, ToLeader::Permit { origin: origin.into(), permission, answer })
+}
+
+fn watch(lab: &mut Lab, frame: FrameId, origin: &str) -> Vec<Output> {
+    lab.frame(frame, ToLeader::Hello(Hello { watching: true, ..hello(frame, origin) }))
+}
+
+fn visited(origin: &str) -> Site {
+    Site { origin: origin.into(), visited: Some(0), ..Site::default() }
+}
+
+fn held(link: LinkId) -> Vec<HeldLink> {
+    vec![HeldLink { link, peer: away().id(), used: true, path: Path::Direct }]
+}
+
+fn welcome_in(outputs: &[Output]) -> Welcome {
+    let welcome = outputs.iter().rev().find_map(|it| match it {
+        Output::Frame(_, ToFrame::Welcome(welcome)) => Some(welcome.clone()),
+        _ => None,
+    });
+    welcome.unwrap_or_else(|| panic!("{outputs:?}"))
+}
+
+fn statuses_to<const N: usize>(frame: FrameId, outputs: &[Output]) -> [Status; N] {
+    let told = outputs.iter().filter_map(|it| match it {
+        Output::Frame(to, ToFrame::Status(status)) if *to == frame => Some(status.clone()),
+        _ => None,
+    });
+    told.collect::<Vec<_>>().try_into().expect("so many")
+}
+
+fn sites_told(outputs: &[Output]) -> Vec<Vec<SiteStatus>> {
+    let told = outputs.iter().filter_map(|it| match it {
+        Output::Frame(_, ToFrame::Sites(sites)) => Some(sites.clone()),
+        _ => None,
+    });
+    told.collect()
+}

@@ -1,0 +1,163 @@
+//! One site's frames ask for too much: that site is told so, and no other.
+
+use bitters_wire::name::Name;
+
+use super::{lab::*, *};
+
+/// Frames that one site may have.
+const FRAMES: u8 = 64;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, max_shrink_iters: 50, ..ProptestConfig::default() })]
+    #[test]
+    fn a_flood_leaves_the_share_of_others_intact(asks in prop::collection::vec((0..FRAMES, any_ask()), 1000..2000)) {
+        let mut lab = Lab::registered();
+        lab.admit(OTHER, "https://quiet.example");
+        for n in 1..FRAMES {
+            lab.admit(flooding(n), SITE);
+        }
+        let mut answers = 0;
+        let mut quiet = 0;
+        for (at, (frame, ask)) in asks.into_iter().enumerate() {
+            let outputs = lab.frame(if frame == 0 { TAB } else { flooding(frame) }, ask);
+            prop_assert!(outputs.len() <= 2 * usize::from(FRAMES) + 8, "{} acts", outputs.len());
+            answers += outputs.len();
+            if at % 100 == 0 {
+                lab.now = lab.now + Duration::from_millis(250);
+                asks_quietly(&mut lab, quiet)?;
+                quiet += 1;
+            }
+        }
+        prop_assert!(answers > 0 && lab.node.accounts.refused(SITE) > 0, "it was no flood");
+        prop_assert_eq!(lab.node.accounts.refused("https://quiet.example"), 0);
+    }
+}
+
+#[test]
+fn frames_of_one_site_share_what_it_may_spend() {
+    let mut lab = Lab::without_server();
+    let frames = [TAB, OTHER, THIRD];
+    for frame in frames {
+        lab.admit(frame, SITE);
+        lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY });
+    }
+    let published = |lab: &mut Lab, bytes: usize| {
+        let outputs = (0..900_u32).flat_map(|n| {
+            let mut sealed = n.to_le_bytes().to_vec();
+            sealed.resize(bytes, 0);
+            lab.frame(frames[n as usize % 3], ToLeader::Publish { request: 9, topic: LOBBY, sealed })
+        });
+        outputs.filter(|it| matches!(it, Output::Frame(_, ToFrame::Asked { outcome: Ok(()), .. }))).count()
+    };
+    assert_eq!(published(&mut lab, 100), 400);
+    lab.now = lab.now + Duration::from_secs(60);
+    assert_eq!(published(&mut lab, 256 * 1024), 32, "8 MiB");
+    assert_eq!(lab.node.accounts.refused(SITE), 500 + 868);
+}
+
+#[test]
+fn one_site_is_in_a_quarter_of_the_topics_that_a_node_may_be_in() {
+    let mut lab = Lab::without_server();
+    let joins = |lab: &mut Lab, frame: FrameId, n: u16| {
+        let mut topic = TopicId([0; 32]);
+        topic.0[..2].copy_from_slice(&n.to_le_bytes());
+        lab.now = lab.now + Duration::from_millis(50);
+        let outputs = lab.frame(frame, ToLeader::Join { request: 1, topic });
+        outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Asked { outcome: Ok(()), .. })))
+    };
+    let frames = (0..8).map(flooding).inspect(|frame| assert!(lab.admit(*frame, SITE))).collect::<Vec<_>>();
+    let joined = (0..512).filter(|n| joins(&mut lab, frames[usize::from(*n) / 64], *n));
+    assert_eq!(joined.count(), 256);
+    assert!(joins(&mut lab, frames[7], 0), "one that it is in already");
+    lab.admit(OTHER, "https://quiet.example");
+    assert!(joins(&mut lab, OTHER, 600));
+}
+
+#[test]
+fn a_page_that_is_loaded_again_and_again_is_no_richer() {
+    let mut lab = Lab::without_server();
+    let came = (0..=255_u8).filter(|n| {
+        let came = lab.admit(flooding(*n), SITE);
+        lab.frame(flooding(*n), ToLeader::Leaving);
+        came
+    });
+    assert_eq!(came.count(), 128);
+    assert!(lab.admit(OTHER, "https://quiet.example"));
+}
+
+#[test]
+fn who_watches_again_and_again_is_told_at_the_same_pace() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    let told =
+        |outputs: Vec<Output>| outputs.iter().filter(|it| matches!(it, Output::Frame(TAB, ToFrame::Status(_)))).count();
+    let at_once: usize = (0..100).map(|_| told(lab.frame(TAB, ToLeader::Watch(true)))).sum();
+    assert_eq!(at_once, 1);
+    assert_eq!(told(lab.later(Duration::from_millis(100))), 1, "all the others together");
+
+    let toggled = |lab: &mut Lab| {
+        lab.frame(TAB, ToLeader::Watch(false));
+        told(lab.frame(TAB, ToLeader::Watch(true)))
+    };
+    assert!((0..1000).map(|_| toggled(&mut lab)).sum::<usize>() <= 200);
+}
+
+fn flooding(n: u8) -> FrameId {
+    FrameId::from_random([n; 16])
+}
+
+/// What another site asks meanwhile is done.
+fn asks_quietly(lab: &mut Lab, request: u32) -> Result<(), TestCaseError> {
+    let done = |outputs: &[Output], what: fn(&ToFrame) -> bool| {
+        outputs.iter().any(|it| matches!(it, Output::Frame(OTHER, told) if what(told)))
+    };
+    let is_ok = |told: &ToFrame| matches!(told, ToFrame::Asked { outcome: Ok(()), .. });
+    let mut topic = TopicId([0xee; 32]);
+    topic.0[0] = u8::try_from(request % 8).expect("below 8");
+    let outputs = lab.frame(OTHER, ToLeader::Join { request, topic });
+    prop_assert!(done(&outputs, is_ok), "join");
+    let sealed = [&[0xff], request.to_le_bytes().as_slice()].concat();
+    let outputs = lab.frame(OTHER, ToLeader::Publish { request, topic, sealed });
+    prop_assert!(done(&outputs, is_ok), "publish");
+    let peer = home().persona(SITE).id();
+    prop_assert!(done(&lab.frame(OTHER, ToLeader::Dial { request, peer, address: None }), is_ok), "dial");
+    let outputs = lab.frame(OTHER, ToLeader::Status);
+    prop_assert!(done(&outputs, |told| matches!(told, ToFrame::Status(_))), "status");
+    let unknown = ToLeader::Dial { request, peer: away().persona(&request.to_string()).id(), address: None };
+    let outputs = lab.frame(OTHER, unknown);
+    prop_assert!(matches!(outputs[..], [Output::Uplink(_)]), "looked up: {outputs:?}");
+    lab.server(ToNode::Missing(away().persona(&request.to_string()).id()));
+    let outputs = lab.frame(OTHER, service(request));
+    prop_assert!(matches!(outputs[..], [Output::Service { .. }]), "service: {outputs:?}");
+    lab.input(Input::ServiceReply { frame: OTHER, request, reply: ServiceReply::End });
+    Ok(())
+}
+
+fn service(request: u32) -> ToLeader {
+    let name = |text: &str| Name::try_from(text).expect("it is short");
+    ToLeader::Service { request, name: name("book"), method: name("sign"), args: "[]".into() }
+}
+
+fn any_ask() -> impl Strategy<Value = ToLeader> {
+    let topic = |n: u8| TopicId([n; 32]);
+    prop_oneof![
+        any::<u32>().prop_map(|request| ToLeader::Address { request }),
+        (any::<u32>(), any::<[u8; 32]>()).prop_map(|(request, secret)| {
+            ToLeader::Dial { request, peer: PersonaSecret::new(secret).id(), address: None }
+        }),
+        (any::<u32>(), any::<u8>()).prop_map(move |(request, n)| ToLeader::Join { request, topic: topic(n) }),
+        any::<u8>().prop_map(move |n| ToLeader::Leave(topic(n))),
+        (any::<u32>(), any::<u8>(), 0..1000_usize).prop_map(move |(request, n, bytes)| {
+            ToLeader::Publish {
+                request,
+                topic: topic(n),
+                sealed: [request.to_le_bytes().to_vec(), vec![0; bytes]].concat(),
+            }
+        }),
+        any::<u64>().prop_map(|tag| ToLeader::Serve(bitters_wire::id::Tag(tag.to_le_bytes()))),
+        any::<u32>().prop_map(service),
+        Just(ToLeader::Status),
+        any::<bool>().prop_map(ToLeader::Visible),
+        any::<bool>().prop_map(ToLeader::Watch),
+    ]
+}
