@@ -266,7 +266,7 @@ impl Worker {
     fn begin(self: &Rc<Self>, opened: Opened) -> Rc<Leader> {
         let Identity { kind, build, url, name } = self.identity.clone();
         let Opened { boot, life, loaded, config, shipped } = opened;
-        let Loaded { store, secret, epoch, seeds: stored, certificates, warnings } = loaded;
+        let Loaded { store, secret, epoch, seeds: stored, sites, certificates, warnings } = loaded;
         let config = Config {
             secret,
             epoch,
@@ -276,6 +276,7 @@ impl Worker {
             observe: config.observe,
             page_origin: global::origin(),
             seeds: seeds::merge(shipped, stored),
+            sites,
             certificates,
             warnings,
             seed: u64::from_le_bytes(random::bytes()),

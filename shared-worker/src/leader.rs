@@ -226,6 +226,10 @@ impl Leader {
     fn perform(self: &Rc<Self>, output: Output) {
         match output {
             Output::ForgetFrame(frame) => self.guests.borrow_mut().forget(frame),
+            Output::ForgetSite(origin) => {
+                let store = self.store.clone();
+                self.spawn(async move { store.forget_site(&origin).await.err().map(Input::Warning) });
+            }
             Output::Frame(frame, message) => self.send(frame, message),
             Output::HandOver => (self.end)(),
             Output::SaveCertificate(owner, certificate) => {
@@ -236,6 +240,10 @@ impl Leader {
             Output::SaveSeed(seed) => {
                 let store = self.store.clone();
                 self.spawn(async move { store.save_seed(seed).await.err().map(Input::Warning) });
+            }
+            Output::SaveSite(site) => {
+                let store = self.store.clone();
+                self.spawn(async move { store.save_site(site).await.err().map(Input::Warning) });
             }
             Output::Service { frame, request, origin, persona, name, method, args } => {
                 self.serve(frame, request, name, Call::new(origin, persona, method, args));

@@ -1,5 +1,8 @@
 //! What the leader keeps in IndexedDB: the node's secret, the last epoch, whether that was stolen from, certificates
-//! of its addresses, and seeds.
+//! of its addresses, seeds, and sites.
+//!
+//! Sites lie beside the secret, each under a key of its own, and not in a store of theirs: that would take a later version of the
+//! database, which leaders of builds before couldn't open; they would forget who they are.
 //!
 //! The leader alone writes, as it holds the island's lock; but for claims to steal that lock, which are one transaction each. A
 //! database that can't be opened in time, is broken or refuses to write costs a warning: the node goes on in memory, and is
@@ -11,12 +14,12 @@
 
 use std::{cell::RefCell, error::Error as _, fmt::Display, rc::Rc, time::Duration};
 
-use bitters_node::{Seed, SeedId};
+use bitters_node::{Seed, SeedId, Site};
 use bitters_web::{clock, random};
 use bitters_wire::{address::Owner, id::Epoch, keys::NodeSecret, local::Certificate};
 use futures::channel::oneshot;
 use js_sys::Uint8Array;
-use rexie::{ObjectStore, Rexie, Transaction, TransactionMode};
+use rexie::{KeyRange, ObjectStore, Rexie, Transaction, TransactionMode};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 
@@ -30,6 +33,12 @@ const SECRET: &str = "secret";
 const EPOCH: &str = "epoch";
 const STOLEN: &str = "stolen";
 const CERTIFICATES: &str = "certificates";
+
+/// Before a site's origin. No other key begins like that.
+const SITE: &str = "site/";
+
+/// The first key after those of all sites: `0` follows `/`.
+const AFTER_SITES: &str = "site0";
 
 /// The database, if there is one.
 #[derive(Clone, Debug)]
@@ -54,6 +63,8 @@ pub struct Loaded {
     pub epoch: Epoch,
     /// Seeds learned so far.
     pub seeds: Vec<Seed>,
+    /// What is known of sites.
+    pub sites: Vec<Site>,
     /// Certificates that the node's frames keep for its addresses.
     pub certificates: Vec<(Owner, Certificate)>,
     /// What went wrong.
@@ -68,13 +79,14 @@ pub async fn load() -> Loaded {
     let secret = load_secret(database, &mut warnings).await;
     let epoch = next_epoch(database, &mut warnings).await;
     let seeds = load_seeds(database, &mut warnings).await;
+    let sites = load_sites(database, &mut warnings).await;
     let certificates = load_certificates(database, &mut warnings).await;
     let state = match database {
         Some(database) => State::Open { database: Rc::clone(database), secret, epoch },
         None => State::Memory,
     };
     let store = Store(Rc::new(RefCell::new(state)));
-    Loaded { store, secret: NodeSecret::new(secret), epoch, seeds, certificates, warnings }
+    Loaded { store, secret: NodeSecret::new(secret), epoch, seeds, sites, certificates, warnings }
 }
 
 /// The stored epoch: that of the present leader or the last; zero if there was none. `None` if it can't be read.
@@ -161,6 +173,25 @@ impl Store {
         let value = serde_wasm_bindgen::to_value(&seed).map_err(in_memory)?;
         let key = seed_key(&seed.id);
         self.write(async |database: &Rexie| put(database, SEEDS, &key, &value).await).await
+    }
+
+    /// Keeps what is known of a site.
+    ///
+    /// # Errors
+    /// A warning for people.
+    pub async fn save_site(&self, site: Site) -> Result<(), String> {
+        let value = serde_wasm_bindgen::to_value(&site).map_err(in_memory)?;
+        let key = site_key(&site.origin);
+        self.write(async |database: &Rexie| put(database, NODE, &key, &value).await).await
+    }
+
+    /// Keeps nothing of a site.
+    ///
+    /// # Errors
+    /// A warning for people.
+    pub async fn forget_site(&self, origin: &str) -> Result<(), String> {
+        let key = site_key(origin);
+        self.write(async |database: &Rexie| delete(database, NODE, &key).await.map_err(broken)).await
     }
 
     /// Keeps that the node's frames have a certificate for an owner's addresses. Those that have expired are forgotten.
@@ -275,6 +306,22 @@ async fn load_seeds(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) ->
     }
 }
 
+async fn load_sites(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) -> Vec<Site> {
+    let Some(database) = database else { return Vec::new() };
+    let all = async {
+        let keys = KeyRange::bound(&SITE.into(), &AFTER_SITES.into(), None, Some(true))?;
+        let transaction = database.transaction(&[NODE], TransactionMode::ReadOnly)?;
+        transaction.store(NODE)?.get_all(Some(keys), None).await
+    };
+    match all.await {
+        Ok(values) => values.into_iter().filter_map(|value| serde_wasm_bindgen::from_value(value).ok()).collect(),
+        Err(error) => {
+            warnings.push(broken(error));
+            Vec::new()
+        }
+    }
+}
+
 /// Adds a certificate to those that are kept, without the ones that have expired.
 async fn keep(database: &Rexie, owner: Owner, certificate: Certificate) -> rexie::Result<()> {
     let transaction = database.transaction(&[NODE], TransactionMode::ReadWrite)?;
@@ -314,8 +361,18 @@ async fn put(database: &Rexie, store: &str, key: &str, value: &JsValue) -> Resul
     transaction.done().await.map(drop).map_err(broken)
 }
 
+async fn delete(database: &Rexie, store: &str, key: &str) -> rexie::Result<()> {
+    let transaction = database.transaction(&[store], TransactionMode::ReadWrite)?;
+    transaction.store(store)?.delete(key.into()).await?;
+    transaction.done().await.map(drop)
+}
+
 fn secret_of(stored: &JsValue) -> Option<[u8; 32]> {
     stored.dyn_ref::<Uint8Array>()?.to_vec().try_into().ok()
+}
+
+fn site_key(origin: &str) -> String {
+    format!("{SITE}{origin}")
 }
 
 fn seed_key(id: &SeedId) -> String {

@@ -390,7 +390,12 @@ impl World {
                     self.agenda.through(Pipe::SocketUp(conn.0), self.now, latency, event);
                 }
             }
-            Output::ForgetFrame(_) | Output::SaveCertificate(..) | Output::SaveSeed(_) | Output::WatchFrame(_) => {}
+            Output::ForgetFrame(_)
+            | Output::ForgetSite(_)
+            | Output::SaveCertificate(..)
+            | Output::SaveSeed(_)
+            | Output::SaveSite(_)
+            | Output::WatchFrame(_) => {}
             Output::HandOver | Output::Service { .. } | Output::ServiceCancel { .. } => {
                 unreachable!("no other build waits and no site calls a service here")
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bitters_node::{Node, Seed};
+use bitters_node::{Node, Seed, Site};
 use bitters_revproxy::core::rendezvous::ConnId;
 use bitters_wire::{
     address::Owner,
@@ -31,6 +31,7 @@ pub struct Browser {
     pub certificates: Vec<(Owner, Certificate)>,
     /// Seeds in its database.
     pub seeds: Vec<Seed>,
+    pub sites: Vec<Site>,
     /// Living workers.
     pub workers: Vec<Worker>,
     /// The machine is suspended.
@@ -77,8 +78,9 @@ impl Browser {
     /// A browser in which nothing runs yet.
     pub fn new(secret: NodeSecret) -> Self {
         let id = secret.id();
-        let (certificates, seeds, waiting) = (Vec::new(), Vec::new(), VecDeque::new());
-        Self { secret, id, epoch: Epoch(0), certificates, seeds, workers: Vec::new(), asleep: false, waiting }
+        let (certificates, seeds, sites) = (Vec::new(), Vec::new(), Vec::new());
+        let (workers, waiting) = (Vec::new(), VecDeque::new());
+        Self { secret, id, epoch: Epoch(0), certificates, seeds, sites, workers, asleep: false, waiting }
     }
 
     /// A living worker.

@@ -161,6 +161,7 @@ impl World {
             observe: Vec::new(),
             page_origin: "https://node.example".into(),
             seeds: seeds::merge(vec![Seed::new(SeedId::Server(SERVER.into()))], browser.seeds.clone()),
+            sites: browser.sites.clone(),
             certificates: browser.certificates.clone(),
             warnings: Vec::new(),
             seed: self.rng.u64(..),
@@ -239,6 +240,7 @@ impl World {
                     lead.guests.remove(&frame);
                 }
             }
+            Output::ForgetSite(origin) => self.browsers[browser].sites.retain(|it| it.origin != origin),
             Output::Frame(frame, message) => self.say_to_frame(browser, id, frame, message),
             Output::HandOver => unreachable!("there is one build"),
             Output::SaveCertificate(owner, certificate) => {
@@ -248,6 +250,11 @@ impl World {
                 let seeds = &mut self.browsers[browser].seeds;
                 seeds.retain(|it| it.id != seed.id);
                 seeds.push(seed);
+            }
+            Output::SaveSite(site) => {
+                let sites = &mut self.browsers[browser].sites;
+                sites.retain(|it| it.origin != site.origin);
+                sites.push(site);
             }
             Output::Service { .. } | Output::ServiceCancel { .. } => unreachable!("no site calls a service here"),
             Output::Uplink(command) => self.on_uplink_command(browser, id, command),
