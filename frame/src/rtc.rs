@@ -20,6 +20,7 @@ use bitters_web::{
 use bitters_wire::{
     address::MAX_PROXIES,
     id::NodeId,
+    limits::DRAIN_REPORT,
     local::{Dial, LinkCommand, LinkEvent},
 };
 use futures::{
@@ -63,8 +64,16 @@ pub struct Connection {
 /// What waits for room in the data channel.
 #[derive(Default)]
 struct Waiting {
-    messages: VecDeque<Vec<u8>>,
+    parts: VecDeque<Part>,
     bytes: usize,
+    /// Of messages that have gone since the leader was told.
+    drained: u32,
+}
+
+/// A part of a message, and how long that is if this is all of it, or the last.
+struct Part {
+    bytes: Vec<u8>,
+    ends: u32,
 }
 
 /// What the browser does in its own time.
@@ -124,6 +133,7 @@ impl Connection {
             LinkCommand::Send(message) => {
                 self.machine.borrow_mut().send(&message);
                 self.drain();
+                self.note_end(&message);
             }
             LinkCommand::Signal(blob) => self.handle(Input::Signal(blob)),
             LinkCommand::Signed(signature) => self.handle(Input::Signed(signature)),
@@ -201,7 +211,7 @@ impl Connection {
         let overrun = {
             let mut waiting = self.waiting.borrow_mut();
             waiting.bytes += bytes.len();
-            waiting.messages.push_back(bytes);
+            waiting.parts.push_back(Part { bytes, ends: 0 });
             waiting.bytes > MAX_WAITING
         };
         if overrun { self.later(Input::PlatformError) } else { self.pump() }
@@ -210,12 +220,38 @@ impl Connection {
     /// Fills the data channel from what waits.
     fn pump(self: &Rc<Self>) {
         while self.data.buffered_amount() < MAX_BUFFERED {
-            let next = self.waiting.borrow_mut().messages.pop_front();
-            let Some(bytes) = next else { break };
-            self.waiting.borrow_mut().bytes -= bytes.len();
-            if self.data.send_with_u8_array(&bytes).is_err() {
+            let next = self.waiting.borrow_mut().parts.pop_front();
+            let Some(part) = next else { break };
+            self.waiting.borrow_mut().bytes -= part.bytes.len();
+            if self.data.send_with_u8_array(&part.bytes).is_err() {
                 return self.later(Input::PlatformError);
             }
+            self.count(part.ends);
+        }
+    }
+
+    /// All parts of a message have been made: its leader is told when the last one has gone.
+    fn note_end(&self, message: &[u8]) {
+        let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
+        let mut waiting = self.waiting.borrow_mut();
+        match waiting.parts.back_mut() {
+            Some(last) => last.ends = last.ends.saturating_add(length),
+            None => {
+                drop(waiting);
+                self.count(length);
+            }
+        }
+    }
+
+    /// So much of whole messages has gone.
+    fn count(&self, drained: u32) {
+        let due = {
+            let mut waiting = self.waiting.borrow_mut();
+            waiting.drained = waiting.drained.saturating_add(drained);
+            if waiting.drained >= DRAIN_REPORT { std::mem::take(&mut waiting.drained) } else { 0 }
+        };
+        if due > 0 {
+            self.tell(LinkEvent::Drained(due));
         }
     }
 

@@ -15,6 +15,7 @@
 //! | `dials` | personas that sites want to be reachable |
 //! | `doors` | connections of which it isn't known yet whom they lead to |
 //! | `frames` | who they are, what they serve and have joined |
+//! | `lanes` | what waits for a link, each site's for itself |
 //! | `links` | which frame holds the link to which node |
 //! | `node` | who handles what, what is due when |
 //! | `placement` | which frame carries a new link |
@@ -37,6 +38,7 @@ mod candidacy;
 mod dials;
 mod doors;
 mod frames;
+mod lanes;
 mod links;
 mod node;
 mod placement;

@@ -19,6 +19,7 @@ use bitters_wire::{
 
 use crate::{
     attempt::Standing,
+    lanes::Lanes,
     quotas::{Bucket, LINK_CONTROL, LINK_PUBLISHES, LINK_RESUMES, LINK_SIGNALS, MAX_CLAIMS},
 };
 
@@ -164,6 +165,8 @@ pub struct Up {
     pub standby_failures: u32,
     /// No standby is tried before.
     pub standby_not_before: Instant,
+    /// What waits for it.
+    pub lanes: Lanes,
     /// How often the peer may tell of claims and topics.
     pub control: Bucket,
     /// How often the peer may pass on topic messages.
@@ -190,6 +193,7 @@ impl Up {
             probed: None,
             standby_failures: 0,
             standby_not_before: now,
+            lanes: Lanes::default(),
             control: Bucket::new(LINK_CONTROL, now),
             publishes: Bucket::new(LINK_PUBLISHES, now),
             signals: Bucket::new(LINK_SIGNALS, now),

@@ -298,7 +298,14 @@ impl Node {
     }
 
     fn tell_peer(&mut self, link: LinkId, message: &LinkMessage) {
-        self.command(link, LinkCommand::Send(codec::encode(message)));
+        self.send_on(link, codec::encode(message));
+    }
+
+    fn send_on(&mut self, link: LinkId, message: Vec<u8>) {
+        if let Some(up) = self.links.up_mut(link) {
+            up.lanes.sent(message.len());
+        }
+        self.command(link, LinkCommand::Send(message));
     }
 
     fn command(&mut self, link: LinkId, command: LinkCommand) {

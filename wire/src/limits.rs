@@ -15,6 +15,9 @@ pub const MAX_LOCAL: usize = MAX_MESSAGE + 4096;
 /// messages travel in parts (see `peercon`).
 pub const MAX_LINK: usize = MAX_LOCAL;
 
+/// Bytes that have gone into a link before its leader is told: one large packet, or a hundred small ones.
+pub const DRAIN_REPORT: u32 = 64 * 1024;
+
 /// Stream bytes in one packet: few packets for bulk, yet no long wait for the packets of another session behind it. Whole in one
 /// part of a link message, and below the 64 KiB from which Chromium's ports go through shared memory.
 pub const MAX_CHUNK: usize = 60 * 1024;

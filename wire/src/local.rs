@@ -299,6 +299,9 @@ pub enum ServiceReply {
 pub enum LinkEvent {
     /// The link is over.
     Down(DownReason),
+    /// So many bytes of what was to be sent have gone on since this was told last: at most
+    /// [`DRAIN_REPORT`](crate::limits::DRAIN_REPORT) are not told of.
+    Drained(u32),
     /// No direct path was found to a peer who dialled an address of ours: the proxy is to forward between these two ICE username
     /// fragments.
     Forward {

@@ -401,7 +401,11 @@ impl Site {
                     held.path = path;
                 }
             }
-            LinkEvent::Forward { .. } | LinkEvent::RoundTrip(_) | LinkEvent::Sign(_) | LinkEvent::Signal(_) => {}
+            LinkEvent::Drained(_)
+            | LinkEvent::Forward { .. }
+            | LinkEvent::RoundTrip(_)
+            | LinkEvent::Sign(_)
+            | LinkEvent::Signal(_) => {}
         }
         self.send(ToLeader::Link(link, event));
     }
@@ -457,7 +461,7 @@ impl Site {
     /// too, as the hello that tells it may be on its way already.
     fn send(&mut self, message: ToLeader) {
         if self.welcomed {
-            if !matches!(message, ToLeader::Link(_, LinkEvent::RoundTrip(_)) | ToLeader::Pong) {
+            if !matches!(message, ToLeader::Link(_, LinkEvent::Drained(_) | LinkEvent::RoundTrip(_)) | ToLeader::Pong) {
                 self.vigil.said();
             }
             self.post(message);

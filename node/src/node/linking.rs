@@ -177,6 +177,7 @@ impl Node {
         };
         match event {
             LinkEvent::Down(reason) => self.end_link(link, reason, now),
+            LinkEvent::Drained(bytes) => self.on_drained(link, bytes),
             LinkEvent::Forward { ours, theirs } => self.on_forward(link, ours, theirs),
             LinkEvent::Path(path) => self.changed.status |= self.links.set_path(link, path),
             LinkEvent::Received(bytes) => self.on_received(link, peer, &bytes, now),

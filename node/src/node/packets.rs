@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bitters_wire::{
+    codec,
     id::{FrameId, LinkId, PersonaId},
     link::LinkMessage,
     local::ToFrame,
@@ -11,7 +12,7 @@ use bitters_wire::{
 };
 
 use super::{Node, hello::SETTLING, linking::SESSION_PATIENCE};
-use crate::links::Up;
+use crate::{lanes::Waiting, links::Up};
 
 /// Sessions that begin to speak again after that time have their standby looked after.
 const STANDBY_LOOK: Duration = Duration::from_secs(1);
@@ -31,7 +32,7 @@ impl Node {
         }
         let link = self.routes.home(packet.to).and_then(|node| self.links.up_to(node));
         match link {
-            Some(link) => self.send_packet(link, packet, now),
+            Some(link) => self.queue_packet(id, link, packet, now),
             None => {
                 let reason = self.absence(&packet);
                 if reason == Refusal::NoRoute && !matches!(packet.body, Body::Open { .. } | Body::Refused { .. }) {
@@ -103,6 +104,35 @@ impl Node {
             }
             (None, Body::Open { tag, .. }) => self.frames.server(packet.to, *tag).ok_or(Refusal::NotServed),
             (None, _) => Err(Refusal::UnknownSession),
+        }
+    }
+
+    /// A packet of one of our sites goes on when it is its turn.
+    fn queue_packet(&mut self, id: FrameId, link: LinkId, packet: Packet, now: Instant) {
+        self.claim_on(link, packet.from);
+        self.use_for_sessions(link, now);
+        let to = packet.to;
+        let bytes = codec::encode(&LinkMessage::Packet(packet));
+        if let (Some(frame), Some(up)) = (self.frames.frame(id), self.links.up_mut(link)) {
+            up.lanes.wait(&frame.origin, Waiting { from: id, to, bytes });
+        }
+        self.drive_lanes(link);
+    }
+
+    /// So much has gone into the link.
+    pub(super) fn on_drained(&mut self, link: LinkId, bytes: u32) {
+        if let Some(up) = self.links.up_mut(link) {
+            up.lanes.drained(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+        self.drive_lanes(link);
+    }
+
+    fn drive_lanes(&mut self, link: LinkId) {
+        while let Some((packet, lost)) = self.links.up_mut(link).and_then(|up| up.lanes.next()) {
+            self.send_on(link, packet.bytes);
+            for (frame, peer) in lost {
+                self.tell(frame, ToFrame::PathRestored(peer));
+            }
         }
     }
 

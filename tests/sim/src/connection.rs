@@ -2,6 +2,7 @@
 
 use bitters_wire::{
     id::{FrameId, LinkId, NodeId},
+    limits::DRAIN_REPORT,
     local::{IdentityEnd, IdentityText},
 };
 
@@ -30,12 +31,31 @@ pub struct Connection {
     pub phase: Phase,
     /// What came before it was up.
     pub early: Vec<Vec<u8>>,
+    /// Bytes sent of which the leader hasn't been told.
+    pub drained: Drained,
+}
+
+/// Bytes sent of which the leader hasn't been told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Drained(u32);
+
+impl Drained {
+    /// None.
+    pub const fn new() -> Self {
+        Self(0)
+    }
+
+    /// So many more; returns what is to be told now.
+    pub fn add(&mut self, bytes: usize) -> Option<u32> {
+        self.0 += u32::try_from(bytes).expect("messages are small");
+        (self.0 >= DRAIN_REPORT).then(|| std::mem::take(&mut self.0))
+    }
 }
 
 impl Connection {
     /// One that was just asked for.
     pub const fn new(peer: NodeId) -> Self {
-        Self { peer, remote: None, phase: Phase::New, early: Vec::new() }
+        Self { peer, remote: None, phase: Phase::New, early: Vec::new(), drained: Drained::new() }
     }
 }
 

@@ -10,7 +10,7 @@ use bitters_wire::{
 };
 
 use super::{Event, Fact, Pair, Pipe, World};
-use crate::connection::{End, Phase, identity};
+use crate::connection::{Drained, End, Phase, identity};
 
 /// One end of a connection.
 #[derive(Clone, Debug)]
@@ -31,6 +31,8 @@ pub struct Connection {
     pub hung: bool,
     /// What was sent while the ends were apart, to be sent again by the transport.
     pub held: Vec<Vec<u8>>,
+    /// Bytes sent of which the leader hasn't been told.
+    pub drained: Drained,
 }
 
 /// One that is used, one that stands by, an attempt at either that crosses with the peer's, and what frames that stand still
@@ -39,7 +41,8 @@ const MAX_SAME: usize = 8;
 
 impl Connection {
     const fn new(peer: Option<NodeId>, door: Door) -> Self {
-        Self { peer, door, remote: None, phase: Phase::New, early: Vec::new(), sent: 0, hung: false, held: Vec::new() }
+        let (early, held, drained) = (Vec::new(), Vec::new(), Drained::new());
+        Self { peer, door, remote: None, phase: Phase::New, early, sent: 0, hung: false, held, drained }
     }
 }
 
@@ -71,7 +74,14 @@ impl World {
             LinkCommand::Dial(Dial { peer, door, .. }) => self.on_dial(end, peer, &door),
             LinkCommand::HangUp => self.close_well(end, DownReason::HungUp),
             LinkCommand::Probe | LinkCommand::Restart => self.later(2000, 4000, Event::Frame(end.0, Fact::Lost(end.1))),
-            LinkCommand::Send(bytes) => self.send(end, bytes),
+            LinkCommand::Send(bytes) => {
+                let drained =
+                    self.tabs.get_mut(&end.0).and_then(|tab| tab.links.get_mut(&end.1)?.drained.add(bytes.len()));
+                self.send(end, bytes);
+                if let Some(drained) = drained {
+                    self.report(end, LinkEvent::Drained(drained));
+                }
+            }
             LinkCommand::Signal(blob) => self.on_signal(end, &blob),
             LinkCommand::Signed(signature) => self.on_signed(end, &signature),
         }

@@ -22,7 +22,13 @@ impl World {
             LinkCommand::Dial(dial) => self.on_dial(end, dial.peer.expect("there are no addresses here")),
             LinkCommand::HangUp => self.hang_up(end),
             LinkCommand::Probe | LinkCommand::Restart => {}
-            LinkCommand::Send(bytes) => self.send(end, bytes),
+            LinkCommand::Send(bytes) => {
+                let drained = self.end_mut(end).and_then(|it| it.drained.add(bytes.len()));
+                self.send(end, bytes);
+                if let Some(drained) = drained {
+                    self.say(end.0, ToLeader::Link(end.1, LinkEvent::Drained(drained)));
+                }
+            }
             LinkCommand::Signal(blob) => self.on_signal(end, &blob),
             LinkCommand::Signed(signature) => self.on_signed(end, &signature),
         }
