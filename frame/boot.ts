@@ -1,0 +1,30 @@
+// The first module of the node's pages: an iframe's or the node's own.
+import init, { start } from "#glue";
+
+import { keepOffline } from "./offline.ts";
+
+declare const BUILD: string;
+declare const WASM_URL: string;
+declare const ADDRESSES_URL: string;
+declare const CONSENT_URL: string;
+declare const LEADER_URL: string;
+declare const DEDICATED_URL: string;
+declare const DEDICATED_WORKER_URL: string;
+declare const SITES_URL: string;
+
+document.documentElement.dataset.face = parent === window ? "page" : "badge";
+await init({ module_or_path: WASM_URL });
+start({
+  build: BUILD,
+  leader: new URL(LEADER_URL, location.href).href,
+  // Loaded when somebody wants an address, or has one.
+  addresses: () => import(new URL(ADDRESSES_URL, location.href).href),
+  // Loaded when the person is asked.
+  consent: () => import(new URL(CONSENT_URL, location.href).href),
+  // Loaded on the node's own page.
+  sites: () => import(new URL(SITES_URL, location.href).href),
+  // Loaded only where there is no SharedWorker.
+  dedicated: () => import(new URL(DEDICATED_URL, location.href).href),
+  dedicatedWorker: new URL(DEDICATED_WORKER_URL, location.href).href,
+});
+void keepOffline();

@@ -59,8 +59,25 @@ async fn a_node_is_kept_to_itself_and_may_be_embedded() {
     for part in ["default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "frame-ancestors *", "base-uri 'none'"] {
         assert!(policy.split("; ").any(|found| found == part), "{part} in {policy}");
     }
+    let permissions = answer.header("permissions-policy").unwrap();
+    for part in ["camera=()", "storage-access=(self)"] {
+        assert!(permissions.split(", ").any(|found| found == part), "{part} in {permissions}");
+    }
     assert!(answer.header("etag").is_some() && answer.header("last-modified").is_some());
     assert_eq!(answer.header("access-control-allow-origin"), None);
+}
+
+#[tokio::test]
+async fn it_says_what_the_files_for_other_hosts_say() {
+    let server = start().await;
+    let paths = ["/", "/assets/leader.3f2a9c1d.js", "/assets/leader.3f2a9c1d.wasm", "/config.json", "/sdk/bitters.js"];
+    for path in paths {
+        let answer = server.get(NODE, path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        for (name, value) in bitters_hosting::headers(path) {
+            assert_eq!(answer.header(name), Some(value), "{name} of {path}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -69,7 +86,12 @@ async fn a_site_is_left_alone() {
 
     assert_eq!(answer.header("cache-control"), Some("no-cache"));
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-    for name in ["content-security-policy", "cross-origin-embedder-policy", "cross-origin-resource-policy"] {
+    for name in [
+        "content-security-policy",
+        "cross-origin-embedder-policy",
+        "cross-origin-resource-policy",
+        "permissions-policy",
+    ] {
         assert_eq!(answer.header(name), None);
     }
 }

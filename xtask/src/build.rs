@@ -3,9 +3,11 @@
 //! Order matters, since assets name each other by the hash of their content: a leader's module, then the leader that loads it, the
 //! dedicated worker, the frame that names both, and at last the pages that name the frame.
 
+pub mod hosts;
 mod js;
 mod node;
 mod pages;
+pub mod precache;
 mod wasm;
 
 use anyhow::{Context, Result};
@@ -56,8 +58,10 @@ pub fn build(workspace: &Workspace, release: bool) -> Result<()> {
     for node in &NODES {
         let mut tree = node::tree(workspace, mode, node, &modules).with_context(|| format!("dist/{}", node.dir))?;
         tree.graft("sdk/", sdk.clone());
+        hosts::add_to(&mut tree);
         finish(workspace, mode, tree, node.dir)?;
     }
+    hosts::beside().write(&workspace.dist("hosting"))?;
     finish(workspace, mode, sdk, "sdk")?;
     finish(workspace, mode, pages::sites(workspace, mode)?, "sites")
 }

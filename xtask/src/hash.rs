@@ -12,9 +12,14 @@ pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     hex(&hasher.finalize())
 }
 
+/// The content's SHA-256, as hexadecimal digits.
+pub fn sha256(content: &[u8]) -> String {
+    hex(&Sha256::digest(content))
+}
+
 /// The first eight hexadecimal digits of the content's SHA-256.
 pub fn short(content: &[u8]) -> String {
-    let mut digits = hex(&Sha256::digest(content));
+    let mut digits = sha256(content);
     digits.truncate(8);
     digits
 }

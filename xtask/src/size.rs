@@ -6,7 +6,8 @@ use anyhow::Result;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use crate::build;
+use crate::build::precache::is_kept;
+use crate::build::{self, hosts};
 use crate::tree::{Tree, brotli};
 use crate::workspace::Workspace;
 
@@ -46,8 +47,12 @@ pub fn size(workspace: &Workspace) -> Result<()> {
     let all = rows.iter().fold(Size::default(), |all, (_, size)| all.plus(*size));
     println!("{:<16}{:>10}{:>10}{:>10}", "bytes", "plain", "gzip", "brotli");
     for (name, size) in rows.iter().chain([&("first visit", all)]) {
-        println!("{name:<16}{:>10}{:>10}{:>10}", size.plain, size.gzip, size.brotli);
+        print_row(name, *size);
     }
+    println!();
+    let worker = sum(&|path| path == "sw.js")?;
+    print_row("service worker", worker);
+    print_precache(&node);
     println!();
     print_goal("SDK, gzip", rows[0].1.gzip, SDK_GOAL);
     print_goal("first visit, brotli", all.brotli, FIRST_VISIT_GOAL);
@@ -56,7 +61,21 @@ pub fn size(workspace: &Workspace) -> Result<()> {
 
 /// The document and what it links and fetches, at the top of the node.
 fn is_page(path: &str) -> bool {
-    !path.contains('/') && path != "sw.js"
+    !(path.contains('/') || path == "sw.js" || hosts::is_theirs(path))
+}
+
+/// What the service worker has the browser keep. Most of it has come by the first visit, and isn't loaded again.
+fn print_precache(node: &Tree) {
+    let kept: Vec<_> = node.files().filter(|(path, _)| is_kept(path)).collect();
+    let bytes: usize = kept.iter().map(|(_, content)| content.len()).sum();
+    println!("the service worker keeps {} files, {bytes} bytes:", kept.len());
+    for (path, content) in kept {
+        println!("  {:>8}  {path}", content.len());
+    }
+}
+
+fn print_row(name: &str, size: Size) {
+    println!("{name:<16}{:>10}{:>10}{:>10}", size.plain, size.gzip, size.brotli);
 }
 
 fn print_goal(name: &str, bytes: usize, goal: usize) {
@@ -82,8 +101,9 @@ mod tests {
 
     #[test]
     fn the_page_is_what_is_at_the_top() {
-        let paths = ["index.html", "style.css", "seeds.json", "sdk/bitters.js", "assets/frame.1.js", "sw.js"];
-        assert_eq!(paths.map(is_page), [true, true, true, false, false, false]);
+        let paths =
+            ["index.html", "style.css", "seeds.json", "sdk/bitters.js", "assets/frame.1.js", "sw.js", "_headers"];
+        assert_eq!(paths.map(is_page), [true, true, true, false, false, false, false]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub enum Part {
     Sim,
     /// The pure crates' tests as WebAssembly, in Node.
     Wasm,
-    /// The SDK: types, tests, size.
+    /// The SDK: types, tests, size; and the service worker's decisions.
     Sdk,
     /// Real browsers, against a release build.
     E2e,

@@ -11,14 +11,14 @@ use crate::workspace::Workspace;
 /// What scripts import the code made by wasm-bindgen as.
 const GLUE: &str = "#glue";
 
-/// A name that esbuild replaces by a string.
+/// A name that esbuild replaces by a value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Constant(String);
 
 impl Constant {
     /// `--define` takes JavaScript; JSON is that.
-    pub fn new(name: &str, value: &str) -> Self {
-        Self(format!("--define:{name}={}", serde_json::Value::from(value)))
+    pub fn new(name: &str, value: impl Into<serde_json::Value>) -> Self {
+        Self(format!("--define:{name}={}", value.into()))
     }
 }
 
@@ -41,7 +41,7 @@ impl<'a> Bundle<'a> {
         self
     }
 
-    pub fn constant(mut self, name: &str, value: &str) -> Self {
+    pub fn constant(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
         self.constants.push(Constant::new(name, value));
         self
     }
@@ -96,7 +96,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_constant_is_a_javascript_string() {
+    fn a_constant_is_javascript() {
         assert_eq!(Constant::new("URL", "/a\"b"), Constant(r#"--define:URL="/a\"b""#.to_owned()));
+        let files = serde_json::json!({ "/": "0a" });
+        assert_eq!(Constant::new("FILES", files), Constant(r#"--define:FILES={"/":"0a"}"#.to_owned()));
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::js::{Bundle, Constant};
+use super::precache::Precache;
 use super::wasm::Modules;
 use super::{Mode, pages};
 use crate::hash::{asset_url, digest};
@@ -50,29 +51,26 @@ struct Part {
 pub fn tree(workspace: &Workspace, mode: Mode, node: &Node, modules: &Modules) -> Result<Tree> {
     let mut tree = Tree::default();
     let build = build_id(workspace, node, modules)?;
-    let mut known = vec![Constant::new("BUILD", &build)];
+    let mut known = vec![Constant::new("BUILD", build.as_str())];
 
     let leader = node.leader.add_to(&mut tree, workspace, mode, modules, &known)?;
-    known.push(Constant::new("LEADER_URL", &leader));
+    known.push(Constant::new("LEADER_URL", leader.as_str()));
     let dedicated = DEDICATED.add_to(&mut tree, workspace, mode, modules, &known)?;
-    known.push(Constant::new("DEDICATED_URL", &dedicated));
-    known.push(Constant::new("DEDICATED_WORKER_URL", &dedicated));
+    known.push(Constant::new("DEDICATED_URL", dedicated.as_str()));
+    known.push(Constant::new("DEDICATED_WORKER_URL", dedicated.as_str()));
     for (constant, name, path) in LAZY {
         let script = Bundle::new(path).build(workspace, mode)?;
         let url = asset_url(name, "js", &script);
         tree.insert(url.as_str(), script);
-        known.push(Constant::new(constant, &url));
+        known.push(Constant::new(constant, url.as_str()));
     }
     let frame = FRAME.add_to(&mut tree, workspace, mode, modules, &known)?;
 
     let wasm = asset_url(FRAME.name, "wasm", &modules.of(FRAME.package).wasm);
     let values = [("BUILD", build.as_str()), ("FRAME_JS", &frame), ("FRAME_WASM", &wasm)];
     tree.graft("", pages::node(workspace, &values)?);
-    if let Some(worker) =
-        Bundle::new("service-worker/main.ts").constant("BUILD", &build).build_if_there(workspace, mode)?
-    {
-        tree.insert("sw.js", worker);
-    }
+    let worker = service_worker(workspace, mode, &Precache::of(&tree))?;
+    tree.insert("sw.js", worker);
     Ok(tree)
 }
 
@@ -88,13 +86,19 @@ impl Part {
     ) -> Result<String> {
         let module = modules.of(self.package);
         let wasm_url = asset_url(self.name, "wasm", &module.wasm);
-        let bundle = Bundle::new(self.boot).glue(&module.glue).constants(known).constant("WASM_URL", &wasm_url);
+        let bundle = Bundle::new(self.boot).glue(&module.glue).constants(known).constant("WASM_URL", wasm_url.as_str());
         let script = bundle.build(workspace, mode)?;
         let url = asset_url(self.name, "js", &script);
         tree.insert(wasm_url, module.wasm.as_slice());
         tree.insert(url.as_str(), script);
         Ok(url)
     }
+}
+
+/// Different for each set of files: browsers look for another by comparing this script.
+fn service_worker(workspace: &Workspace, mode: Mode, precache: &Precache) -> Result<Vec<u8>> {
+    let worker = Bundle::new("service-worker/main.ts");
+    worker.constant("FILES", precache.files()).constant("ID", precache.id()).build(workspace, mode)
 }
 
 /// The hash of all code that must fit together: modules, their glue and the scripts that start them.

@@ -54,7 +54,7 @@ fn wasm(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
     cargo_test(cargo.args(packages).args(["--lib", "--tests"]), &extra)
 }
 
-/// Types and size count as a test each.
+/// Types and size count as a test each. The service worker's tests run here, too: the same runner, no browser.
 fn sdk(workspace: &Workspace) -> Result<Counts> {
     tools::ensure_npm(workspace)?;
     let npm = |script| {
@@ -65,8 +65,10 @@ fn sdk(workspace: &Workspace) -> Result<Counts> {
         let success = npm(script)?.success;
         counts += Counts { passed: success.into(), failed: (!success).into(), skipped: 0 };
     }
-    let seen = npm("test")?;
-    counts += Counts::of_vitest(&seen.text).checked(seen.success);
+    let service_worker = workspace.npm_bin("vitest").args(["run", "--root", "service-worker"]).env("NO_COLOR", "1");
+    for seen in [npm("test")?, service_worker.show()?] {
+        counts += Counts::of_vitest(&seen.text).checked(seen.success);
+    }
     Ok(counts)
 }
 

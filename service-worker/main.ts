@@ -1,0 +1,44 @@
+// The node's service worker: keeps one build whole, and answers with it. It never hurries: a new build waits until no page or worker
+// runs the old one (no `skipWaiting`).
+
+import { type Build, wayOf } from "./build.ts";
+import { Shelf } from "./shelf.ts";
+
+declare const self: ServiceWorkerGlobalScope;
+declare const FILES: Build["files"];
+declare const ID: string;
+
+const build: Build = { id: ID, files: FILES };
+const shelf = new Shelf({ caches, fetch: (request, init) => fetch(request, init) }, build);
+
+self.addEventListener("install", (event) => event.waitUntil(shelf.fill().then(() => shelf.prime())));
+
+// Pages that loaded before there was a service worker are of this build, or of none that any cache has; what they load later is
+// found here even when the server has gone on.
+self.addEventListener("activate", (event) => event.waitUntil(shelf.take().then(() => self.clients.claim())));
+
+self.addEventListener("fetch", (event) => {
+  const { way, key } = wayOf(event.request, self.location.origin, build);
+  if (way === "build") event.respondWith(found(event.request, key));
+  if (way === "data") event.respondWith(shelf.latest(event.request, key, (work) => event.waitUntil(work)));
+});
+
+/** A cache that can't be read is none. */
+async function found(request: Request, key: string): Promise<Response> {
+  const kept = await shelf.find(key).catch(() => undefined);
+  if (kept) return kept;
+  lookForUpdate();
+  return fetch(request);
+}
+
+let looked = false;
+
+/**
+ * Somebody runs another build. In a partition that no page is opened in, whose workers are shared by frames from elsewhere, nothing else
+ * tells that there is one.
+ */
+function lookForUpdate(): void {
+  if (looked) return;
+  looked = true;
+  self.registration.update().catch(() => {});
+}
