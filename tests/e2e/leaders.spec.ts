@@ -130,11 +130,12 @@ test("the fallback's leader is wedged: another frame's leads, and the old one en
 for (const [old, next] of [["first", "second"], ["second", "first"]] as const satisfies [Build, Build][]) {
   test(`two builds at once: the ${old} leads until its last frame is gone, then the ${next}, and nothing is lost`, async ({ builds, browse }) => {
     await builds.deploy(old);
-    const server = await Server.start([], builds.dir);
+    const server = await Server.start(["--observe", "http://b.localhost:PORT"], builds.dir);
     const browser = await browse();
     const a = await open(browser, server, "a");
     await builds.deploy(next);
-    const [b, c] = [await open(browser, server, "a"), await open(browser, server, "c")];
+    // At other sites: this one's service worker has the old build.
+    const [b, c] = [await open(browser, server, "b"), await open(browser, server, "c")];
     expect((await statusOf(b)).leader?.build).toBe(builds.ids[old]);
     await works(a, b, c);
     await Promise.all([b, c].map((page) => enter(page, "lasting")));

@@ -5,6 +5,9 @@ import { enter, heard, say } from "./room.ts";
 import type { Server } from "./server.ts";
 import { expect } from "./test.ts";
 
+/** Whoever serves a node, and the node's origin. */
+export type Hosted = Pick<Server, "node">;
+
 let rooms = 0;
 
 /** The node goes on: in a new topic each of the pages hears the others. */
@@ -20,9 +23,9 @@ export async function works(...pages: Page[]): Promise<void> {
 }
 
 /** Opens the node's own page and waits until it runs. */
-export async function ownPage(browser: BrowserContext, server: Server): Promise<Page> {
+export async function ownPage(browser: BrowserContext, { node }: Hosted): Promise<Page> {
   const page = await browser.newPage();
-  await page.goto(server.url("node"));
+  await page.goto(node);
   await page.locator("html[data-state=ready]").waitFor();
   return page;
 }
@@ -35,8 +38,8 @@ export async function quietPage(browser: BrowserContext, server: Server): Promis
 }
 
 /** The node's iframe in a site. */
-export function frameOf(page: Page, server: Server): Frame {
-  const frame = page.frames().find((frame) => frame.url().startsWith(server.node));
+export function frameOf(page: Page, { node }: Hosted): Frame {
+  const frame = page.frames().find((frame) => frame.url().startsWith(node));
   if (!frame) throw new Error(`no frame of the node in ${page.url()}`);
   return frame;
 }

@@ -48,7 +48,7 @@ export class Builds {
   /** What only this build has is there no longer. */
   async withdraw(build: Build): Promise<void> {
     const other = this.#texts[build === "first" ? "second" : "first"];
-    for (const name of this.#texts[build].keys()) if (!other.has(name)) await rm(join(this.dir, name));
+    for (const name of this.#texts[build].keys()) if (!other.has(name)) await rm(join(this.dir, name), { force: true });
   }
 
   /** The path of this build's script of that name. */
@@ -65,6 +65,11 @@ export class Builds {
     this.#deployed += 1;
     await utimes(join(this.dir, `${name}.new`), this.#deployed, this.#deployed);
     await rename(join(this.dir, `${name}.new`), join(this.dir, name));
+  }
+
+  /** What isn't there, until the next deployment. */
+  async drop(name: string): Promise<void> {
+    await rm(join(this.dir, name));
   }
 
   async remove(): Promise<void> {

@@ -1,12 +1,11 @@
 // What browsers keep of a node for offline use.
 import type { Frame, Page } from "@playwright/test";
 
-import { frameOf } from "./alive.ts";
-import type { Server } from "./server.ts";
+import { type Hosted, frameOf } from "./alive.ts";
 
 /** Resolves when this partition has a service worker that answers. */
-export async function keptFor(page: Page, server: Server): Promise<void> {
-  await kept(frameOf(page, server));
+export async function keptFor(page: Page, hosted: Hosted): Promise<void> {
+  await kept(frameOf(page, hosted));
 }
 
 /** The same for a frame, or for the node's own page. */
@@ -15,4 +14,17 @@ export const kept = (frame: Frame | Page): Promise<void> =>
     const { active } = await navigator.serviceWorker.ready;
     // `ready` is when it begins to be active.
     if (active?.state !== "activated") await new Promise((resolve) => active?.addEventListener("statechange", resolve));
+  });
+
+/** Asks for another build, and resolves with what became of it here. */
+export const asked = (page: Page, hosted: Hosted): Promise<"not installed" | "not run" | "waits"> =>
+  frameOf(page, hosted).evaluate(async () => {
+    const registration = await navigator.serviceWorker.ready;
+    // Rejects where the script can't run.
+    if (!(await registration.update().then(() => true, () => false))) return "not run";
+    const { installing } = registration;
+    if (registration.waiting) return "waits";
+    return new Promise((resolve) => {
+      installing?.addEventListener("statechange", () => resolve(installing.state === "installed" ? "waits" : "not installed"));
+    });
   });

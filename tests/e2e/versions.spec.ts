@@ -1,0 +1,168 @@
+// One build after another, with pages of both open; and deployments that are broken. The node's files are on a static host, which sends
+// no headers, keeps nothing of an earlier build, and writes down what it was asked for and didn't have.
+import type { BrowserContext, Page } from "@playwright/test";
+
+import { frameOf, ownPage, works } from "./support/alive.ts";
+import { type Build, Builds } from "./support/builds.ts";
+import { StaticHost } from "./support/host.ts";
+import { asked, kept, keptFor } from "./support/kept.ts";
+import { finish, flawless, goesOn, talk } from "./support/numbers.ts";
+import { enter, heard, say } from "./support/room.ts";
+import { bringSdk, expect, idOf, statusOf, test as base } from "./support/test.ts";
+
+interface Fixtures {
+  readonly builds: Builds;
+  /** Where the node is, in its first build. */
+  readonly host: StaticHost;
+  /** Opens a site and connects it to the node there. */
+  readonly embed: (browser: BrowserContext, site: string) => Promise<Page>;
+  /** Makes this build the only one that is there. */
+  readonly deploy: (build: Build) => Promise<void>;
+}
+
+const test = base.extend<Fixtures>({
+  builds: async ({ server }, use) => {
+    const builds = await Builds.make();
+    await builds.put("config.json", JSON.stringify({ observe: ["a", "b", "c"].map((site) => server.url(site).slice(0, -1)) }));
+    await builds.put("seeds.json", JSON.stringify({ seeds: [{ server: `${server.node}/rendezvous` }] }));
+    await builds.withdraw("second");
+    await use(builds);
+    await builds.remove();
+  },
+  host: async ({ builds }, use) => {
+    const host = await StaticHost.start(builds.dir);
+    await use(host);
+    await host.stop();
+  },
+  embed: async ({ server, host }, use) => {
+    await use(async (browser, site) => {
+      const page = await browser.newPage();
+      await page.goto(server.url(site));
+      await bringSdk(page, server);
+      await page.evaluate(async (node) => {
+        window.mine = await window.sdk.connect({ node });
+      }, host.node);
+      return page;
+    });
+  },
+  deploy: async ({ builds }, use) => {
+    await use(async (build) => {
+      await builds.deploy(build);
+      await builds.withdraw(build === "first" ? "second" : "first");
+    });
+  },
+});
+
+/** The build of the frame in a page. */
+const buildOf = (page: Page, host: StaticHost): Promise<string | null> =>
+  frameOf(page, host).locator("meta[name=build]").getAttribute("content");
+
+const leaderOf = async (page: Page): Promise<string | undefined> => (await statusOf(page)).leader?.build;
+
+test("a new build waits until no page runs the old one, which goes on from what is kept of it", async ({ browse, builds, deploy, embed, host }) => {
+  const browser = await browse({ thirdPartyCookies: "blocked" });
+  const a = await embed(browser, "a");
+  await keptFor(a, host);
+
+  await deploy("second");
+  expect(await asked(a, host)).toBe("waits");
+  const b = await embed(browser, "a");
+  expect(await Promise.all([a, b].map((page) => buildOf(page, host)))).toEqual([builds.ids.first, builds.ids.first]);
+  // A module that is loaded later; the server has it no longer.
+  await a.evaluate(() => window.mine.address());
+  await works(a, b);
+
+  await Promise.all([a.close(), b.close()]);
+  const next = async (): Promise<string | null> => {
+    const page = await embed(browser, "a");
+    const build = await buildOf(page, host);
+    await page.close();
+    return build;
+  };
+  await expect.poll(next, { message: "the build of the next visit" }).toBe(builds.ids.second);
+  expect(host.missed.filter((path) => path.startsWith("/assets/"))).toEqual([]);
+});
+
+test("first, second, first again, with pages of both open: leaders move in order, streams and topics go on, nothing is missed", async ({ browse, builds, deploy, embed, host }) => {
+  test.setTimeout(120_000);
+  const { first, second } = builds.ids;
+  const [near, far] = [await browse(), await browse()];
+  const own = await ownPage(near, host);
+  await kept(own);
+  await own.close();
+  const [a, c] = [await embed(near, "a"), await embed(far, "c")];
+  await keptFor(a, host);
+  await keptFor(c, host);
+
+  await deploy("second");
+  const b = await embed(near, "b");
+  await keptFor(b, host);
+  expect([await buildOf(a, host), await buildOf(b, host), await leaderOf(b)]).toEqual([first, second, first]);
+  await Promise.all([b, c].map((page) => enter(page, "first move")));
+  await talk(b, c, 10);
+  await goesOn(b, c);
+  await a.close();
+  await expect.poll(() => leaderOf(b), { message: "the second build leads" }).toBe(second);
+  await goesOn(b, c);
+  await hears(b, c, "first move");
+  await flawlessly(b, c);
+
+  await deploy("first");
+  const d = await embed(near, "c");
+  await Promise.all([d, c].map((page) => enter(page, "second move")));
+  expect([await buildOf(d, host), await leaderOf(d)]).toEqual([first, second]);
+  await talk(d, c, 10);
+  await goesOn(d, c);
+  await b.close();
+  await expect.poll(() => leaderOf(d), { message: "the first build leads again" }).toBe(first);
+  await goesOn(d, c);
+  await hears(d, c, "second move");
+  await flawlessly(d, c);
+
+  await works(d, await embed(near, "a"));
+  expect(host.missed.filter((path) => path.startsWith("/assets/"))).toEqual([]);
+});
+
+const BROKEN: [what: string, outcome: string, spoil: (builds: Builds) => Promise<void>][] = [
+  ["lacks a file", "not installed", (builds) => builds.drop(builds.script("second", "addresses"))],
+  ["has a file that isn't what was built", "not installed", (builds) => builds.put(builds.script("second", "addresses"), "export {};")],
+  ["has a service worker that throws", "not run", (builds) => builds.put("sw.js", "throw new Error('broken');")],
+];
+
+for (const [what, outcome, spoil] of BROKEN) {
+  test(`a deployment that ${what}: the old build goes on where it is, and the new one works from the network`, async ({ browse, builds, deploy, embed, host }) => {
+    const browser = await browse({ thirdPartyCookies: "blocked" });
+    const a = await embed(browser, "a");
+    await keptFor(a, host);
+
+    await deploy("second");
+    await spoil(builds);
+    expect(await asked(a, host)).toBe(outcome);
+    const id = await idOf(a);
+    await a.close();
+    const [b, c] = [await embed(browser, "a"), await embed(browser, "a")];
+    expect([await idOf(b), await buildOf(b, host), await buildOf(c, host)]).toEqual([id, builds.ids.first, builds.ids.first]);
+    await works(b, c);
+
+    const [d, e] = [await embed(browser, "b"), await embed(browser, "b")];
+    expect(await Promise.all([d, e].map((page) => buildOf(page, host)))).toEqual([builds.ids.second, builds.ids.second]);
+    await works(d, e);
+
+    await deploy("second");
+    expect(await asked(b, host)).toBe("waits");
+    await Promise.all([b.close(), c.close()]);
+    await expect.poll(async () => buildOf(await embed(browser, "a"), host), { message: "repaired" }).toBe(builds.ids.second);
+  });
+}
+
+/** One hears what the other says in the topic. */
+async function hears(page: Page, speaker: Page, name: string): Promise<void> {
+  await say(speaker, name, "still there?");
+  await expect.poll(async () => (await heard(page, name)).map(({ data }) => data)).toEqual(["still there?"]);
+}
+
+/** Ends the stream of two pages, on which nothing was lost, doubled or changed. */
+async function flawlessly(...pages: [Page, Page]): Promise<void> {
+  const [one, two] = await finish(...pages);
+  expect([one, two]).toEqual([flawless(one, two.sent), flawless(two, one.sent)]);
+}
