@@ -1,11 +1,9 @@
 // Islands: which frames share a node, and what a site learns of the others.
-import { once } from "node:events";
-import { type OutgoingHttpHeaders, createServer } from "node:http";
-
 import type { Page } from "@playwright/test";
 
 import { ownPage, works } from "./support/alive.ts";
 import { meet } from "./support/room.ts";
+import { StrictSite } from "./support/strict.ts";
 import { bringSdk, expect, idOf, statusOf, test } from "./support/test.ts";
 
 const scopeOf = (page: Page): Promise<string> => page.evaluate(() => window.mine.scope);
@@ -80,9 +78,9 @@ test("a sandboxed iframe falls back to a node of the site", async ({ browse, con
 
 test("a host that forbids storage access has a node of its own; other sites share theirs", async ({ browse, connect, server }) => {
   const browser = await browse();
-  const strict = await serveWith({ "permissions-policy": "storage-access=()" });
+  const strict = await StrictSite.start({ "permissions-policy": "storage-access=()" });
   const b = await browser.newPage();
-  await b.goto(`http://b.localhost:${strict.port}`);
+  await b.goto(strict.url("b"));
   await bringSdk(b, server);
   await b.evaluate(async (node) => {
     window.mine = await window.sdk.connect({ node });
@@ -136,20 +134,4 @@ test("a site that doesn't observe sees its own part only, and nothing that two s
 /** All strings, numbers and booleans in a value. */
 function leavesOf(value: unknown): unknown[] {
   return typeof value === "object" && value !== null ? Object.values(value).flatMap(leavesOf) : [value];
-}
-
-/** Serves an empty page with these headers, on a port of its own of any `*.localhost`. */
-async function serveWith(headers: OutgoingHttpHeaders): Promise<{ port: number; stop(): Promise<void> }> {
-  const server = createServer((_, response) => {
-    response.writeHead(200, { "content-type": "text/html", ...headers }).end("<!doctype html><title>strict</title>");
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  const stop = async (): Promise<void> => {
-    server.close();
-    server.closeAllConnections();
-    await once(server, "close");
-  };
-  return { port: address.port, stop };
 }
