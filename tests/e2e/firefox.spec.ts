@@ -1,10 +1,10 @@
 // Stock Firefox dials and is dialled: Firefox to Firefox, and both mixtures with Chromium.
 import { test as base } from "./support/apart.ts";
 import * as firefox from "./support/firefox.ts";
-import { addressOf, again, dial, idOf, pathsOf, serveEcho, talk } from "./support/dials.ts";
+import { addressOf, again, dial, pathsOf, serveEcho, talk } from "./support/dials.ts";
 import { ownAddress } from "./support/machine.ts";
 import { chromium, connect, type Driven } from "./support/tab.ts";
-import { expect } from "./support/test.ts";
+import { expect, idOf } from "./support/test.ts";
 
 interface Fixtures {
   /** Opens a browser; closed after the test. */

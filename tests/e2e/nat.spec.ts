@@ -3,13 +3,13 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { addressOf, again, dial, idOf, pathsOf, serveEcho, talk } from "./support/dials.ts";
+import { addressOf, again, dial, pathsOf, serveEcho, talk } from "./support/dials.ts";
 import { forbidden, Nets, SERVER, type Side } from "./support/nets.ts";
 import type { Counted } from "./support/metrics.ts";
 import { Quiet } from "./support/quiet.ts";
 import { Server } from "./support/server.ts";
 import { chromium, connect, type Driven, type Tab } from "./support/tab.ts";
-import { expect, test as base } from "./support/test.ts";
+import { expect, idOf, test as base } from "./support/test.ts";
 
 /** Any port of a namespace is free. */
 const ADMIN = "127.0.0.1:9090";

@@ -1,6 +1,12 @@
 // Real browsers against a release build. `cargo xtask test e2e` builds it and names it in the environment.
 import { defineConfig } from "@playwright/test";
 
+import { FAR, NEAR, type Topology } from "./contract/topologies.ts";
+
+/** The contract in a topology: what holds everywhere, and what holds `where`. */
+const contract = (topologies: readonly Topology[], where: "far" | "near"): object[] =>
+  topologies.map(({ name }) => ({ name, testDir: "contract", testMatch: [`any/**`, `${where}/**`], dependencies: ["ground"], use: { topology: name } }));
+
 export default defineConfig({
   testDir: ".",
   outputDir: "../../test-results",
@@ -16,6 +22,8 @@ export default defineConfig({
   projects: [
     // Without partitioning, or where edited descriptions are taken, the other tests would show nothing: they don't run.
     { name: "ground", testMatch: "partition.spec.ts" },
-    { name: "chromium", testIgnore: "partition.spec.ts", dependencies: ["ground"] },
+    { name: "chromium", testIgnore: ["partition.spec.ts", "contract/**"], dependencies: ["ground"] },
+    ...contract(NEAR, "near"),
+    ...contract(FAR, "far"),
   ],
 });

@@ -1,13 +1,8 @@
 // What one end of a dialled address does and sees, in any browser.
 import type { Stream } from "@bitters/host-sdk";
 
+import type { Scripted } from "./scripted.ts";
 import { expect } from "./test.ts";
-
-/** A page of Playwright's, or of any browser. */
-interface Scripted {
-  evaluate<R>(act: () => R | Promise<R>): Promise<R>;
-  evaluate<R, A>(act: (arg: A) => R | Promise<R>, arg: A): Promise<R>;
-}
 
 declare global {
   interface Window {
@@ -15,8 +10,6 @@ declare global {
     echo: Stream;
   }
 }
-
-export const idOf = (tab: Scripted): Promise<string> => tab.evaluate(() => window.mine.id);
 
 export const addressOf = (tab: Scripted): Promise<string> => tab.evaluate(() => window.mine.address());
 

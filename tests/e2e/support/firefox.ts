@@ -29,5 +29,5 @@ export async function open(): Promise<Driven> {
 async function visit(browser: Browser, url: string): Promise<Tab> {
   const page = await browser.newPage();
   await page.goto(url);
-  return new Tab((script) => page.evaluate(script));
+  return new Tab({ close: () => page.close(), reload: () => page.reload(), run: (script) => page.evaluate(script) });
 }

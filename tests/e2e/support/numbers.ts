@@ -1,9 +1,9 @@
 // A stream whose loss, doubling and order can be checked: both ends write numbered records at a steady rate.
-import type { Page } from "@playwright/test";
 import type { Stream } from "@bitters/host-sdk";
 
 import { reach } from "./room.ts";
-import { idOf } from "./test.ts";
+import type { Scripted } from "./scripted.ts";
+import { expect, idOf } from "./test.ts";
 
 declare global {
   interface Window {
@@ -92,8 +92,11 @@ export function exchange(stream: Stream, pace: number): Exchange {
 }
 
 /** Opens a stream between the two pages, on which both write. */
-export async function talk(a: Page, b: Page, pace: number): Promise<void> {
-  for (const page of [a, b]) await page.evaluate(`window.begin = ${exchange}`);
+export async function talk(a: Scripted, b: Scripted, pace: number): Promise<void> {
+  for (const page of [a, b])
+    await page.evaluate((exchange) => {
+      window.begin = new Function(`return ${exchange}`)();
+    }, String(exchange));
   await b.evaluate((pace) => {
     void window.mine.serve("numbers", (stream) => {
       window.exchange = window.begin(stream, pace);
@@ -108,14 +111,15 @@ export async function talk(a: Page, b: Page, pace: number): Promise<void> {
 }
 
 /** Waits until each has read what the other wrote after this was asked. */
-export async function goesOn(...pages: [Page, Page]): Promise<void> {
+export async function goesOn(...pages: [Scripted, Scripted]): Promise<void> {
   const sent = await Promise.all(pages.map((page) => page.evaluate(() => window.exchange.tally.sent)));
-  await Promise.all(pages.map((page, at) => page.waitForFunction((number) => window.exchange.tally.received > number, sent[1 - at] as number, { timeout: 30_000 })));
+  const received = (): Promise<number[]> => Promise.all(pages.map((page) => page.evaluate(() => window.exchange.tally.received)));
+  await expect.poll(async () => (await received()).every((count, at) => count > (sent[1 - at] ?? 0)), { timeout: 30_000 }).toBe(true);
 }
 
 /** Ends the stream; what each tells of it. */
-export async function finish(...pages: [Page, Page]): Promise<[Tally, Tally]> {
-  const end = (page: Page): Promise<Tally> => page.evaluate(() => window.exchange.finish());
+export async function finish(...pages: [Scripted, Scripted]): Promise<[Tally, Tally]> {
+  const end = (page: Scripted): Promise<Tally> => page.evaluate(() => window.exchange.finish());
   return Promise.all([end(pages[0]), end(pages[1])]);
 }
 

@@ -1,7 +1,7 @@
 // Meeting as a test sees it: what each site heard in a topic, who came and went, and who can be reached.
-import type { Page } from "@playwright/test";
 import type { Data, Message, Topic } from "@bitters/host-sdk";
 
+import type { Scripted } from "./scripted.ts";
 import { expect, idOf } from "./test.ts";
 
 interface Room {
@@ -20,7 +20,7 @@ declare global {
 }
 
 /** Joins a topic and keeps what happens there. */
-export async function enter(page: Page, name: string): Promise<void> {
+export async function enter(page: Scripted, name: string): Promise<void> {
   await page.evaluate(async (name) => {
     const topic = await window.mine.join(name);
     const room: Room = { topic, heard: [], moves: topic.peers.map((peer) => `+${peer}`) };
@@ -34,7 +34,7 @@ export async function enter(page: Page, name: string): Promise<void> {
 }
 
 /** All of them enter, and see one another there. */
-export async function meet(name: string, ...pages: Page[]): Promise<void> {
+export async function meet(name: string, ...pages: Scripted[]): Promise<void> {
   const ids = await Promise.all(pages.map(idOf));
   await Promise.all(pages.map((page) => enter(page, name)));
   for (const [at, page] of pages.entries()) {
@@ -44,24 +44,24 @@ export async function meet(name: string, ...pages: Page[]): Promise<void> {
 }
 
 /** Dials a persona until its node has registered it: `connect()` doesn't wait for the rendezvous. Returns its id. */
-export async function reach(page: Page, id: string): Promise<string> {
+export async function reach(page: Scripted, id: string): Promise<string> {
   const dial = (): Promise<string> => page.evaluate((id) => window.mine.dial(id).catch(({ code }) => code), id);
   await expect.poll(dial, { message: `dialling ${id}`, timeout: 20_000 }).toBe(id);
   return id;
 }
 
 /** Who else is in the topic. */
-export const present = (page: Page, name: string): Promise<string[]> =>
+export const present = (page: Scripted, name: string): Promise<string[]> =>
   page.evaluate((name) => (window.rooms[name]?.topic.peers ?? []).toSorted(), name);
 
 /** Says a JSON value in the topic. */
-export const say = (page: Page, name: string, data: unknown): Promise<void> =>
+export const say = (page: Scripted, name: string, data: unknown): Promise<void> =>
   page.evaluate(([name, data]) => window.rooms[name as string]?.topic.publish(data as Data), [name, data]);
 
 /** What was heard so far, without the messages' ids. */
-export const heard = (page: Page, name: string): Promise<{ from: string; data: unknown }[]> =>
+export const heard = (page: Scripted, name: string): Promise<{ from: string; data: unknown }[]> =>
   page.evaluate((name) => (window.rooms[name]?.heard ?? []).map(({ from, data }) => ({ from, data })), name);
 
 /** Who came and went so far. */
-export const moves = (page: Page, name: string): Promise<string[]> =>
+export const moves = (page: Scripted, name: string): Promise<string[]> =>
   page.evaluate((name) => window.rooms[name]?.moves ?? [], name);

@@ -1,8 +1,10 @@
 // A page of any browser, as far as tests of several browsers need it.
 import type * as sdk from "@bitters/host-sdk";
+import type { Page } from "@playwright/test";
 
 import { open } from "./browsers.ts";
 import type { Profile } from "./browsers.ts";
+import type { Scripted } from "./scripted.ts";
 import type { Server } from "./server.ts";
 
 /** A browser, whoever drives it. */
@@ -12,18 +14,36 @@ export interface Driven {
   close(): Promise<void>;
 }
 
-/** A page in which scripts are run. */
-export class Tab {
-  readonly #run: (script: string) => Promise<unknown>;
+/** What drives a tab. */
+export interface Handle {
+  /** Has the page evaluate an expression whose value is a promise of text, and waits for that. */
+  run(script: string): Promise<unknown>;
+  /** Loads the page again. */
+  reload(): Promise<unknown>;
+  /** Closes the tab, as a person does. */
+  close(): Promise<void>;
+}
 
-  /** `run` has the page evaluate an expression, and waits for it if it is a promise. */
-  constructor(run: (script: string) => Promise<unknown>) {
-    this.#run = run;
+/** A page in a tab of its own. */
+export class Tab implements Scripted {
+  readonly #handle: Handle;
+
+  constructor(handle: Handle) {
+    this.#handle = handle;
   }
 
-  /** Calls a function in the page; argument and result are JSON. */
+  /** Calls a function in the page; argument and result are JSON, as not every driver carries more. */
   async evaluate<R, A = undefined>(act: (arg: A) => R | Promise<R>, arg?: A): Promise<R> {
-    return (await this.#run(`(${act})(${JSON.stringify(arg)})`)) as R;
+    const text = await this.#handle.run(`(async () => JSON.stringify(await (${act})(${JSON.stringify(arg)})) ?? "")()`);
+    return (text === "" ? undefined : JSON.parse(text as string)) as R;
+  }
+
+  async reload(): Promise<void> {
+    await this.#handle.reload();
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
   }
 }
 
@@ -33,20 +53,40 @@ export async function chromium(profile: Profile = {}): Promise<Driven> {
   const visit = async (url: string): Promise<Tab> => {
     const page = await browser.newPage();
     await page.goto(url);
-    return new Tab((script) => page.evaluate(script));
+    return tabOf(page);
   };
   return { close: () => browser.close(), visit };
 }
 
+/** A page of Playwright's, like the others. */
+function tabOf(page: Page): Tab {
+  return new Tab({ close: () => page.close(), reload: () => page.reload(), run: (script) => page.evaluate(script) });
+}
+
+/** Opens a site and brings the SDK in, without connecting. */
+export async function visit(browser: Driven, server: Server, site: string): Promise<Tab> {
+  const tab = await browser.visit(server.url(site));
+  await bringSdk(tab, server);
+  return tab;
+}
+
+/** Imports the SDK from the node's origin, as any site may. */
+export async function bringSdk(tab: Scripted, server: Server): Promise<void> {
+  await tab.evaluate(async (url) => {
+    window.sdk = (await import(url)) as typeof sdk;
+  }, `${server.node}/sdk/bitters.js`);
+}
+
+/** Connects a page that has the SDK. */
+export async function enlist(tab: Scripted, node: string): Promise<void> {
+  await tab.evaluate(async (node) => {
+    window.mine = await window.sdk.connect({ node });
+  }, node);
+}
+
 /** Opens a site and connects it to a node. */
 export async function connect(browser: Driven, server: Server, site: string, node = server.node): Promise<Tab> {
-  const tab = await browser.visit(server.url(site));
-  await tab.evaluate(
-    async ({ url, node }) => {
-      window.sdk = (await import(url)) as typeof sdk;
-      window.mine = await window.sdk.connect({ node });
-    },
-    { url: `${server.node}/sdk/bitters.js`, node },
-  );
+  const tab = await visit(browser, server, site);
+  await enlist(tab, node);
   return tab;
 }

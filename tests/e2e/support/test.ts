@@ -3,7 +3,9 @@ import { test as base, type BrowserContext, type Page } from "@playwright/test";
 import type * as sdk from "@bitters/host-sdk";
 
 import { open, type Profile } from "./browsers.ts";
+import type { Scripted } from "./scripted.ts";
 import { Server } from "./server.ts";
+import { bringSdk, enlist } from "./tab.ts";
 
 declare global {
   interface Window {
@@ -50,25 +52,17 @@ export const test = base.extend<Fixtures>({
   connect: async ({ server, visit }, use) => {
     await use(async (browser, site, node = server.node) => {
       const page = await visit(browser, site);
-      await page.evaluate(async (node) => {
-        window.mine = await window.sdk.connect({ node });
-      }, node);
+      await enlist(page, node);
       return page;
     });
   },
 });
 
-/** Imports the SDK from the node's origin, as any site may. */
-export async function bringSdk(page: Page, server: Server): Promise<void> {
-  await page.evaluate(async (url) => {
-    window.sdk = (await import(url)) as typeof sdk;
-  }, `${server.node}/sdk/bitters.js`);
-}
-
 /** The site's id on its node. */
-export const idOf = (page: Page): Promise<string> => page.evaluate(() => window.mine.id);
+export const idOf = (page: Scripted): Promise<string> => page.evaluate(() => window.mine.id);
 
 /** The whole node, as an observer sees it. */
-export const statusOf = (page: Page): Promise<sdk.Status> => page.evaluate(() => window.mine.status());
+export const statusOf = (page: Scripted): Promise<sdk.Status> => page.evaluate(() => window.mine.status());
 
+export { bringSdk } from "./tab.ts";
 export { expect } from "@playwright/test";

@@ -1,0 +1,144 @@
+// From `connect` to `close`.
+import { bringSdk } from "../../support/tab.ts";
+import { idOf } from "../../support/test.ts";
+import { expect, framesBecome, test } from "../test.ts";
+
+test("connect fails with a typed error where there is no node, in time, or when it is given up", async ({ more, server }) => {
+  const a = await more("a", { connected: false });
+
+  const outcomes = await a.evaluate(
+    async ({ node, quiet }): Promise<Record<string, unknown>> => {
+      const { connect } = window.sdk;
+      const given = new AbortController();
+      const later = window.codeOf(() => connect({ node: quiet, signal: given.signal }));
+      given.abort("changed my mind");
+      return {
+        neither: await window.codeOf(() => connect({})),
+        unspeakable: await window.codeOf(() => connect({ node: "no url" })),
+        protocol: await window.codeOf(() => connect({ node: "ftp://node.example" })),
+        // A page that isn't a node, and a port where nobody listens.
+        silent: await window.codeOf(() => connect({ node: quiet, timeout: 300 })),
+        closed: await window.codeOf(() => connect({ node: "http://node.localhost:1", timeout: 300 })),
+        aborted: await later,
+        before: await window.codeOf(() => connect({ node, signal: AbortSignal.abort() })),
+        time: await window.codeOf(() => connect({ node, timeout: 0 })),
+        badge: await window.codeOf(() => connect({ node, badge: "loud" as "auto" })),
+        identity: await window.codeOf(() => connect({ node, identity: "anyone" as "site" })),
+        person: await window.codeOf(() => connect({ node, identity: "person" })),
+        iframes: document.querySelectorAll("iframe").length,
+        fallback: await window.codeOf(async () => (await connect({ fallback: node, badge: "hidden" })).origin),
+      };
+    },
+    { node: server.node, quiet: server.url("b") },
+  );
+
+  expect(outcomes).toEqual({
+    neither: "NoNode",
+    unspeakable: "BadArgument",
+    protocol: "BadArgument",
+    silent: "NoNode",
+    closed: "NoNode",
+    aborted: "Aborted",
+    before: "Aborted",
+    time: "BadArgument",
+    badge: "BadArgument",
+    identity: "BadArgument",
+    person: "Denied",
+    // Whatever fails leaves nothing behind.
+    iframes: 0,
+    fallback: server.node,
+  });
+});
+
+test("the node tells what it is, and the badge stands where the site wants it", async ({ here, more, server }) => {
+  const a = await more("a", { connected: false });
+
+  const seen = await a.evaluate(async (node) => {
+    const holder = document.body.appendChild(document.createElement("aside"));
+    const { id, origin, version, scope } = await window.sdk.connect({ node, badge: holder });
+    await window.sdk.connect({ node, badge: "hidden" });
+    const hidden = document.querySelector<HTMLIFrameElement>("body > iframe");
+    return { id, origin, version, scope, held: holder.querySelectorAll("iframe").length, inert: hidden?.inert };
+  }, server.node);
+
+  expect(seen).toEqual({
+    id: expect.stringMatching(/^[13-9a-km-uw-z]{52}$/),
+    origin: server.node,
+    version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+    scope: here.scope,
+    held: 1,
+    inert: true,
+  });
+});
+
+test("the id stays over a reload, in another tab, and where the SDK is brought in twice", async ({ a, more, server }) => {
+  const tab = await more("a");
+  const id = await idOf(tab);
+  expect(id).toBe(await idOf(a));
+
+  await tab.reload();
+  await bringSdk(tab, server);
+  const connectAgain = (): Promise<string> => tab.evaluate(async (node) => (await window.sdk.connect({ node })).id, server.node);
+  expect(await connectAgain()).toBe(id);
+  await bringSdk(tab, server);
+  expect(await connectAgain()).toBe(id);
+});
+
+test("ids are of sites and browsers: the ends' are the same only if both are", async ({ a, b, here }) => {
+  const same = here.browsers.length === 1 && here.sites[0] === here.sites[1];
+  expect((await idOf(a)) === (await idOf(b))).toBe(same);
+});
+
+test("close takes the node out of the page: everything open ends, and others see it go", async ({ a, frames, more, server }) => {
+  const closing = await more("a");
+  await framesBecome(a, frames + 1);
+  await a.evaluate(() => void window.mine.serve("sink", () => new Promise(() => {})));
+
+  const outcomes = await closing.evaluate(async (idA): Promise<Record<string, unknown>> => {
+    const topic = await window.mine.join("closing");
+    const next = topic[Symbol.asyncIterator]().next();
+    const stream = await window.mine.open(idA, "sink");
+    const read = window.codeOf(() => stream.readable.getReader().read());
+    const watch = window.mine.watch()[Symbol.asyncIterator]();
+    await watch.next();
+    await window.mine.close();
+    return {
+      iframes: document.querySelectorAll("iframe").length,
+      topic: (await next).done,
+      read: await read,
+      watch: (await watch.next()).done,
+      status: await window.codeOf(() => window.mine.status()),
+      join: await window.codeOf(() => window.mine.join("closing")),
+      call: await window.codeOf(() => window.mine.call(idA, "any", null)),
+      again: await window.codeOf(() => window.mine.close()),
+    };
+  }, await idOf(a));
+
+  expect(outcomes).toEqual({
+    iframes: 0,
+    topic: true,
+    read: "Closed",
+    watch: true,
+    status: "Closed",
+    join: "Closed",
+    call: "Closed no",
+    again: undefined,
+  });
+  await framesBecome(a, frames);
+  // And it may connect again.
+  await closing.evaluate(async (node) => void (await window.sdk.connect({ node })), server.node);
+  await framesBecome(a, frames + 1);
+});
+
+test("a node that goes out of its scope is closed, where the language has that", async ({ more, server }) => {
+  const tab = await more("a", { connected: false });
+
+  const disposed = await tab.evaluate(async (node) => {
+    if (!Symbol.asyncDispose) return "no such symbol";
+    const mine = await window.sdk.connect({ node });
+    await mine[Symbol.asyncDispose]();
+    return window.codeOf(() => mine.status());
+  }, server.node);
+
+  expect(disposed).toBe((await tab.evaluate(() => "asyncDispose" in Symbol)) ? "Closed" : "no such symbol");
+});

@@ -1,0 +1,75 @@
+// Topics: what is said, who hears it, and who is there.
+import { enter, heard, moves, present, say } from "../../support/room.ts";
+import type { Scripted } from "../../support/scripted.ts";
+import { idOf } from "../../support/test.ts";
+import { expect, test } from "../test.ts";
+
+test("each message arrives once, in order, under its sender's id, and never at its sender's", async ({ a, b }) => {
+  await together("lobby", a, b);
+
+  const texts = Array.from({ length: 20 }, (_, at) => `message ${at}`);
+  await Promise.all([a, b].map(async (page, who) => {
+    for (const text of texts) await say(page, "lobby", { who, text });
+  }));
+  // The last word of each side: whatever came twice has come by now.
+  await say(a, "lobby", "last");
+  await say(b, "lobby", "last");
+
+  for (const [page, other, who] of [[a, b, 1], [b, a, 0]] as const) {
+    const from = await idOf(other);
+    const expected = [...texts.map((text) => ({ from, data: { who, text } as unknown })), { from, data: "last" }];
+    await expect.poll(() => heard(page, "lobby")).toEqual(expected);
+  }
+});
+
+test("a topic's messages go only to those who are in it, and have one id for all", async ({ a, b, more }) => {
+  const third = await more("b");
+  await together("kitchen", a, b, third);
+  await enter(a, "cellar");
+
+  await say(a, "cellar", "for nobody");
+  await say(a, "kitchen", { for: "you", deep: [1, null, "ß"] });
+
+  const ids = [];
+  for (const tab of [b, third]) {
+    await expect.poll(() => heard(tab, "kitchen")).toEqual([{ from: await idOf(a), data: { for: "you", deep: [1, null, "ß"] } }]);
+    ids.push(await tab.evaluate(() => window.rooms["kitchen"]?.heard[0]?.id));
+  }
+  expect(ids).toEqual([expect.any(String), ids[0]]);
+});
+
+test("bytes and text arrive as the kinds that were sent", async ({ a, b }) => {
+  await together("kinds", a, b);
+  await a.evaluate(async () => {
+    const topic = window.rooms["kinds"]?.topic;
+    await topic?.publish(new Uint8Array([0, 128, 255]));
+    await topic?.publish("text");
+  });
+  const kinds = (): Promise<unknown[]> =>
+    b.evaluate(() => (window.rooms["kinds"]?.heard ?? []).map(({ data }) => (data instanceof Uint8Array ? [...data] : data)));
+  await expect.poll(kinds).toEqual([[0, 128, 255], "text"]);
+});
+
+test("who enters a topic and who leaves it is told once: by leaving, and by closing the tab", async ({ a, b, more }) => {
+  const [idA, idB] = [await idOf(a), await idOf(b)];
+  const tab = await more("b");
+  await together("door", a, tab);
+  // A persona is there as long as one of its tabs is.
+  await enter(b, "door");
+  await expect.poll(() => present(b, "door")).toEqual([idA]);
+  await tab.close();
+  await b.evaluate(() => window.rooms["door"]?.topic.leave());
+  await expect.poll(() => present(a, "door")).toEqual([]);
+
+  expect(await moves(a, "door")).toEqual([`+${idB}`, `-${idB}`]);
+});
+
+/** All of them enter, and who isn't of their own persona is seen there by each. */
+async function together(name: string, ...tabs: Scripted[]): Promise<void> {
+  const ids = await Promise.all(tabs.map(idOf));
+  await Promise.all(tabs.map((tab) => enter(tab, name)));
+  for (const [at, tab] of tabs.entries()) {
+    const others = [...new Set(ids.filter((id) => id !== ids[at]))].sort();
+    await expect.poll(() => present(tab, name), { message: `who is in ${name}` }).toEqual(others);
+  }
+}

@@ -1,0 +1,139 @@
+// What every test of the contract has: two tabs that are connected, which all tests of a topology share, and more where they want some.
+import { test as base } from "@playwright/test";
+
+import { ownAddress } from "../support/machine.ts";
+import { Server } from "../support/server.ts";
+import { connect, type Driven, type Tab, visit } from "../support/tab.ts";
+import { TOPOLOGIES, type Topology } from "./topologies.ts";
+
+/** One of the two ends. */
+export type End = "a" | "b";
+
+declare global {
+  interface Window {
+    /** The value of a promise, or the code of the `BittersError` that it rejects with, and of a call whether it was executed. */
+    codeOf(work: () => unknown): Promise<unknown>;
+    /** What happened, as a test notes it. */
+    log: unknown[];
+  }
+}
+
+interface WorkerFixtures {
+  /** The topology's name, as the project says. */
+  readonly topology: string;
+  readonly world: World;
+}
+
+interface Fixtures {
+  readonly here: Topology;
+  readonly server: Server;
+  /** One end's tab. Tests leave it connected, and name their topics, protocols and methods as no other does. */
+  readonly a: Tab;
+  /** The other end's. */
+  readonly b: Tab;
+  /** How many frames the first end's node has, when no more tabs are open. */
+  readonly frames: number;
+  /** Opens one more tab of an end's site, connected unless told otherwise; closed after the test. */
+  readonly more: (end: End, how?: { node?: string; connected?: false }) => Promise<Tab>;
+}
+
+export const test = base.extend<Fixtures, WorkerFixtures>({
+  topology: ["", { option: true, scope: "worker" }],
+  world: [
+    async ({ topology }, use) => {
+      const found = TOPOLOGIES.find(({ name }) => name === topology);
+      if (!found) throw new Error(`no topology has the name ${topology}`);
+      base.skip(found.missing !== undefined, found.missing);
+      const world = await World.start(found);
+      await use(world);
+      await world.end();
+    },
+    { scope: "worker", timeout: 60_000 },
+  ],
+  here: ({ world }, use) => use(world.topology),
+  server: ({ world }, use) => use(world.server),
+  a: ({ world }, use) => use(world.a),
+  b: ({ world }, use) => use(world.b),
+  frames: ({ here }, use) => use(here.browsers.length === 1 ? 2 : 1),
+  more: async ({ world }, use) => {
+    const opened: Tab[] = [];
+    await use(async (end, how = {}) => {
+      const tab = await world.open(end, how);
+      opened.push(tab);
+      return tab;
+    });
+    await Promise.all(opened.map((tab) => tab.close()));
+  },
+});
+
+export { expect } from "@playwright/test";
+
+/** Waits for a status with so many frames, as who may see the whole node is told. */
+export function framesBecome(tab: Tab, count: number): Promise<void> {
+  return tab.evaluate(async (count) => {
+    for await (const { frames } of window.mine.watch()) if (frames.length === count) return;
+  }, count);
+}
+
+/** A topology's server and browsers. */
+class World {
+  readonly topology: Topology;
+  readonly server: Server;
+  readonly #browsers: readonly Driven[];
+  readonly #ends = new Map<End, Tab>();
+
+  private constructor(topology: Topology, server: Server, browsers: readonly Driven[]) {
+    this.topology = topology;
+    this.server = server;
+    this.#browsers = browsers;
+  }
+
+  static async start(topology: Topology): Promise<World> {
+    const own = ownAddress();
+    // Firefox sends nothing to a proxy of the loopback's.
+    const server = await Server.start(own === undefined ? [] : ["--udp", `${own}:0`]);
+    const world = new World(topology, server, await Promise.all(topology.browsers.map((open) => open())));
+    for (const end of ["a", "b"] as const) world.#ends.set(end, await world.open(end));
+    return world;
+  }
+
+  get a(): Tab {
+    return this.#tab("a");
+  }
+
+  get b(): Tab {
+    return this.#tab("b");
+  }
+
+  async open(end: End, { node = this.server.node, connected = true }: { node?: string; connected?: boolean } = {}): Promise<Tab> {
+    const browser = this.#browsers[end === "a" ? 0 : this.#browsers.length - 1];
+    const site = this.topology.sites[end === "a" ? 0 : 1];
+    if (!browser) throw new Error("a topology has a browser");
+    const tab = await (connected ? connect(browser, this.server, site, node) : visit(browser, this.server, site));
+    await tab.evaluate(teachCodeOf);
+    return tab;
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#browsers.map((browser) => browser.close()));
+    await this.server.stop();
+  }
+
+  #tab(end: End): Tab {
+    const tab = this.#ends.get(end);
+    if (!tab) throw new Error("the world is just being made");
+    return tab;
+  }
+}
+
+/** Gives a page `window.codeOf`. */
+function teachCodeOf(): void {
+  window.codeOf = async (work) => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof window.sdk.BittersError)) return String(error);
+      return error.code + (error.executed ? ` ${error.executed}` : "");
+    }
+  };
+}

@@ -1,0 +1,49 @@
+// Where the contract holds: which browsers its two ends run in, and on which sites.
+import type { Scope } from "@bitters/host-sdk";
+
+import * as firefox from "../support/firefox.ts";
+import { chromium, type Driven } from "../support/tab.ts";
+
+type Open = () => Promise<Driven>;
+
+/** Two ends, `a` and `b`, that talk with each other. */
+export interface Topology {
+  readonly name: string;
+  /** What opens the browsers: one for both ends, or one for each. */
+  readonly browsers: readonly [Open] | readonly [Open, Open];
+  /** The ends' sites; the same site is the same persona, if the browser is the same, too. The first sees the whole node. */
+  readonly sites: readonly ["a", "a" | "b"];
+  readonly scope: Scope;
+  /** What leads the node of the first end. */
+  readonly leader: "dedicated" | "shared";
+  /** Why it can't be had on this machine, if so. */
+  readonly missing: string | undefined;
+}
+
+const blocked: Open = () => chromium({ thirdPartyCookies: "blocked" });
+const old: Open = () => chromium({ init: "delete window.SharedWorker;" });
+
+/** Both ends are of one node. */
+export const NEAR: readonly Topology[] = [
+  near("Chromium: two sites", () => chromium(), { sites: ["a", "b"], scope: "browser" }),
+  near("Chromium: a site's tabs", blocked),
+  near("Chromium without SharedWorker: a site's tabs", old, { leader: "dedicated" }),
+  near("Firefox: a site's tabs", firefox.open, { missing: firefox.missing }),
+];
+
+/** Each end has a node of its own. */
+export const FAR: readonly Topology[] = [
+  far("Chromium and Chromium", [() => chromium(), () => chromium()], { scope: "browser" }),
+  far("Firefox and Firefox", [firefox.open, firefox.open], { missing: firefox.missing }),
+  far("Firefox and Chromium", [firefox.open, () => chromium()], { missing: firefox.missing }),
+];
+
+export const TOPOLOGIES: readonly Topology[] = [...NEAR, ...FAR];
+
+function near(name: string, open: Open, differs: Partial<Topology> = {}): Topology {
+  return { name, browsers: [open], sites: ["a", "a"], scope: "site", leader: "shared", missing: undefined, ...differs };
+}
+
+function far(name: string, browsers: [Open, Open], differs: Partial<Topology> = {}): Topology {
+  return { name, browsers, sites: ["a", "b"], scope: "site", leader: "shared", missing: undefined, ...differs };
+}
