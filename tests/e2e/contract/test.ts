@@ -25,6 +25,8 @@ interface WorkerFixtures {
 }
 
 interface Fixtures {
+  /** Browsers and a server of the test's own, whose tabs it may close. */
+  readonly own: World;
   readonly here: Topology;
   readonly server: Server;
   /** One end's tab. Tests leave it connected, and name their topics, protocols and methods as no other does. */
@@ -50,6 +52,11 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     },
     { scope: "worker", timeout: 60_000 },
   ],
+  own: async ({ here }, use) => {
+    const own = await World.start(here);
+    await use(own);
+    await own.end();
+  },
   here: ({ world }, use) => use(world.topology),
   server: ({ world }, use) => use(world.server),
   a: ({ world }, use) => use(world.a),
@@ -76,7 +83,7 @@ export function framesBecome(tab: Tab, count: number): Promise<void> {
 }
 
 /** A topology's server and browsers. */
-class World {
+export class World {
   readonly topology: Topology;
   readonly server: Server;
   readonly #browsers: readonly Driven[];
@@ -105,6 +112,7 @@ class World {
     return this.#tab("b");
   }
 
+  /** Opens one more tab of an end's site, connected unless told otherwise. */
   async open(end: End, { node = this.server.node, connected = true }: { node?: string; connected?: boolean } = {}): Promise<Tab> {
     const browser = this.#browsers[end === "a" ? 0 : this.#browsers.length - 1];
     const site = this.topology.sites[end === "a" ? 0 : 1];
@@ -114,6 +122,7 @@ class World {
     return tab;
   }
 
+  /** Closes all. */
   async end(): Promise<void> {
     await Promise.all(this.#browsers.map((browser) => browser.close()));
     await this.server.stop();

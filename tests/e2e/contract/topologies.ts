@@ -3,6 +3,7 @@ import type { Scope } from "@bitters/host-sdk";
 
 import * as firefox from "../support/firefox.ts";
 import { chromium, type Driven } from "../support/tab.ts";
+import * as webkit from "../support/webkit.ts";
 
 type Open = () => Promise<Driven>;
 
@@ -29,6 +30,7 @@ export const NEAR: readonly Topology[] = [
   near("Chromium: a site's tabs", blocked),
   near("Chromium without SharedWorker: a site's tabs", old, { leader: "dedicated" }),
   near("Firefox: a site's tabs", firefox.open, { missing: firefox.missing }),
+  near("WebKit: a site's tabs", webkit.open, { missing: webkit.missing }),
 ];
 
 /** Each end has a node of its own. */

@@ -67,7 +67,10 @@ export function exchange(stream: Stream, pace: number): Exchange {
   };
   const read = async (): Promise<void> => {
     let held = new Uint8Array();
-    for await (const chunk of stream.readable) {
+    const reader = stream.readable.getReader();
+    for (;;) {
+      const { done, value: chunk } = await reader.read();
+      if (done) break;
       const all = new Uint8Array(held.length + chunk.length);
       all.set(held);
       all.set(chunk, held.length);

@@ -27,6 +27,7 @@ export interface Handle {
 /** A page in a tab of its own. */
 export class Tab implements Scripted {
   readonly #handle: Handle;
+  #closed: Promise<unknown> | undefined;
 
   constructor(handle: Handle) {
     this.#handle = handle;
@@ -42,8 +43,9 @@ export class Tab implements Scripted {
     await this.#handle.reload();
   }
 
+  /** May be said again. */
   async close(): Promise<void> {
-    await this.#handle.close();
+    await (this.#closed ??= this.#handle.close());
   }
 }
 

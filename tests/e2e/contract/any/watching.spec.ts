@@ -8,19 +8,20 @@ test("watch tells the status now and after each change, until it is left", async
     void (async () => {
       for await (const { frames } of window.mine.watch()) {
         window.log.push(frames.length - before);
-        if (frames.length === before && window.log.length > 1) break;
+        if (frames.length === before && window.log.includes(1)) break;
       }
       window.log.push("over");
     })();
   }, frames);
   const log = (): Promise<unknown[]> => a.evaluate(() => window.log);
-  await expect.poll(log).toEqual([0]);
+  await expect.poll(async () => (await log()).at(-1)).toBe(0);
 
   const tab = await more("a");
   await expect.poll(async () => (await log()).at(-1)).toBe(1);
   await tab.close();
   await expect.poll(async () => (await log()).at(-1)).toBe("over");
 
+  // Other things of the node may have changed, too.
   const all = (await log()).filter((count, at, all) => count !== all[at - 1]);
   expect(all).toEqual([0, 1, 0, "over"]);
 });

@@ -1,0 +1,38 @@
+// How two nodes find each other, and how they part.
+import { addressOf, dial } from "../../support/dials.ts";
+import { reach } from "../../support/room.ts";
+import { idOf } from "../../support/test.ts";
+import { expect, test } from "../test.ts";
+
+/** A key that nobody registered. */
+const NOBODY = "9y6o5wekpxr8i9ypkknwf3qpf1btg7wrqgkz9dg3wy5jbpnw1w7o";
+
+test("a persona is dialled by its id or by its address, from both ends, over one link", async ({ a, b }) => {
+  const [idA, idB] = [await reach(b, await idOf(a)), await reach(a, await idOf(b))];
+  const [addressA, addressB] = [await addressOf(a), await addressOf(b)];
+
+  expect(await dial(a, addressB)).toBe(idB);
+  expect(await dial(b, addressA)).toBe(idA);
+  await expect.poll(async () => (await a.evaluate(() => window.mine.status())).peers.map(({ links, path }) => ({ links, path }))).toEqual([{ links: 1, path: "direct" }]);
+  expect(await a.evaluate((id) => window.codeOf(() => window.mine.call(id, "nobody answers this", null)), idB)).toBe("NotFound no");
+  // `b` is no observer: it sees the persona that it talks with, and nothing else of the node behind it.
+  const { leader, peers } = await b.evaluate(() => window.mine.status());
+  expect({ leader, peers: peers.map(({ id }) => id) }).toEqual({ leader: undefined, peers: [idA] });
+});
+
+test("what is no good as an address is refused with the reason", async ({ a, b }) => {
+  const address = await addressOf(a);
+  const at = address[100] === "A" ? "B" : "A";
+  expect(await dial(b, address.slice(0, 100))).toMatch(/^BadArgument.*truncated/);
+  expect(await dial(b, address.slice(0, 100) + at + address.slice(101))).toMatch(/^BadArgument.*forged/);
+});
+
+test("nobody answers to an unknown id: PeerUnreachable, soon", async ({ a }) => {
+  const failures = await a.evaluate(async (id) => {
+    const { mine } = window;
+    const asked = [mine.dial(id), mine.open(id, "greet"), mine.call(id, "greet", null)];
+    return (await Promise.allSettled(asked)).map((one) => one.status === "rejected" && { code: one.reason.code, retryable: one.reason.retryable });
+  }, NOBODY);
+
+  expect(failures).toEqual(Array(3).fill({ code: "PeerUnreachable", retryable: true }));
+});

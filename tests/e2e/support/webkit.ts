@@ -1,0 +1,132 @@
+// WebKitGTK, the engine of Safari as Debian has it, over WebDriver (https://www.w3.org/TR/webdriver2/) and on a display of its own.
+// By hand: it takes eight requests, and what else speaks WebDriver waits for a script's end, while tabs here wait for one another.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { freePort } from "./server.ts";
+import { type Driven, Tab } from "./tab.ts";
+
+const DRIVER = process.env["WEBKIT_DRIVER"] ?? "/usr/bin/WebKitWebDriver";
+const DISPLAY = "/usr/bin/Xvfb";
+
+/** Why there is no WebKit to be driven, if so. */
+export const missing = [DRIVER, DISPLAY].every((path) => existsSync(path)) ? undefined : `${DRIVER} or ${DISPLAY} isn't there: install webkit2gtk-driver and xvfb`;
+
+/** Milliseconds between looks at whether a script has ended, which nothing tells. */
+const LOOK_EVERY = 15;
+
+/** Opens a WebKit with a new profile. */
+export async function open(): Promise<Driven> {
+  const display = spawn(DISPLAY, ["-displayfd", "3", "-screen", "0", "1024x768x24", "-nolisten", "tcp"], { stdio: ["ignore", "ignore", "ignore", "pipe"] });
+  const [number] = (await once(display.stdio[3] as NodeJS.ReadableStream, "data")) as [Buffer];
+  const port = await freePort();
+  const driver = spawn(DRIVER, [`--port=${port}`], { stdio: "ignore", env: { ...process.env, DISPLAY: `:${String(number).trim()}` } });
+  const session = await Session.begin(port);
+  const close = async (): Promise<void> => {
+    await session.end();
+    await Promise.all([stop(driver), stop(display)]);
+  };
+  return { close, visit: (url) => visit(session, url) };
+}
+
+async function visit(session: Session, url: string): Promise<Tab> {
+  const window = await session.open();
+  await session.at(window, "url", { url });
+  return new Tab({
+    close: () => session.close(window),
+    reload: () => session.at(window, "refresh", {}),
+    run: (script) => session.run(window, script),
+  });
+}
+
+/** What a script came to. */
+type Outcome = { value: unknown } | { error: string } | null;
+
+/** A browser that is driven. Commands go to the window that was last switched to, so they take turns. */
+class Session {
+  readonly #url: string;
+  #turn: Promise<unknown> = Promise.resolve();
+  #scripts = 0;
+
+  private constructor(url: string) {
+    this.#url = url;
+  }
+
+  static async begin(port: number): Promise<Session> {
+    const driver = new Session(`http://127.0.0.1:${port}`);
+    for (let tries = 0; ; tries += 1) {
+      try {
+        const { sessionId } = await driver.#send<{ sessionId: string }>("POST", "session", { capabilities: {} });
+        return new Session(`http://127.0.0.1:${port}/session/${sessionId}`);
+      } catch (error) {
+        // It doesn't say when it listens.
+        if (!(error instanceof TypeError) || tries > 100) throw error;
+        await sleep(LOOK_EVERY);
+      }
+    }
+  }
+
+  /** Opens a tab. */
+  async open(): Promise<string> {
+    return (await this.#send<{ handle: string }>("POST", "window/new", { type: "tab" })).handle;
+  }
+
+  async close(window: string): Promise<void> {
+    await this.#take(async () => {
+      await this.#send("POST", "window", { handle: window });
+      const [left] = (await this.#send<string[]>("DELETE", "window")).filter((handle) => handle !== window);
+      if (left !== undefined) await this.#send("POST", "window", { handle: left });
+    });
+  }
+
+  /** A command for one window. */
+  at<T>(window: string, command: string, body: object): Promise<T> {
+    return this.#take(async () => {
+      await this.#send("POST", "window", { handle: window });
+      return this.#send<T>("POST", command, body);
+    });
+  }
+
+  /** Has a window evaluate an expression, whose value is a promise, and waits for it while others may have their turns. */
+  async run(window: string, script: string): Promise<unknown> {
+    const slot = `script ${++this.#scripts}`;
+    const begin = `window[arguments[0]] = null; (${script}).then((value) => (window[arguments[0]] = { value }), (error) => (window[arguments[0]] = { error: error + "\\n" + error.stack }));`;
+    await this.#execute(window, begin, slot);
+    for (;;) {
+      const outcome = await this.#execute<Outcome>(window, "return window[arguments[0]];", slot);
+      if (outcome !== null && "error" in outcome) throw new Error(outcome.error);
+      if (outcome !== null) return outcome.value;
+      await sleep(LOOK_EVERY);
+    }
+  }
+
+  async end(): Promise<void> {
+    await this.#take(() => this.#send("DELETE", ""));
+  }
+
+  #execute<T>(window: string, script: string, slot: string): Promise<T> {
+    return this.at(window, "execute/sync", { script, args: [slot] });
+  }
+
+  #take<T>(turn: () => Promise<T>): Promise<T> {
+    const taken = this.#turn.then(turn);
+    this.#turn = taken.catch(() => {});
+    return taken;
+  }
+
+  async #send<T>(method: "DELETE" | "POST", command: string, body?: object): Promise<T> {
+    const response = await fetch(`${this.#url}${command && "/"}${command}`, { method, ...(body && { body: JSON.stringify(body) }) });
+    const { value } = (await response.json()) as { value: T & { error?: string; message?: string } };
+    if (!response.ok) throw new Error(`${command}: ${value.error}: ${value.message}`);
+    return value;
+  }
+}
+
+/** Ends a program that a test started. */
+async function stop(child: ChildProcess): Promise<void> {
+  const gone = once(child, "exit");
+  child.kill("SIGTERM");
+  await gone;
+}
