@@ -33,6 +33,7 @@
 //!     register("clock", Clock);
 //! }
 //! ```
+//! With `use bitters_dedicated as _;` the same module is the fallback's, too, so that browsers without SharedWorker have the service.
 
 #![cfg(target_arch = "wasm32")]
 

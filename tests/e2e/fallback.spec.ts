@@ -1,8 +1,8 @@
 // Browsers without the SharedWorker: a dedicated worker of one frame leads.
-import type { BrowserContext, Page } from "@playwright/test";
+import type { BrowserContext } from "@playwright/test";
 
 import { frameOf, works } from "./support/alive.ts";
-import { enter, heard, meet, say } from "./support/room.ts";
+import { meet } from "./support/room.ts";
 import { expect, idOf, statusOf, test as base } from "./support/test.ts";
 
 const test = base.extend<{ old: () => Promise<BrowserContext> }>({
@@ -10,44 +10,7 @@ const test = base.extend<{ old: () => Promise<BrowserContext> }>({
   old: async ({ browse }, use) => use(() => browse({ init: "delete window.SharedWorker;" })),
 });
 
-const leaderOf = async (page: Page): Promise<unknown> => (await statusOf(page)).leader;
-
 const dedicated = { epoch: expect.any(Number), boot: expect.any(String), kind: "dedicated", build: expect.any(String) };
-
-test("a dedicated worker leads, and two tabs of one site share it", async ({ old, connect }) => {
-  const browser = await old();
-  const first = await connect(browser, "a");
-  const second = await connect(browser, "a");
-
-  expect(await first.evaluate(() => window.mine.scope)).toBe("site");
-  expect(await leaderOf(first)).toEqual(dedicated);
-  expect(await leaderOf(second)).toEqual(await leaderOf(first));
-  expect(await idOf(second)).toBe(await idOf(first));
-  expect((await statusOf(second)).frames.length).toBe(2);
-  await works(first, second);
-});
-
-test("the leading tab closes: another leads, with the same id, and topics go on", async ({ old, connect }) => {
-  const browser = await old();
-  const leading = await connect(browser, "a");
-  const second = await connect(browser, "a");
-  const third = await connect(browser, "a");
-  const [id, before] = [await idOf(second), (await statusOf(second)).leader];
-  await Promise.all([second, third].map((page) => enter(page, "lasting")));
-
-  await leading.close();
-
-  for (const page of [second, third])
-    await page.evaluate(async (boot) => {
-      for await (const { frames, leader } of window.mine.watch()) if (leader?.boot !== boot && frames.length === 2) return;
-    }, before?.boot);
-  expect(await idOf(second)).toBe(id);
-  const after = (await statusOf(second)).leader;
-  expect(after).toEqual(dedicated);
-  expect(after?.epoch).toBeGreaterThan(before?.epoch ?? Infinity);
-  await says(second, "lasting", third, "with a new leader");
-  await works(second, third);
-});
 
 test("the leading tab's iframe loads again: another frame leads, and all find it", async ({ old, connect, server }) => {
   const browser = await old();
@@ -89,9 +52,3 @@ test("with the fallback's leader two browsers meet, and call each other", async 
   expect(await a.evaluate((id) => window.mine.call(id, "halve", 42), await idOf(b))).toBe(21);
   expect((await statusOf(a)).leader).toEqual(dedicated);
 });
-
-/** What one says in the topic the other hears. */
-async function says(speaker: Page, name: string, page: Page, text: string): Promise<void> {
-  await say(speaker, name, text);
-  await expect.poll(async () => (await heard(page, name)).map(({ data }) => data)).toContain(text);
-}

@@ -22,20 +22,6 @@ const timeUntilFrames = (page: Page, count: number): Promise<number> =>
     throw new Error("the watching ended");
   }, count);
 
-test("the tab that started the leader closes, and the leader goes on", async ({ browse, connect }) => {
-  const browser = await browse();
-  const creator = await connect(browser, "a");
-  const a = await connect(browser, "a");
-  const b = await connect(browser, "b");
-  const leader = await leaderOf(a);
-
-  await creator.close();
-  await framesBecome(a, 2);
-
-  expect(await leaderOf(a)).toEqual(leader);
-  await works(a, b);
-});
-
 test("all tabs close but one, which joined last", async ({ browse, connect }) => {
   const browser = await browse();
   const others = [await connect(browser, "a"), await connect(browser, "b")];
@@ -130,44 +116,6 @@ test("eight frames of three sites start at once: one leader, eight frames", asyn
   });
   expect(leaders).toEqual([leader, leader, leader]);
   await works(a, b, c);
-});
-
-test("an iframe loads again: the site's topics go on", async ({ browse, connect, server }) => {
-  const browser = await browse();
-  const a = await connect(browser, "a");
-  const b = await connect(browser, "b");
-  await Promise.all([enter(a, "lasting"), enter(b, "lasting")]);
-
-  const old = (await statusOf(a)).frames.find(({ origin }) => origin === new URL(a.url()).origin)?.id;
-  await frameOf(a, server).evaluate(() => location.reload());
-  await a.evaluate(async (old) => {
-    for await (const { frames } of window.mine.watch())
-      if (frames.length === 2 && frames.every(({ id }) => id !== old)) return;
-  }, old);
-  await inRoom(b, "lasting", a);
-
-  await hears(b, a, "lasting", "from the new frame");
-  await hears(a, b, "lasting", "to the new frame");
-});
-
-test("an iframe is taken out and put back: the site's topics go on", async ({ browse, connect }) => {
-  const browser = await browse();
-  const a = await connect(browser, "a");
-  const b = await connect(browser, "b");
-  await Promise.all([enter(a, "lasting"), enter(b, "lasting")]);
-
-  await a.evaluate(() => {
-    const iframe = document.querySelector("iframe") as HTMLIFrameElement;
-    const parent = iframe.parentElement as HTMLElement;
-    iframe.remove();
-    Object.assign(window, { putBack: () => parent.append(iframe) });
-  });
-  await expect.poll(() => b.evaluate(() => window.rooms["lasting"]?.topic.peers)).toEqual([]);
-  await a.evaluate(() => (window as unknown as { putBack(): void }).putBack());
-  await inRoom(b, "lasting", a);
-
-  await hears(b, a, "lasting", "from the new frame");
-  await hears(a, b, "lasting", "to the new frame");
 });
 
 for (const cached of [true, false]) {

@@ -8,6 +8,7 @@
 
 #![cfg(target_arch = "wasm32")]
 
+use bitters_dedicated as _; // the service is there without SharedWorker, too
 use bitters_leader::{Call, Reply, Served, Service, register};
 use bitters_wire::failure::{Code, Failure};
 use futures::{StreamExt, stream};

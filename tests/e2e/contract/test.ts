@@ -2,7 +2,7 @@
 import { test as base } from "@playwright/test";
 
 import { ownAddress } from "../support/machine.ts";
-import { Server } from "../support/server.ts";
+import { Server, type SITES } from "../support/server.ts";
 import { connect, type Driven, type Tab, visit } from "../support/tab.ts";
 import { TOPOLOGIES, type Topology } from "./topologies.ts";
 
@@ -35,8 +35,15 @@ interface Fixtures {
   readonly b: Tab;
   /** How many frames the first end's node has, when no more tabs are open. */
   readonly frames: number;
-  /** Opens one more tab of an end's site, connected unless told otherwise; closed after the test. */
-  readonly more: (end: End, how?: { node?: string; connected?: false }) => Promise<Tab>;
+  /** Opens one more tab at an end; closed after the test. */
+  readonly more: (end: End, how?: How) => Promise<Tab>;
+}
+
+/** What tab is opened, if it isn't one that is connected from the end's own site to the server's node. */
+interface How {
+  readonly site?: (typeof SITES)[number];
+  readonly node?: string;
+  readonly connected?: boolean;
 }
 
 export const test = base.extend<Fixtures, WorkerFixtures>({
@@ -64,7 +71,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
   frames: ({ here }, use) => use(here.browsers.length === 1 ? 2 : 1),
   more: async ({ world }, use) => {
     const opened: Tab[] = [];
-    await use(async (end, how = {}) => {
+    await use(async (end, how) => {
       const tab = await world.open(end, how);
       opened.push(tab);
       return tab;
@@ -112,10 +119,10 @@ export class World {
     return this.#tab("b");
   }
 
-  /** Opens one more tab of an end's site, connected unless told otherwise. */
-  async open(end: End, { node = this.server.node, connected = true }: { node?: string; connected?: boolean } = {}): Promise<Tab> {
+  /** Opens one more tab at an end. */
+  async open(end: End, how: How = {}): Promise<Tab> {
     const browser = this.#browsers[end === "a" ? 0 : this.#browsers.length - 1];
-    const site = this.topology.sites[end === "a" ? 0 : 1];
+    const { connected = true, node = this.server.node, site = this.topology.sites[end === "a" ? 0 : 1] } = how;
     if (!browser) throw new Error("a topology has a browser");
     const tab = await (connected ? connect(browser, this.server, site, node) : visit(browser, this.server, site));
     await tab.evaluate(teachCodeOf);

@@ -17,14 +17,17 @@ use crate::workspace::Workspace;
 pub const CRATES: [&str; 4] = [FRAME.package, LEADER.package, DEDICATED.package, GUESTBOOK_LEADER.package];
 
 /// The nodes that are built.
-pub const NODES: [Node; 2] =
-    [Node { dir: "node", leader: LEADER }, Node { dir: "guestbook", leader: GUESTBOOK_LEADER }];
+pub const NODES: [Node; 2] = [
+    Node { dir: "node", leader: LEADER, dedicated: DEDICATED },
+    Node { dir: "guestbook", leader: GUESTBOOK_LEADER, dedicated: GUESTBOOK_DEDICATED },
+];
 
 const FRAME: Part = Part { name: "frame", package: "bitters-frame", boot: "frame/boot.ts" };
 const LEADER: Part = Part { name: "leader", package: "bitters-leader", boot: "shared-worker/boot.ts" };
 const DEDICATED: Part =
     Part { name: "dedicated", package: "bitters-dedicated", boot: "shared-worker/dedicated/boot.ts" };
 const GUESTBOOK_LEADER: Part = Part { package: "guestbook-node", ..LEADER };
+const GUESTBOOK_DEDICATED: Part = Part { package: GUESTBOOK_LEADER.package, ..DEDICATED };
 
 /// What a frame loads when it is wanted: the constant of its URL, its name, and where it is.
 const LAZY: [(&str, &str, &str); 3] = [
@@ -33,11 +36,12 @@ const LAZY: [(&str, &str, &str); 3] = [
     ("SITES_URL", "sites", "frame/sites.ts"),
 ];
 
-/// A node differs from another by its leader.
+/// A node differs from another by its leader, whichever worker that is in.
 pub struct Node {
     /// The folder in `dist`.
     pub dir: &'static str,
     leader: Part,
+    dedicated: Part,
 }
 
 /// A module and the JavaScript that starts it.
@@ -55,7 +59,7 @@ pub fn tree(workspace: &Workspace, mode: Mode, node: &Node, modules: &Modules) -
 
     let leader = node.leader.add_to(&mut tree, workspace, mode, modules, &known)?;
     known.push(Constant::new("LEADER_URL", leader.as_str()));
-    let dedicated = DEDICATED.add_to(&mut tree, workspace, mode, modules, &known)?;
+    let dedicated = node.dedicated.add_to(&mut tree, workspace, mode, modules, &known)?;
     known.push(Constant::new("DEDICATED_URL", dedicated.as_str()));
     known.push(Constant::new("DEDICATED_WORKER_URL", dedicated.as_str()));
     for (constant, name, path) in LAZY {
@@ -104,7 +108,7 @@ fn service_worker(workspace: &Workspace, mode: Mode, precache: &Precache) -> Res
 /// The hash of all code that must fit together: modules, their glue and the scripts that start them.
 fn build_id(workspace: &Workspace, node: &Node, modules: &Modules) -> Result<String> {
     let mut parts = Vec::new();
-    for part in [&node.leader, &DEDICATED, &FRAME] {
+    for part in [&node.leader, &node.dedicated, &FRAME] {
         parts.push(modules.of(part.package).digest.clone().into_bytes());
         for script in scripts_beside(&workspace.path(part.boot))? {
             parts.push(fs::read(&script).with_context(|| script.display().to_string())?);

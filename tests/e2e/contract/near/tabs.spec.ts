@@ -33,8 +33,15 @@ test("the tab that started the leader closes while a stream runs between two oth
 
 test("a persona's address and id lead to itself", async ({ a }) => {
   const seen = await a.evaluate(async () => {
-    const address = await window.mine.address();
-    return { address, byAddress: await window.mine.dial(address), byId: await window.mine.dial(window.mine.id), id: window.mine.id };
+    const { mine } = window;
+    const address = await window.codeOf(() => mine.address());
+    return { address, byAddress: await window.codeOf(() => mine.dial(address as string)), byId: await mine.dial(mine.id), id: mine.id };
   });
-  expect(seen).toEqual({ address: expect.stringMatching(/^[\w-]{100,}$/), byAddress: seen.id, byId: seen.id, id: seen.id });
+
+  const connects = await a.evaluate(() => "RTCPeerConnection" in window);
+  // Nobody can be connected to where no connections can be made; that is said.
+  const expected = connects
+    ? { address: expect.stringMatching(/^[\w-]{100,}$/), byAddress: seen.id }
+    : { address: "Unsupported", byAddress: "BadArgument" };
+  expect(seen).toEqual({ ...expected, byId: seen.id, id: seen.id });
 });

@@ -84,9 +84,14 @@ test("the id stays over a reload, in another tab, and where the SDK is brought i
   expect(await connectAgain()).toBe(id);
 });
 
-test("ids are of sites and browsers: the ends' are the same only if both are", async ({ a, b, here }) => {
-  const same = here.browsers.length === 1 && here.sites[0] === here.sites[1];
-  expect((await idOf(a)) === (await idOf(b))).toBe(same);
+test("another site has another id, and shares the node only where it is of the whole browser", async ({ a, frames, here, more }) => {
+  await framesBecome(a, frames);
+  const other = await more("b", { site: "c" });
+
+  expect(await idOf(other)).not.toBe(await idOf(a));
+  expect(await other.evaluate(() => window.mine.scope)).toBe(here.scope);
+  const seen = await a.evaluate(async () => (await window.mine.status()).frames.length);
+  expect(seen).toBe(here.scope === "browser" ? frames + 1 : frames);
 });
 
 test("close takes the node out of the page: everything open ends, and others see it go", async ({ a, frames, more, server }) => {
