@@ -11,7 +11,7 @@ interface Fixtures {
   readonly start: (kind: Kind) => Promise<Driven>;
 }
 
-const BROWSERS = { Chromium: () => chromium(), Firefox: firefox.open };
+const BROWSERS = { Chromium: () => chromium(), Firefox: () => firefox.open() };
 
 type Kind = keyof typeof BROWSERS;
 

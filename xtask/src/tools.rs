@@ -88,6 +88,17 @@ pub fn want_firefox(workspace: &Workspace) -> Option<PathBuf> {
     find(&FIREFOXES)
 }
 
+/// Sees to it that `WebKitWebDriver` and a display for it are there, where that can be installed without asking. Elsewhere its tests say
+/// that they are skipped.
+pub fn want_webkit(workspace: &Workspace) {
+    if find(&["WebKitWebDriver"]).is_some() && find(&["Xvfb"]).is_some() {
+        return;
+    }
+    if let Err(error) = apt_install(workspace, "WebKitGTK", &["webkit2gtk-driver", "xvfb"]) {
+        eprintln!("warning: tests with WebKit are skipped: {error:#}");
+    }
+}
+
 /// Sees to it that address translators can be made of network namespaces, where that can be installed without asking. Elsewhere tests
 /// with them say that they are skipped, as they do where the kernel allows none.
 pub fn want_nftables(workspace: &Workspace) {

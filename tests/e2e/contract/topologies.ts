@@ -21,23 +21,23 @@ export interface Topology {
   readonly missing: string | undefined;
 }
 
-const blocked: Open = () => chromium({ thirdPartyCookies: "blocked" });
-const old: Open = () => chromium({ init: "delete window.SharedWorker;" });
+const OLD = { init: "delete window.SharedWorker;" };
+const FIREFOX = { missing: firefox.missing };
 
 /** Both ends are of one node. */
 export const NEAR: readonly Topology[] = [
   near("Chromium: two sites", () => chromium(), { sites: ["a", "b"], scope: "browser" }),
-  near("Chromium: a site's tabs", blocked),
-  near("Chromium without SharedWorker: a site's tabs", old, { leader: "dedicated" }),
-  near("Firefox: a site's tabs", firefox.open, { missing: firefox.missing }),
+  near("Chromium: a site's tabs", () => chromium({ thirdPartyCookies: "blocked" })),
+  near("Chromium without SharedWorker: a site's tabs", () => chromium(OLD), { leader: "dedicated" }),
+  near("Firefox: a site's tabs", () => firefox.open(), FIREFOX),
   near("WebKit: a site's tabs", webkit.open, { missing: webkit.missing }),
 ];
 
 /** Each end has a node of its own. */
 export const FAR: readonly Topology[] = [
-  far("Chromium and Chromium", [() => chromium(), () => chromium()], { scope: "browser" }),
-  far("Firefox and Firefox", [firefox.open, firefox.open], { missing: firefox.missing }),
-  far("Firefox and Chromium", [firefox.open, () => chromium()], { missing: firefox.missing }),
+  far("Chromium and Chromium", () => chromium(), () => chromium(), { scope: "browser" }),
+  far("Firefox and Chromium", () => firefox.open(), () => chromium(), FIREFOX),
+  far("Firefox without SharedWorker, and Firefox", () => firefox.open(OLD), () => firefox.open(), { ...FIREFOX, leader: "dedicated" }),
 ];
 
 export const TOPOLOGIES: readonly Topology[] = [...NEAR, ...FAR];
@@ -46,6 +46,6 @@ function near(name: string, open: Open, differs: Partial<Topology> = {}): Topolo
   return { name, browsers: [open], sites: ["a", "a"], scope: "site", leader: "shared", missing: undefined, ...differs };
 }
 
-function far(name: string, browsers: [Open, Open], differs: Partial<Topology> = {}): Topology {
-  return { name, browsers, sites: ["a", "b"], scope: "site", leader: "shared", missing: undefined, ...differs };
+function far(name: string, here: Open, there: Open, differs: Partial<Topology> = {}): Topology {
+  return { name, browsers: [here, there], sites: ["a", "b"], scope: "site", leader: "shared", missing: undefined, ...differs };
 }

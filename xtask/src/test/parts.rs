@@ -78,6 +78,7 @@ fn e2e(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
     }
     let playwright = bench::playwright(workspace, "tests/e2e")?;
     tools::want_nftables(workspace);
+    tools::want_webkit(workspace);
     let playwright = match tools::want_firefox(workspace) {
         Some(firefox) => playwright.env("FIREFOX", firefox),
         None => playwright,

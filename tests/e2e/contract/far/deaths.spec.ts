@@ -12,14 +12,14 @@ const PACE = 10;
 /** Milliseconds that a stream may stand still: several times what is measured on a busy machine. */
 const STALL = 3000;
 
-test("the tab that holds the used link, and started the leader, closes: stream and topic go on, nothing is lost", async ({ own }) => {
+test("the tab that holds the used link, and started the leader, closes: stream and topic go on, nothing is lost", async ({ own, here }) => {
   const { a: carrier, b } = own;
   const idB = await reach(carrier, await idOf(b));
   const a = await own.open("a");
   await Promise.all([a, b].map((tab) => enter(tab, "lasting")));
   await expect.poll(() => present(a, "lasting")).toEqual([idB]);
   await talk(a, b, PACE);
-  const { frames, peers } = await linked(a);
+  const { frames, leader, peers } = await linked(a);
   // Links go to the older frame first.
   expect(peers[0]?.frames[0]).toBe(frames[0]?.id);
 
@@ -27,6 +27,9 @@ test("the tab that holds the used link, and started the leader, closes: stream a
 
   await framesBecome(a, 1);
   await goesOn(a, b);
+  const after = (await a.evaluate(() => window.mine.status())).leader;
+  // A worker of that tab's own has gone with it.
+  expect({ kind: after?.kind, same: after?.boot === leader?.boot }).toEqual({ kind: here.leader, same: here.leader === "shared" });
   await say(a, "lasting", "still here");
   await expect.poll(() => heard(b, "lasting")).toEqual([{ from: await idOf(a), data: "still here" }]);
   const [ours, theirs] = await finish(a, b);
