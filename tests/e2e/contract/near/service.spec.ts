@@ -13,8 +13,8 @@ test("a service answers with values and with sequences, keeps what it was told, 
   const node = server.url("guestbook").slice(0, -1);
   const tab = await more("a", { node });
   expect(await sign(tab, "hello")).toBe(1);
-  const another = await more("a", { node });
   await tab.close();
+  const another = await more("a", { node });
 
   expect(await sign(another, "schön hier ☕")).toBe(2);
   const from = server.url("a").slice(0, -1);
