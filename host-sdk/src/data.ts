@@ -17,7 +17,7 @@ const MAX_MESSAGE = 256 * 1024;
 
 const encoder = new TextEncoder();
 
-/** @throws `BadArgument` for what is neither bytes nor text nor JSON, `TooLarge`. */
+/** @throws `BadArgument` for what is not bytes, text or JSON, `TooLarge`. */
 export function toWire(data: unknown): WireData {
   if (typeof data == "string") return { text: fitting(data) };
   const bytes = viewOf(data);
@@ -47,7 +47,7 @@ export function toJson(value: unknown): string {
   } catch (error) {
     cause = error;
   }
-  if (typeof text != "string") throw badArgument("neither bytes nor text nor JSON", cause);
+  if (typeof text != "string") throw badArgument("not bytes, text or JSON", cause);
   return fitting(text);
 }
 

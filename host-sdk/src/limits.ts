@@ -37,6 +37,6 @@ export function limit({ signal, timeout = 15_000 }: Limits, giveUp: (error: Bitt
   const timer = setTimeout(() => stop(new BittersError("Timeout", "no answer in time")), delay);
   signal?.addEventListener("abort", onAbort);
   if (signal?.aborted) onAbort();
-  else if (!(timeout > 0)) stop(badArgument("a timeout is a positive number"));
+  else if (!(timeout > 0)) stop(badArgument("timeout"));
   return { end: performance.now() + delay, unlimit, untime };
 }

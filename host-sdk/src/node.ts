@@ -89,6 +89,16 @@ export class BittersNode extends EventTarget {
     return { [Symbol.asyncIterator]: watch };
   }
 
+  /**
+   * Asks the person, by the badge, for one node across all sites; resolves with the scope that came of it. They may take their time:
+   * no timeout unless told otherwise.
+   *
+   * @throws `Denied` where they say no.
+   */
+  unify(limits: Limits = {}): Promise<Scope> {
+    return this.#ask("scope", { ...limits, timeout: limits.timeout ?? Infinity }, "unify");
+  }
+
   /** An address of this persona, to give to anyone: who has it can dial without having met this node. It is good for months. */
   address(limits: Limits = {}): Promise<string> {
     return this.#ask("address", limits);
@@ -199,7 +209,8 @@ export class BittersNode extends EventTarget {
   #ask(kind: "address", limits: Limits): Promise<string>;
   #ask(kind: "status", limits: Limits): Promise<Status>;
   #ask(kind: "peer", limits: Limits, ask: Ask): Promise<string>;
-  #ask(kind: "address" | "peer" | "status", limits: Limits, ask = kind as Ask): Promise<Tells[typeof kind]> {
+  #ask(kind: "scope", limits: Limits, ask: Ask): Promise<Scope>;
+  #ask(kind: "address" | "peer" | "scope" | "status", limits: Limits, ask = kind as Ask): Promise<Tells[typeof kind]> {
     return this.#port.begin(() => ask, [kind], { ...limits, again: true }, (value) => value).answer;
   }
 

@@ -133,7 +133,7 @@ export class Port {
     this.#port?.close();
     this.#port = undefined;
     this.#welcomed = false;
-    this.#failAll(new BittersError("LeaderLost", "the node's frame is gone"), (talk) => talk.sent && !talk.again);
+    this.#failAll(new BittersError("LeaderLost", "the frame is gone"), (talk) => talk.sent && !talk.again);
   }
 
   /** Everything fails, now and until the next document. */
@@ -189,7 +189,7 @@ export class Port {
 
   /** What came in for somebody who has just stopped serving. */
   #decline(value: Partial<Tells["incomingCall"] & Tells["incomingStream"]> | undefined): void {
-    if (value?.call) this.#post(value.call, { reply: { outcome: { err: "no longer answered" } } });
-    if (value?.stream) this.#post(value.stream, { reset: { reason: "no longer served" } });
+    if (value?.call) this.#post(value.call, { reply: { outcome: { err: "gone" } } });
+    if (value?.stream) this.#post(value.stream, { reset: { reason: "gone" } });
   }
 }

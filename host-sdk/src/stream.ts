@@ -120,9 +120,9 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
   );
 
   const handOver = async (chunk: unknown): Promise<void> => {
-    if (writeEnded) throw new BittersError("Closed", "the stream is closed");
+    if (writeEnded) throw new BittersError("Closed", "the stream was closed");
     const bytes = viewOf(chunk);
-    if (!bytes) throw badArgument("a stream takes bytes");
+    if (!bytes) throw badArgument("not bytes");
     for (let at = 0; at < bytes.length; ) {
       if (failure ?? writeEnded) throw failure ?? new BittersError("Closed", "the peer reads no longer");
       // Copied, as the site keeps its buffer; the copy is transferred.

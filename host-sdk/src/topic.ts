@@ -77,7 +77,7 @@ export class Topic<T = Received> extends EventTarget {
   /** Leaves it; reading ends. */
   leave(): void {
     this.#talk.cancel();
-    this.#end(new BittersError("Closed", "the topic was left"));
+    this.#end(new BittersError("Closed", "the topic was closed"));
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Message<T>> {

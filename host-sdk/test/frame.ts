@@ -35,8 +35,8 @@ export class FakeFrame {
   }
 
   /** Says ready and takes the hello's port. */
-  ready(): void {
-    page.post({ bitters: "ready", nonce: this.nonce }, NODE, this.iframe.contentWindow);
+  ready(origin = NODE): void {
+    page.post({ bitters: "ready", nonce: this.nonce }, origin, this.iframe.contentWindow);
     const posted = this.iframe.posted.at(-1);
     this.hello = posted?.data as HostHello;
     this.port = posted?.ports[0];
@@ -47,8 +47,8 @@ export class FakeFrame {
     this.port?.postMessage({ id, tell });
   }
 
-  welcome(news: Partial<SiteWelcome> = {}): void {
-    this.ready();
+  welcome(news: Partial<SiteWelcome> = {}, origin = NODE): void {
+    this.ready(origin);
     this.tell(0, { welcome: { ...WELCOME, ...news } });
   }
 

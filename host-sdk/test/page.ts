@@ -3,10 +3,19 @@
 import { setMaxListeners } from "node:events";
 import { vi } from "vitest";
 
+/** As much of a style as is asked for. */
+class FakeStyle {
+  cssText = "";
+
+  get position(): string {
+    return /position:(\w+)/.exec(this.cssText)?.[1] ?? "";
+  }
+}
+
 export class FakeElement {
   children: FakeElement[] = [];
   parent: FakeElement | undefined;
-  style = { cssText: "" };
+  style = new FakeStyle();
   [attribute: string]: unknown;
 
   append(child: FakeElement): void {
@@ -65,6 +74,8 @@ interface Page {
   window: EventTarget;
   /** Those in the page, oldest first. */
   iframes(): FakeIframe[];
+  /** This page's headers forbid something. */
+  forbid(violation: Partial<SecurityPolicyViolationEvent>): void;
   /** What a window posts to the page's. */
   post(data: unknown, origin: string, source: unknown): void;
 }
@@ -82,6 +93,10 @@ export const page: Page = {
   window: new EventTarget(),
 
   iframes: () => created.filter((iframe) => iframe.isConnected),
+  forbid(violation): void {
+    const enforced = { disposition: "enforce", effectiveDirective: "frame-src" };
+    page.window.dispatchEvent(Object.assign(new Event("securitypolicyviolation"), enforced, violation));
+  },
   post(data: unknown, origin: string, source: unknown): void {
     page.window.dispatchEvent(Object.assign(new Event("message"), { data, origin, source }));
   },
@@ -94,6 +109,8 @@ vi.stubGlobal("document", {
   body: page.body,
   createElement: (name: string) => (name == "iframe" ? new FakeIframe() : new FakeElement()),
 });
+vi.stubGlobal("origin", "https://site.example");
+vi.stubGlobal("navigator", { registerProtocolHandler: () => {} });
 vi.stubGlobal("HTMLElement", FakeElement);
 vi.stubGlobal("addEventListener", page.window.addEventListener.bind(page.window));
 vi.stubGlobal("removeEventListener", page.window.removeEventListener.bind(page.window));

@@ -124,7 +124,7 @@ describe("answering", () => {
     await settled();
     controller.abort();
     frame.tell(id, { incomingCall: { call: INCOMING, from: ALICE, data: { json: "1" } } });
-    expect((await frame.take("reply")).ask).toEqual({ outcome: { err: "no longer answered" } });
+    expect((await frame.take("reply")).ask).toEqual({ outcome: { err: "gone" } });
   });
 });
 
@@ -339,4 +339,49 @@ it("takes no more from a node that talks nonsense about itself", async () => {
   const asking = failing(node.status(), { code: "VersionMismatch" });
   frame.tell(0, { scopes: 5 });
   await asking;
+});
+
+describe("unify", () => {
+  it("waits for the person, and resolves with the scope", async () => {
+    const { node, frame } = await connected();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    const unifying = node.unify();
+    const { id } = await frame.take("unify");
+    await vi.advanceTimersByTimeAsync(24 * 3600 * 1000);
+    expect(await frame.all("cancel")).toEqual([]);
+    frame.tell(id, { scope: "browser" });
+    expect(await unifying).toBe("browser");
+    // The node's own news come under number 0.
+    expect(node.scope).toBe("site");
+  });
+
+  it("is denied when the person says no", async () => {
+    const { node, frame } = await connected();
+    const failed = failing(node.unify(), { code: "Denied", message: "the person said no", retryable: false });
+    const { id } = await frame.take("unify");
+    frame.tell(id, { failed: { code: "Denied", message: "the person said no", retryable: false } });
+    await failed;
+  });
+
+  it("ends with its signal or its timeout, and the badge is told", async () => {
+    const { node, frame } = await connected();
+    const controller = new AbortController();
+    const given = failing(node.unify({ signal: controller.signal }), { code: "Aborted", cause: "why" });
+    const late = failing(node.unify({ timeout: 1 }), { code: "Timeout" });
+    controller.abort("why");
+    await given;
+    await late;
+    expect((await frame.all("cancel")).length).toBe(2);
+  });
+
+  it("is asked again of the next document", async () => {
+    const { node, frame } = await connected();
+    const unifying = node.unify();
+    const { id } = await frame.take("unify");
+    const next = new FakeFrame(frame.iframe, "n2");
+    next.welcome();
+    expect((await next.take("unify")).id).toBe(id);
+    next.tell(id, { scope: "site" });
+    expect(await unifying).toBe("site");
+  });
 });

@@ -6,6 +6,7 @@ declare function is<T>(value: T): void;
 
 export async function site(element: HTMLElement, signal: AbortSignal): Promise<void> {
   const node = await connect({ node: "https://node.example", badge: element, identity: "person", signal, timeout: 10_000 });
+  await connect();
   await connect({ fallback: new URL("https://node.example"), badge: "hidden" });
   // @ts-expect-error: not a badge
   await connect({ badge: "loud" });
@@ -22,6 +23,7 @@ export async function site(element: HTMLElement, signal: AbortSignal): Promise<v
 
   is<Status>(await node.status({ signal }));
   for await (const { leader } of node.watch({ signal })) is<number | undefined>(leader?.epoch);
+  is<Scope>(await node.unify({ signal }));
   is<string>(await node.address({ signal }));
   is<string>(await node.dial(node.id, { signal }));
 

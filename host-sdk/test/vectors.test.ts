@@ -73,6 +73,7 @@ const drives: Record<string, Drive> = {
   service: async (node) => node.service("guestbook")["sign"]!("hello").catch(() => {}),
   status: async (node) => node.status().catch(() => {}),
   stop: async (node, frame) => (await opened(node, frame)).readable.cancel(),
+  unify: async (node) => node.unify().catch(() => {}),
   watch: async (node) => void node.watch()[Symbol.asyncIterator](),
   write: async (node, frame) => (await opened(node, frame)).writable.getWriter().write(Uint8Array.of(0, 127, 128)),
 };
@@ -109,6 +110,10 @@ const effects: Record<string, (node: BittersNode, frame: FakeFrame, tells: Tell[
     const asking = node.address();
     frame.tell(1, tell);
     expect(await asking).toBe("AREEwAACAQ2W");
+  },
+  badge: async (_, frame, [tell]) => {
+    frame.tell(0, tell);
+    await vi.waitFor(() => expect(frame.iframe.style.cssText).toMatch(/width:300px.*height:150px/));
   },
   bytes: async (node, frame, [tell]) => {
     const stream = await opened(node, frame);
