@@ -52,6 +52,7 @@ mkdirSync("dist");
 await write("bitters.js", "src/index.ts", {
   // Beside it, wherever that is: on a node's origin, in a package, in a site's bundle.
   external: ["./rare.js", "./signal.js"],
+  mangleCache,
   mangleProps,
 });
 await write("rare.js", "src/rare.ts", { mangleCache, mangleProps });

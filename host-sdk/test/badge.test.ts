@@ -1,9 +1,12 @@
 // The badge that has something to ask gets room, and gives it back.
 
-import { afterEach, expect, it } from "vitest";
+import { afterEach, beforeAll, expect, it } from "vitest";
 import type { Room } from "../src/rpc.js";
 import { FakeFrame, connected, settled } from "./frame.js";
 import { FakeElement, type FakeIframe, page } from "./page.js";
+
+// So that it is there when it is wanted: a module takes as long as it takes.
+beforeAll(() => import("../src/rare.js"));
 
 afterEach(() => {
   for (const iframe of page.iframes()) iframe.remove();
