@@ -33,6 +33,7 @@ pub mod rpc;
 pub mod status;
 pub mod time;
 pub mod topic;
+pub mod uri;
 
 /// The version of everything in this crate that crosses between builds. Two parties talk when their ranges overlap.
 pub const WIRE: VersionRange = VersionRange { min: 1, max: 1 };

@@ -1,0 +1,12 @@
+//! A link is read as it was written, and never panics.
+
+#![no_main]
+
+use bitters_wire::uri::OverlayUri;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    if let Ok(uri) = text.parse::<OverlayUri>() {
+        assert_eq!(uri.to_string().parse(), Ok(uri));
+    }
+});
