@@ -34,8 +34,8 @@ const rarely = (work: (rare: typeof import("./rare.js")) => unknown): unknown =>
 /**
  * Embeds the person's node in this page.
  *
- * @throws `NoNode` where none answers, `Timeout` where one takes too long, `VersionMismatch`, `Denied` by the node or by this page's
- * own headers, `Aborted`, `BadArgument`, and `Unsupported` outside a page.
+ * @throws `NoNode` where none answers, `Timeout` where one takes too long, `VersionMismatch`, `Denied`, `Aborted`, `BadArgument`, and
+ * `Unsupported` outside a page, or where this page's own headers or a sandbox forbid it.
  */
 export async function connect(options: ConnectOptions = {}): Promise<BittersNode> {
   const { badge = "auto", identity = "site", signal, timeout = 10_000 } = options;
@@ -108,7 +108,7 @@ export async function connect(options: ConnectOptions = {}): Promise<BittersNode
     iframe.title = "bitters node";
     iframe.allow = "storage-access *";
     dress();
-    if (chosen && origin != "null") show(chosen);
+    if (chosen && origin != "null" && !iframe.sandbox.length) show(chosen);
     else rarely(({ seek }) => seek(search, timeout));
     addEventListener("message", onMessage, life);
     addEventListener("securitypolicyviolation", (event) => rarely(({ forbid }) => forbid(search, event)), life);

@@ -43,8 +43,8 @@ const MARGIN = 12;
  */
 export function seek(search: Search, timeout: number): void {
   const { chosen, close, fault, iframe, life, owner, show } = search;
-  // Whatever the page embeds would be in its sandbox, too, where nothing can be stored or shared. A file's page has no origin either.
-  if (origin == "null" && location.protocol != "file:") return close(new fault("Unsupported", "sandbox: allow-same-origin is missing"));
+  const missing = missingOf(iframe.sandbox);
+  if (missing) return close(new fault("Unsupported", `sandbox: ${missing} is missing`));
   if (chosen) return show(chosen);
   const absent = (): void => {
     if (!owner()) settle(search, new fault("NoNode", "no node is preferred, and there is no fallback"));
@@ -62,7 +62,7 @@ export function forbid(search: Search, event: SecurityPolicyViolationEvent): voi
   const { close, fault, iframe, owner } = search;
   if (event.effectiveDirective != "frame-src" || event.disposition != "enforce") return;
   if (!iframe.src || !isMeant(event.blockedURI, iframe.src)) return;
-  const error = new fault("Denied", `Content-Security-Policy: frame-src forbids ${iframe.src}`);
+  const error = new fault("Unsupported", `Content-Security-Policy: frame-src forbids ${iframe.src}`);
   if (iframe.src != PREFERRED) close(error);
   else if (!owner()) settle(search, error);
 }
@@ -87,6 +87,15 @@ export function grow(iframe: HTMLIFrameElement, room: Partial<Room> | null, dres
   }
   style.cssText += `height:${height}px;max-height:calc(100vh - ${2 * MARGIN}px);`;
   iframe.inert = false;
+}
+
+/**
+ * What a sandbox must allow and doesn't: the page's own, which holds for all that it embeds, or one that somebody put around the
+ * iframe. A file's page has no origin either, but isn't in a sandbox.
+ */
+function missingOf(sandbox: DOMTokenList): string | undefined {
+  if (origin == "null" && location.protocol != "file:") return "allow-same-origin";
+  return ["allow-same-origin", "allow-scripts"].find((needed) => sandbox.length && !sandbox.contains(needed));
 }
 
 /** None is preferred: the fallback is shown, or that is that. What its abandoned document says late bears another origin. */

@@ -12,6 +12,19 @@ class FakeStyle {
   }
 }
 
+/** What a sandbox allows. */
+class FakeTokens {
+  tokens: string[] = [];
+
+  get length(): number {
+    return this.tokens.length;
+  }
+
+  contains(token: string): boolean {
+    return this.tokens.includes(token);
+  }
+}
+
 export class FakeElement {
   children: FakeElement[] = [];
   parent: FakeElement | undefined;
@@ -56,6 +69,8 @@ export class FakeIframe extends FakeElement {
     super();
     created.push(this);
   }
+
+  sandbox = new FakeTokens();
 
   readonly #window = {
     postMessage: (data: unknown, targetOrigin: string, ports: MessagePort[]) => {

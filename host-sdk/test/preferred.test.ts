@@ -155,7 +155,7 @@ describe("this page's headers", () => {
   });
 
   it("may forbid the scheme where there is no fallback", async () => {
-    const failed = failing(connect(), { code: "Denied", message: "Content-Security-Policy: frame-src forbids web+overlay:connect" });
+    const failed = failing(connect(), { code: "Unsupported", message: "Content-Security-Policy: frame-src forbids web+overlay:connect" });
     const { iframe } = FakeFrame.newest();
     await vi.waitFor(() => expect(iframe["src"]).toBe(PREFERRED));
     page.forbid({ blockedURI: "" });
@@ -163,7 +163,7 @@ describe("this page's headers", () => {
   });
 
   it.each([NODE, `${NODE}/`])("may forbid the node, which browsers call %o", async (blockedURI) => {
-    const failed = failing(connect({ node: NODE }), { code: "Denied", message: `Content-Security-Policy: frame-src forbids ${NODE}/` });
+    const failed = failing(connect({ node: NODE }), { code: "Unsupported", message: `Content-Security-Policy: frame-src forbids ${NODE}/` });
     page.forbid({ blockedURI });
     await failed;
     expect(page.iframes()).toEqual([]);
@@ -196,8 +196,25 @@ describe("this page's headers", () => {
   });
 });
 
-describe("a page without an origin", () => {
-  it("is in a sandbox, and says so", async () => {
+describe("a sandbox", () => {
+  it.each([
+    [["allow-scripts"], "allow-same-origin"],
+    [["allow-same-origin"], "allow-scripts"],
+  ])("of %j that somebody put around the iframe keeps the node out", async (tokens, missing) => {
+    const { createElement } = document;
+    document.createElement = ((name: string) => {
+      const iframe = createElement(name) as unknown as FakeIframe;
+      iframe.sandbox.tokens = tokens;
+      return iframe;
+    }) as unknown as typeof createElement;
+    for (const options of [{ node: NODE }, { fallback: NODE }]) {
+      await failing(connect(options), { code: "Unsupported", message: `sandbox: ${missing} is missing` });
+    }
+    document.createElement = createElement;
+    expect(page.iframes()).toEqual([]);
+  });
+
+  it("around the whole page takes its origin", async () => {
     vi.stubGlobal("origin", "null");
     vi.stubGlobal("location", { protocol: "https:" });
     await failing(connect({ node: NODE }), { code: "Unsupported", message: "sandbox: allow-same-origin is missing" });

@@ -66,8 +66,7 @@ const REFUSED: Record<string, { headers?: OutgoingHttpHeaders; sandbox?: string;
 };
 
 for (const [what, { headers = {}, sandbox, says }] of Object.entries(REFUSED)) {
-  // Waits for the SDK to look.
-  test.fixme(`a host with ${what}: connect() says so`, async ({ browse, server, strict }) => {
+  test(`a host with ${what}: connect() says so`, async ({ browse, server, strict }) => {
     const site = await strict(headers);
     const browser = await browse(sandbox === undefined ? {} : { init: sandboxing(sandbox) });
     const page = await open(browser, site);

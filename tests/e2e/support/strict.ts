@@ -17,10 +17,12 @@ export class StrictSite {
   }
 
   static async start(headers: OutgoingHttpHeaders): Promise<StrictSite> {
-    const sdk = await readFile(join(NODE, "sdk/bitters.js"));
+    const sdk = new Map<string | undefined, Buffer>();
+    for (const file of ["/bitters.js", "/rare.js"]) sdk.set(file, await readFile(join(NODE, "sdk", file)));
     const http = createServer(({ url }, response) => {
       // A sandboxed page is of another origin than its own scripts.
-      if (url === "/bitters.js") response.writeHead(200, { "content-type": "text/javascript", "access-control-allow-origin": "*" }).end(sdk);
+      const script = sdk.get(url);
+      if (script) response.writeHead(200, { "content-type": "text/javascript", "access-control-allow-origin": "*" }).end(script);
       else response.writeHead(200, { "content-type": "text/html", ...headers }).end(PAGE);
     });
     http.listen(0, "127.0.0.1");
