@@ -192,7 +192,8 @@ impl Node {
         let attempts = self.links.attempts().map(|(_, _, attempt)| attempt.deadline()).min();
         let links = [attempts, self.dials.deadline(), self.redials.next(), self.standbys_due(now)];
         let links = links.into_iter().chain([self.doors.deadline(), self.addresses.deadline(), self.seeds_due()]);
-        let others = [self.frames_due(), self.topics.next(), self.uplink_due(), self.view_due(), self.move_due()];
+        let topics = [self.topics.next(), self.topics.expires()].into_iter().flatten().min();
+        let others = [self.frames_due(), topics, self.uplink_due(), self.view_due(), self.move_due()];
         links.chain(others).flatten().min()
     }
 
@@ -255,6 +256,9 @@ impl Node {
         self.drive_addresses(now);
         self.dial_seeds(now);
         self.search_topics(now);
+        if self.topics.expires().is_some_and(|at| at <= now) {
+            self.topics.expire(now);
+        }
         self.changed.plans |= self.redials.next().is_some_and(|at| at <= now);
     }
 

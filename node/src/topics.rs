@@ -25,6 +25,8 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// A link opens within that time, most of the time.
 const RECENT: Duration = Duration::from_secs(10);
+/// What is kept longer than wanted, so that a timer doesn't follow each message.
+const SLACK: Duration = Duration::from_secs(2);
 const MAX_RECENT: usize = 32;
 const MAX_RECENT_BYTES: usize = 256 * 1024;
 
@@ -214,7 +216,17 @@ impl Topics {
         over.into_iter().map(|((topic, _), _)| topic).collect()
     }
 
-    /// When something is due.
+    /// Lets go of what was said too long ago: a site that says much in many topics has us keep only what it said lately.
+    pub fn expire(&mut self, now: Instant) {
+        self.open.values_mut().for_each(|topic| topic.trim(now));
+    }
+
+    /// When [`expire`](Self::expire) is due.
+    pub fn expires(&self) -> Option<Instant> {
+        self.open.values().filter_map(|topic| Some(topic.recent.front()?.0 + RECENT + SLACK)).min()
+    }
+
+    /// When something else is due.
     pub fn next(&self) -> Option<Instant> {
         let searches = self.open.values().filter_map(|topic| Some(topic.search?.at));
         searches.chain(self.lingering.values().copied()).min()
@@ -248,6 +260,17 @@ mod tests {
         let mut topics = lobby();
         assert!(topics.is_new(b"hello"));
         assert!(!topics.is_new(b"hello"));
+    }
+
+    #[test]
+    fn what_was_said_too_long_ago_is_let_go() {
+        let mut topics = lobby();
+        topics.keep(LOBBY, b"old", Instant::START);
+        topics.keep(LOBBY, b"young", Instant::from_millis(2500));
+        topics.expire(topics.expires().expect("something is kept"));
+        assert_eq!(topics.expires(), Some(Instant::from_millis(14_500)));
+        topics.expire(Instant::from_millis(14_500));
+        assert_eq!(topics.expires(), None);
     }
 
     #[test]

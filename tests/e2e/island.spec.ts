@@ -118,7 +118,7 @@ test("a site that doesn't observe sees its own part only, and nothing that two s
   expect(seenByB).toEqual({
     scope: "browser",
     frames: [{ id: expect.any(String), origin: new URL(b.url()).origin, links: 0, visible: expect.any(Boolean) }],
-    peers: [{ id: await idOf(a), links: 0, path: "direct", frames: [] }],
+    peers: [{ id: await idOf(a), links: 1, path: "direct", frames: [] }],
     seeds: 0,
     topics: [expect.any(String)],
     warnings: [],
@@ -130,6 +130,58 @@ test("a site that doesn't observe sees its own part only, and nothing that two s
   expect((await statusOf(a)).leader).toEqual({ epoch: expect.any(Number), boot: expect.any(String), kind: "shared", build: expect.any(String) });
   expect(await hostsOf(a)).toEqual(["a", "b", "c"]);
 });
+
+test("what two sites can reach of a node has nothing in common that a site of another node hasn't", async ({ browse, connect }) => {
+  const [one, two] = await Promise.all([browse(), browse()]);
+  const [b, c, observer] = [await connect(one, "b"), await connect(one, "c"), await connect(one, "a")];
+  const [control, elsewhere] = [await connect(two, "c"), await connect(two, "a")];
+  await meet("of all", b, c, control);
+  const views = await Promise.all([b, c, control].map(reachable));
+  const [ofB = [], ofC = [], ofControl = []] = views.map((view) => leavesOf(view).map(String));
+
+  expect(ofB.filter((value) => ofC.includes(value) && !ofControl.includes(value))).toEqual([]);
+
+  // What an observer knows the node by is in none of it.
+  const { leader, frames } = await statusOf(observer);
+  const nodes = (await statusOf(elsewhere)).peers.map(({ id }) => id);
+  expect(nodes).toHaveLength(1);
+  for (const known of [leader?.boot, ...nodes, ...frames.filter(({ origin }) => origin !== "").map(({ id }) => id)]) {
+    const holders = [ofB, ofC].filter((view) => view.join("\n").includes(String(known)));
+    const isItsOwnFrame = frames.some(({ id }) => id === known);
+    expect(holders.length, `${known}`).toBeLessThanOrEqual(isItsOwnFrame ? 1 : 0);
+  }
+
+  // A site of a third party that talks with both can't tell that they live on one node.
+  const seen = (await statusOf(control)).peers;
+  expect(seen.map(({ id }) => id).toSorted()).toEqual([await idOf(b), await idOf(c)].toSorted());
+  expect(seen.map(({ id, ...rest }) => rest)).toEqual([0, 1].map(() => ({ links: 1, path: seen[0]?.path, frames: [] })));
+});
+
+/** Everything of the node that a site can get hold of, once it is in the topic `of all`. */
+async function reachable(page: Page): Promise<unknown> {
+  return page.evaluate(async () => {
+    const codeAndText = ({ code, message }: { code: string; message: string }): string => `${code}: ${message.replaceAll(window.mine.id, "ours")}`;
+    const failing = async (ask: () => Promise<unknown>): Promise<unknown> => ask().catch(codeAndText);
+    const [watched] = [await window.mine.watch()[Symbol.asyncIterator]().next()];
+    const nobody = `${"y".repeat(51)}o`;
+    const address = await window.mine.address().catch(codeAndText);
+    return {
+      own: { id: window.mine.id, scope: window.mine.scope, version: window.mine.version },
+      status: await window.mine.status(),
+      watched: watched.value,
+      peers: window.rooms["of all"]?.topic.peers,
+      // Eight bytes of it at a time, wherever they begin: six for an expiry in common would be too few to tell.
+      address: Array.from({ length: Math.max(1, address.length - 10) }, (_, at) => address.slice(at, at + 11)),
+      failures: [
+        await failing(() => window.mine.dial(nobody)),
+        await failing(() => window.mine.dial(window.mine.id)),
+        await failing(() => window.mine.call(window.mine.id, "nothing", 1)),
+        await failing(() => window.mine.service("nothing")["nothing"]?.() as Promise<unknown>),
+        await failing(() => window.mine.join("")),
+      ],
+    };
+  });
+}
 
 /** All strings, numbers and booleans in a value. */
 function leavesOf(value: unknown): unknown[] {

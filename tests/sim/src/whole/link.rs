@@ -41,8 +41,17 @@ const MAX_SAME: usize = 8;
 
 impl Connection {
     const fn new(peer: Option<NodeId>, door: Door) -> Self {
-        let (early, held, drained) = (Vec::new(), Vec::new(), Drained::new());
-        Self { peer, door, remote: None, phase: Phase::New, early, sent: 0, hung: false, held, drained }
+        Self {
+            peer,
+            door,
+            remote: None,
+            phase: Phase::New,
+            early: Vec::new(),
+            sent: 0,
+            hung: false,
+            held: Vec::new(),
+            drained: Drained::new(),
+        }
     }
 }
 
