@@ -3,7 +3,9 @@
 
 use bitters_wire::{map::Map, time::Instant};
 
-use crate::quotas::{Bucket, DIALS, HELLOS, JOINS, PERMITS, PUBLISHED_KIB, PUBLISHES, Rate, SERVICES, STATUSES};
+use crate::quotas::{
+    Bucket, DIALS, HELLOS, JOINS, PACKETS_KIB, PERMITS, PUBLISHED_KIB, PUBLISHES, Rate, SERVICES, STATUSES,
+};
 
 /// Accounts kept: those of all sites that are here, and as many again of sites that were.
 const CAPACITY: usize = 512;
@@ -17,6 +19,8 @@ pub enum Spend {
     Hello,
     /// A topic is joined.
     Join,
+    /// A packet is passed on, which costs so many bytes.
+    Packet(usize),
     /// An answer of the person's.
     Permit,
     /// A message of so many bytes is published.
@@ -33,6 +37,7 @@ struct Account {
     dials: Bucket,
     hellos: Bucket,
     joins: Bucket,
+    packets: Bucket,
     permits: Bucket,
     publishes: Bucket,
     published: Bucket,
@@ -49,6 +54,7 @@ impl Account {
             dials: full(DIALS),
             hellos: full(HELLOS),
             joins: full(JOINS),
+            packets: full(PACKETS_KIB),
             permits: full(PERMITS),
             publishes: full(PUBLISHES),
             published: full(PUBLISHED_KIB),
@@ -65,6 +71,7 @@ impl Account {
             Spend::Dial => self.dials.take(now),
             Spend::Hello => self.hellos.take(now),
             Spend::Join => self.joins.take(now),
+            Spend::Packet(cost) => self.packets.take_many(kib(cost), now),
             Spend::Permit => self.permits.take(now),
             Spend::Publish(bytes) => self.publishes.take(now) && self.published.take_many(kib(bytes), now),
             Spend::Service => self.services.take(now),

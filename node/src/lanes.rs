@@ -7,12 +7,12 @@
 //!
 //! [`LinkEvent::Drained`]: bitters_wire::local::LinkEvent::Drained
 
-use std::collections::VecDeque;
-
 use bitters_wire::{
     id::{FrameId, PersonaId},
-    map::{Map, Set},
+    map::Map,
 };
+
+use crate::backlog::{Backlog, Lost};
 
 /// Bytes on their way to the frame that holds the link: 50 ms of a loopback link (10 MiB/s), twice what its frame needs to stay busy.
 const WINDOW: usize = 512 * 1024;
@@ -20,27 +20,11 @@ const WINDOW: usize = 512 * 1024;
 /// Bytes of one site that wait for one link: eight streams that wait for nothing else.
 const MAX_WAITING: usize = 16 * 1024 * 1024;
 
-/// A packet that waits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// The frame that it comes from.
-    pub from: FrameId,
-    /// To whom it goes.
-    pub to: PersonaId,
-    /// The link message.
-    pub bytes: Vec<u8>,
-}
-
-/// Whom to tell that something is to be said again.
-pub type Lost = Set<(FrameId, PersonaId)>;
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lane {
-    waiting: VecDeque<Waiting>,
-    bytes: usize,
+    waiting: Backlog<Vec<u8>>,
     /// Bytes that have gone, as if the lane had always gone as often as others.
     gone: u64,
-    lost: Lost,
 }
 
 /// One link's.
@@ -63,35 +47,28 @@ impl Lanes {
         self.under_way = self.under_way.saturating_sub(bytes);
     }
 
-    /// A site's packet waits for its turn, which may be now.
-    pub fn wait(&mut self, site: &str, packet: Waiting) {
+    /// A site's packet, as a link message, waits for its turn, which may be now.
+    pub fn wait(&mut self, site: &str, from: FrameId, to: PersonaId, message: Vec<u8>) {
         let gone = self.gone;
-        let lane = self.lanes.entry(site.to_owned()).or_insert_with(|| Lane { gone, ..Lane::default() });
-        if lane.bytes + packet.bytes.len() > MAX_WAITING {
-            lane.lost.insert((packet.from, packet.to));
-        } else {
-            lane.bytes += packet.bytes.len();
-            lane.waiting.push_back(packet);
-        }
+        let lane = || Lane { waiting: Backlog::new(MAX_WAITING), gone };
+        let lane = self.lanes.entry(site.to_owned()).or_insert_with(lane);
+        lane.waiting.push(from, to, message.len(), message);
     }
 
-    /// The packet whose turn it is, if there is room for one; and who is to say something again.
-    pub fn next(&mut self) -> Option<(Waiting, Lost)> {
+    /// The message whose turn it is, if there is room for one; and who is to say something again.
+    pub fn next(&mut self) -> Option<(Vec<u8>, Lost)> {
         if self.under_way >= WINDOW {
             return None;
         }
         let (site, lane) = self.lanes.iter_mut().min_by_key(|(_, lane)| lane.gone)?;
-        let packet = lane.waiting.pop_front()?;
+        let (message, lost) = lane.waiting.pop()?;
         self.gone = lane.gone;
-        lane.gone += packet.bytes.len() as u64;
-        lane.bytes -= packet.bytes.len();
-        let mut lost = Lost::new();
+        lane.gone += message.len() as u64;
         if lane.waiting.is_empty() {
-            lost = std::mem::take(&mut lane.lost);
             let site = site.clone();
             self.lanes.remove(&site);
         }
-        Some((packet, lost))
+        Some((message, lost))
     }
 }
 
@@ -103,7 +80,7 @@ mod tests {
     fn one_site_alone_goes_in_order_as_far_as_the_window() {
         let mut lanes = Lanes::default();
         for n in 0..10 {
-            lanes.wait("a", packet(n, 100 * 1024));
+            wait(&mut lanes, "a", n, 100 * 1024);
         }
         assert_eq!(sent(&mut lanes), [0, 1, 2, 3, 4, 5]);
         lanes.drained(250 * 1024);
@@ -117,11 +94,11 @@ mod tests {
     fn who_says_little_goes_before_who_says_much() {
         let mut lanes = Lanes::default();
         for n in 0..100 {
-            lanes.wait("loud", packet(n, 60 * 1024));
+            wait(&mut lanes, "loud", n, 60 * 1024);
         }
         assert_eq!(sent(&mut lanes).len(), 9);
         for n in 200..205 {
-            lanes.wait("quiet", packet(n, 100));
+            wait(&mut lanes, "quiet", n, 100);
         }
         lanes.drained(100 * 1024);
         assert_eq!(sent(&mut lanes), [200, 201, 202, 203, 204, 9, 10]);
@@ -131,8 +108,8 @@ mod tests {
     fn two_who_say_much_share_the_link() {
         let mut lanes = Lanes::default();
         for n in 0..100 {
-            lanes.wait("a", packet(n, 60 * 1024));
-            lanes.wait("b", packet(100 + n, 20 * 1024));
+            wait(&mut lanes, "a", n, 60 * 1024);
+            wait(&mut lanes, "b", 100 + n, 20 * 1024);
         }
         let went = (0..10).flat_map(|_| {
             lanes.drained(240 * 1024);
@@ -142,35 +119,20 @@ mod tests {
         assert!((3 * a.len()).abs_diff(b.len()) <= 6, "{} and {}", a.len(), b.len());
     }
 
-    #[test]
-    fn what_does_not_fit_is_said_to_be_lost_when_the_rest_has_gone() {
-        let mut lanes = Lanes::default();
-        for n in 0..17 {
-            lanes.wait("a", packet(n, 1024 * 1024));
-        }
-        let mut told = Vec::new();
-        while let Some((packet, lost)) = lanes.next() {
-            told.push((packet.bytes[0], lost));
-        }
-        assert_eq!(told.len(), 16);
-        assert!(told[..15].iter().all(|(_, lost)| lost.is_empty()));
-        assert_eq!(told[15], (15, Lost::from_iter([(FRAME, PEER)])));
-    }
-
     const FRAME: FrameId = FrameId::from_random([1; 16]);
     const PEER: PersonaId = PersonaId([2; 32]);
 
-    fn packet(n: u8, bytes: usize) -> Waiting {
-        let mut bytes = vec![0; bytes];
-        bytes[0] = n;
-        Waiting { from: FRAME, to: PEER, bytes }
+    fn wait(lanes: &mut Lanes, site: &str, n: u8, bytes: usize) {
+        let mut message = vec![0; bytes];
+        message[0] = n;
+        lanes.wait(site, FRAME, PEER, message);
     }
 
     fn sent(lanes: &mut Lanes) -> Vec<u8> {
         let mut sent = Vec::new();
-        while let Some((packet, _)) = lanes.next() {
-            lanes.sent(packet.bytes.len());
-            sent.push(packet.bytes[0]);
+        while let Some((message, _)) = lanes.next() {
+            lanes.sent(message.len());
+            sent.push(message[0]);
         }
         sent
     }

@@ -11,10 +11,12 @@
 //! | `addresses` | what the node's addresses are made of |
 //! | `api` | facts and acts |
 //! | `attempt` | how two attempts at one link find each other |
+//! | `backlog` | packets that wait, within a bound |
 //! | `candidacy` | from a worker's start to its leadership, and to its loss |
 //! | `dials` | personas that sites want to be reachable |
 //! | `doors` | connections of which it isn't known yet whom they lead to |
 //! | `frames` | who they are, what they serve and have joined |
+//! | `holds` | what is held back of sites that say too much |
 //! | `lanes` | what waits for a link, each site's for itself |
 //! | `links` | which frame holds the link to which node |
 //! | `node` | who handles what, what is due when |
@@ -34,10 +36,12 @@ mod accounts;
 mod addresses;
 mod api;
 mod attempt;
+mod backlog;
 mod candidacy;
 mod dials;
 mod doors;
 mod frames;
+mod holds;
 mod lanes;
 mod links;
 mod node;

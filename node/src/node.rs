@@ -41,6 +41,7 @@ use crate::{
     dials::Dials,
     doors::Doors,
     frames::Frames,
+    holds::Holds,
     links::Links,
     node::moving::Move,
     redials::Redials,
@@ -61,6 +62,9 @@ pub struct Node {
     sites: Sites,
     accounts: Accounts,
     frames: Frames,
+    holds: Holds,
+    /// When packets that are held back go on.
+    holds_due: Option<Instant>,
     links: Links,
     routes: Routes,
     topics: Topics,
@@ -122,6 +126,8 @@ impl Node {
             sites: Sites::new(sites, observe, page_origin),
             accounts: Accounts::default(),
             frames: Frames::default(),
+            holds: Holds::default(),
+            holds_due: None,
             links: Links::new(epoch, &mut rng),
             routes: Routes::default(),
             topics: Topics::default(),
@@ -191,7 +197,12 @@ impl Node {
     fn next_due(&self, now: Instant) -> Option<Instant> {
         let attempts = self.links.attempts().map(|(_, _, attempt)| attempt.deadline()).min();
         let links = [attempts, self.dials.deadline(), self.redials.next(), self.standbys_due(now)];
-        let links = links.into_iter().chain([self.doors.deadline(), self.addresses.deadline(), self.seeds_due()]);
+        let links = links.into_iter().chain([
+            self.doors.deadline(),
+            self.addresses.deadline(),
+            self.seeds_due(),
+            self.holds_due,
+        ]);
         let topics = [self.topics.next(), self.topics.expires()].into_iter().flatten().min();
         let others = [self.frames_due(), topics, self.uplink_due(), self.view_due(), self.move_due()];
         links.chain(others).flatten().min()
@@ -238,6 +249,7 @@ impl Node {
             self.hang_up(link);
             self.end_link(link, DownReason::DialTimeout, now);
         }
+        self.release_packets(now);
         self.drive_doors(now);
         for persona in self.dials.overdue(now) {
             let text = self.unreachable_text(persona);

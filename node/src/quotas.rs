@@ -43,6 +43,10 @@ pub const HELLOS: Rate = Rate { per_second: 10, burst: 128 };
 /// Joins of one site: pages that attach again join all they had at once, twice over.
 pub const JOINS: Rate = Rate { per_second: 20, burst: 256 };
 
+/// Kibibytes of packets that one site's sessions may have passed on within the node: six times what a loopback link carries, and a
+/// fraction of what the leader could. Links have their own bounds (`lanes`).
+pub const PACKETS_KIB: Rate = Rate { per_second: 64 * 1024, burst: 32 * 1024 };
+
 /// Answers of the person's that one site's frames tell: a person clicks.
 pub const PERMITS: Rate = Rate { per_second: 2, burst: 20 };
 

@@ -12,13 +12,45 @@ use bitters_wire::{
 };
 
 use super::{Node, hello::SETTLING, linking::SESSION_PATIENCE};
-use crate::{lanes::Waiting, links::Up};
+use crate::{accounts::Spend, backlog::Lost, holds::cost, links::Up};
 
 /// Sessions that begin to speak again after that time have their standby looked after.
 const STANDBY_LOOK: Duration = Duration::from_secs(1);
 
+/// Packets that are held back go on that often.
+const RELEASE_EVERY: Duration = Duration::from_millis(10);
+
 impl Node {
+    /// A frame's packet goes on now, or when those of its site that are held back have.
     pub(super) fn on_frame_packet(&mut self, id: FrameId, packet: Packet, now: Instant) {
+        let Some(frame) = self.frames.frame(id) else { return };
+        let spend = Spend::Packet(cost(&packet));
+        if self.holds.holds(&frame.origin) || !self.accounts.spend(&frame.origin, spend, now) {
+            self.holds.hold(&frame.origin, id, packet);
+            self.holds_due.get_or_insert(now + RELEASE_EVERY);
+        } else {
+            self.pass_on(id, packet, now);
+        }
+    }
+
+    /// Each site has what it may spend passed on.
+    pub(super) fn release_packets(&mut self, now: Instant) {
+        if self.holds_due.is_none_or(|at| at > now) {
+            return;
+        }
+        for site in self.holds.sites() {
+            while let Some(cost) = self.holds.next_cost(&site)
+                && self.accounts.spend(&site, Spend::Packet(cost), now)
+                && let Some(((id, packet), lost)) = self.holds.release(&site)
+            {
+                self.pass_on(id, packet, now);
+                self.say_again(lost);
+            }
+        }
+        self.holds_due = (!self.holds.is_empty()).then(|| now + RELEASE_EVERY);
+    }
+
+    fn pass_on(&mut self, id: FrameId, packet: Packet, now: Instant) {
         let Some(frame) = self.frames.frame_mut(id) else { return };
         if packet.from != frame.persona() || packet.from_frame != id {
             return;
@@ -112,9 +144,9 @@ impl Node {
         self.claim_on(link, packet.from);
         self.use_for_sessions(link, now);
         let to = packet.to;
-        let bytes = codec::encode(&LinkMessage::Packet(packet));
+        let message = codec::encode(&LinkMessage::Packet(packet));
         if let (Some(frame), Some(up)) = (self.frames.frame(id), self.links.up_mut(link)) {
-            up.lanes.wait(&frame.origin, Waiting { from: id, to, bytes });
+            up.lanes.wait(&frame.origin, id, to, message);
         }
         self.drive_lanes(link);
     }
@@ -128,11 +160,16 @@ impl Node {
     }
 
     fn drive_lanes(&mut self, link: LinkId) {
-        while let Some((packet, lost)) = self.links.up_mut(link).and_then(|up| up.lanes.next()) {
-            self.send_on(link, packet.bytes);
-            for (frame, peer) in lost {
-                self.tell(frame, ToFrame::PathRestored(peer));
-            }
+        while let Some((message, lost)) = self.links.up_mut(link).and_then(|up| up.lanes.next()) {
+            self.send_on(link, message);
+            self.say_again(lost);
+        }
+    }
+
+    /// Packets of these were lost here: their sessions ask what arrived.
+    fn say_again(&mut self, lost: Lost) {
+        for (frame, peer) in lost {
+            self.tell(frame, ToFrame::PathRestored(peer));
         }
     }
 

@@ -161,3 +161,39 @@ fn any_ask() -> impl Strategy<Value = ToLeader> {
         any::<bool>().prop_map(ToLeader::Watch),
     ]
 }
+
+#[test]
+fn what_a_site_says_too_much_is_held_back_and_nothing_of_it_lost() {
+    let mut lab = Lab::without_server();
+    for (frame, origin) in [(TAB, SITE), (OTHER, SITE), (THIRD, "https://quiet.example")] {
+        lab.admit(frame, origin);
+    }
+    let packet = |from: FrameId, origin: &str, to: FrameId, to_origin: &str, counter: u64| Packet {
+        to: home().persona(to_origin).id(),
+        to_frame: Some(to),
+        from: home().persona(origin).id(),
+        from_frame: from,
+        session: SESSION,
+        body: Body::Sealed { counter, sealed: vec![0; 63 * 1024] },
+    };
+    let arrived = |outputs: Vec<Output>| {
+        let counter = |it| match it {
+            Output::Frame(OTHER, ToFrame::Packet(Packet { body: Body::Sealed { counter, .. }, .. })) => Some(counter),
+            _ => None,
+        };
+        outputs.into_iter().filter_map(counter).collect::<Vec<u64>>()
+    };
+    let said = (0..700).flat_map(|n| lab.frame(TAB, ToLeader::Packet(packet(TAB, SITE, OTHER, SITE, n))));
+    let mut heard = arrived(said.collect());
+    assert_eq!(heard.len(), 32 * 1024 / 64);
+    // Another site's goes past them.
+    let quiet = packet(THIRD, "https://quiet.example", OTHER, SITE, 999);
+    assert_eq!(arrived(lab.frame(THIRD, ToLeader::Packet(quiet))), [999]);
+
+    let began = lab.now;
+    while let Some(due) = lab.node.poll_timeout().filter(|due| due.since(began) < Duration::from_secs(1)) {
+        heard.extend(arrived(lab.later(due.since(lab.now))));
+    }
+    assert_eq!(heard, (0..700).collect::<Vec<u64>>());
+    assert!((180..200).contains(&lab.now.since(began).as_millis()), "188 packets at 64 MiB/s: {:?}", lab.now);
+}
