@@ -7,6 +7,7 @@ declare const BUILD: string;
 declare const WASM_URL: string;
 declare const ADDRESSES_URL: string;
 declare const CONSENT_URL: string;
+declare const EXCHANGE_URL: string;
 declare const LEADER_URL: string;
 declare const DEDICATED_URL: string;
 declare const DEDICATED_WORKER_URL: string;
@@ -21,6 +22,7 @@ start({
   addresses: () => import(new URL(ADDRESSES_URL, location.href).href),
   // Loaded when the person is asked.
   consent: () => import(new URL(CONSENT_URL, location.href).href),
+  exchange: new URL(EXCHANGE_URL, location.href).href,
   // Loaded on the node's own page.
   sites: () => import(new URL(SITES_URL, location.href).href),
   // Loaded only where there is no SharedWorker.

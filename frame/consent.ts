@@ -19,34 +19,37 @@ const MAX_BYTES = 1024;
 type Permission = "join" | "observe" | "person";
 
 /**
- * Counts clicks on what is inside `root` only while it has been in sight as a whole, uncovered where the browser tells (Intersection
- * Observer v2), and of one size for a while. What the person didn't see, they didn't click.
+ * Tells whether a click inside `root` counts: only while that has been in sight as a whole, uncovered where the browser tells (Intersection
+ * Observer v2), and of one size for a while. What the person didn't see, they didn't click. The document says it, too (`data-guard`), so
+ * that its buttons look like it.
  */
 export function guard(root: Element): () => boolean {
-  let since = Infinity;
+  const page = document.documentElement.dataset;
   let seen = false;
-  const start = (ok: boolean): void => {
-    if (!ok) since = Infinity;
-    else if (since === Infinity) since = performance.now();
+  let opening: number | undefined;
+  const restart = (): void => {
+    clearTimeout(opening);
+    delete page["guard"];
+    if (seen) opening = setTimeout(() => (page["guard"] = "open"), STILL_MS);
   };
-  const options: IntersectionObserverInit & { trackVisibility: boolean; delay: number } = { threshold: 1, trackVisibility: true, delay: 100 };
+  const options: IntersectionObserverInit & { trackVisibility: boolean; delay: number } = { threshold: [0, 0.99, 1], trackVisibility: true, delay: 100 };
   const sight = new IntersectionObserver((entries) => {
-    for (const entry of entries as (IntersectionObserverEntry & { isVisible?: boolean })[]) {
-      seen = entry.intersectionRatio >= 0.99 && (entry.isVisible ?? true);
-      start(seen);
-    }
+    const entry = entries.at(-1) as (IntersectionObserverEntry & { isVisible?: boolean }) | undefined;
+    const sees = entry !== undefined && entry.intersectionRatio >= 0.99 && (entry.isVisible ?? true);
+    if (sees === seen) return;
+    seen = sees;
+    restart();
   }, options);
   sight.observe(root);
-  const size = new ResizeObserver(() => {
-    start(false);
-    start(seen);
-  });
-  size.observe(root);
-  return () => performance.now() - since >= STILL_MS;
+  new ResizeObserver(restart).observe(root);
+  return () => page["guard"] === "open";
 }
 
-/** Opens the node's own page to ask for `permission` for a site. `tell` hears `closed`, `no`, or `yes` and, for a site that joins, its bridge. */
-export function petition(url: string, permission: Permission, site: string, tell: (outcome: string, bridge?: Bridge) => void): void {
+/**
+ * Opens the node's own page to ask for `permission` for a site, and gives ports of the bridge to other frames by the worker `exchange`. `tell` hears `closed`, `no`, or `yes` and, for a site that joins,
+ * its bridge.
+ */
+export function petition(url: string, exchange: string, permission: Permission, site: string, tell: (outcome: string, bridge?: Bridge) => void): void {
   const page = open(url, "_blank", "popup,width=560,height=720");
   if (!page) return tell("closed");
   let port: MessagePort | undefined;
@@ -65,7 +68,11 @@ export function petition(url: string, permission: Permission, site: string, tell
       const [announcements] = ports;
       if (data !== "yes") end("no");
       else if (permission !== "join") end("yes");
-      else if (port && announcements) end("yes", new Bridge(port, announcements, page));
+      else if (port && announcements) {
+        const bridge = new Bridge(port, announcements, page);
+        give(bridge, exchange);
+        end("yes", bridge);
+      }
     };
     page.postMessage({ bitters: "petition", permission, site }, location.origin, [ends.port2]);
   };
@@ -73,15 +80,41 @@ export function petition(url: string, permission: Permission, site: string, tell
   addEventListener("message", onMessage);
 }
 
+/** A bridge from another frame of this site, if one has it. */
+export function take(exchange: string): Promise<Bridge | undefined> {
+  const { port } = new SharedWorker(exchange, { type: "module" });
+  return new Promise((resolve) => {
+    setTimeout(resolve, ANSWER_MS, undefined);
+    port.onmessage = ({ ports: [end] }) => {
+      if (!end) return;
+      end.onmessage = ({ data, ports: [announcements] }) => {
+        if (data !== "yes" || !announcements) return;
+        const bridge = new Bridge(end, announcements);
+        give(bridge, exchange);
+        resolve(bridge);
+      };
+    };
+    port.postMessage({ take: true });
+  });
+}
+
+function give(bridge: Bridge, exchange: string): void {
+  const { port } = new SharedWorker(exchange, { type: "module" });
+  port.onmessage = async ({ data }) => {
+    if (data?.wanted) port.postMessage({ given: data.wanted }, [await bridge.again()]);
+  };
+  port.postMessage({ give: true });
+}
+
 /** What a frame reaches through the node's own page: announcements, ports of workers, and who is gone. */
 export class Bridge {
   readonly announcements: MessagePort;
   readonly #port: MessagePort;
-  readonly #page: WindowProxy;
+  readonly #page: WindowProxy | undefined;
   readonly #waiting = new Map<number, (event: MessageEvent) => void>();
   #next = 0;
 
-  constructor(port: MessagePort, announcements: MessagePort, page: WindowProxy) {
+  constructor(port: MessagePort, announcements: MessagePort, page?: WindowProxy) {
     this.#port = port;
     this.#page = page;
     this.announcements = announcements;
@@ -104,10 +137,19 @@ export class Bridge {
     await this.#ask({ gone: lock });
   }
 
-  /** Calls back when the page is closed. */
+  /** A bridge like this one, for another frame. */
+  async again(): Promise<MessagePort> {
+    const { ports } = await this.#ask({ again: true });
+    if (!ports[0]) throw new Error("no second bridge");
+    return ports[0];
+  }
+
+  /** Calls back when the page is closed, in the frame that opened it. */
   watch(closed: () => void): void {
+    const page = this.#page;
+    if (!page) return;
     const looking = setInterval(() => {
-      if (!this.#page.closed) return;
+      if (!page.closed) return;
       clearInterval(looking);
       closed();
     }, LOOK_MS);
@@ -159,7 +201,12 @@ function serve(port: MessagePort, name: string): void {
   port1.onmessage = ({ data }) => isAnnouncement(data) && channel.postMessage(new Uint8Array(data));
   channel.onmessage = ({ data }) => isAnnouncement(data) && port1.postMessage(data);
   port.onmessage = ({ data }) => {
-    const { id, worker, gone } = data ?? {};
+    const { id, again, worker, gone } = data ?? {};
+    if (again) {
+      const ends = new MessageChannel();
+      serve(ends.port1, name);
+      port.postMessage({ id }, [ends.port2]);
+    }
     if (worker) {
       const opened = new SharedWorker(worker.url, { name: worker.name, type: "module", sameSiteCookies: "none" } as WorkerOptions);
       port.postMessage({ id }, [opened.port]);

@@ -26,9 +26,10 @@ use crate::{
     site::{Config, Input, Means},
 };
 
-/// Starts the frame. `options` are `{ build, leader, addresses, consent, dedicated, dedicatedWorker, sites }`: the build, the URL of its
+/// Starts the frame. `options` are `{ build, leader, addresses, consent, dedicated, dedicatedWorker, exchange, sites }`: the build, the URL of its
 /// SharedWorker, functions that load the modules of connections without signals, of what asks the person, of the fallback for browsers
-/// without the SharedWorker, and of the list of sites; and the URL of the fallback's worker.
+/// without the SharedWorker, and of the list of sites; and the URLs of the fallback's worker and of
+/// that by which frames share a bridge.
 ///
 /// # Errors
 /// A missing option.
@@ -43,6 +44,7 @@ pub fn start(options: &JsValue) -> Result<(), JsValue> {
         leader: text("leader")?,
         addresses: Addresses(Module::of(options, "addresses")?),
         consent: Module::of(options, "consent")?,
+        exchange: text("exchange")?,
         fallback,
         sites: Module::of(options, "sites")?,
     };
@@ -86,7 +88,7 @@ async fn run(urls: Urls, page: Page) -> Result<(), WebError> {
 /// The leader of all sites can be reached by a port of its SharedWorker only.
 fn means(top_level: bool) -> Means {
     let leads = !top_level && Island::has_shared_worker();
-    Means { bridge: leads, handle: leads && Island::has_handle() }
+    Means { bridge: leads, handle: leads && Island::knows_handle() }
 }
 
 /// The frame holds its lock before anyone hears of it: whoever asks for that lock learns of its death.

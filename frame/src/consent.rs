@@ -18,6 +18,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Consent {
     module: Module,
+    /// The URL of the worker by which frames of one site share a bridge.
+    exchange: String,
     /// Tells whether a click counts now.
     guard: RefCell<Option<Function>>,
     /// Answers the petition that this page was opened with.
@@ -31,8 +33,8 @@ pub type Sink = Rc<dyn Fn(Input)>;
 
 impl Consent {
     /// Nothing is loaded yet.
-    pub fn new(module: Module) -> Self {
-        Self { module, guard: RefCell::default(), answer: RefCell::default(), island: RefCell::default() }
+    pub fn new(module: Module, exchange: String) -> Self {
+        Self { module, exchange, guard: RefCell::default(), answer: RefCell::default(), island: RefCell::default() }
     }
 
     /// Loads the module; clicks on what is inside `root` count from a moment later.
@@ -69,7 +71,12 @@ impl Consent {
             _ => sink(Input::PetitionOver(Outcome::Closed)),
         });
         let url = format!("{}/", global::origin());
-        self.module.call("petition", &[url.into(), name_of(permission).into(), site.into(), tell]).map(drop)
+        self.module
+            .call(
+                "petition",
+                &[url.into(), self.exchange.as_str().into(), name_of(permission).into(), site.into(), tell],
+            )
+            .map(drop)
     }
 
     /// Hears what the badge that opened this page asks for, if one did.
@@ -95,6 +102,16 @@ impl Consent {
         if let Some(answer) = &*self.answer.borrow() {
             drop(answer.call1(&JsValue::UNDEFINED, &yes.into()));
         }
+    }
+
+    /// Gets a bridge that another frame of this site has, if one has it.
+    pub async fn share(self: &Rc<Self>, sink: Sink) -> bool {
+        let taken = self.module.call_async("take", &[self.exchange.as_str().into()]).await;
+        let bridge = taken.ok().filter(|bridge| !bridge.is_undefined());
+        if let Some(bridge) = bridge {
+            self.bridge(bridge, &sink);
+        }
+        self.island.borrow().is_some()
     }
 
     /// Keeps the island that the browser granted.

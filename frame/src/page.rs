@@ -67,7 +67,7 @@ impl Page {
     /// What a badge that opened the node's own page asks for.
     pub fn show_card(&self, card: &Card) {
         let (Card::Asking { site, .. } | Card::Lost { site } | Card::Settled { site, .. }) = card;
-        self.text("petitioner", site);
+        self.name_petitioner(site);
         self.mark("petition", Some(card_name(card)));
     }
 
@@ -89,9 +89,19 @@ impl Page {
         listener.forget();
     }
 
-    /// The whole document.
+    /// Where a click must be meant: the badge's question, or the own page's card.
     #[must_use]
-    pub fn root(&self) -> Option<Element> {
+    pub fn guarded(&self, top_level: bool) -> Option<Element> {
+        let selector = if top_level { "[data-card]" } else { ".ask" };
+        self.document.as_ref()?.query_selector(selector).ok()?
+    }
+
+    /// Names the site that a question is about.
+    pub fn name_petitioner(&self, site: &str) {
+        self.text("petitioner", site);
+    }
+
+    fn root(&self) -> Option<Element> {
         self.document.as_ref()?.document_element()
     }
 

@@ -50,6 +50,8 @@ pub struct Urls {
     pub addresses: Addresses,
     /// What asks the person.
     pub consent: Module,
+    /// The worker by which frames of one site share a bridge.
+    pub exchange: String,
     /// What takes the SharedWorker's place where there is none.
     pub fallback: Fallback,
     /// What lists all sites on the node's own page.
@@ -68,6 +70,8 @@ pub struct Shell {
     lines: Cell<u32>,
     seat: RefCell<Option<Held>>,
     announcer: RefCell<Option<Announcer>>,
+    /// That of the site's own island, while the frame is beyond a bridge.
+    home: RefCell<Option<Announcer>>,
     contenders: RefCell<Contenders>,
     /// The wait for the leader's life lock.
     watch: RefCell<Option<AbortHandle>>,
@@ -97,12 +101,13 @@ impl Shell {
             frame: config.frame,
             site: RefCell::new(Site::new(config)),
             island: RefCell::new(island),
-            consent: Rc::new(Consent::new(urls.consent.clone())),
+            consent: Rc::new(Consent::new(urls.consent.clone(), urls.exchange.clone())),
             lines: Cell::default(),
             urls,
             page,
             seat: RefCell::new(Some(seat)),
             announcer: RefCell::default(),
+            home: RefCell::default(),
             contenders: RefCell::default(),
             watch: RefCell::default(),
             candidate: RefCell::default(),
@@ -151,6 +156,11 @@ impl Shell {
                     announcer.announce(&announcement);
                 }
             }
+            Output::AnnounceAtHome(announcement) => {
+                if let Some(home) = &*self.home.borrow() {
+                    home.announce(&announcement);
+                }
+            }
             Output::Badge(badge) => self.show_badge(&badge),
             Output::Card(card) => self.page.show_card(&card),
             Output::Certify(owner) => self.certify(owner),
@@ -158,6 +168,7 @@ impl Shell {
             Output::Connect(line) => self.connect(&line),
             Output::Contend { after } => self.contend(after),
             Output::Enter => self.enter(),
+            Output::Follow => self.follow(),
             Output::Leader(envelope) => {
                 if let Some(leader) = &*self.leader.borrow() {
                     leader.send(&envelope);
@@ -320,6 +331,7 @@ impl Shell {
         self.seat.take();
         // A page in the cache is thrown out of it when something is announced.
         self.announcer.take();
+        self.home.take();
         self.leader.take();
     }
 

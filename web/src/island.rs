@@ -6,17 +6,17 @@
 //! the person opened from a frame, hands over what that frame needs, by a port: a *bridge*. So code reaches locks, channels and workers
 //! through an island only.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use bitters_wire::status::Scope;
 use js_sys::{Function, Object, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::{BroadcastChannel, LockManager, MessagePort, SharedWorker};
 
 use crate::{
     clock::within,
     error::WebError,
-    global::{call_async, global, property, required},
+    global::{call, call_async, global, property, required},
     lock::{self, How},
 };
 
@@ -168,10 +168,10 @@ impl Island {
         global("SharedWorker").is_some()
     }
 
-    /// Whether this browser has the StorageAccessHandle.
+    /// Whether this browser has the StorageAccessHandle, as far as it was asked for one.
     #[must_use]
-    pub fn has_handle() -> bool {
-        global("StorageAccessHandle").is_some()
+    pub fn knows_handle() -> bool {
+        KNOWS_HANDLE.get()
     }
 
     /// Opens the island's module worker of this URL and name, or joins it. Only over a bridge this takes a while.
@@ -199,17 +199,34 @@ impl Island {
     }
 }
 
+thread_local! {
+    /// Whether this browser read what kind of access was asked for: it knows the handle. No global is named after that.
+    static KNOWS_HANDLE: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Asks for the handle. Firefox ignores the argument and gives none; a leader in a frame's own worker could not use it.
 fn request_access() -> impl Future<Output = Option<JsValue>> + 'static {
     const CALL: &str = "requestStorageAccess";
-    let types = Object::new();
-    let set = Reflect::set(&types, &"all".into(), &true.into()).is_ok();
-    let wanted = set && Island::has_handle() && Island::has_shared_worker();
-    let request = global("document").filter(|_| wanted).map(|document| crate::global::call(&document, CALL, &types));
+    let document = global("document").filter(|_| Island::has_shared_worker());
+    let request = document.map(|document| call(&document, CALL, &all_types()));
     async move {
         let handle = request?.await.ok()?;
         property(&handle, "SharedWorker").map(|_| handle)
     }
+}
+
+/// `{ all: true }`, which notices that it is read.
+fn all_types() -> JsValue {
+    let read = Closure::once_into_js(|| {
+        KNOWS_HANDLE.set(true);
+        true
+    });
+    let (types, getter) = (Object::new(), Object::new());
+    let defined = Reflect::set(&getter, &"get".into(), &read).is_ok();
+    if defined {
+        Object::define_property(&types, &"all".into(), &getter);
+    }
+    types.into()
 }
 
 fn worker_options(name: &str) -> Result<Object, WebError> {

@@ -28,6 +28,7 @@ pub mod name;
 pub mod packet;
 pub mod permission;
 pub mod random;
+pub mod rate;
 pub mod rendezvous;
 pub mod rpc;
 pub mod status;

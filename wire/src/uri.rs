@@ -195,7 +195,9 @@ mod tests {
         ] {
             assert_eq!(read(&format!("web+overlay:{rest}")), Err(BadUri::Unknown), "{rest}");
         }
-        for text in ["", "connect", "web+overlay", " web+overlay:connect", "javascript:alert(1)", "https://web+overlay:connect"] {
+        for text in
+            ["", "connect", "web+overlay", " web+overlay:connect", "javascript:alert(1)", "https://web+overlay:connect"]
+        {
             assert_eq!(read(text), Err(BadUri::Scheme), "{text}");
         }
     }

@@ -26,10 +26,11 @@ struct Choice {
 impl Shell {
     /// A badge that asks needs what tells whether a click on it counts.
     pub(super) fn show_badge(self: &Rc<Self>, badge: &Badge) {
-        self.page.show(badge);
         if matches!(badge, Badge::Asking(_)) {
+            self.page.name_petitioner(self.site.borrow().origin());
             self.prepare();
         }
+        self.page.show(badge);
     }
 
     /// Clicks on buttons are the machine's. The offer leads to a question only; all others must count.
@@ -57,6 +58,22 @@ impl Shell {
         });
     }
 
+    /// Without a click: by the handle, or over the bridge of another frame.
+    pub(super) fn follow(self: &Rc<Self>) {
+        let request = Island::unpartitioned();
+        let this = Rc::clone(self);
+        spawn_local(async move {
+            let granted = match request.await {
+                Some(island) => {
+                    this.consent.grant(island);
+                    true
+                }
+                None => this.consent.share(this.sink()).await,
+            };
+            this.handle(Input::Access(granted));
+        });
+    }
+
     /// On the node's own page: what was it opened for?
     pub fn hear_petition(self: &Rc<Self>) {
         if global::global("opener").is_none() {
@@ -64,7 +81,7 @@ impl Shell {
         }
         let this = Rc::clone(self);
         spawn_local(async move {
-            if let Some(root) = this.page.root() {
+            if let Some(root) = this.page.guarded(true) {
                 report(this.consent.prepare(&root).await.and_then(|()| this.consent.hear(this.sink())));
             }
         });
@@ -87,7 +104,7 @@ impl Shell {
     fn prepare(self: &Rc<Self>) {
         let this = Rc::clone(self);
         spawn_local(async move {
-            if let Some(root) = this.page.root() {
+            if let Some(root) = this.page.guarded(false) {
                 report(this.consent.prepare(&root).await);
             }
         });

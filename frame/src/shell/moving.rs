@@ -84,9 +84,14 @@ impl Shell {
 
     fn arrive(self: &Rc<Self>, island: Island, seat: Held) -> Result<(), WebError> {
         let (scope, remote) = (island.scope(), island.is_remote());
-        self.island.replace(island);
+        let home = self.island.replace(island);
         self.seat.replace(Some(seat));
         self.open_announcer()?;
+        if remote {
+            let this = Rc::clone(self);
+            let announcer = Announcer::open(&home, move |heard| this.handle(Input::AnnouncedAtHome(heard)))?;
+            self.home.replace(Some(announcer));
+        }
         self.handle(Input::Island { scope, remote });
         Ok(())
     }

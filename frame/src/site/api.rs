@@ -50,6 +50,8 @@ pub enum Input {
     Access(bool),
     /// Another context of the island announced something.
     Announced(Announcement),
+    /// Another context of the site's own island announced something, which this frame left over a bridge.
+    AnnouncedAtHome(Announcement),
     /// The site asks.
     Ask(Request),
     /// The page at the bridge's other end is closed. The leader beyond it may live on.
@@ -125,6 +127,8 @@ pub enum Input {
 pub enum Output {
     /// Tell all contexts of the island.
     Announce(Announcement),
+    /// Tell all contexts of the site's own island, which this frame left over a bridge.
+    AnnounceAtHome(Announcement),
     /// Show this.
     Badge(Badge),
     /// Show this on the node's own page.
@@ -144,6 +148,8 @@ pub enum Output {
     },
     /// Go into the island that was granted or bridged; answered with [`Input::Island`].
     Enter,
+    /// Try to follow another frame of this island into that of all sites, without asking; answered with [`Input::Access`].
+    Follow,
     /// Tell the leader.
     Leader(Envelope<ToLeader>),
     /// For a link in this frame.

@@ -9,6 +9,7 @@
 //! Browsers ask, and open pages, within a click only: what a click brings is performed before anything is awaited.
 
 use bitters_wire::{
+    announce::Announcement,
     failure::{Code, Failure},
     local::ToLeader,
     permission::{Answer, Permission, Permissions},
@@ -135,7 +136,7 @@ impl Site {
     pub(super) fn on_access(&mut self, granted: bool) {
         if granted {
             if self.consent.stage == Stage::Requesting {
-                self.outbox.push_back(Output::Announce(bitters_wire::announce::Announcement::Granted));
+                self.outbox.push_back(Output::Announce(Announcement::Granted));
             }
             self.depart(Output::Enter);
         } else if self.consent.stage == Stage::Requesting && self.config.means.bridge {
@@ -148,8 +149,16 @@ impl Site {
 
     /// Another frame of this island was let out of it: this one tries to follow.
     pub(super) fn on_granted_elsewhere(&mut self) {
-        if self.config.scope == Scope::Site && self.config.means.handle && self.consent.stage != Stage::Requesting {
-            self.outbox.push_back(Output::RequestAccess);
+        let settled = !matches!(self.consent.stage, Stage::Petitioning(_) | Stage::Requesting);
+        if self.config.scope == Scope::Site && self.config.means.any() && settled {
+            self.outbox.push_back(Output::Follow);
+        }
+    }
+
+    /// A frame came up in the island that this one left: it may follow.
+    pub(super) fn on_announced_at_home(&mut self, announcement: &Announcement) {
+        if matches!(announcement, Announcement::FrameUp { .. }) && self.vigil.is_remote() && !self.unbridged {
+            self.outbox.push_back(Output::AnnounceAtHome(Announcement::Granted));
         }
     }
 
@@ -184,6 +193,9 @@ impl Site {
             }
         }
         self.on_started(now);
+        if remote {
+            self.outbox.push_back(Output::AnnounceAtHome(Announcement::Granted));
+        }
     }
 
     /// The way into this island is over: back into the site's own.

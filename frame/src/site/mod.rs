@@ -28,6 +28,7 @@ use bitters_wire::{
     map::{Map, Set},
     permission::SiteStatus,
     random::Random,
+    rate::{Bucket, Rate},
     rpc::{Event, FIRST_FRAME_ID, Identity, SiteWelcome, Tell},
     status::Path,
     time::Instant,
@@ -87,6 +88,8 @@ pub struct Site {
     /// Packets for a leader that hasn't taken us in yet.
     held: Vec<ToLeader>,
     nonsense: u32,
+    asks: Bucket,
+    data: Bucket,
     outbox: VecDeque<Output>,
 }
 
@@ -116,6 +119,12 @@ enum Host {
 
 /// Messages of our SDK are never nonsense; a page that talks to the port itself may err, not flood.
 const MAX_NONSENSE: u32 = 64;
+
+/// Requests of one page: a busy site's calls, one after another, are some hundreds a second.
+const ASKS: Rate = Rate { per_second: 1000, burst: 2000 };
+
+/// KiB of messages, arguments and results of one page. Streams have their own measure, their credit.
+const DATA_KIB: Rate = Rate { per_second: 16 * 1024, burst: 32 * 1024 };
 
 impl Site {
     /// A frame without site or leader.
@@ -151,6 +160,8 @@ impl Site {
             links: Map::new(),
             held: Vec::new(),
             nonsense: 0,
+            asks: Bucket::new(ASKS, Instant::START),
+            data: Bucket::new(DATA_KIB, Instant::START),
             outbox: VecDeque::new(),
         }
     }
@@ -160,6 +171,7 @@ impl Site {
         match input {
             Input::Access(granted) => self.on_access(granted),
             Input::Announced(announcement) => self.on_announced(announcement, now),
+            Input::AnnouncedAtHome(announcement) => self.on_announced_at_home(&announcement),
             Input::Ask(request) => self.on_ask(request, now),
             Input::BridgeClosed => self.on_bridge_closed(now),
             Input::Certified(owner, outcome) => self.send(ToLeader::Certified { owner, outcome }),

@@ -88,12 +88,24 @@ impl Site {
             _ if self.requests.contains_key(&id) || id == 0 || id >= FIRST_FRAME_ID => {
                 Err(bad(format!("{id} is no new request's number")))
             }
+            _ if !self.affords(&ask, now) => Err(Failure::new(Code::Quota, "this site asks too much of the node")),
             _ if self.too_many() => Err(Failure::new(Code::Quota, "too many requests wait for an answer")),
             ask => self.on_new(id, ask, now),
         };
         if let Err(failure) = outcome {
             self.fail(id, failure);
         }
+    }
+
+    /// Frames of all sites share one process: what a site asks too often goes no further.
+    fn affords(&mut self, ask: &Ask, now: Instant) -> bool {
+        let bytes = match ask {
+            Ask::Call { data, .. } | Ask::Publish { data, .. } => data.len(),
+            Ask::Service { args, .. } => args.len(),
+            _ => 0,
+        };
+        let kib = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
+        self.asks.take(now) && self.data.take_many(kib, now)
     }
 
     fn on_new(&mut self, id: u32, ask: Ask, now: Instant) -> Result<(), Failure> {

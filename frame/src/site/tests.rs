@@ -118,6 +118,26 @@ fn a_writer_that_ignores_its_credit_loses_the_stream_and_no_more() {
 }
 
 #[test]
+fn who_asks_too_much_is_told_and_nobody_else_hears_of_it() {
+    let mut world = World::welcomed([ALICE]);
+    for id in 1..=2001 {
+        world.ask(0, id, Ask::Dial { to: "nobody".into() });
+    }
+    let codes: Vec<Code> = world
+        .tells(0)
+        .iter()
+        .filter_map(|it| if let Tell::Failed(failure) = &it.tell { Some(failure.code) } else { None })
+        .collect();
+    assert_eq!(codes.len(), 2001);
+    assert!(codes[..2000].iter().all(|code| *code == Code::BadArgument));
+    assert_eq!(codes[2000], Code::Quota);
+
+    world.pass(Duration::from_secs(1));
+    world.ask(0, 3000, Ask::Join { name: "lobby".into() });
+    assert_eq!(world.tells(0), [Event { id: 3000, tell: Tell::Done }]);
+}
+
+#[test]
 fn a_call_is_over_at_its_deadline_though_nobody_dials() {
     let mut world = World::welcomed([ALICE, BOB]);
     world.deaf = true;

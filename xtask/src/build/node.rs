@@ -30,9 +30,10 @@ const GUESTBOOK_LEADER: Part = Part { package: "guestbook-node", ..LEADER };
 const GUESTBOOK_DEDICATED: Part = Part { package: GUESTBOOK_LEADER.package, ..DEDICATED };
 
 /// What a frame loads when it is wanted: the constant of its URL, its name, and where it is.
-const LAZY: [(&str, &str, &str); 3] = [
+const LAZY: [(&str, &str, &str); 4] = [
     ("ADDRESSES_URL", "addresses", "frame/addresses.ts"),
     ("CONSENT_URL", "consent", "frame/consent.ts"),
+    ("EXCHANGE_URL", "exchange", "frame/exchange.ts"),
     ("SITES_URL", "sites", "frame/sites.ts"),
 ];
 

@@ -107,12 +107,23 @@ fn where_nothing_can_be_done_the_wish_is_unsupported_and_nothing_is_offered() {
 #[test]
 fn who_hears_that_the_browser_let_another_frame_out_follows_without_a_click() {
     let mut frame = Asked::new(BOTH);
-    assert_eq!(frame.outputs(Input::Announced(Announcement::Granted)), [Output::RequestAccess]);
+    assert_eq!(frame.outputs(Input::Announced(Announcement::Granted)), [Output::Follow]);
     assert_eq!(frame.outputs(Input::Access(false)), [], "nor is anything asked if it can't");
     frame.outputs(Input::Announced(Announcement::Granted));
     let outputs = frame.outputs(Input::Access(true));
     assert_eq!(outputs.last(), Some(&Output::Enter));
     assert!(!outputs.contains(&Output::Announce(Announcement::Granted)), "one frame calls");
+}
+
+#[test]
+fn a_frame_beyond_a_bridge_tells_those_at_home() {
+    let mut frame = Asked::new(BOTH);
+    let outputs = frame.outputs(Input::Island { scope: Scope::Browser, remote: true });
+    assert!(outputs.contains(&Output::AnnounceAtHome(Announcement::Granted)));
+    let up = Announcement::FrameUp { frame: FrameId::from_random([1; 16]), channel: false };
+    assert_eq!(frame.outputs(Input::AnnouncedAtHome(up.clone())), [Output::AnnounceAtHome(Announcement::Granted)]);
+    frame.outputs(Input::BridgeClosed);
+    assert_eq!(frame.outputs(Input::AnnouncedAtHome(up)), [], "there is nothing to share any longer");
 }
 
 #[test]

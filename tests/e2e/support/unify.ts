@@ -1,0 +1,40 @@
+// One node for all sites, as a person gets it where browsers keep sites apart: the badge, and the page of the node's own.
+import type { BrowserContext, FrameLocator, Page } from "@playwright/test";
+
+import { frameOf } from "./alive.ts";
+import type { Server } from "./server.ts";
+
+/** The badge in a site. */
+export const badgeOf = (page: Page): FrameLocator => page.frameLocator('iframe[title="bitters node"]');
+
+export const scopeOf = (page: Page): Promise<string> => page.evaluate(() => window.mine.scope);
+
+/** A site asks for one node; what came of it, or the code of its error. */
+export const unify = (page: Page): Promise<string> =>
+  page.evaluate(() => window.mine.unify().catch(({ code, message }) => `${code}: ${message}`));
+
+/** Clicks one of the badge's buttons, once clicks on it count. */
+export async function click(page: Page, act: string, server: Server): Promise<void> {
+  const badge = frameOf(page, server);
+  await page.bringToFront();
+  await badge.locator(`[data-act=${act}]:visible`).waitFor();
+  // Half a second in sight, by what the badge itself measures; no event tells of it.
+  await badge.waitForFunction(() => document.documentElement.dataset["guard"] === "open");
+  await badge.locator(`[data-act=${act}]:visible`).click();
+}
+
+/** Opens the node's own page by a click on the badge, and returns it. */
+export async function openPage(browser: BrowserContext, page: Page, act: string, server: Server): Promise<Page> {
+  const opened = browser.waitForEvent("page");
+  await click(page, act, server);
+  const own = await opened;
+  await own.locator("html[data-state=ready]").waitFor();
+  return own;
+}
+
+/** Answers on the node's own page. */
+export async function answer(own: Page, act: "allow" | "refuse"): Promise<void> {
+  await own.bringToFront();
+  await own.waitForFunction(() => document.documentElement.dataset["guard"] === "open");
+  await own.locator(`[data-act=${act}]`).click();
+}

@@ -1,0 +1,197 @@
+// One node for all sites where the browser keeps sites apart: by the browser's own grant, and over a page of the node's own.
+import type { Page } from "@playwright/test";
+
+import { frameOf, works } from "./support/alive.ts";
+import { meet } from "./support/room.ts";
+import { expect, idOf, statusOf, test } from "./support/test.ts";
+import { answer, badgeOf, click, openPage, scopeOf, unify } from "./support/unify.ts";
+
+const BLOCKED = { thirdPartyCookies: "blocked" } as const;
+
+/** Storage access needs a click, as where the browser asks the person. */
+const WITHIN_CLICKS = `{
+  const request = Document.prototype.requestStorageAccess;
+  Document.prototype.requestStorageAccess = function (types) {
+    return navigator.userActivation.isActive || localStorage.granted ? request.call(this, types) : Promise.reject(new DOMException("no click", "NotAllowedError"));
+  };
+}`;
+
+const hostsOf = async (page: Page): Promise<string[]> => {
+  const { frames } = await statusOf(page);
+  return frames.map(({ origin }) => new URL(origin).hostname.replace(".localhost", "")).toSorted();
+};
+
+test("after a click the browser grants one node: the site keeps its id, its stream and its topic, and its other tab follows", async ({ browse, connect, server }) => {
+  const [one, two] = await Promise.all([browse({ init: WITHIN_CLICKS }), browse()]);
+  const a = await connect(one, "a");
+  const second = await connect(one, "a");
+  const b = await connect(two, "b");
+  expect(await scopeOf(a)).toBe("site");
+  const id = await idOf(a);
+  await meet("lobby", a, b);
+  await count(a, b);
+
+  await badgeOf(a).locator("[data-act=offer]").click();
+  await click(a, "yes", server);
+
+  for (const page of [a, second]) await expect.poll(() => scopeOf(page)).toBe("browser");
+  expect(await Promise.all([a, second].map(idOf))).toEqual([id, id]);
+  expect(await unify(a)).toBe("browser");
+  await works(a, b);
+  await counted(b);
+  // It is the node of all sites: another one finds it there.
+  const c = await connect(one, "c");
+  await badgeOf(c).locator("[data-act=offer]").click();
+  await click(c, "yes", server);
+  await expect.poll(() => hostsOf(a)).toEqual(["a", "a", "c"]);
+  await works(a, c);
+});
+
+test("what the browser refuses the node's own page gives, for as long as it is open", async ({ browse, connect, server }) => {
+  const [one, two] = await Promise.all([browse(BLOCKED), browse()]);
+  const [a, c] = [await connect(one, "a"), await connect(one, "c")];
+  const b = await connect(two, "b");
+  const ids = [await idOf(a), await idOf(c)];
+  await meet("lobby", a, b);
+  await count(a, b);
+
+  const asked = unify(a);
+  await click(a, "yes", server);
+  const own = await openPage(one, a, "open", server);
+  await expect(own.locator("[data-card] [data-text=petitioner]:visible")).toHaveText(new URL(a.url()).origin);
+  await answer(own, "allow");
+  expect(await asked).toBe("browser");
+
+  // The second site's badge leads to the same page's island over a page of its own.
+  const wanted = unify(c);
+  await click(c, "yes", server);
+  const other = await openPage(one, c, "open", server);
+  await answer(other, "allow");
+  expect(await wanted).toBe("browser");
+
+  expect(await hostsOf(a)).toEqual(["a", "c", "node", "node"]);
+  expect(await Promise.all([a, c].map(idOf))).toEqual(ids);
+  await works(a, c, b);
+  await counted(b);
+
+  // One page goes, and the other keeps the leader alive.
+  await own.close();
+  await works(a, c);
+  expect(await scopeOf(a)).toBe("browser");
+  await other.close();
+  for (const page of [a, c]) await expect.poll(() => scopeOf(page), { timeout: 20_000 }).toBe("site");
+  expect(await Promise.all([a, c].map(idOf))).toEqual(ids);
+  await works(a, b);
+  await counted(b);
+});
+
+test("a no is final: nothing is asked again, not after a reload either", async ({ browse, connect, server }) => {
+  const browser = await browse(BLOCKED);
+  const a = await connect(browser, "a");
+  const asked = unify(a);
+  await click(a, "no", server);
+  expect(await asked).toMatch(/^Denied: /);
+  await expect(badgeOf(a).locator("[data-act=offer]")).toBeHidden();
+
+  expect(await unify(a)).toMatch(/^Denied: /);
+  const again = await connect(browser, "a");
+  expect(await unify(again)).toMatch(/^Denied: /);
+});
+
+test("a page that is closed without an answer is no no: the site may ask again", async ({ browse, connect, server }) => {
+  const browser = await browse(BLOCKED);
+  const a = await connect(browser, "a");
+  const asked = unify(a);
+  await click(a, "yes", server);
+  const own = await openPage(browser, a, "open", server);
+  await own.close();
+  expect(await asked).toMatch(/^Denied: /);
+
+  const again = unify(a);
+  await click(a, "yes", server);
+  const second = await openPage(browser, a, "open", server);
+  await answer(second, "refuse");
+  expect(await again).toMatch(/^Denied: /);
+  expect(await unify(a)).toMatch(/^Denied: /);
+});
+
+test("a yes is remembered: the way back over the node's page needs no second one", async ({ browse, connect, server }) => {
+  const browser = await browse(BLOCKED);
+  const a = await connect(browser, "a");
+  const id = await idOf(a);
+  const asked = unify(a);
+  await click(a, "yes", server);
+  await answer(await openPage(browser, a, "open", server), "allow");
+  expect(await asked).toBe("browser");
+  await a.close();
+
+  const again = await connect(browser, "a");
+  const wanted = unify(again);
+  await click(again, "yes", server);
+  await openPage(browser, again, "open", server);
+  expect(await wanted).toBe("browser");
+  expect(await idOf(again)).toBe(id);
+});
+
+test("a badge that is covered, or that was just shown, takes no click for an answer", async ({ browse, connect, server }) => {
+  const browser = await browse(BLOCKED);
+  const a = await connect(browser, "a");
+  void unify(a);
+  await badgeOf(a).locator("[data-act=yes]").waitFor();
+  await a.evaluate(() => {
+    const cover = document.createElement("div");
+    cover.style.cssText = "position:fixed;inset:0;background:#fff;z-index:2147483647;pointer-events:none";
+    document.documentElement.append(cover);
+  });
+  const guarded = (): Promise<string | undefined> => frameOf(a, server).evaluate(() => document.documentElement.dataset["guard"]);
+  await expect.poll(guarded).toBeUndefined();
+  await badgeOf(a).locator("[data-act=no]").click({ force: true });
+  expect(await badgeOf(a).locator("html").getAttribute("data-state")).toBe("asking");
+
+  await a.evaluate(() => document.documentElement.lastElementChild?.remove());
+  await expect.poll(guarded).toBe("open");
+});
+
+test("a site that opens the node's page itself learns nothing and gets nothing", async ({ browse, connect, server }) => {
+  const browser = await browse(BLOCKED);
+  const a = await connect(browser, "a");
+  const opened = browser.waitForEvent("page");
+  await a.evaluate((node) => {
+    const heard: unknown[] = [];
+    Object.assign(window, { heard });
+    addEventListener("message", ({ data, source }) => source === page && heard.push(data));
+    const page = window.open(node) as Window;
+    setInterval(() => page.postMessage({ bitters: "petition", permission: "join", site: "https://bank.example" }, "*", [new MessageChannel().port2]), 50);
+  }, server.node);
+  const own = await opened;
+  await own.locator("html[data-state=ready]").waitFor();
+  await expect(own.locator("[data-list=frames] > *")).toHaveCount(1);
+  expect(await own.locator("html").getAttribute("data-petition")).toBeNull();
+  expect(await a.evaluate(() => (window as unknown as { heard: unknown[] }).heard)).toEqual([]);
+});
+
+/** Opens a stream that counts, one number after another. */
+async function count(from: Page, to: Page): Promise<void> {
+  await to.evaluate(() => {
+    const seen: number[] = [];
+    Object.assign(window, { seen });
+    void window.mine.serve("count", async (stream) => {
+      for await (const bytes of stream.readable as unknown as AsyncIterable<Uint8Array>) seen.push(...bytes);
+    });
+  });
+  await from.evaluate(async (peer) => {
+    const stream = await window.mine.open(peer, "count");
+    const writer = stream.writable.getWriter();
+    let next = 0;
+    setInterval(() => void writer.write(Uint8Array.of(next++ % 251)), 20);
+  }, await idOf(to));
+}
+
+/** The stream goes on, and nothing was lost or doubled. */
+async function counted(to: Page): Promise<void> {
+  const seen = (): Promise<number[]> => to.evaluate(() => (window as unknown as { seen: number[] }).seen);
+  const before = (await seen()).length;
+  await expect.poll(async () => (await seen()).length, { timeout: 30_000 }).toBeGreaterThan(before + 50);
+  const all = await seen();
+  expect(all).toEqual(all.map((_, at) => at % 251));
+}
