@@ -9,6 +9,8 @@ declare const ADDRESSES_URL: string;
 declare const CONSENT_URL: string;
 declare const EXCHANGE_URL: string;
 declare const LEADER_URL: string;
+declare const LINK_URL: string;
+declare const PAGE_URL: string;
 declare const DEDICATED_URL: string;
 declare const DEDICATED_WORKER_URL: string;
 declare const SITES_URL: string;
@@ -23,6 +25,8 @@ start({
   // Loaded when the person is asked.
   consent: () => import(new URL(CONSENT_URL, location.href).href),
   exchange: new URL(EXCHANGE_URL, location.href).href,
+  // Loaded when the node's own page was opened by a link of the overlay's scheme.
+  link: () => import(new URL(LINK_URL, location.href).href),
   // Loaded on the node's own page.
   sites: () => import(new URL(SITES_URL, location.href).href),
   // Loaded only where there is no SharedWorker.
@@ -30,3 +34,4 @@ start({
   dedicatedWorker: new URL(DEDICATED_WORKER_URL, location.href).href,
 });
 void keepOffline();
+if (parent === window) void import(new URL(PAGE_URL, location.href).href).then(({ offerPreference }) => offerPreference());

@@ -20,15 +20,16 @@ use crate::{
     addresses::Addresses,
     fallback::Fallback,
     host::{self, Greeting},
+    link,
     module::Module,
     page::Page,
     shell::{Shell, Urls},
     site::{Config, Input, Means},
 };
 
-/// Starts the frame. `options` are `{ build, leader, addresses, consent, dedicated, dedicatedWorker, exchange, sites }`: the build, the URL of its
-/// SharedWorker, functions that load the modules of connections without signals, of what asks the person, of the fallback for browsers
-/// without the SharedWorker, and of the list of sites; and the URLs of the fallback's worker and of
+/// Starts the frame. `options` are `{ build, leader, addresses, consent, dedicated, dedicatedWorker, exchange, link, sites }`: the build, the
+/// URL of its SharedWorker, functions that load the modules of connections without signals, of what asks the person, of the fallback
+/// for browsers without the SharedWorker, of what links lead to, and of the list of sites; and the URLs of the fallback's worker and of
 /// that by which frames share a bridge.
 ///
 /// # Errors
@@ -48,8 +49,12 @@ pub fn start(options: &JsValue) -> Result<(), JsValue> {
         fallback,
         sites: Module::of(options, "sites")?,
     };
+    let link = Module::of(options, "link")?;
     spawn_local(async move {
         let page = Page::of_document();
+        if host::is_top_level() {
+            spawn_local(link::show(link));
+        }
         if let Err(error) = run(urls, page.clone()).await {
             console::error_1(&format!("bitters: the node can't run here: {error}").into());
             page.show_failure(&error.to_string());

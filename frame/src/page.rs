@@ -45,6 +45,7 @@ impl Page {
             Badge::Ready { id, peers, scope, offers } => {
                 self.state("ready");
                 self.mark("offer", offers.then_some(""));
+                self.mark("scope", Some(scope_name(*scope)));
                 self.text("id", id);
                 self.text("peers", &counted(*peers as usize, "peer"));
                 self.text("scope", scope_text(*scope));
@@ -193,6 +194,13 @@ fn click_of(act: &str) -> Option<Click> {
         "yes" => Click::Yes,
         _ => return None,
     })
+}
+
+const fn scope_name(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Browser => "browser",
+        Scope::Site => "site",
+    }
 }
 
 const fn scope_text(scope: Scope) -> &'static str {

@@ -6,6 +6,7 @@ use bitters_wire::uri::OverlayUri;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
+    drop(OverlayUri::in_query(text));
     if let Ok(uri) = text.parse::<OverlayUri>() {
         assert_eq!(uri.to_string().parse(), Ok(uri));
     }

@@ -12,11 +12,11 @@ mod vercel;
 /// A header's name, in lower case, and its value.
 pub type Header = (&'static str, &'static str);
 
-/// Scripts, styles, workers and connections of the node's own only; sockets go to any server that the person's seeds name; any site
+/// Scripts, styles, workers, frames and connections of the node's own only; sockets go to any server that the person's seeds name; any site
 /// may embed the node, that is what it is for. The page has the same in a `<meta>`, but for `frame-ancestors`, which doesn't work there.
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
-                      connect-src 'self' ws: wss:; worker-src 'self'; manifest-src 'self'; frame-ancestors *; \
-                      base-uri 'none'; form-action 'none'";
+                      connect-src 'self' ws: wss:; worker-src 'self'; frame-src 'self'; manifest-src 'self'; \
+                      frame-ancestors *; base-uri 'none'; form-action 'none'";
 
 /// What a node asks of its browser is one storage for all sites, for itself; the rest of what pages can be granted (and Chromium 156
 /// knows) is given up, whatever a host page delegates. A host that forbids storage access is obeyed: this can't widen what it gives.

@@ -65,6 +65,22 @@ pub enum BadUri {
     Unknown,
 }
 
+impl OverlayUri {
+    /// What the page was opened for that a browser hands URIs to as `/?uri=%s`; `search` is its URL's query, with its `?`. `None` if there
+    /// is no such parameter. A `+` stands for itself, as browsers encode the URI for this; so links that people write work, too.
+    ///
+    /// # Errors
+    /// As for a URI itself.
+    #[must_use]
+    pub fn in_query(search: &str) -> Option<Result<Self, BadUri>> {
+        let parameters = search.strip_prefix('?').unwrap_or(search).split('&');
+        let uri = parameters.filter_map(|parameter| parameter.strip_prefix("uri=")).next()?;
+        // Each byte of a URI takes three at most.
+        let uri = if uri.len() > 3 * MAX_URI { Err(BadUri::TooLong) } else { decoded(uri) };
+        Some(uri.and_then(|uri| uri.parse()))
+    }
+}
+
 impl FromStr for OverlayUri {
     type Err = BadUri;
 
@@ -221,11 +237,37 @@ mod tests {
         assert_eq!(read(&"%".repeat(1_000_000)), Err(BadUri::TooLong));
     }
 
+    #[test]
+    fn a_page_is_opened_for_the_uri_in_its_query() {
+        let opened = |search: &str| OverlayUri::in_query(search);
+        for search in ["", "?", "?x=web%2Boverlay%3Aconnect", "?uris=web%2Boverlay%3Aconnect"] {
+            assert_eq!(opened(search), None, "{search}");
+        }
+        for search in [
+            "?uri=web%2Boverlay%3Aconnect",
+            "?uri=web+overlay:connect",
+            "uri=web+overlay:connect",
+            "?a=b&uri=web+overlay:connect&uri=x",
+        ] {
+            assert_eq!(opened(search), Some(Ok(OverlayUri::Connect)), "{search}");
+        }
+        // The URI is encoded once by its writer and once by the browser.
+        assert_eq!(opened("?uri=web%2Boverlay%3Atopic%2Fa%2520%2525b"), Some(Ok(topic("a %b"))));
+        assert_eq!(opened("?uri="), Some(Err(BadUri::Scheme)));
+        assert_eq!(opened("?uri=%"), Some(Err(BadUri::Encoding)));
+        assert_eq!(opened("?uri=%00"), Some(Err(BadUri::Scheme)));
+        assert_eq!(opened("?uri=javascript:alert(1)"), Some(Err(BadUri::Scheme)));
+        assert_eq!(opened("?uri=web+overlay:connect%23x"), Some(Err(BadUri::Unknown)));
+        assert_eq!(opened(&format!("?uri={}", "A".repeat(1_000_000))), Some(Err(BadUri::TooLong)));
+        assert_eq!(opened(&format!("?uri={}", "A".repeat(MAX_URI + 1))), Some(Err(BadUri::TooLong)));
+    }
+
     proptest! {
         #[test]
         fn anything_is_read_or_refused(text in ".{0,300}", rest in "(topic/)?.{0,200}") {
             drop(read(&text));
             drop(read(&format!("web+overlay:{rest}")));
+            drop(OverlayUri::in_query(&format!("?uri={text}")));
         }
 
         #[test]

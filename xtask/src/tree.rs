@@ -55,14 +55,18 @@ impl Tree {
         }
     }
 
+    /// Puts another tree's files in the place of those of the same path. One that takes nothing's place is a mistake.
+    pub fn replace(&mut self, other: Self) -> Result<()> {
+        for (path, content) in other.0 {
+            let place = self.0.get_mut(&path).with_context(|| format!("there is no {path} to be replaced"))?;
+            *place = content;
+        }
+        Ok(())
+    }
+
     /// The files, sorted by path.
     pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
-    }
-
-    /// The files, to be changed.
-    pub fn files_mut(&mut self) -> impl Iterator<Item = (&str, &mut Vec<u8>)> {
-        self.0.iter_mut().map(|(path, content)| (path.as_str(), content))
     }
 
     /// The hash of all paths and contents.
@@ -170,6 +174,15 @@ mod tests {
         tree(&[("a.js", "a")]).write(dir.path()).unwrap();
 
         assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), modified);
+    }
+
+    #[test]
+    fn what_is_replaced_was_there() {
+        let mut nodes = tree(&[("a", "1"), ("b", "2")]);
+        nodes.replace(tree(&[("b", "3")])).unwrap();
+        assert_eq!(nodes, tree(&[("a", "1"), ("b", "3")]));
+        let mistake = nodes.replace(tree(&[("c", "4")])).unwrap_err();
+        assert_eq!(mistake.to_string(), "there is no c to be replaced");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::js::{Bundle, Constant};
+use super::pages::Brand;
 use super::precache::Precache;
 use super::wasm::Modules;
 use super::{Mode, pages};
@@ -18,8 +19,13 @@ pub const CRATES: [&str; 4] = [FRAME.package, LEADER.package, DEDICATED.package,
 
 /// The nodes that are built.
 pub const NODES: [Node; 2] = [
-    Node { dir: "node", leader: LEADER, dedicated: DEDICATED },
-    Node { dir: "guestbook", leader: GUESTBOOK_LEADER, dedicated: GUESTBOOK_DEDICATED },
+    Node { dir: "node", brand: Brand { name: "bitters", own: None }, leader: LEADER, dedicated: DEDICATED },
+    Node {
+        dir: "guestbook",
+        brand: Brand { name: "guestbook", own: Some("examples/guestbook-node/static") },
+        leader: GUESTBOOK_LEADER,
+        dedicated: GUESTBOOK_DEDICATED,
+    },
 ];
 
 const FRAME: Part = Part { name: "frame", package: "bitters-frame", boot: "frame/boot.ts" };
@@ -30,17 +36,20 @@ const GUESTBOOK_LEADER: Part = Part { package: "guestbook-node", ..LEADER };
 const GUESTBOOK_DEDICATED: Part = Part { package: GUESTBOOK_LEADER.package, ..DEDICATED };
 
 /// What a frame loads when it is wanted: the constant of its URL, its name, and where it is.
-const LAZY: [(&str, &str, &str); 4] = [
+const LAZY: [(&str, &str, &str); 6] = [
     ("ADDRESSES_URL", "addresses", "frame/addresses.ts"),
     ("CONSENT_URL", "consent", "frame/consent.ts"),
     ("EXCHANGE_URL", "exchange", "frame/exchange.ts"),
+    ("LINK_URL", "link", "static/node/link.ts"),
+    ("PAGE_URL", "page", "static/node/page.ts"),
     ("SITES_URL", "sites", "frame/sites.ts"),
 ];
 
-/// A node differs from another by its leader, whichever worker that is in.
+/// A node differs from another by its leader, whichever worker that is in, and by its looks.
 pub struct Node {
     /// The folder in `dist`.
     pub dir: &'static str,
+    brand: Brand,
     leader: Part,
     dedicated: Part,
 }
@@ -73,7 +82,7 @@ pub fn tree(workspace: &Workspace, mode: Mode, node: &Node, modules: &Modules) -
 
     let wasm = asset_url(FRAME.name, "wasm", &modules.of(FRAME.package).wasm);
     let values = [("BUILD", build.as_str()), ("FRAME_JS", &frame), ("FRAME_WASM", &wasm)];
-    tree.graft("", pages::node(workspace, &values)?);
+    tree.graft("", pages::node(workspace, &node.brand, &values)?);
     let worker = service_worker(workspace, mode, &Precache::of(&tree))?;
     tree.insert("sw.js", worker);
     Ok(tree)

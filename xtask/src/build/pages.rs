@@ -10,14 +10,54 @@ use crate::workspace::Workspace;
 /// The folder that every site sees as `/shared/`.
 const SHARED: &str = "shared";
 
-/// The node's pages; in those that end in `.html` each `%NAME%` stands for a value.
-pub fn node(workspace: &Workspace, values: &[(&str, &str)]) -> Result<Tree> {
-    let mut tree = Tree::read(&workspace.path("static/node"))?;
-    for (path, content) in tree.files_mut().filter(|(path, _)| path.ends_with(".html")) {
-        let text = std::str::from_utf8(content).with_context(|| format!("{path} isn't text"))?;
-        *content = fill(text, values).with_context(|| format!("static/node/{path}"))?.into_bytes();
+/// The node's pages.
+const NODE: &str = "static/node";
+
+/// What makes up a node's looks beside its name, as the pages name it: part of them rather than files of their own.
+const LOOKS: [(&str, &str); 2] = [("COLOURS", "colours.css"), ("MARK", "mark.svg")];
+
+/// How people tell a node from another.
+pub struct Brand {
+    /// What it is called.
+    pub name: &'static str,
+    /// A folder whose files take the place of those of the same name among the node's pages.
+    pub own: Option<&'static str>,
+}
+
+/// The node's pages; in those that end in `.html` or `.css` each `%NAME%` stands for a value.
+pub fn node(workspace: &Workspace, brand: &Brand, values: &[(&str, &str)]) -> Result<Tree> {
+    let mut sources = Tree::read(&workspace.path(NODE))?;
+    if let Some(own) = brand.own {
+        sources.replace(Tree::read(&workspace.path(own))?)?;
     }
-    Ok(tree)
+    let looks = LOOKS.map(|(name, path)| Ok((name, text_of(&sources, path)?)));
+    let looks = looks.into_iter().collect::<Result<Vec<_>>>()?;
+    let mut values = [values, &[("NAME", brand.name)]].concat();
+    values.extend(looks.iter().map(|(name, text)| (*name, text.as_str())));
+
+    let mut pages = Tree::default();
+    for (path, content) in sources.files().filter(|(path, _)| is_served(path)) {
+        match path.rsplit_once('.') {
+            Some((_, "css" | "html")) => {
+                let text = text_of(&sources, path)?;
+                pages.insert(path, fill(&text, &values).with_context(|| format!("{NODE}/{path}"))?);
+            }
+            _ => pages.insert(path, content),
+        }
+    }
+    Ok(pages)
+}
+
+/// Scripts are bundled, and looks are part of the pages.
+fn is_served(path: &str) -> bool {
+    !path.ends_with(".ts") && LOOKS.iter().all(|(_, look)| *look != path)
+}
+
+/// A file's text, without what ends its last line.
+fn text_of(tree: &Tree, path: &str) -> Result<String> {
+    let (_, content) = tree.files().find(|(known, _)| *known == path).with_context(|| format!("no {path}"))?;
+    let text = std::str::from_utf8(content).with_context(|| format!("{path} isn't text"))?;
+    Ok(text.trim_end().to_owned())
 }
 
 /// All demo sites, each in its folder with what they share.
@@ -102,6 +142,15 @@ mod tests {
     #[test]
     fn an_unknown_placeholder_is_a_mistake() {
         assert_eq!(fill("%FRAME_CSS%", &VALUES).unwrap_err().to_string(), "nothing is known as %FRAME_CSS%");
+    }
+
+    #[test]
+    fn looks_and_scripts_are_no_files_of_their_own() {
+        let paths = ["colours.css", "icon.svg", "index.html", "link.ts", "mark.svg", "style.css"];
+        assert_eq!(
+            paths.into_iter().filter(|path| is_served(path)).collect::<Vec<_>>(),
+            ["icon.svg", "index.html", "style.css"]
+        );
     }
 
     #[test]

@@ -1,0 +1,129 @@
+// Takes pictures of every state of the badge and of the node's own page, in light and dark, for people to look at:
+// `PICTURES=1 npx playwright test -c tests/e2e pictures`. No test, so it is skipped unless asked for. The states are set from
+// outside, on the node's real document; what leads to them is tested elsewhere.
+import { join } from "node:path";
+
+import type { Page } from "@playwright/test";
+
+import { ROOT } from "./support/server.ts";
+import { expect, test } from "./support/test.ts";
+
+interface State {
+  readonly title: string;
+  readonly host?: "guestbook";
+  readonly size: readonly [number, number];
+  /** Attributes of <html>, by their names after `data-`. */
+  readonly marks: Record<string, string>;
+  readonly texts?: Record<string, string>;
+}
+
+const WIDTH = 1220;
+const SITE = "https://alice.example";
+const BADGE = [132, 36] as const;
+const ASKING = [320, 172] as const;
+const SMALL = [240, 120] as const;
+const CARD = [560, 400] as const;
+
+const badge = (title: string, marks: Record<string, string>, size: State["size"] = BADGE, more: Partial<State> = {}): State => ({
+  title,
+  size,
+  marks: { face: "badge", ...marks },
+  texts: { peers: "3 peers", ...more.texts },
+  ...(more.host && { host: more.host }),
+});
+const asking = (title: string, question: string, size: State["size"] = ASKING, more: Partial<State> = {}): State =>
+  badge(title, { state: "asking", question, guard: "open" }, size, more);
+const card = (petition: string): State => ({
+  title: `the page, petition: ${petition}`,
+  size: CARD,
+  marks: { face: "page", state: "ready", petition, guard: "open" },
+  texts: { petitioner: SITE },
+});
+
+const SHEETS: Record<string, State[]> = {
+  badge: [
+    badge("starting", { state: "starting" }),
+    badge("ready", { state: "ready", scope: "browser" }),
+    badge("ready, one node for this site: offers", { state: "ready", scope: "site", offer: "" }),
+    badge("ready, one node for this site: nothing to offer", { state: "ready", scope: "site" }),
+    badge("failed", { state: "failed" }),
+    badge("another node", { state: "ready" }, BADGE, { host: "guestbook" }),
+    asking("asks: unify", "unify"),
+    badge("asks, and doesn’t hear clicks yet", { state: "asking", question: "unify" }, ASKING),
+    asking("asks: visit", "visit"),
+    asking("asks: person", "person", ASKING, { texts: { petitioner: SITE } }),
+    asking("asks in little room", "unify", SMALL),
+    asking("asks in little room: person", "person", SMALL, { texts: { petitioner: `https://${"a-long-name.".repeat(4)}example` } }),
+    asking("another node asks", "unify", ASKING, { host: "guestbook" }),
+  ],
+  petition: ["join", "person", "joined", "known", "refused", "lost"].map(card),
+};
+
+test.beforeEach(() => test.skip(process.env["PICTURES"] === undefined, "taken on demand"));
+
+for (const [name, states] of Object.entries(SHEETS))
+  for (const colorScheme of ["light", "dark"] as const)
+    test(`${name}, ${colorScheme}`, async ({ browse, server }) => {
+      const page = await (await browse()).newPage();
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await page.setViewportSize({ width: WIDTH, height: 800 });
+      // Nothing but the document: its module would say how it really is.
+      await page.route("**/assets/**.js", (route) => route.abort());
+      await page.goto(server.url("c"));
+      await page.evaluate(sheet, { states, urls: { node: server.url("node"), guestbook: server.url("guestbook") } });
+      for (const [at, state] of states.entries()) await pose(page, at, state);
+      // What isn't in sight isn't painted.
+      const height = await page.evaluate(() => document.documentElement.scrollHeight);
+      await page.setViewportSize({ width: WIDTH, height });
+      await page.screenshot({ path: picture(name, colorScheme), fullPage: true, animations: "disabled" });
+    });
+
+for (const [host, colorScheme] of [["node", "light"], ["node", "dark"], ["guestbook", "light"]] as const)
+  test(`the page of ${host}, ${colorScheme}`, async ({ browse, connect, server }) => {
+    const browser = await browse();
+    await connect(browser, "a", server.url(host));
+    const page = await browser.newPage();
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await page.setViewportSize({ width: 640, height: 900 });
+    await page.goto(`${server.url(host)}?uri=web%2Boverlay%3Atopic%2Fplum%2520cake`);
+    await expect(page.getByText("Nobody else is there yet.")).toBeVisible();
+    await expect(page.locator("[data-list=frames] > *")).toHaveCount(3);
+    await page.screenshot({ path: picture(`page-${host}`, colorScheme), fullPage: true, animations: "disabled" });
+  });
+
+const picture = (name: string, colorScheme: string): string => join(ROOT, `docs/pictures/${name}-${colorScheme}.png`);
+
+/** Runs in the page: a frame with a caption for each state. */
+function sheet({ states, urls }: { states: State[]; urls: { node: string; guestbook: string } }): void {
+  document.documentElement.style.colorScheme = "light dark";
+  document.body.replaceChildren();
+  document.body.style.cssText = "display:flex;flex-wrap:wrap;gap:24px;margin:24px;align-items:end;font:13px system-ui";
+  for (const { title, size, host } of states) {
+    const figure = document.createElement("figure");
+    figure.style.margin = "0";
+    const frame = document.createElement("iframe");
+    frame.src = urls[host ?? "node"];
+    frame.style.cssText = `display:block;border:0;color-scheme:light dark;width:${size[0]}px;height:${size[1]}px`;
+    const caption = document.createElement("figcaption");
+    caption.style.cssText = "margin-top:6px;opacity:.7";
+    caption.textContent = title;
+    figure.append(frame, caption);
+    document.body.append(figure);
+  }
+}
+
+async function pose(page: Page, at: number, { marks, texts = {} }: State): Promise<void> {
+  const frame = await (await page.locator("iframe").nth(at).elementHandle())?.contentFrame();
+  await frame?.waitForLoadState();
+  await frame?.evaluate(
+    ([marks, texts]) => {
+      Object.assign(document.documentElement.dataset, marks);
+      for (const [name, text] of Object.entries(texts))
+        for (const place of document.querySelectorAll<HTMLElement>(`[data-text=${name}]`)) {
+          place.textContent = text;
+          place.hidden = false;
+        }
+    },
+    [marks, texts] as const,
+  );
+}
