@@ -12,7 +12,9 @@ const BLOCKED = { thirdPartyCookies: "blocked" } as const;
 const WITHIN_CLICKS = `{
   const request = Document.prototype.requestStorageAccess;
   Document.prototype.requestStorageAccess = function (types) {
-    return navigator.userActivation.isActive || localStorage.granted ? request.call(this, types) : Promise.reject(new DOMException("no click", "NotAllowedError"));
+    // Once granted it is granted to all frames of the site.
+    if (types?.all && navigator.userActivation.isActive) localStorage.granted = "yes";
+    return localStorage.granted ? request.call(this, types) : Promise.reject(new DOMException("no click", "NotAllowedError"));
   };
 }`;
 
@@ -136,7 +138,7 @@ test("a yes is remembered: the way back over the node's page needs no second one
 test("a badge that is covered, or that was just shown, takes no click for an answer", async ({ browse, connect, server }) => {
   const browser = await browse(BLOCKED);
   const a = await connect(browser, "a");
-  void unify(a);
+  await a.evaluate(() => void window.mine.unify().catch(() => {}));
   await badgeOf(a).locator("[data-act=yes]").waitFor();
   await a.evaluate(() => {
     const cover = document.createElement("div");
@@ -187,11 +189,11 @@ async function count(from: Page, to: Page): Promise<void> {
   }, await idOf(to));
 }
 
-/** The stream goes on, and nothing was lost or doubled. */
+/** The stream goes on, and nothing was lost or doubled. Its writer's timer fires once a second while its page is hidden. */
 async function counted(to: Page): Promise<void> {
   const seen = (): Promise<number[]> => to.evaluate(() => (window as unknown as { seen: number[] }).seen);
   const before = (await seen()).length;
-  await expect.poll(async () => (await seen()).length, { timeout: 30_000 }).toBeGreaterThan(before + 50);
+  await expect.poll(async () => (await seen()).length, { timeout: 30_000 }).toBeGreaterThan(before + 2);
   const all = await seen();
   expect(all).toEqual(all.map((_, at) => at % 251));
 }

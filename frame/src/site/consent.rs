@@ -8,6 +8,8 @@
 //!
 //! Browsers ask, and open pages, within a click only: what a click brings is performed before anything is awaited.
 
+use std::time::Duration;
+
 use bitters_wire::{
     announce::Announcement,
     failure::{Code, Failure},
@@ -22,6 +24,9 @@ use super::{Badge, Click, Host, Means, Outcome, Output, Question, Site, requests
 
 /// What the badge needs for a question.
 const ASKING: Room = Room { width: 320, height: 172 };
+
+/// A browser's own prompt stands beside the badge, so both may be there.
+const PROMPT: Duration = Duration::from_secs(5);
 
 /// What the site gave it.
 const GIVEN: Room = Room { width: 0, height: 0 };
@@ -43,8 +48,15 @@ enum Stage {
     /// Nothing is asked.
     #[default]
     Quiet,
-    /// The browser was asked.
-    Requesting,
+    /// The browser was asked, which may be asking the person; without an answer until then there is another way.
+    Requesting(Instant),
+}
+
+impl Consent {
+    /// When the browser should have answered.
+    pub(super) const fn due(&self) -> Option<Instant> {
+        if let Stage::Requesting(due) = self.stage { Some(due) } else { None }
+    }
 }
 
 impl Site {
@@ -114,11 +126,11 @@ impl Site {
     }
 
     /// A click on the badge, or on the own page's card.
-    pub(super) fn on_click(&mut self, click: Click) {
+    pub(super) fn on_click(&mut self, click: Click, now: Instant) {
         match (self.consent.stage, click) {
             (Stage::Quiet, Click::Offer) if self.offers() => self.ask(Question::Unify),
             (Stage::Asking(Question::Unify), Click::Yes) if self.config.means.handle => {
-                self.consent.stage = Stage::Requesting;
+                self.consent.stage = Stage::Requesting(now + PROMPT);
                 self.outbox.push_back(Output::RequestAccess);
             }
             (Stage::Asking(Question::Unify), Click::Yes) | (Stage::Asking(Question::Visit), Click::Open) => {
@@ -135,21 +147,18 @@ impl Site {
     /// What the browser said to [`Output::RequestAccess`].
     pub(super) fn on_access(&mut self, granted: bool) {
         if granted {
-            if self.consent.stage == Stage::Requesting {
+            if self.asked_the_browser() {
                 self.outbox.push_back(Output::Announce(Announcement::Granted));
             }
             self.depart(Output::Enter);
-        } else if self.consent.stage == Stage::Requesting && self.config.means.bridge {
+        } else if let Stage::Requesting(_) = self.consent.stage {
             self.ask(Question::Visit);
-        } else if self.consent.stage == Stage::Requesting {
-            self.rest();
-            self.refuse_unify("the browser refused");
         }
     }
 
     /// Another frame of this island was let out of it: this one tries to follow.
     pub(super) fn on_granted_elsewhere(&mut self) {
-        let settled = !matches!(self.consent.stage, Stage::Petitioning(_) | Stage::Requesting);
+        let settled = !matches!(self.consent.stage, Stage::Petitioning(_) | Stage::Requesting(_));
         if self.config.scope == Scope::Site && self.config.means.any() && settled {
             self.outbox.push_back(Output::Follow);
         }
@@ -160,6 +169,18 @@ impl Site {
         if matches!(announcement, Announcement::FrameUp { .. }) && self.vigil.is_remote() && !self.unbridged {
             self.outbox.push_back(Output::AnnounceAtHome(Announcement::Granted));
         }
+    }
+
+    /// The browser doesn't answer.
+    pub(super) fn on_consent_time(&mut self, now: Instant) {
+        if self.consent.due().is_some_and(|due| due <= now) {
+            self.ask(Question::Visit);
+        }
+    }
+
+    /// Whether a grant that comes now is this frame's doing.
+    const fn asked_the_browser(&self) -> bool {
+        matches!(self.consent.stage, Stage::Requesting(_) | Stage::Asking(Question::Visit))
     }
 
     /// What came of [`Output::OpenPage`].

@@ -175,7 +175,7 @@ impl Site {
             Input::Ask(request) => self.on_ask(request, now),
             Input::BridgeClosed => self.on_bridge_closed(now),
             Input::Certified(owner, outcome) => self.send(ToLeader::Certified { owner, outcome }),
-            Input::Clicked(click) => self.on_click(click),
+            Input::Clicked(click) => self.on_click(click, now),
             Input::Connected => self.on_connected(now),
             Input::Frozen(frozen) => self.send(ToLeader::Frozen(frozen)),
             Input::Host { versions, identity } => self.on_host(versions.common(WIRE), identity, now),
@@ -194,6 +194,7 @@ impl Site {
             Input::Started => self.on_started(now),
             Input::Timeout => {
                 self.on_time(now);
+                self.on_consent_time(now);
                 self.end_late_calls(now);
                 self.endpoint_input(bitters_session::Input::Timeout, now);
             }
@@ -215,7 +216,7 @@ impl Site {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let endpoint = self.persona.as_ref().and_then(|persona| persona.endpoint.poll_timeout());
         let calls = self.call_deadlines().map(|(_, deadline)| deadline).min();
-        [endpoint, calls, self.vigil.poll_timeout()].into_iter().flatten().min()
+        [endpoint, calls, self.consent.due(), self.vigil.poll_timeout()].into_iter().flatten().min()
     }
 
     /// The node that this frame is a thread of, once its leader said so.

@@ -53,6 +53,18 @@ fn what_the_browser_refuses_the_node_s_page_may_still_give() {
 }
 
 #[test]
+fn a_browser_that_does_not_answer_is_not_waited_for() {
+    let mut frame = Asked::new(BOTH);
+    frame.outputs(unify(1));
+    frame.outputs(Input::Clicked(Click::Yes));
+    assert_eq!(frame.until_due(), 5000);
+    assert_eq!(frame.outputs(Input::Timeout), asks(Question::Visit));
+    assert_eq!(frame.outputs(Input::Access(false)), [], "late");
+    let outputs = frame.outputs(Input::Access(true));
+    assert_eq!(outputs[0], Output::Announce(Announcement::Granted), "late as well, and welcome");
+}
+
+#[test]
 fn without_the_handle_the_first_yes_opens_the_node_s_page() {
     let mut frame = Asked::new(Means { bridge: true, handle: false });
     frame.outputs(Input::Clicked(Click::Offer));
