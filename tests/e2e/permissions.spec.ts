@@ -23,7 +23,7 @@ test("a site that publishes, dials and asks in a tight loop is refused, and anot
   const before = await callTimes(quiet, peer, 20);
 
   await flood(loud);
-  await expect.poll(() => loud.evaluate(() => window.refusals["Quota"] ?? 0)).toBeGreaterThan(100);
+  await expect.poll(() => loud.evaluate(() => window.refusals["Quota"] ?? 0)).toBeGreaterThan(1000);
   const during = await callTimes(quiet, peer, 20);
   const { refusals, retryable } = await loud.evaluate(() => {
     window.calm();
@@ -32,8 +32,9 @@ test("a site that publishes, dials and asks in a tight loop is refused, and anot
 
   console.log(`calls: median ${median(before)} ms before, ${median(during)} ms during the flood; ${JSON.stringify(refusals)}`);
   expect(median(during)).toBeLessThan(Math.max(250, 5 * median(before)));
-  // Nobody has the ids that it dials.
-  expect(Object.keys(refusals).filter((code) => code !== "PeerUnreachable")).toEqual(["Quota"]);
+  // Half of the ids that it dials are no key's, and nobody has the others.
+  const others = Object.keys(refusals).filter((code) => !["BadArgument", "PeerUnreachable"].includes(code));
+  expect(others).toEqual(["Quota"]);
   expect(new Set(retryable)).toEqual(new Set([true]));
   // What it may ask it may ask again once it has calmed down.
   await expect.poll(() => loud.evaluate(() => window.mine.join("calm").then(() => "joined", ({ code }) => code))).toBe("joined");

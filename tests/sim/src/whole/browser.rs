@@ -31,6 +31,7 @@ pub struct Browser {
     pub certificates: Vec<(Owner, Certificate)>,
     /// Seeds in its database.
     pub seeds: Vec<Seed>,
+    /// What the leader has stored of sites.
     pub sites: Vec<Site>,
     /// Living workers.
     pub workers: Vec<Worker>,
