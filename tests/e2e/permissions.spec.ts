@@ -1,14 +1,20 @@
-// Permissions and quotas: a site that asks for too much is told so, and waits for itself.
-import type { Page } from "@playwright/test";
+// Permissions and quotas: what a person gives on the node's own page and takes back, and a site that asks for too much.
+import type { BrowserContext, Locator, Page } from "@playwright/test";
 
-import { reach } from "./support/room.ts";
-import { expect, idOf, test } from "./support/test.ts";
+import { ownPage, works } from "./support/alive.ts";
+import { enter, heard, present, reach, say } from "./support/room.ts";
+import type { Server } from "./support/server.ts";
+import { expect, idOf, statusOf, test } from "./support/test.ts";
 
 declare global {
   interface Window {
     /** How often a flood was refused, by code, and whether each refusal may be tried again. */
     refusals: Record<string, number>;
     retryable: boolean[];
+    /** Whether each status told of the leader, which an observer sees. */
+    leads: boolean[];
+    /** The site's ids, each time that it changed. */
+    ids: string[];
     /** Ends the flood. */
     calm: () => void;
   }
@@ -69,6 +75,95 @@ test("a site that fills a link with streams nobody reads waits for itself, and t
   expect(median(during)).toBeLessThan(Math.max(250, 5 * median(before)));
   expect(await loud.evaluate(() => window.refusals)).toEqual({});
 });
+
+test("a person lets a site see the whole node, takes that back, and is remembered", async ({ browse, connect, server }) => {
+  const browser = await browse();
+  // The node's operator lets a observe, and nobody else.
+  const [a, b] = [await connect(browser, "a"), await connect(browser, "b")];
+  const own = await ownPage(browser, server);
+  const seen = (page: Page): Promise<number> => statusOf(page).then(({ leader, frames }) => (leader ? frames.length : 0));
+  expect([await seen(a), await seen(b)]).toEqual([3, 0]);
+  await b.evaluate(async () => {
+    window.leads = [];
+    void (async () => {
+      for await (const { leader } of window.mine.watch()) window.leads.push(leader !== undefined);
+    })();
+  });
+
+  await permit(own, server, "b", "observe", "yes");
+  await expect.poll(() => seen(b)).toBe(3);
+  await permit(own, server, "b", "observe", "no");
+  await permit(own, server, "a", "observe", "no");
+  await expect.poll(async () => [await seen(a), await seen(b)]).toEqual([0, 0]);
+  // Who watches is told of both.
+  const turns = (): Promise<boolean[]> => b.evaluate(() => window.leads.filter((leads, at) => leads !== window.leads[at - 1]));
+  await expect.poll(turns).toEqual([false, true, false]);
+  expect((await statusOf(a)).frames.map(({ origin }) => origin)).toEqual([new URL(a.url()).origin]);
+
+  // The leader goes with the last page of the node; the next one knows.
+  await leaveAll(browser);
+  expect(await seen(await connect(browser, "a"))).toBe(0);
+  const again = await ownPage(browser, server);
+  await expect(choice(again, server, "a", "observe")).toHaveValue("no");
+});
+
+test("one id on the sites that a person allows, another again when they take it back; sessions and topics go on under it", async ({ browse, visit, connect, server }) => {
+  const [browser, two] = await Promise.all([browse(), browse()]);
+  const far = await connect(two, "a");
+  // Each has its own id first: the node knows the site then.
+  const before = [await idOf(await connect(browser, "b")), await idOf(await connect(browser, "c"))];
+  const own = await ownPage(browser, server);
+  for (const site of ["b", "c"]) await permit(own, server, site, "person", "yes");
+  const [b, c] = [await visit(browser, "b"), await visit(browser, "c")];
+  for (const page of [b, c])
+    await page.evaluate(async (node) => {
+      window.ids = [];
+      window.mine = await window.sdk.connect({ node, identity: "person" });
+      window.mine.addEventListener("identity", () => window.ids.push(window.mine.id));
+    }, server.node);
+  const person = await idOf(b);
+  expect(await idOf(c)).toBe(person);
+  expect(before).not.toContain(person);
+  // Both are one to others, and hear each other all the same.
+  await enterAll("one id", far, b, c);
+  await say(b, "one id", "from b");
+  for (const page of [far, c]) await expect.poll(() => heard(page, "one id")).toEqual([{ from: person, data: "from b" }]);
+
+  await permit(own, server, "c", "person", "no");
+  await expect.poll(() => c.evaluate(() => window.ids)).toEqual([before[1]]);
+  expect([await idOf(b), await idOf(c)]).toEqual([person, before[1]]);
+  await expect.poll(() => present(far, "one id")).toEqual([person, before[1]].toSorted());
+  await say(c, "one id", "from c");
+  for (const page of [far, b]) await expect.poll(() => heard(page, "one id")).toContainEqual({ from: before[1], data: "from c" });
+  await answers(c);
+  const peer = await reach(far, await idOf(c));
+  expect(await callTimes(far, peer, 1)).toHaveLength(1);
+  await works(b, c, far);
+});
+
+/** Enters a topic without waiting for others: pages of one id aren't peers of each other. */
+const enterAll = async (name: string, far: Page, ...pages: Page[]): Promise<void> => {
+  await Promise.all([far, ...pages].map((page) => enter(page, name)));
+  const ids = new Set(await Promise.all(pages.map(idOf)));
+  await expect.poll(() => present(far, name)).toEqual([...ids].toSorted());
+};
+
+/** Where the node's own page shows what a site may do. */
+const choice = (own: Page, server: Server, site: string, permission: string): Locator =>
+  own.locator(`[data-list=sites] li[data-origin="${server.url(site).slice(0, -1)}"] [data-permission=${permission}]`);
+
+/** The person answers there. */
+async function permit(own: Page, server: Server, site: string, permission: string, answer: string): Promise<void> {
+  await own.bringToFront();
+  await choice(own, server, site, permission).selectOption(answer);
+}
+
+/** Closes all pages but an empty one, and with them the leader. */
+async function leaveAll(browser: BrowserContext): Promise<void> {
+  const pages = browser.pages();
+  await browser.newPage();
+  await Promise.all(pages.map((page) => page.close()));
+}
 
 /** Answers `echo`. */
 const answers = (page: Page): Promise<void> => page.evaluate(() => void window.mine.answer("echo", (data) => data as string));

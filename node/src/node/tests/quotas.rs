@@ -197,3 +197,38 @@ fn what_a_site_says_too_much_is_held_back_and_nothing_of_it_lost() {
     assert_eq!(heard, (0..700).collect::<Vec<u64>>());
     assert!((180..200).contains(&lab.now.since(began).as_millis()), "188 packets at 64 MiB/s: {:?}", lab.now);
 }
+
+#[test]
+fn a_site_that_fills_a_link_goes_on_as_it_drains_and_after_others() {
+    let (mut lab, link) = Lab::linked();
+    let quiet = "https://quiet.example";
+    lab.admit(OTHER, quiet);
+    let packet = |from: FrameId, origin: &str, counter| Packet {
+        to: away().persona(SITE).id(),
+        to_frame: Some(THIRD),
+        from: home().persona(origin).id(),
+        from_frame: from,
+        session: SESSION,
+        body: Body::Sealed { counter, sealed: vec![0; 60 * 1024] },
+    };
+    let went = |outputs: Vec<Output>| {
+        let counter = |it| match it {
+            Output::Frame(TAB, ToFrame::Link(to, LinkCommand::Send(bytes))) if to == link => {
+                match codec::decode(&bytes, MAX_LINK) {
+                    Ok(LinkMessage::Packet(Packet { body: Body::Sealed { counter, .. }, .. })) => Some(counter),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        outputs.into_iter().filter_map(counter).collect::<Vec<u64>>()
+    };
+    let loud: Vec<Output> = (0..20).flat_map(|n| lab.frame(TAB, ToLeader::Packet(packet(TAB, SITE, n)))).collect();
+    assert_eq!(went(loud), (0..9).collect::<Vec<u64>>(), "512 KiB");
+    assert_eq!(went(lab.frame(OTHER, ToLeader::Packet(packet(OTHER, quiet, 99)))), Vec::<u64>::new());
+
+    let outputs = lab.link(link, LinkEvent::Drained(180 * 1024));
+    assert_eq!(went(outputs), [99, 9, 10], "whoever said least goes first");
+    let outputs = (0..9).flat_map(|_| lab.link(link, LinkEvent::Drained(64 * 1024)));
+    assert_eq!(went(outputs.collect()), (11..20).collect::<Vec<u64>>());
+}
