@@ -12,6 +12,7 @@ mod peer;
 mod permissions;
 mod rendezvous;
 mod requests;
+mod room;
 mod spending;
 mod standbys;
 #[cfg(test)]

@@ -92,19 +92,6 @@ impl Node {
         place(candidates, other)
     }
 
-    /// Hangs up the link that was unused for the longest time, if one can be missed.
-    pub(super) fn make_room(&mut self, now: Instant) -> bool {
-        let is_used = |up: &Up| {
-            up.last_packet.is_some_and(|at| now.since(at) < SESSION_PATIENCE)
-                || up.joined.keys().any(|topic| self.topics.is_open(*topic))
-        };
-        let unused = self.links.ups().filter(|(_, _, up)| !is_used(up));
-        let Some(link) = unused.min_by_key(|(_, _, up)| up.last_packet).map(|(id, _, _)| id) else { return false };
-        self.hang_up(link);
-        self.replace_link(link, now);
-        true
-    }
-
     /// A signal arrived for us.
     pub(super) fn on_signal(&mut self, from: NodeId, signal: Signal, way: Way, now: Instant) {
         if from == self.id || signal.blob.len() > MAX_SIGNAL {

@@ -232,3 +232,27 @@ fn a_site_that_fills_a_link_goes_on_as_it_drains_and_after_others() {
     let outputs = (0..9).flat_map(|_| lab.link(link, LinkEvent::Drained(64 * 1024)));
     assert_eq!(went(outputs.collect()), (11..20).collect::<Vec<u64>>());
 }
+
+#[test]
+fn a_site_that_has_all_the_links_gives_one_to_another() {
+    let mut lab = Lab::registered();
+    lab.admit(OTHER, "https://quiet.example");
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    let peers: Vec<NodeSecret> = (10..74).map(|n| NodeSecret::new([n; 32])).collect();
+    for peer in &peers {
+        lab.now = lab.now + Duration::from_millis(200);
+        let begun = lab.server(ToNode::Signal { from: peer.id(), signal: dial(7) });
+        let (frame, link) = dialled_in(&begun).expect("there is room");
+        lab.link_in(frame, link, LinkEvent::Up(peer.id()));
+        let persona = peer.persona(SITE);
+        lab.peer_in(frame, link, &LinkMessage::Claim(Claim::sign(&persona, peer.id())));
+        lab.peer_in(frame, link, &LinkMessage::Joined { topic: LOBBY, persona: persona.id() });
+    }
+    assert_eq!(lab.node.links.up_len(), 64);
+
+    let alice = away().persona(SITE);
+    lab.frame(OTHER, ToLeader::Dial { request: 1, peer: alice.id(), address: None });
+    let outputs = lab.server(ToNode::Found(Claim::sign(&alice, away().id())));
+    assert!(dialled_in(&outputs).is_some(), "{outputs:?}");
+    assert_eq!(lab.node.links.up_len(), 63);
+}
