@@ -156,6 +156,15 @@ impl World {
             Output::Link(link, command) => self.on_link_command((frame, link), command),
             Output::Tell(event) => self.on_tell(frame, event),
             Output::WatchLeader(boot) => self.watch_leader(frame, boot),
+            Output::AnnounceAtHome(_)
+            | Output::Card(_)
+            | Output::Enter
+            | Output::Follow
+            | Output::OpenPage(_)
+            | Output::RequestAccess
+            | Output::Return
+            | Output::Settle(_)
+            | Output::Sites(_) => unreachable!("there is one island, and nobody is asked"),
         }
     }
 }
