@@ -19,6 +19,7 @@ self.addEventListener("activate", (event) => event.waitUntil(shelf.take().then((
 
 self.addEventListener("fetch", (event) => {
   const { way, key } = wayOf(event.request, self.location.origin, build);
+  if (event.clientId) lookForUpdate();
   if (way === "build") event.respondWith(found(event.request, key));
   if (way === "data") event.respondWith(shelf.latest(event.request, key, (work) => event.waitUntil(work)));
 });
@@ -27,18 +28,19 @@ self.addEventListener("fetch", (event) => {
 async function found(request: Request, key: string): Promise<Response> {
   const kept = await shelf.find(key).catch(() => undefined);
   if (kept) return kept;
-  lookForUpdate();
+  outdated = true;
   return fetch(request);
 }
-
-let looked = false;
 
 /**
  * Somebody runs another build. In a partition that no page is opened in, whose workers are shared by frames from elsewhere, nothing else
  * tells that there is one.
  */
+let outdated = false;
+
+/** Chromium has a service worker that updates itself wait for half a minute, or for ever, unless a page or worker of its own runs. */
 function lookForUpdate(): void {
-  if (looked) return;
-  looked = true;
+  if (!outdated) return;
+  outdated = false;
   self.registration.update().catch(() => {});
 }

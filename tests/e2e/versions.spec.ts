@@ -5,7 +5,7 @@ import type { BrowserContext, Page } from "@playwright/test";
 import { frameOf, ownPage, works } from "./support/alive.ts";
 import { type Build, Builds } from "./support/builds.ts";
 import { StaticHost } from "./support/host.ts";
-import { asked, kept, keptFor } from "./support/kept.ts";
+import { asked, kept, keptFor, replaced } from "./support/kept.ts";
 import { finish, flawless, goesOn, talk } from "./support/numbers.ts";
 import { enter, heard, say } from "./support/room.ts";
 import { bringSdk, expect, idOf, statusOf, test as base } from "./support/test.ts";
@@ -121,6 +121,27 @@ test("first, second, first again, with pages of both open: leaders move in order
 
   await works(d, await embed(near, "a"));
   expect(host.missed.filter((path) => path.startsWith("/assets/"))).toEqual([]);
+});
+
+test("the worker that sites share is kept in its newest build, though the node's own page wasn't opened since", async ({ browse, builds, deploy, embed, host, server }) => {
+  const browser = await browse();
+  const own = await ownPage(browser, host);
+  await kept(own);
+  await own.close();
+
+  await deploy("second");
+  const a = await embed(browser, "a");
+  expect(await leaderOf(a)).toBe(builds.ids.second);
+  await keptFor(a, host);
+  const elsewhere = await browser.newPage();
+  await elsewhere.goto(server.url("c"));
+  const moved = replaced(elsewhere);
+  await a.close();
+  await moved;
+
+  await host.stop();
+  await (await browser.newCDPSession(elsewhere)).send("Network.clearBrowserCache");
+  expect(await leaderOf(await embed(browser, "a"))).toBe(builds.ids.second);
 });
 
 const BROKEN: [what: string, outcome: string, spoil: (builds: Builds) => Promise<void>][] = [

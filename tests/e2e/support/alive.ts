@@ -31,9 +31,9 @@ export async function ownPage(browser: BrowserContext, { node }: Hosted): Promis
 }
 
 /** Opens a document of the node's origin, in the first-party partition, in which none of our code runs. */
-export async function quietPage(browser: BrowserContext, server: Server): Promise<Page> {
+export async function quietPage(browser: BrowserContext, { node }: Hosted): Promise<Page> {
   const page = await browser.newPage();
-  await page.goto(server.url("node", "/icon.svg"));
+  await page.goto(`${node}/icon.svg`);
   return page;
 }
 

@@ -4,6 +4,8 @@ import { readFile } from "node:fs/promises";
 import { createServer, type Server as HttpServer, type ServerResponse } from "node:http";
 import { extname, join } from "node:path";
 
+import { freePort } from "./server.ts";
+
 const TYPES: Record<string, string> = {
   ".css": "text/css",
   ".html": "text/html",
@@ -16,26 +18,23 @@ const TYPES: Record<string, string> = {
 export class StaticHost {
   /** Paths that were asked for and aren't there. */
   readonly missed: string[] = [];
+  /** The node's origin. */
+  readonly node: string;
   readonly #dir: string;
   readonly #http: HttpServer;
 
-  private constructor(dir: string) {
+  private constructor(dir: string, port: number) {
+    this.node = `http://node.localhost:${port}`;
     this.#dir = dir;
     this.#http = createServer(({ url = "/" }, response) => void this.#answer(new URL(url, "http://any").pathname, response));
   }
 
   static async start(dir: string): Promise<StaticHost> {
-    const host = new StaticHost(dir);
-    host.#http.listen(0, "127.0.0.1");
+    const port = await freePort();
+    const host = new StaticHost(dir, port);
+    host.#http.listen(port, "127.0.0.1");
     await once(host.#http, "listening");
     return host;
-  }
-
-  /** The node's origin. */
-  get node(): string {
-    const address = this.#http.address();
-    if (address === null || typeof address === "string") throw new Error("no port");
-    return `http://node.localhost:${address.port}`;
   }
 
   async stop(): Promise<void> {

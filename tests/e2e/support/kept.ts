@@ -16,6 +16,23 @@ export const kept = (frame: Frame | Page): Promise<void> =>
     if (active?.state !== "activated") await new Promise((resolve) => active?.addEventListener("statechange", resolve));
   });
 
+/** Resolves when a build has been replaced by one that waited, anywhere in the page's browser; the page needn't be the node's. */
+export async function replaced(page: Page): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  const redundant = new Set<string>();
+  const done = new Promise<void>((resolve) => {
+    session.on("ServiceWorker.workerVersionUpdated", ({ versions }) => {
+      for (const { registrationId, status } of versions) {
+        if (status === "redundant") redundant.add(registrationId);
+        if (status === "activated" && redundant.has(registrationId)) resolve();
+      }
+    });
+  });
+  await session.send("ServiceWorker.enable");
+  await done;
+  await session.detach();
+}
+
 /** Asks for another build, and resolves with what became of it here. */
 export const asked = (page: Page, hosted: Hosted): Promise<"not installed" | "not run" | "waits"> =>
   frameOf(page, hosted).evaluate(async () => {
