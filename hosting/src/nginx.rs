@@ -1,5 +1,5 @@
 //! For nginx, to be included in `http`: two maps by the path, and the headers, of which an empty one is left out. `add_header` in a
-//! `location` would undo those of the `server`, so there is no location.
+//! `location` would undo those of the `server`, so there is none. Files whose names begin with a dot are the operator's.
 
 use std::fmt::Write;
 
@@ -16,7 +16,8 @@ pub fn file() -> String {
         writeln!(text, "  add_header {name} \"{value}\";").expect("strings grow");
     }
     writeln!(text, "  add_header {} $bitters_cache;", ELSEWHERE.0).expect("strings grow");
-    writeln!(text, "  add_header {} $bitters_open;\n}}", OPEN.0).expect("strings grow");
+    writeln!(text, "  add_header {} $bitters_open;", OPEN.0).expect("strings grow");
+    text.push_str("  location ~ /\\. {\n    return 404;\n  }\n}\n");
     text
 }
 
