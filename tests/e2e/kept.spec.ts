@@ -8,7 +8,7 @@ import { kept, keptFor } from "./support/kept.ts";
 import { Quiet } from "./support/quiet.ts";
 import { meet } from "./support/room.ts";
 import { Server } from "./support/server.ts";
-import { bringSdk, expect, idOf, statusOf, test as base } from "./support/test.ts";
+import { expect, idOf, statusOf, test as base } from "./support/test.ts";
 
 interface Fixtures {
   /** Has the nodes, and goes; `server` has the sites and the SDK, and lives. */
@@ -31,16 +31,8 @@ const test = base.extend<Fixtures>({
     await use(away);
     await away.stop();
   },
-  embed: async ({ server, away }, use) => {
-    await use(async (browser, site, node = away.node) => {
-      const page = await browser.newPage();
-      await page.goto(server.url(site));
-      await bringSdk(page, server);
-      await page.evaluate(async (node) => {
-        window.mine = await window.sdk.connect({ node });
-      }, node);
-      return page;
-    });
+  embed: async ({ connect, away }, use) => {
+    await use((browser, site, node = away.node) => connect(browser, site, node));
   },
 });
 

@@ -8,7 +8,7 @@ import { StaticHost } from "./support/host.ts";
 import { asked, kept, keptFor, replaced } from "./support/kept.ts";
 import { finish, flawless, goesOn, talk } from "./support/numbers.ts";
 import { enter, heard, say } from "./support/room.ts";
-import { bringSdk, expect, idOf, statusOf, test as base } from "./support/test.ts";
+import { expect, idOf, statusOf, test as base } from "./support/test.ts";
 
 interface Fixtures {
   readonly builds: Builds;
@@ -34,16 +34,8 @@ const test = base.extend<Fixtures>({
     await use(host);
     await host.stop();
   },
-  embed: async ({ server, host }, use) => {
-    await use(async (browser, site) => {
-      const page = await browser.newPage();
-      await page.goto(server.url(site));
-      await bringSdk(page, server);
-      await page.evaluate(async (node) => {
-        window.mine = await window.sdk.connect({ node });
-      }, host.node);
-      return page;
-    });
+  embed: async ({ connect, host }, use) => {
+    await use((browser, site) => connect(browser, site, host.node));
   },
   deploy: async ({ builds }, use) => {
     await use(async (build) => {

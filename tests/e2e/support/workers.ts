@@ -26,6 +26,19 @@ export class Workers {
     await this.#session.send("Target.closeTarget", { targetId });
   }
 
+  /** Runs an expression in a worker; its value is JSON. */
+  async evaluate(targetId: string, expression: string): Promise<unknown> {
+    const { sessionId } = await this.#session.send("Target.attachToTarget", { targetId, flatten: false });
+    const answer = new Promise<string>((resolve) => {
+      this.#session.on("Target.receivedMessageFromTarget", ({ sessionId: from, message }) => from === sessionId && resolve(message));
+    });
+    const message = JSON.stringify({ id: 1, method: "Runtime.evaluate", params: { expression, returnByValue: true } });
+    await this.#session.send("Target.sendMessageToTarget", { sessionId, message });
+    const { result } = JSON.parse(await answer) as { result: { result: { value: unknown } } };
+    await this.#session.send("Target.detachFromTarget", { sessionId });
+    return result.result.value;
+  }
+
   /** Keeps a worker busy for so long; nothing that is said to it is heard. */
   async wedge(targetId: string, ms: number): Promise<void> {
     const { sessionId } = await this.#session.send("Target.attachToTarget", { targetId, flatten: false });
