@@ -70,8 +70,7 @@ for (const thirdPartyCookies of ["allowed", "blocked"] as const) {
   });
 }
 
-// Waits for frames that leave an island whose worker can't be loaded.
-test.fixme("the node's own page was never visited, so nothing has the worker that sites share: each site has a node of its own", async ({ browse, embed, away, server }) => {
+test("the node's own page was never visited, so nothing has the worker that sites share: each site has a node of its own", async ({ browse, embed, away, server }) => {
   const browser = await browse({ thirdPartyCookies: "allowed" });
   await keptFor(await embed(browser, "a"), away);
   await Promise.all(browser.pages().slice(1).map((page) => page.close()));
