@@ -5,7 +5,7 @@ import type { BrowserContext, Page } from "@playwright/test";
 import { frameOf, ownPage, works } from "./support/alive.ts";
 import { type Build, Builds } from "./support/builds.ts";
 import { StaticHost } from "./support/host.ts";
-import { asked, kept, keptFor, replaced } from "./support/kept.ts";
+import { type Outcome, ask, kept, keptFor, replaced } from "./support/kept.ts";
 import { finish, flawless, goesOn, talk } from "./support/numbers.ts";
 import { enter, heard, say } from "./support/room.ts";
 import { expect, idOf, statusOf, test as base } from "./support/test.ts";
@@ -51,27 +51,25 @@ const buildOf = (page: Page, host: StaticHost): Promise<string | null> =>
 
 const leaderOf = async (page: Page): Promise<string | undefined> => (await statusOf(page)).leader?.build;
 
-test("a new build waits until no page runs the old one, which goes on from what is kept of it", async ({ browse, builds, deploy, embed, host }) => {
+test("a new build waits until no page runs the old one, which goes on from what is kept of it", async ({ browse, builds, deploy, embed, host, server }) => {
   const browser = await browse({ thirdPartyCookies: "blocked" });
   const a = await embed(browser, "a");
   await keptFor(a, host);
 
   await deploy("second");
-  expect(await asked(a, host)).toBe("waits");
+  await expect.poll(() => ask(a, host)).toBe("waits");
   const b = await embed(browser, "a");
   expect(await Promise.all([a, b].map((page) => buildOf(page, host)))).toEqual([builds.ids.first, builds.ids.first]);
   // A module that is loaded later; the server has it no longer.
   await a.evaluate(() => window.mine.address());
   await works(a, b);
 
+  const elsewhere = await browser.newPage();
+  await elsewhere.goto(server.url("c"));
+  const moved = replaced(elsewhere);
   await Promise.all([a.close(), b.close()]);
-  const next = async (): Promise<string | null> => {
-    const page = await embed(browser, "a");
-    const build = await buildOf(page, host);
-    await page.close();
-    return build;
-  };
-  await expect.poll(next, { message: "the build of the next visit" }).toBe(builds.ids.second);
+  await moved;
+  expect(await buildOf(await embed(browser, "a"), host)).toBe(builds.ids.second);
   expect(host.missed.filter((path) => path.startsWith("/assets/"))).toEqual([]);
 });
 
@@ -136,7 +134,7 @@ test("the worker that sites share is kept in its newest build, though the node's
   expect(await leaderOf(await embed(browser, "a"))).toBe(builds.ids.second);
 });
 
-const BROKEN: [what: string, outcome: string, spoil: (builds: Builds) => Promise<void>][] = [
+const BROKEN: [what: string, outcome: Outcome, spoil: (builds: Builds) => Promise<void>][] = [
   ["lacks a file", "not installed", (builds) => builds.drop(builds.script("second", "addresses"))],
   ["has a file that isn't what was built", "not installed", (builds) => builds.put(builds.script("second", "addresses"), "export {};")],
   ["has a service worker that throws", "not run", (builds) => builds.put("sw.js", "throw new Error('broken');")],
@@ -150,7 +148,7 @@ for (const [what, outcome, spoil] of BROKEN) {
 
     await deploy("second");
     await spoil(builds);
-    expect(await asked(a, host)).toBe(outcome);
+    await expect.poll(() => ask(a, host)).toBe(outcome);
     const id = await idOf(a);
     await a.close();
     const [b, c] = [await embed(browser, "a"), await embed(browser, "a")];
@@ -162,9 +160,11 @@ for (const [what, outcome, spoil] of BROKEN) {
     await works(d, e);
 
     await deploy("second");
-    expect(await asked(b, host)).toBe("waits");
+    await expect.poll(() => ask(b, host)).toBe("waits");
+    const repaired = replaced(d);
     await Promise.all([b.close(), c.close()]);
-    await expect.poll(async () => buildOf(await embed(browser, "a"), host), { message: "repaired" }).toBe(builds.ids.second);
+    await repaired;
+    expect(await buildOf(await embed(browser, "a"), host)).toBe(builds.ids.second);
   });
 }
 

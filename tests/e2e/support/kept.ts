@@ -33,15 +33,19 @@ export async function replaced(page: Page): Promise<void> {
   await session.detach();
 }
 
-/** Asks for another build, and resolves with what became of it here. */
-export const asked = (page: Page, hosted: Hosted): Promise<"not installed" | "not run" | "waits"> =>
+/** What became of another build in a partition. */
+export type Outcome = "not installed" | "not run" | "nothing new" | "waits";
+
+/** Asks for another build; one that was being looked for already answers for this. */
+export const ask = (page: Page, hosted: Hosted): Promise<Outcome> =>
   frameOf(page, hosted).evaluate(async () => {
     const registration = await navigator.serviceWorker.ready;
     // Rejects where the script can't run.
     if (!(await registration.update().then(() => true, () => false))) return "not run";
     const { installing } = registration;
     if (registration.waiting) return "waits";
+    if (!installing) return "nothing new";
     return new Promise((resolve) => {
-      installing?.addEventListener("statechange", () => resolve(installing.state === "installed" ? "waits" : "not installed"));
+      installing.addEventListener("statechange", () => resolve(installing.state === "installed" ? "waits" : "not installed"));
     });
   });
