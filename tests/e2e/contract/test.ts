@@ -44,6 +44,8 @@ interface How {
   readonly site?: (typeof SITES)[number];
   readonly node?: string;
   readonly connected?: boolean;
+  /** What its page says of being seen: links go to visible frames first. */
+  readonly seems?: "hidden" | "visible";
 }
 
 export const test = base.extend<Fixtures, WorkerFixtures>({
@@ -122,9 +124,10 @@ export class World {
   /** Opens one more tab at an end. */
   async open(end: End, how: How = {}): Promise<Tab> {
     const browser = this.#browsers[end === "a" ? 0 : this.#browsers.length - 1];
-    const { connected = true, node = this.server.node, site = this.topology.sites[end === "a" ? 0 : 1] } = how;
+    const { connected = true, node = this.server.node, seems, site = this.topology.sites[end === "a" ? 0 : 1] } = how;
+    const init = seems && `Object.defineProperty(Document.prototype, "hidden", { get: () => ${seems === "hidden"} });`;
     if (!browser) throw new Error("a topology has a browser");
-    const tab = await (connected ? connect(browser, this.server, site, node) : visit(browser, this.server, site));
+    const tab = await (connected ? connect(browser, this.server, site, node, init) : visit(browser, this.server, site, init));
     await tab.evaluate(teachCodeOf);
     return tab;
   }

@@ -23,12 +23,12 @@ const PREFERENCES = {
 /** Opens a Firefox with a new profile; `init` runs in every page and frame before anything else. */
 export async function open({ init }: { init?: string } = {}): Promise<Driven> {
   const browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true, extraPrefsFirefox: PREFERENCES });
-  return { close: () => browser.close(), visit: (url) => visit(browser, url, init) };
+  return { close: () => browser.close(), visit: (url, more) => visit(browser, url, [init, more]) };
 }
 
-async function visit(browser: Browser, url: string, init: string | undefined): Promise<Tab> {
+async function visit(browser: Browser, url: string, inits: (string | undefined)[]): Promise<Tab> {
   const page = await browser.newPage();
-  if (init !== undefined) await page.evaluateOnNewDocument(init);
+  for (const init of inits) if (init !== undefined) await page.evaluateOnNewDocument(init);
   await page.goto(url);
   return new Tab({ close: () => page.close(), reload: () => page.reload(), run: (script) => page.evaluate(script) });
 }

@@ -9,8 +9,8 @@ import type { Server } from "./server.ts";
 
 /** A browser, whoever drives it. */
 export interface Driven {
-  /** Opens a page in a new tab. */
-  visit(url: string): Promise<Tab>;
+  /** Opens a page in a new tab; `init` runs there and in its frames before anything else. */
+  visit(url: string, init?: string): Promise<Tab>;
   close(): Promise<void>;
 }
 
@@ -52,8 +52,9 @@ export class Tab implements Scripted {
 /** Chromium, like the others. */
 export async function chromium(profile: Profile = {}): Promise<Driven> {
   const browser = await open(profile);
-  const visit = async (url: string): Promise<Tab> => {
+  const visit = async (url: string, init?: string): Promise<Tab> => {
     const page = await browser.newPage();
+    if (init !== undefined) await page.addInitScript(init);
     await page.goto(url);
     return tabOf(page);
   };
@@ -66,8 +67,8 @@ function tabOf(page: Page): Tab {
 }
 
 /** Opens a site and brings the SDK in, without connecting. */
-export async function visit(browser: Driven, server: Server, site: string): Promise<Tab> {
-  const tab = await browser.visit(server.url(site));
+export async function visit(browser: Driven, server: Server, site: string, init?: string): Promise<Tab> {
+  const tab = await browser.visit(server.url(site), init);
   await bringSdk(tab, server);
   return tab;
 }
@@ -87,8 +88,8 @@ export async function enlist(tab: Scripted, node: string): Promise<void> {
 }
 
 /** Opens a site and connects it to a node. */
-export async function connect(browser: Driven, server: Server, site: string, node = server.node): Promise<Tab> {
-  const tab = await visit(browser, server, site);
+export async function connect(browser: Driven, server: Server, site: string, node = server.node, init?: string): Promise<Tab> {
+  const tab = await visit(browser, server, site, init);
   await enlist(tab, node);
   return tab;
 }

@@ -28,10 +28,11 @@ export async function open(): Promise<Driven> {
     await session.end();
     await Promise.all([stop(driver), stop(display)]);
   };
-  return { close, visit: (url) => visit(session, url) };
+  return { close, visit: (url, init) => visit(session, url, init) };
 }
 
-async function visit(session: Session, url: string): Promise<Tab> {
+async function visit(session: Session, url: string, init?: string): Promise<Tab> {
+  if (init !== undefined) throw new Error("WebDriver runs nothing before a page's own scripts");
   const window = await session.open();
   await session.at(window, "url", { url });
   return new Tab({

@@ -1,35 +1,48 @@
-// Tabs close while two nodes talk.
+// Frames go while two nodes talk.
 import type { Status } from "@bitters/host-sdk";
 
 import { enter, heard, moves, present, reach, say } from "../../support/room.ts";
 import { finish, flawless, goesOn, talk } from "../../support/numbers.ts";
 import type { Tab } from "../../support/tab.ts";
-import { idOf } from "../../support/test.ts";
-import { expect, framesBecome, test } from "../test.ts";
+import { idOf, statusOf } from "../../support/test.ts";
+import { expect, test, type World } from "../test.ts";
 
 /** Milliseconds between one end's records. */
 const PACE = 10;
 /** Milliseconds that a stream may stand still: several times what is measured on a busy machine. */
 const STALL = 3000;
 
-test("the tab that holds the used link, and started the leader, closes: stream and topic go on, nothing is lost", async ({ own, here }) => {
-  const { a: carrier, b } = own;
-  const idB = await reach(carrier, await idOf(b));
-  const a = await own.open("a");
+/** How a tab's frame goes, in turn; first goes that of the tab that started the leader. */
+const WAYS: Record<string, (tab: Tab) => Promise<void>> = {
+  closed: (tab) => tab.close(),
+  removed: (tab) => tab.evaluate(() => document.querySelector("iframe")?.remove()),
+  reloaded: (tab) =>
+    tab.evaluate(() => {
+      const iframe = document.querySelector("iframe") as HTMLIFrameElement;
+      iframe.src = iframe.src;
+    }),
+  navigated: (tab) => tab.evaluate(() => void setTimeout(() => location.assign("/roll.js"))),
+};
+
+test("frames that hold the used link go in every way, the first with its leader: stream and topic go on, nothing is lost", async ({ own, here }) => {
+  const { a: first, b } = own;
+  const idB = await reach(first, await idOf(b));
+  const a = await own.open("a", { seems: "hidden" });
+  const carriers = new Carriers(own, a);
+  await carriers.begin();
   await Promise.all([a, b].map((tab) => enter(tab, "lasting")));
   await expect.poll(() => present(a, "lasting")).toEqual([idB]);
   await talk(a, b, PACE);
-  const { frames, leader, peers } = await linked(a);
-  // Links go to the older frame first.
-  expect(peers[0]?.frames[0]).toBe(frames[0]?.id);
+  const before = (await statusOf(a)).leader;
 
-  await carrier.close();
+  for (const way of Object.values(WAYS)) {
+    await carriers.lose(way);
+    await goesOn(a, b);
+  }
 
-  await framesBecome(a, 1);
-  await goesOn(a, b);
-  const after = (await a.evaluate(() => window.mine.status())).leader;
-  // A worker of that tab's own has gone with it.
-  expect({ kind: after?.kind, same: after?.boot === leader?.boot }).toEqual({ kind: here.leader, same: here.leader === "shared" });
+  // A worker of the first tab's own has gone with it.
+  const { leader } = await statusOf(a);
+  expect({ kind: leader?.kind, same: leader?.boot === before?.boot }).toEqual({ kind: here.leader, same: here.leader === "shared" });
   await say(a, "lasting", "still here");
   await expect.poll(() => heard(b, "lasting")).toEqual([{ from: await idOf(a), data: "still here" }]);
   const [ours, theirs] = await finish(a, b);
@@ -60,12 +73,75 @@ test("the tab that answers closes during a call: the handler may have run; of th
   expect(await call(a, peer)).toMatchObject({ code: "NotFound", executed: "no" });
 });
 
-/** Waits until two frames hold a link each to the only peer. */
-const linked = (tab: Tab): Promise<Status> =>
-  tab.evaluate(async () => {
-    for await (const status of window.mine.watch()) if (new Set(status.peers[0]?.frames).size === 2) return status;
-    throw new Error("the watching ended");
-  });
+/** The tabs of one end whose frames hold links, while another one talks. */
+class Carriers {
+  readonly #world: World;
+  readonly #talker: Tab;
+  readonly #tabs = new Map<string, Tab>();
+  readonly #seen: string[] = [];
+
+  constructor(world: World, talker: Tab) {
+    this.#world = world;
+    this.#talker = talker;
+  }
+
+  /** The first tab has the link that is used. Of two more one stands by, and one is there when that is used, so that the talker has none. */
+  async begin(): Promise<void> {
+    const { frames } = await statusOf(this.#talker);
+    for (const { id } of frames) this.#seen.push(id);
+    this.#tabs.set(this.#seen[0] ?? "none", this.#world.a);
+    for (let more = 0; more < 2; more += 1) await this.#open();
+  }
+
+  /** The frame that holds the used link goes; another tab is opened, unless it comes back. */
+  async lose(way: (tab: Tab) => Promise<void>): Promise<void> {
+    const { peers } = await this.#linked();
+    const used = peers[0]?.frames[0] ?? "none";
+    const tab = this.#tabs.get(used);
+    if (!tab) throw new Error(`no carrier has the frame ${used}`);
+    this.#tabs.delete(used);
+    await way(tab);
+    await until(this.#talker, ({ frames }, used) => frames.every(({ id }) => id !== used), used);
+    await (way === WAYS["reloaded"] ? this.#enlist(tab) : this.#open());
+  }
+
+  async #open(): Promise<void> {
+    await this.#enlist(await this.#world.open("a", { seems: "visible" }));
+  }
+
+  /** The frame that wasn't there before is this tab's. */
+  async #enlist(tab: Tab): Promise<void> {
+    const isNew = ({ frames }: Status, seen: string[]): boolean => frames.some(({ id }) => !seen.includes(id));
+    const { frames } = await until(this.#talker, isNew, this.#seen);
+    const frame = frames.find(({ id }) => !this.#seen.includes(id))?.id ?? "none";
+    this.#seen.push(frame);
+    this.#tabs.set(frame, tab);
+  }
+
+  /** Waits until two carriers hold a link each to the only peer. */
+  #linked(): Promise<Status> {
+    const fits = ({ peers }: Status, among: string[]): boolean => among.filter((frame) => peers[0]?.frames.includes(frame)).length === 2;
+    return until(this.#talker, fits, [...this.#tabs.keys()]);
+  }
+}
+
+/** Waits for a status that fits. */
+function until<T>(tab: Tab, fits: (status: Status, given: T) => boolean, given: T): Promise<Status> {
+  return tab.evaluate(
+    async ({ fits, given }) => {
+      const fit = new Function(`return ${fits}`)() as (status: Status, given: unknown) => boolean;
+      let last: Status | undefined;
+      const look = async (): Promise<Status> => {
+        for await (last of window.mine.watch({ signal: AbortSignal.timeout(20_000) })) if (fit(last, given)) return last;
+        throw new Error("the watching ended");
+      };
+      return look().catch((error) => {
+        throw new Error(`${error}: no status fits ${JSON.stringify(given)}, but ${JSON.stringify(last)}`);
+      });
+    },
+    { fits: String(fits), given },
+  );
+}
 
 /** How a call fails. */
 function call(tab: Tab, peer: string, timeout = 15_000): Promise<unknown> {
