@@ -1,6 +1,7 @@
 // What every test of the contract has: two tabs that are connected, which all tests of a topology share, and more where they want some.
 import { test as base } from "@playwright/test";
 
+import { unify } from "../support/consent.ts";
 import { ownAddress } from "../support/machine.ts";
 import { Server, type SITES } from "../support/server.ts";
 import { connect, type Driven, type Tab, visit } from "../support/tab.ts";
@@ -70,7 +71,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
   server: ({ world }, use) => use(world.server),
   a: ({ world }, use) => use(world.a),
   b: ({ world }, use) => use(world.b),
-  frames: ({ here }, use) => use(here.browsers.length === 1 ? 2 : 1),
+  frames: ({ here }, use) => use((here.browsers.length === 1 ? 2 : 1) + (here.consent.length > 0 ? 1 : 0)),
   more: async ({ world }, use) => {
     const opened: Tab[] = [];
     await use(async (end, how) => {
@@ -108,7 +109,10 @@ export class World {
     const own = ownAddress();
     // Firefox sends nothing to a proxy of the loopback's.
     const server = await Server.start(own === undefined ? [] : ["--udp", `${own}:0`]);
-    const world = new World(topology, server, await Promise.all(topology.browsers.map((open) => open())));
+    const browsers = await Promise.all(topology.browsers.map((open) => open()));
+    const world = new World(topology, server, browsers);
+    // What is shared over a bridge lives as long as one of the node's own pages.
+    if (topology.consent.length > 0) await browsers[0]?.visit(server.node);
     for (const end of ["a", "b"] as const) world.#ends.set(end, await world.open(end));
     return world;
   }
@@ -127,7 +131,9 @@ export class World {
     const { connected = true, node = this.server.node, seems, site = this.topology.sites[end === "a" ? 0 : 1] } = how;
     const init = seems && `Object.defineProperty(Document.prototype, "hidden", { get: () => ${seems === "hidden"} });`;
     if (!browser) throw new Error("a topology has a browser");
+    const { consent } = this.topology;
     const tab = await (connected ? connect(browser, this.server, site, node, init) : visit(browser, this.server, site, init));
+    if (connected && consent.length > 0) await unify(tab, node, consent);
     await tab.evaluate(teachCodeOf);
     return tab;
   }

@@ -1,6 +1,7 @@
 // Where the contract holds: which browsers its two ends run in, and on which sites.
 import type { Scope } from "@bitters/host-sdk";
 
+import type { Profile } from "../support/browsers.ts";
 import * as firefox from "../support/firefox.ts";
 import { chromium, type Driven } from "../support/tab.ts";
 import * as webkit from "../support/webkit.ts";
@@ -17,19 +18,26 @@ export interface Topology {
   readonly scope: Scope;
   /** What leads the node of the first end. */
   readonly leader: "dedicated" | "shared";
+  /** The badge's buttons by which a person who is asked gets one node for all sites; none where nobody need be asked, or nobody is. */
+  readonly consent: readonly string[];
   /** Why it can't be had on this machine, if so. */
   readonly missing: string | undefined;
 }
 
 const OLD = { init: "delete window.SharedWorker;" };
+const BLOCKED: Profile = { thirdPartyCookies: "blocked" };
 const FIREFOX = { missing: firefox.missing };
+
+const BRIDGED: Partial<Topology> = { sites: ["a", "b"], scope: "browser" };
 
 /** Both ends are of one node. */
 export const NEAR: readonly Topology[] = [
   near("Chromium: two sites", () => chromium(), { sites: ["a", "b"], scope: "browser" }),
-  near("Chromium: a site's tabs", () => chromium({ thirdPartyCookies: "blocked" })),
+  near("Chromium: a site's tabs", () => chromium(BLOCKED)),
+  near("Chromium over the bridge: two sites", () => chromium(BLOCKED), { ...BRIDGED, consent: ["yes", "open"] }),
   near("Chromium without SharedWorker: a site's tabs", () => chromium(OLD), { leader: "dedicated" }),
   near("Firefox: a site's tabs", () => firefox.open(), FIREFOX),
+  near("Firefox over the bridge: two sites", () => firefox.open(), { ...FIREFOX, ...BRIDGED, consent: ["yes"] }),
   near("WebKit: a site's tabs", webkit.open, { missing: webkit.missing }),
 ];
 
@@ -43,9 +51,9 @@ export const FAR: readonly Topology[] = [
 export const TOPOLOGIES: readonly Topology[] = [...NEAR, ...FAR];
 
 function near(name: string, open: Open, differs: Partial<Topology> = {}): Topology {
-  return { name, browsers: [open], sites: ["a", "a"], scope: "site", leader: "shared", missing: undefined, ...differs };
+  return { name, browsers: [open], sites: ["a", "a"], scope: "site", leader: "shared", consent: [], missing: undefined, ...differs };
 }
 
 function far(name: string, here: Open, there: Open, differs: Partial<Topology> = {}): Topology {
-  return { name, browsers: [here, there], sites: ["a", "b"], scope: "site", leader: "shared", missing: undefined, ...differs };
+  return { name, browsers: [here, there], sites: ["a", "b"], scope: "site", leader: "shared", consent: [], missing: undefined, ...differs };
 }

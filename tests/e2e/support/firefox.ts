@@ -1,7 +1,7 @@
 // Firefox as people have it, over WebDriver BiDi: Playwright drives none but its own.
 import { existsSync } from "node:fs";
 
-import puppeteer, { type Browser } from "puppeteer-core";
+import puppeteer, { type Browser, type Page } from "puppeteer-core";
 
 import { Tab, type Driven } from "./tab.ts";
 
@@ -30,5 +30,17 @@ async function visit(browser: Browser, url: string, inits: (string | undefined)[
   const page = await browser.newPage();
   for (const init of inits) if (init !== undefined) await page.evaluateOnNewDocument(init);
   await page.goto(url);
-  return new Tab({ close: () => page.close(), reload: () => page.reload(), run: (script) => page.evaluate(script) });
+  return tabOf(page);
+}
+
+function tabOf(page: Page): Tab {
+  const click = async (origin: string, selector: string): Promise<void> => {
+    await page.bringToFront();
+    const frame = page.frames().find((frame) => frame.url().startsWith(origin));
+    const element = await frame?.waitForSelector(selector, { visible: true, timeout: 10_000 });
+    if (!element) throw new Error(`no ${selector} of ${origin} in ${page.url()}`);
+    await element.click();
+  };
+  const popup = (): Promise<Tab> => new Promise((resolve) => page.once("popup", (page) => page && resolve(tabOf(page))));
+  return new Tab({ click, close: () => page.close(), popup, reload: () => page.reload(), run: (script) => page.evaluate(script) });
 }

@@ -18,6 +18,10 @@ export interface Driven {
 export interface Handle {
   /** Has the page evaluate an expression whose value is a promise of text, and waits for that. */
   run(script: string): Promise<unknown>;
+  /** Clicks on an element of the page's, or of its frame of this origin, as a person does: as soon as it is in sight. */
+  click(origin: string, selector: string): Promise<unknown>;
+  /** The next tab that the page opens. */
+  popup(): Promise<Tab>;
   /** Loads the page again. */
   reload(): Promise<unknown>;
   /** Closes the tab, as a person does. */
@@ -37,6 +41,16 @@ export class Tab implements Scripted {
   async evaluate<R, A = undefined>(act: (arg: A) => R | Promise<R>, arg?: A): Promise<R> {
     const text = await this.#handle.run(`(async () => JSON.stringify(await (${act})(${JSON.stringify(arg)})) ?? "")()`);
     return (text === "" ? undefined : JSON.parse(text as string)) as R;
+  }
+
+  /** Clicks on an element of the page's, or of its frame of this origin, as a person does: as soon as it is in sight. */
+  async click(origin: string, selector: string): Promise<void> {
+    await this.#handle.click(origin, selector);
+  }
+
+  /** The next tab that the page opens. */
+  popup(): Promise<Tab> {
+    return this.#handle.popup();
   }
 
   async reload(): Promise<void> {
@@ -63,7 +77,14 @@ export async function chromium(profile: Profile = {}): Promise<Driven> {
 
 /** A page of Playwright's, like the others. */
 function tabOf(page: Page): Tab {
-  return new Tab({ close: () => page.close(), reload: () => page.reload(), run: (script) => page.evaluate(script) });
+  const click = async (origin: string, selector: string): Promise<void> => {
+    const frame = page.frames().find((frame) => frame.url().startsWith(origin));
+    if (!frame) throw new Error(`no frame of ${origin} in ${page.url()}`);
+    await page.bringToFront();
+    await frame.locator(selector).click({ timeout: 10_000 });
+  };
+  const popup = async (): Promise<Tab> => tabOf(await page.waitForEvent("popup"));
+  return new Tab({ click, close: () => page.close(), popup, reload: () => page.reload(), run: (script) => page.evaluate(script) });
 }
 
 /** Opens a site and brings the SDK in, without connecting. */

@@ -1,5 +1,5 @@
 // WebKitGTK, the engine of Safari as Debian has it, over WebDriver (https://www.w3.org/TR/webdriver2/) and on a display of its own.
-// By hand: it takes eight requests, and what else speaks WebDriver waits for a script's end, while tabs here wait for one another.
+// By hand: it takes a dozen requests, and what else speaks WebDriver waits for a script's end, while tabs here wait for one another.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -16,6 +16,9 @@ export const missing = [DRIVER, DISPLAY].every((path) => existsSync(path)) ? und
 
 /** Milliseconds between looks at whether a script has ended, which nothing tells. */
 const LOOK_EVERY = 15;
+
+/** Milliseconds that an element may take to appear. */
+const PATIENCE = 10_000;
 
 /** Opens a WebKit with a new profile. */
 export async function open(): Promise<Driven> {
@@ -35,8 +38,14 @@ async function visit(session: Session, url: string, init?: string): Promise<Tab>
   if (init !== undefined) throw new Error("WebDriver runs nothing before a page's own scripts");
   const window = await session.open();
   await session.at(window, "url", { url });
+  return tabOf(session, window);
+}
+
+function tabOf(session: Session, window: string): Tab {
   return new Tab({
+    click: (origin, selector) => session.click(window, origin, selector),
     close: () => session.close(window),
+    popup: async () => tabOf(session, await session.another()),
     reload: () => session.at(window, "refresh", {}),
     run: (script) => session.run(window, script),
   });
@@ -72,6 +81,40 @@ class Session {
   /** Opens a tab. */
   async open(): Promise<string> {
     return (await this.#send<{ handle: string }>("POST", "window/new", { type: "tab" })).handle;
+  }
+
+  /** The next tab that a page opens. */
+  async another(): Promise<string> {
+    const before = await this.#windows();
+    for (;;) {
+      const found = (await this.#windows()).find((handle) => !before.includes(handle));
+      if (found !== undefined) return found;
+      await sleep(LOOK_EVERY);
+    }
+  }
+
+  /** Clicks on an element of a window's page, or of its frame of this origin, as soon as it can be clicked on. */
+  async click(window: string, origin: string, selector: string): Promise<void> {
+    for (const end = Date.now() + PATIENCE; ; await sleep(LOOK_EVERY)) {
+      try {
+        return await this.#take(() => this.#click(window, origin, selector));
+      } catch (error) {
+        if (Date.now() > end) throw error;
+      }
+    }
+  }
+
+  async #click(window: string, origin: string, selector: string): Promise<void> {
+    await this.#send("POST", "window", { handle: window });
+    const script = "return location.origin === arguments[0] ? null : document.querySelector(`iframe[src^='${arguments[0]}']`);";
+    const id = await this.#send("POST", "execute/sync", { script, args: [origin] });
+    await this.#send("POST", "frame", { id });
+    const element = await this.#send<object>("POST", "element", { using: "css selector", value: selector });
+    await this.#send("POST", `element/${Object.values(element)[0]}/click`, {});
+  }
+
+  #windows(): Promise<string[]> {
+    return this.#take(() => this.#send<string[]>("GET", "window/handles"));
   }
 
   async close(window: string): Promise<void> {
@@ -117,7 +160,7 @@ class Session {
     return taken;
   }
 
-  async #send<T>(method: "DELETE" | "POST", command: string, body?: object): Promise<T> {
+  async #send<T>(method: "DELETE" | "GET" | "POST", command: string, body?: object): Promise<T> {
     const response = await fetch(`${this.#url}${command && "/"}${command}`, { method, ...(body && { body: JSON.stringify(body) }) });
     const { value } = (await response.json()) as { value: T & { error?: string; message?: string } };
     if (!response.ok) throw new Error(`${command}: ${value.error}: ${value.message}`);

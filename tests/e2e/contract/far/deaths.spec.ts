@@ -12,7 +12,7 @@ const PACE = 10;
 /** Milliseconds that a stream may stand still: several times what is measured on a busy machine. */
 const STALL = 3000;
 
-/** How a tab's frame goes, in turn; first goes that of the tab that started the leader. */
+/** How a tab's frame goes. */
 const WAYS: Record<string, (tab: Tab) => Promise<void>> = {
   closed: (tab) => tab.close(),
   removed: (tab) => tab.evaluate(() => document.querySelector("iframe")?.remove()),
@@ -24,33 +24,42 @@ const WAYS: Record<string, (tab: Tab) => Promise<void>> = {
   navigated: (tab) => tab.evaluate(() => void setTimeout(() => location.assign("/roll.js"))),
 };
 
-test("frames that hold the used link go in every way, the first with its leader: stream and topic go on, nothing is lost", async ({ own, here }) => {
-  const { a: first, b } = own;
-  const idB = await reach(first, await idOf(b));
-  const a = await own.open("a", { seems: "hidden" });
-  const carriers = new Carriers(own, a);
-  await carriers.begin();
+test("the tab that holds the used link, and started the leader, closes: stream and topic go on, nothing is lost", async ({ here, own }) => {
+  const { a: carrier, b } = own;
+  const idB = await reach(carrier, await idOf(b));
+  const a = await own.open("a");
   await Promise.all([a, b].map((tab) => enter(tab, "lasting")));
   await expect.poll(() => present(a, "lasting")).toEqual([idB]);
   await talk(a, b, PACE);
-  const before = (await statusOf(a)).leader;
+  const { frames, leader, peers } = await until(a, ({ peers }) => peers[0]?.frames.length === 2, undefined);
+  expect(peers[0]?.frames[0]).toBe(frames[0]?.id);
+
+  await carrier.close();
+
+  await goesOn(a, b);
+  // A worker of that tab's own has gone with it.
+  const after = (await until(a, ({ frames }) => frames.length === 1, undefined)).leader;
+  expect({ kind: after?.kind, same: after?.boot === leader?.boot }).toEqual({ kind: here.leader, same: here.leader === "shared" });
+  await say(a, "lasting", "still here");
+  await expect.poll(() => heard(b, "lasting")).toEqual([{ from: await idOf(a), data: "still here" }]);
+  await haveLostNothing(a, b);
+  // They never seemed to be gone.
+  expect(await moves(a, "lasting")).toEqual([`+${idB}`]);
+});
+
+test("frames that hold the used link go in every way: nothing is lost", async ({ own }) => {
+  const { b } = own;
+  const a = await own.open("a", { seems: "hidden" });
+  const carriers = new Carriers(own, a);
+  await carriers.begin();
+  await talk(a, b, PACE);
 
   for (const way of Object.values(WAYS)) {
     await carriers.lose(way);
     await goesOn(a, b);
   }
 
-  // A worker of the first tab's own has gone with it.
-  const { leader } = await statusOf(a);
-  expect({ kind: leader?.kind, same: leader?.boot === before?.boot }).toEqual({ kind: here.leader, same: here.leader === "shared" });
-  await say(a, "lasting", "still here");
-  await expect.poll(() => heard(b, "lasting")).toEqual([{ from: await idOf(a), data: "still here" }]);
-  const [ours, theirs] = await finish(a, b);
-  expect(ours).toEqual(flawless(ours, theirs.sent));
-  expect(theirs).toEqual(flawless(theirs, ours.sent));
-  expect(Math.max(ours.longestGap, theirs.longestGap)).toBeLessThan(STALL);
-  // They never seemed to be gone.
-  expect(await moves(a, "lasting")).toEqual([`+${idB}`]);
+  await haveLostNothing(a, b);
 });
 
 test("the tab that answers closes during a call: the handler may have run; of the next call it is known that none did", async ({ own }) => {
@@ -73,6 +82,14 @@ test("the tab that answers closes during a call: the handler may have run; of th
   expect(await call(a, peer)).toMatchObject({ code: "NotFound", executed: "no" });
 });
 
+/** Ends the stream: all that was sent has come, and it never stood still for long. */
+async function haveLostNothing(a: Tab, b: Tab): Promise<void> {
+  const [ours, theirs] = await finish(a, b);
+  expect(ours).toEqual(flawless(ours, theirs.sent));
+  expect(theirs).toEqual(flawless(theirs, ours.sent));
+  expect(Math.max(ours.longestGap, theirs.longestGap)).toBeLessThan(STALL);
+}
+
 /** The tabs of one end whose frames hold links, while another one talks. */
 class Carriers {
   readonly #world: World;
@@ -85,7 +102,7 @@ class Carriers {
     this.#talker = talker;
   }
 
-  /** The first tab has the link that is used. Of two more one stands by, and one is there when that is used, so that the talker has none. */
+  /** Three: when one goes, the two others hold a link each, and the talker none. */
   async begin(): Promise<void> {
     const { frames } = await statusOf(this.#talker);
     for (const { id } of frames) this.#seen.push(id);

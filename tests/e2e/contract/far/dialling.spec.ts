@@ -1,7 +1,7 @@
 // How two nodes find each other, and how they part.
 import { addressOf, dial } from "../../support/dials.ts";
 import { reach } from "../../support/room.ts";
-import { idOf } from "../../support/test.ts";
+import { idOf, statusOf } from "../../support/test.ts";
 import { expect, test } from "../test.ts";
 
 /** A key that nobody registered. */
@@ -13,11 +13,14 @@ test("a persona is dialled by its id or by its address, from both ends, over one
 
   expect(await dial(a, addressB)).toBe(idB);
   expect(await dial(b, addressA)).toBe(idA);
-  await expect.poll(async () => (await a.evaluate(() => window.mine.status())).peers.map(({ links, path }) => ({ links, path }))).toEqual([{ links: 1, path: "direct" }]);
+  await expect.poll(async () => (await statusOf(a)).peers.map(({ links, path }) => ({ links, path }))).toEqual([{ links: 1, path: "direct" }]);
   expect(await a.evaluate((id) => window.codeOf(() => window.mine.call(id, "nobody answers this", null)), idB)).toBe("NotFound no");
   // `b` is no observer: it sees the persona that it talks with, and nothing else of the node behind it.
-  const { leader, peers } = await b.evaluate(() => window.mine.status());
-  expect({ leader, peers: peers.map(({ id }) => id) }).toEqual({ leader: undefined, peers: [idA] });
+  const seen = async (): Promise<unknown> => {
+    const { leader, peers } = await statusOf(b);
+    return { leader, peers: peers.map(({ id }) => id) };
+  };
+  await expect.poll(seen).toEqual({ leader: undefined, peers: [idA] });
 });
 
 test("what is no good as an address is refused with the reason", async ({ a, b }) => {

@@ -7,7 +7,7 @@ import { expect, framesBecome, test } from "../test.ts";
 /** Milliseconds between one end's records. */
 const PACE = 10;
 
-test("the tab that started the leader closes while a stream runs between two others: nothing is lost", async ({ own, here }) => {
+test("the tab that started the leader closes while a stream runs between two others: nothing is lost", async ({ frames, here, own }) => {
   const { a: first, b } = own;
   const c = await own.open("a");
   const [id, before] = [await idOf(c), (await c.evaluate(() => window.mine.status())).leader];
@@ -17,7 +17,7 @@ test("the tab that started the leader closes while a stream runs between two oth
 
   await first.close();
 
-  await framesBecome(c, 2);
+  await framesBecome(c, frames);
   await goesOn(c, b);
   const [ours, theirs] = await finish(c, b);
   expect(ours).toEqual(flawless(ours, theirs.sent));

@@ -1,0 +1,30 @@
+// A person who wants one node for all sites: asked by a badge, they say yes, and on the node's own page once more.
+import type { BittersNode } from "@bitters/host-sdk";
+
+import type { Tab } from "./tab.ts";
+
+declare global {
+  interface Window {
+    /** The scope that was asked for. */
+    unified: ReturnType<BittersNode["unify"]>;
+  }
+}
+
+/** Clicks on a button of a node's as soon as a click counts. */
+const press = (tab: Tab, node: string, act: string): Promise<void> => tab.click(node, `[data-guard=open] [data-act=${act}]`);
+
+/**
+ * The site of a tab asks for one node for all sites, and gets it by way of the node's own page. `acts` are the buttons
+ * of the badge that lead there.
+ */
+export async function unify(tab: Tab, node: string, acts: readonly string[]): Promise<void> {
+  await tab.evaluate(() => {
+    window.unified = window.mine.unify();
+  });
+  const opened = tab.popup();
+  for (const act of acts) await press(tab, node, act);
+  const page = await opened;
+  await press(page, node, "allow");
+  await tab.evaluate(() => window.unified);
+  await page.close();
+}
