@@ -19,6 +19,9 @@ const MAX_TEXT = 2000;
 /** Milliseconds: to somebody who isn't there, all ways are tried. */
 const DIAL_WITHIN = 30_000;
 
+/** What the one who was reached is called with: any site may answer to it, none has to. */
+const GREETING = "bitters/greeting";
+
 /** Shows it. */
 export async function show({ kind, value }: Link): Promise<void> {
   const place = document.querySelector<HTMLElement>("[data-link]");
@@ -102,10 +105,20 @@ async function reach(place: HTMLElement, state: HTMLElement, where: string): Pro
   const path = make("p", { class: "hint" });
   place.append(make("p", {}, make("code", {}, peer)), path);
   state.textContent = "Connected.";
+  await greet(node, peer);
   for await (const { peers } of node.watch()) {
     const known = peers.find(({ id }) => id === peer);
-    state.textContent = known ? "Connected." : "Not connected any longer.";
+    state.textContent = known ? "Connected." : "They were reached, and are no longer.";
     path.textContent = known ? PATHS[known.path] : "";
+  }
+}
+
+/** A site is told of the peers that it talks with; that nobody answers to this is an answer. */
+async function greet(node: BittersNode, peer: string): Promise<void> {
+  try {
+    await node.call(peer, GREETING, null);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "NotFound") throw error;
   }
 }
 

@@ -94,8 +94,19 @@ test("a page whose policy forbids the scheme gets the fallback at once", async (
     document.head.append(policy);
   }, server.node);
 
-  expect(await seek(page, server.node)).toBeLessThan(2900);
+  // What counts is when it is shown: a node takes as long to start as it takes.
+  await page.evaluate(() => {
+    const before = performance.now();
+    new MutationObserver((_, observer) => {
+      const shown = document.querySelector<HTMLIFrameElement>("iframe")?.src ?? "";
+      if (!shown.startsWith("http")) return;
+      observer.disconnect();
+      Object.assign(window, { after: performance.now() - before });
+    }).observe(document, { attributeFilter: ["src"], childList: true, subtree: true });
+  });
+  await seek(page, server.node);
   expect(await originOf(page)).toBe(server.node);
+  expect(await page.evaluate(() => (window as unknown as { after: number }).after)).toBeLessThan(2000);
 });
 
 test("a link to a topic leads to a page where people talk", async ({ browse, connect, prefer, server, visit }) => {
@@ -148,9 +159,12 @@ test("a link to an address or an id leads to a page that connects, and says who 
   }
 });
 
-test("a link to somebody who isn't there says so", async ({ browse, server }) => {
-  const page = await (await browse()).newPage();
-  await page.goto(`${server.node}/?uri=web%2Boverlay%3A${"y".repeat(52)}`);
+test("a link to somebody who isn't there says so", async ({ browse, connect, server }) => {
+  const [browser, others] = await Promise.all([browse(), browse()]);
+  const id = await idOf(await connect(others, "b"));
+  await others.close();
+  const page = await browser.newPage();
+  await page.goto(`${server.node}/?uri=web%2Boverlay%3A${id}`);
   await expect(page.getByText(/They may be offline|Nobody is there/)).toBeVisible({ timeout: 40_000 });
 });
 
@@ -197,12 +211,11 @@ test("a name that turns text around, and one full of markup, are names in their 
   }
 });
 
-test("a megabyte in the address is refused, by the server or by the page", async ({ browse, server }) => {
+test("a megabyte in the address is refused by the page, which has it from the service worker", async ({ browse, server }) => {
   const page = await (await browse()).newPage();
   await page.goto(server.node);
-  const answer = await page.goto(`${server.node}/?uri=web%2Boverlay%3Atopic%2F${"x".repeat(1_000_000)}`).catch(() => undefined);
-  if (answer?.ok()) await expect(page.getByText("This link isn’t one that your node understands")).toBeVisible();
-  else expect(answer?.status() ?? 431).toBeGreaterThanOrEqual(400);
-  await page.goto(server.node);
-  await expect(page.getByText("Running", { exact: true })).toBeVisible();
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => {}));
+  await page.goto(`${server.node}/?uri=web%2Boverlay%3Atopic%2F${"x".repeat(1_000_000)}`);
+  await expect(page.getByText("This link isn’t one that your node understands")).toBeVisible();
+  await expect(page.getByText("Why: it is longer than 2048 bytes.")).toBeVisible();
 });
