@@ -11,23 +11,18 @@ export function offerPreference(): void {
   const url = new URL("./?uri=%s", location.href).href;
   document.documentElement.dataset["prefer"] = browser.registerProtocolHandler ? "can" : "cannot";
 
-  const show = (which: "asked" | "forgotten"): void => {
-    for (const note of place.querySelectorAll<HTMLElement>(".asked, .forgotten")) note.hidden = !note.classList.contains(which);
-  };
-  const on = (name: string, work: (button: HTMLButtonElement) => void): void => {
+  const on = (name: string, note: string, work: (() => void) | undefined): void => {
     const button = place.querySelector<HTMLButtonElement>(`[data-do=${name}]`);
-    button?.addEventListener("click", () => work(button));
+    if (!button) return;
+    button.hidden = !work;
+    button.addEventListener("click", () => {
+      work?.();
+      for (const other of place.querySelectorAll<HTMLElement>(".asked, .forgotten")) other.hidden = !other.classList.contains(note);
+    });
   };
-  on("prefer", () => {
-    browser.registerProtocolHandler?.(SCHEME, url);
-    show("asked");
-    for (const button of place.querySelectorAll<HTMLElement>("[data-do=forget]")) button.hidden = !browser.unregisterProtocolHandler;
-  });
-  on("forget", (button) => {
-    browser.unregisterProtocolHandler?.(SCHEME, url);
-    show("forgotten");
-    button.hidden = true;
-  });
+  on("prefer", "asked", browser.registerProtocolHandler && (() => browser.registerProtocolHandler?.(SCHEME, url)));
+  // Firefox leaves that to its settings.
+  on("forget", "forgotten", browser.unregisterProtocolHandler && (() => browser.unregisterProtocolHandler?.(SCHEME, url)));
 }
 
 /** Of the platform, where it is there (HTML, section 8.7.1.3). */

@@ -35,6 +35,20 @@ const test = base.extend<Fixtures>({
 });
 
 const originOf = (page: Page): Promise<string> => page.evaluate(() => window.mine.origin);
+/** Tells, once a node was shown, after how many ms it was: a node takes as long to start as it takes. */
+async function watchShown(page: Page): Promise<() => Promise<number>> {
+  await page.evaluate(() => {
+    const before = performance.now();
+    new MutationObserver((_, observer) => {
+      const shown = document.querySelector<HTMLIFrameElement>("iframe")?.src ?? "";
+      if (!shown.startsWith("http")) return;
+      observer.disconnect();
+      Object.assign(window, { after: performance.now() - before });
+    }).observe(document, { attributeFilter: ["src"], childList: true, subtree: true });
+  });
+  return () => page.evaluate(() => (window as unknown as { after: number }).after);
+}
+
 const origin = (url: string): string => new URL(url).origin;
 
 test("an unchanged site gets the node that the person prefers now, and through another's software meets the same network", async ({
@@ -85,6 +99,32 @@ test("a person who prefers none gets the fallback, after the bounded wait; and n
   expect(await page.locator("iframe").count()).toBe(1);
 });
 
+test("a person who no longer wants it gets the fallback again", async ({ browse, prefer, seek, server, visit }) => {
+  const browser = await browse();
+  await prefer(browser, "node");
+  const page = await browser.newPage();
+  await page.goto(server.node);
+  await page.getByRole("button", { name: "No longer" }).click();
+  await expect(page.getByText("This node is no longer yours")).toBeVisible();
+
+  const site = await visit(browser, "a");
+  await seek(site, server.url("guestbook"));
+  expect(await originOf(site)).toBe(origin(server.url("guestbook")));
+});
+
+test("a browser without such a thing says so on the node's page, and gives the fallback at once", async ({ browse, seek, server, visit }) => {
+  const browser = await browse({ init: "delete Navigator.prototype.registerProtocolHandler" });
+  const page = await browser.newPage();
+  await page.goto(server.node);
+  await expect(page.getByText("This browser can’t be told which node is yours")).toBeVisible();
+  await expect(page.getByRole("button", { name: "Make this my node" })).toBeHidden();
+
+  const site = await visit(browser, "a");
+  const shown = await watchShown(site);
+  await seek(site, server.node);
+  expect(await shown()).toBeLessThan(2000);
+});
+
 test("a page whose policy forbids the scheme gets the fallback at once", async ({ browse, seek, server, visit }) => {
   const page = await visit(await browse(), "a");
   await page.evaluate((node) => {
@@ -94,19 +134,10 @@ test("a page whose policy forbids the scheme gets the fallback at once", async (
     document.head.append(policy);
   }, server.node);
 
-  // What counts is when it is shown: a node takes as long to start as it takes.
-  await page.evaluate(() => {
-    const before = performance.now();
-    new MutationObserver((_, observer) => {
-      const shown = document.querySelector<HTMLIFrameElement>("iframe")?.src ?? "";
-      if (!shown.startsWith("http")) return;
-      observer.disconnect();
-      Object.assign(window, { after: performance.now() - before });
-    }).observe(document, { attributeFilter: ["src"], childList: true, subtree: true });
-  });
+  const shown = await watchShown(page);
   await seek(page, server.node);
   expect(await originOf(page)).toBe(server.node);
-  expect(await page.evaluate(() => (window as unknown as { after: number }).after)).toBeLessThan(2000);
+  expect(await shown()).toBeLessThan(2000);
 });
 
 test("a link to a topic leads to a page where people talk", async ({ browse, connect, prefer, server, visit }) => {
