@@ -26,7 +26,7 @@ type Permission = "join" | "observe" | "person";
 export function guard(root: Element): () => boolean {
   const page = document.documentElement.dataset;
   let seen = false;
-  let opening: number | undefined;
+  let opening: ReturnType<typeof setTimeout> | undefined;
   const restart = (): void => {
     clearTimeout(opening);
     delete page["guard"];

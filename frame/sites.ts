@@ -41,7 +41,7 @@ function itemOf(template: HTMLTemplateElement, origin: string): HTMLElement {
 function fill(item: HTMLElement, site: SiteStatus, choose: (choice: Choice) => void): void {
   const { origin, frames, permissions, refused } = site;
   const texts: Record<string, string> = {
-    origin,
+    site: origin,
     open: frames === 0 ? "not open" : `${frames} open`,
     refused: refused === 0 ? "" : `${refused} requests refused: it asked for too much`,
   };

@@ -82,7 +82,6 @@ impl Island {
 
     /// The island of all sites, if the browser grants it; called in a click it may ask the person. The request is made before this
     /// is awaited, as long as the click counts.
-    #[must_use]
     pub fn unpartitioned() -> impl Future<Output = Option<Self>> + 'static {
         let request = request_access();
         async move {
@@ -217,12 +216,12 @@ fn request_access() -> impl Future<Output = Option<JsValue>> + 'static {
 
 /// `{ all: true }`, which notices that it is read.
 fn all_types() -> JsValue {
-    let read = Closure::once_into_js(|| {
+    let read: Closure<dyn Fn() -> bool> = Closure::new(|| {
         KNOWS_HANDLE.set(true);
         true
     });
     let (types, getter) = (Object::new(), Object::new());
-    let defined = Reflect::set(&getter, &"get".into(), &read).is_ok();
+    let defined = Reflect::set(&getter, &"get".into(), &read.into_js_value()).is_ok();
     if defined {
         Object::define_property(&types, &"all".into(), &getter);
     }

@@ -23,10 +23,14 @@ export async function click(page: Page, act: string, server: Server): Promise<vo
 
 /** A click counts after half a second in sight, by what the document itself measures; one that comes too early is made again. */
 async function clickOpen(frame: Frame, act: string): Promise<void> {
+  const button = frame.locator(`[data-act=${act}]:visible`);
   const isOpen = (): boolean => document.documentElement.dataset["guard"] === "open";
   do {
-    await frame.waitForFunction(isOpen);
-    await frame.locator(`[data-act=${act}]:visible`).click();
+    const open = frame.waitForFunction(isOpen).then(() => true);
+    // A click that counted leads to another question, or to none: that has other buttons.
+    const gone = button.waitFor({ state: "hidden" }).then(() => false);
+    if (!(await Promise.race([open, gone].map((settled) => settled.catch(() => false))))) return;
+    await button.click();
   } while (!(await frame.evaluate(isOpen)));
 }
 

@@ -9,7 +9,7 @@ use crate::site::Outcome;
 fn nothing_is_asked_before_the_person_or_the_site_wants_it() {
     let mut frame = Asked::new(BOTH);
     let ready = Badge::Ready { id: persona(ALICE).id().to_string(), peers: 0, scope: Scope::Site, offers: true };
-    assert_eq!(frame.outputs(Input::Leader(frame.from_leader(ToFrame::Peers(0)))), [Output::Badge(ready)]);
+    assert_eq!(frame.outputs(Input::Leader(frame.leader_says(ToFrame::Peers(0)))), [Output::Badge(ready)]);
 
     let asking = frame.outputs(Input::Clicked(Click::Offer));
     assert_eq!(asking, asks(Question::Unify));
@@ -144,17 +144,17 @@ fn a_worker_that_cannot_be_loaded_makes_its_island_useless() {
     assert_eq!(frame.outputs(Input::WorkerFailed).last(), Some(&Output::Return));
 
     let mut frame = Asked::in_all_sites(false);
-    frame.outputs(Input::Leader(frame.from_leader(ToFrame::Welcome(welcome(ALICE)))));
+    frame.outputs(Input::Leader(frame.leader_says(ToFrame::Welcome(welcome(ALICE)))));
     assert_eq!(frame.outputs(Input::WorkerFailed), [], "another build leads");
 }
 
 #[test]
 fn a_bridge_whose_page_is_closed_is_over_if_its_leader_is() {
     let mut frame = Asked::in_all_sites(true);
-    frame.outputs(Input::Leader(frame.from_leader(ToFrame::Welcome(welcome(ALICE)))));
+    frame.outputs(Input::Leader(frame.leader_says(ToFrame::Welcome(welcome(ALICE)))));
 
     assert_eq!(said(&frame.outputs(Input::BridgeClosed)), [ToLeader::Ping]);
-    frame.outputs(Input::Leader(frame.from_leader(ToFrame::Pong)));
+    frame.outputs(Input::Leader(frame.leader_says(ToFrame::Pong)));
     assert_eq!(frame.until_due(), 12_000, "another page keeps the leader");
 
     frame.outputs(Input::BridgeClosed);
@@ -171,7 +171,7 @@ fn one_id_for_all_sites_is_asked_for_and_the_site_waits() {
     frame.outputs(Input::PetitionOver(Outcome::Yes));
 
     let person = Welcome { persona: persona(BOB), identity: Identity::Person, ..welcome(ALICE) };
-    let outputs = frame.outputs(Input::Leader(frame.from_leader(ToFrame::Welcome(person))));
+    let outputs = frame.outputs(Input::Leader(frame.leader_says(ToFrame::Welcome(person))));
     let ids: Vec<String> = tells(&outputs)
         .into_iter()
         .filter_map(|it| if let Tell::Welcome(welcome) = it.tell { Some(welcome.id) } else { None })
@@ -213,7 +213,7 @@ fn the_node_s_page_answers_whoever_opened_it_once() {
     page.outputs(petition);
     let allowed = Permissions { join: Answer::Yes, ..Permissions::default() };
     let sites = vec![SiteStatus { origin: ALICE.into(), frames: 0, permissions: allowed, refused: 0 }];
-    let outputs = page.outputs(Input::Leader(page.from_leader(ToFrame::Sites(sites))));
+    let outputs = page.outputs(Input::Leader(page.leader_says(ToFrame::Sites(sites))));
     assert!(outputs.contains(&Output::Settle(true)), "what was allowed before needs no second yes");
 }
 
@@ -265,10 +265,10 @@ impl Asked {
     }
 
     fn welcome(&mut self, welcome: Welcome) {
-        self.heard = self.outputs(Input::Leader(self.from_leader(ToFrame::Welcome(welcome))));
+        self.heard = self.outputs(Input::Leader(self.leader_says(ToFrame::Welcome(welcome))));
     }
 
-    fn from_leader(&self, message: ToFrame) -> Envelope<ToFrame> {
+    fn leader_says(&self, message: ToFrame) -> Envelope<ToFrame> {
         Envelope { epoch: Epoch(7), boot: boot(1), message }
     }
 
