@@ -7,7 +7,8 @@ const HOUR = 60 * 60 * 1000;
 export async function keepOffline(): Promise<void> {
   await isUp();
   try {
-    const registration = await navigator.serviceWorker.register("/sw.js", { scope: "/", updateViaCache: "none" });
+    const url = "SharedWorker" in globalThis ? "/sw.js?shared" : "/sw.js";
+    const registration = await navigator.serviceWorker.register(url, { scope: "/", updateViaCache: "none" });
     askForUpdates(registration);
   } catch (error) {
     console.debug("bitters: not kept for offline use:", error);

@@ -8,6 +8,15 @@ export interface Build {
   readonly files: Readonly<Record<string, string>>;
 }
 
+/** What stands in for the SharedWorker: most of the bytes that nobody loads where there is one. */
+const FALLBACK = /^\/assets\/dedicated\./;
+
+/** What a browser ever loads of a build. */
+export function needed({ id, files }: Build, { hasSharedWorker }: { hasSharedWorker: boolean }): Build {
+  if (!hasSharedWorker) return { id, files };
+  return { id, files: Object.fromEntries(Object.entries(files).filter(([path]) => !FALLBACK.test(path))) };
+}
+
 /**
  * `build`: immutable, of our build or another; the cache answers, else the network. `data`: the operator's to change at any time; the
  * network answers, else what it last said. `network`: none of our business.

@@ -1,14 +1,15 @@
 // The node's service worker: keeps one build whole, and answers with it. It never hurries: a new build waits until no page or worker
 // runs the old one (no `skipWaiting`).
 
-import { type Build, wayOf } from "./build.ts";
+import { type Build, needed, wayOf } from "./build.ts";
 import { Shelf } from "./shelf.ts";
 
 declare const self: ServiceWorkerGlobalScope;
 declare const FILES: Build["files"];
 declare const ID: string;
 
-const build: Build = { id: ID, files: FILES };
+// Service workers can't see whether there is a SharedWorker; who registers this one says it.
+const build = needed({ id: ID, files: FILES }, { hasSharedWorker: self.location.search === "?shared" });
 const shelf = new Shelf({ caches, fetch: (request, init) => fetch(request, init) }, build);
 
 self.addEventListener("install", (event) => event.waitUntil(shelf.fill().then(() => shelf.prime())));

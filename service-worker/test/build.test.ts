@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { type Build, before, counts, nextTurn, wayOf } from "../build.ts";
+import { type Build, before, counts, needed, nextTurn, wayOf } from "../build.ts";
 
 const ORIGIN = "https://node.example.org";
 const BUILD: Build = { id: "one", files: { "/": "0a", "/style.css": "0b", "/assets/frame.1.js": "0c" } };
@@ -18,6 +18,13 @@ test("what was built is of the build, and assets of any other build are looked f
   expect(way("/style.css?v=2")).toBe("build /style.css");
   expect(way("/assets/frame.1.js")).toBe("build /assets/frame.1.js");
   expect(way("/assets/frame.2.js")).toBe("build /assets/frame.2.js");
+});
+
+test("where there is a SharedWorker its fallback isn't kept", () => {
+  const files = { "/": "0a", "/assets/dedicated.1.js": "0b", "/assets/dedicated.2.wasm": "0c", "/assets/leader.3.js": "0d" };
+  const [with_, without] = [true, false].map((hasSharedWorker) => needed({ id: "one", files }, { hasSharedWorker }));
+  expect(with_).toEqual({ id: "one", files: { "/": "0a", "/assets/leader.3.js": "0d" } });
+  expect(without).toEqual({ id: "one", files });
 });
 
 test("the operator's files are data", () => {

@@ -8,7 +8,8 @@ import { kept, keptFor } from "../e2e/support/kept.ts";
 import { Metrics } from "../e2e/support/metrics.ts";
 import { Server } from "../e2e/support/server.ts";
 import { bringSdk } from "../e2e/support/test.ts";
-import { test } from "./support/bench.ts";
+import { Workers } from "../e2e/support/workers.ts";
+import { expect, test } from "./support/bench.ts";
 import { median, report, reportSpread } from "./support/measure.ts";
 
 const ROUNDS = 10;
@@ -50,7 +51,7 @@ test("visits", async ({ server }) => {
     await visit(browser, "again");
     // The worker that sites share is kept by the node's own page.
     await kept(await ownPage(browser, away));
-    await end(browser, server);
+    await end(browser);
     await visit(browser, "later");
     await browser.close();
 
@@ -72,20 +73,13 @@ test("visits", async ({ server }) => {
 });
 
 /** Closes all pages, and returns when the node has ended with them. */
-async function end(browser: BrowserContext, server: Server): Promise<void> {
-  const quiet = await browser.newPage();
-  await quiet.goto(server.url("c"));
-  const workers = await quiet.context().newCDPSession(quiet);
-  const gone = new Promise<void>((resolve) => {
-    workers.on("Target.targetDestroyed", () => void running().then((some) => !some && resolve()));
-  });
-  const running = async (): Promise<boolean> => {
-    const { targetInfos } = await workers.send("Target.getTargets");
-    return targetInfos.some(({ type }) => type === "shared_worker");
-  };
-  await workers.send("Target.setDiscoverTargets", { discover: true });
-  await Promise.all(browser.pages().filter((page) => page !== quiet).map((page) => page.close()));
-  if (await running()) await gone;
+async function end(browser: BrowserContext): Promise<void> {
+  const workers = await Workers.of(browser);
+  const pages = browser.pages();
+  // The browser would end with its last page.
+  await browser.newPage();
+  await Promise.all(pages.map((page) => page.close()));
+  await expect.poll(() => workers.running()).toEqual([]);
 }
 
 const bytesOf = async (metrics: Metrics): Promise<number> => (await metrics.read()).sum("sent_bytes");

@@ -84,6 +84,19 @@ test("the node's own page was never visited, so nothing has the worker that site
   await works(a, b);
 });
 
+test("without the SharedWorker a visited site's node boots without its servers, too", async ({ browse, embed, away }) => {
+  const browser = await browse({ thirdPartyCookies: "blocked", init: "delete window.SharedWorker;" });
+  const a = await embed(browser, "a");
+  await keptFor(a, away);
+  const id = await idOf(a);
+  await away.stop();
+  await a.close();
+
+  const [b, c] = [await embed(browser, "a"), await embed(browser, "a")];
+  expect([await idOf(b), (await statusOf(b)).leader?.kind]).toEqual([id, "dedicated"]);
+  await works(b, c);
+});
+
 test("a node that is kept is told apart from one that isn't: a site that wasn't visited has none", async ({ browse, embed, away }) => {
   const browser = await browse({ thirdPartyCookies: "blocked" });
   await keptFor(await embed(browser, "a"), away);

@@ -66,11 +66,10 @@ fn is_page(path: &str) -> bool {
 
 /// What the service worker has the browser keep. Most of it has come by the first visit, and isn't loaded again.
 fn print_precache(node: &Tree) {
-    let kept: Vec<_> = node.files().filter(|(path, _)| is_kept(path)).collect();
-    let bytes: usize = kept.iter().map(|(_, content)| content.len()).sum();
-    println!("the service worker keeps {} files, {bytes} bytes:", kept.len());
-    for (path, content) in kept {
-        println!("  {:>8}  {path}", content.len());
+    println!("the service worker keeps:");
+    for (path, content) in node.files().filter(|(path, _)| is_kept(path)) {
+        let only = if path.starts_with("assets/dedicated.") { " (only where there is no SharedWorker)" } else { "" };
+        println!("{:>10} {path}{only}", content.len());
     }
 }
 
