@@ -1,6 +1,13 @@
 // The SharedWorkers of a browser, and what happens to them.
 import type { BrowserContext, CDPSession } from "@playwright/test";
 
+/** What a target answers to `Runtime.evaluate`. */
+interface Answer {
+  id?: number;
+  error?: unknown;
+  result?: { exceptionDetails?: unknown; result: { value: unknown } };
+}
+
 /** The workers' end of the DevTools protocol. */
 export class Workers {
   readonly #session: CDPSession;
@@ -29,12 +36,16 @@ export class Workers {
   /** Runs an expression in a worker; its value is JSON. */
   async evaluate(targetId: string, expression: string): Promise<unknown> {
     const { sessionId } = await this.#session.send("Target.attachToTarget", { targetId, flatten: false });
-    const answer = new Promise<string>((resolve) => {
-      this.#session.on("Target.receivedMessageFromTarget", ({ sessionId: from, message }) => from === sessionId && resolve(message));
+    const answer = new Promise<Answer>((resolve) => {
+      this.#session.on("Target.receivedMessageFromTarget", ({ sessionId: from, message }) => {
+        const heard = JSON.parse(message) as Answer;
+        if (from === sessionId && heard.id === 1) resolve(heard);
+      });
     });
     const message = JSON.stringify({ id: 1, method: "Runtime.evaluate", params: { expression, returnByValue: true } });
     await this.#session.send("Target.sendMessageToTarget", { sessionId, message });
-    const { result } = JSON.parse(await answer) as { result: { result: { value: unknown } } };
+    const { error, result } = await answer;
+    if (!result || result.exceptionDetails) throw new Error(`in the worker: ${JSON.stringify(error ?? result)}`);
     await this.#session.send("Target.detachFromTarget", { sessionId });
     return result.result.value;
   }
