@@ -1,5 +1,5 @@
 // A person who wants one node for all sites: asked by a badge, they say yes, and on the node's own page once more.
-import type { BittersNode } from "@bitters/host-sdk";
+import type { BittersNode, Scope } from "@bitters/host-sdk";
 
 import type { Tab } from "./tab.ts";
 
@@ -14,10 +14,10 @@ declare global {
 const press = (tab: Tab, node: string, act: string): Promise<void> => tab.click(node, `[data-guard=open] [data-act=${act}]`);
 
 /**
- * The site of a tab asks for one node for all sites, and gets it by way of the node's own page. `acts` are the buttons
- * of the badge that lead there.
+ * The site of a tab asks for one node for all sites, and gets it by way of the node's own page, which is returned: the way lasts as long as
+ * that is open. `acts` are the buttons of the badge that lead there.
  */
-export async function unify(tab: Tab, node: string, acts: readonly string[]): Promise<void> {
+export async function unify(tab: Tab, node: string, acts: readonly string[]): Promise<Tab> {
   await tab.evaluate(() => {
     window.unified = window.mine.unify();
   });
@@ -26,5 +26,12 @@ export async function unify(tab: Tab, node: string, acts: readonly string[]): Pr
   const page = await opened;
   await press(page, node, "allow");
   await tab.evaluate(() => window.unified);
-  await page.close();
+  return page;
+}
+
+/** Waits until the node in a tab has this scope. */
+export function scopeBecomes(tab: Tab, scope: Scope): Promise<void> {
+  return tab.evaluate(async (scope) => {
+    for await (const status of window.mine.watch({ signal: AbortSignal.timeout(20_000) })) if (status.scope === scope && window.mine.scope === scope) return;
+  }, scope);
 }

@@ -20,6 +20,9 @@ const PREFERENCES = {
   "network.connectivity-service.enabled": false,
 };
 
+/** How long an element may take to appear. */
+const PATIENCE = { timeout: 10_000 };
+
 /** Opens a Firefox with a new profile; `init` runs in every page and frame before anything else. */
 export async function open({ init }: { init?: string } = {}): Promise<Driven> {
   const browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true, extraPrefsFirefox: PREFERENCES });
@@ -36,11 +39,12 @@ async function visit(browser: Browser, url: string, inits: (string | undefined)[
 function tabOf(page: Page): Tab {
   const click = async (origin: string, selector: string): Promise<void> => {
     await page.bringToFront();
-    const frame = page.frames().find((frame) => frame.url().startsWith(origin));
-    const element = await frame?.waitForSelector(selector, { visible: true, timeout: 10_000 });
-    if (!element) throw new Error(`no ${selector} of ${origin} in ${page.url()}`);
-    await element.click();
+    const frame = await page.waitForFrame((frame) => frame.url().startsWith(origin), PATIENCE);
+    const element = await frame.waitForSelector(selector, { visible: true, ...PATIENCE });
+    await element?.click();
   };
-  const popup = (): Promise<Tab> => new Promise((resolve) => page.once("popup", (page) => page && resolve(tabOf(page))));
+  // The page's own event `popup` isn't fired for what its frames open.
+  const popup = (): Promise<Tab> =>
+    new Promise((resolve, reject) => page.browser().once("targetcreated", (target) => void target.page().then((page) => page && resolve(tabOf(page)), reject)));
   return new Tab({ click, close: () => page.close(), popup, reload: () => page.reload(), run: (script) => page.evaluate(script) });
 }

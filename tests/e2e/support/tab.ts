@@ -20,7 +20,7 @@ export interface Handle {
   run(script: string): Promise<unknown>;
   /** Clicks on an element of the page's, or of its frame of this origin, as a person does: as soon as it is in sight. */
   click(origin: string, selector: string): Promise<unknown>;
-  /** The next tab that the page opens. */
+  /** The next tab that the page, or a frame of it, opens. */
   popup(): Promise<Tab>;
   /** Loads the page again. */
   reload(): Promise<unknown>;
@@ -48,7 +48,7 @@ export class Tab implements Scripted {
     await this.#handle.click(origin, selector);
   }
 
-  /** The next tab that the page opens. */
+  /** The next tab that the page, or a frame of it, opens. */
   popup(): Promise<Tab> {
     return this.#handle.popup();
   }

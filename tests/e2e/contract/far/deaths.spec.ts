@@ -5,7 +5,8 @@ import { enter, heard, moves, present, reach, say } from "../../support/room.ts"
 import { finish, flawless, goesOn, talk } from "../../support/numbers.ts";
 import type { Tab } from "../../support/tab.ts";
 import { idOf, statusOf } from "../../support/test.ts";
-import { expect, test, type World } from "../test.ts";
+import { expect, test } from "../test.ts";
+import type { World } from "../world.ts";
 
 /** Milliseconds between one end's records. */
 const PACE = 10;

@@ -1,0 +1,114 @@
+// A topology as it runs: a server, browsers, and two tabs that are connected.
+import { scopeBecomes, unify } from "../support/consent.ts";
+import { ownAddress } from "../support/machine.ts";
+import { Server, type SITES } from "../support/server.ts";
+import { connect, type Driven, type Tab, visit } from "../support/tab.ts";
+import type { Topology } from "./topologies.ts";
+
+/** One of the two ends. */
+export type End = "a" | "b";
+
+/** What tab is opened, if it isn't one that is connected from the end's own site to the server's node. */
+export interface How {
+  readonly site?: (typeof SITES)[number];
+  readonly node?: string;
+  readonly connected?: boolean;
+  /** What its page says of being seen: links go to visible frames first. */
+  readonly seems?: "hidden" | "visible";
+}
+
+declare global {
+  interface Window {
+    /** The value of a promise, or the code of the `BittersError` that it rejects with, and of a call whether it was executed. */
+    codeOf(work: () => unknown): Promise<unknown>;
+    /** What happened, as a test notes it. */
+    log: unknown[];
+  }
+}
+
+export class World {
+  readonly topology: Topology;
+  readonly server: Server;
+  readonly #browsers: readonly Driven[];
+  readonly #ends = new Map<End, Tab>();
+  /** The node's own pages by which tabs reach the node of all sites. */
+  readonly #ways = new Map<Tab, Tab>();
+
+  private constructor(topology: Topology, server: Server, browsers: readonly Driven[]) {
+    this.topology = topology;
+    this.server = server;
+    this.#browsers = browsers;
+  }
+
+  static async start(topology: Topology): Promise<World> {
+    const own = ownAddress();
+    // Firefox sends nothing to a proxy of the loopback's.
+    const server = await Server.start(own === undefined ? [] : ["--udp", `${own}:0`]);
+    const world = new World(topology, server, await Promise.all(topology.browsers.map((open) => open())));
+    for (const end of ["a", "b"] as const) world.#ends.set(end, await world.#open(end, {}, true));
+    return world;
+  }
+
+  get a(): Tab {
+    return this.#end("a");
+  }
+
+  get b(): Tab {
+    return this.#end("b");
+  }
+
+  /** How many frames the first end's node has when no more tabs are open. */
+  get frames(): number {
+    return (this.#browsers.length === 1 ? 2 : 1) + this.#ways.size;
+  }
+
+  /** Opens one more tab at an end. */
+  open(end: End, how: How = {}): Promise<Tab> {
+    return this.#open(end, how, how.site !== undefined);
+  }
+
+  /** Closes a tab, and the way by which it came. */
+  async close(tab: Tab): Promise<void> {
+    await Promise.all([tab.close(), this.#ways.get(tab)?.close()]);
+    this.#ways.delete(tab);
+  }
+
+  async end(): Promise<void> {
+    await Promise.all(this.#browsers.map((browser) => browser.close()));
+    await this.server.stop();
+  }
+
+  /** Tabs of a site that is `new` must ask for the node of all sites where the browser doesn't give it; others follow those that have. */
+  async #open(end: End, how: How, isNew: boolean): Promise<Tab> {
+    const { connected = true, node = this.server.node, seems, site = this.topology.sites[end === "a" ? 0 : 1] } = how;
+    const { consent, scope } = this.topology;
+    const browser = this.#browsers[end === "a" ? 0 : this.#browsers.length - 1];
+    if (!browser) throw new Error("a topology has a browser");
+    const init = seems && `Object.defineProperty(Document.prototype, "hidden", { get: () => ${seems === "hidden"} });`;
+    const tab = await (connected ? connect(browser, this.server, site, node, init) : visit(browser, this.server, site, init));
+    await tab.evaluate(teachCodeOf);
+    if (connected && node === this.server.node && consent.length > 0) {
+      if (isNew) this.#ways.set(tab, await unify(tab, node, consent));
+      else await scopeBecomes(tab, scope);
+    }
+    return tab;
+  }
+
+  #end(end: End): Tab {
+    const tab = this.#ends.get(end);
+    if (!tab) throw new Error("the world is just being made");
+    return tab;
+  }
+}
+
+/** Gives a page `window.codeOf`. */
+function teachCodeOf(): void {
+  window.codeOf = async (work) => {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof window.sdk.BittersError)) return String(error);
+      return error.code + (error.executed ? ` ${error.executed}` : "");
+    }
+  };
+}
