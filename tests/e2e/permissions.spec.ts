@@ -6,8 +6,12 @@ import { enter, heard, present, reach, say } from "./support/room.ts";
 import type { Server } from "./support/server.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
 
+const MIB = 1024 * 1024;
+
 declare global {
   interface Window {
+    /** Bytes that came out of streams. */
+    sunk: number;
     /** How often a flood was refused, by code, and whether each refusal may be tried again. */
     refusals: Record<string, number>;
     retryable: boolean[];
@@ -46,32 +50,44 @@ test("a site that publishes, dials and asks in a tight loop is refused, and anot
   await expect.poll(() => loud.evaluate(() => window.mine.join("calm").then(() => "joined", ({ code }) => code))).toBe("joined");
 });
 
-test("a site that fills a link with streams nobody reads waits for itself, and the link stays", async ({ browse, connect }) => {
+test("a site that fills a link with forty streams waits for itself, and the link stays", async ({ browse, connect }) => {
   test.slow();
   const [one, two] = await Promise.all([browse(), browse()]);
   const [loud, quiet] = await Promise.all([connect(one, "a"), connect(one, "b")]);
-  const [unread, far] = await Promise.all([connect(two, "a"), connect(two, "c")]);
+  const [sink, far] = await Promise.all([connect(two, "a"), connect(two, "c")]);
   await answers(far);
-  await unread.evaluate(() => void window.mine.serve("unread", () => new Promise(() => undefined)));
-  const [sink, peer] = [await reach(loud, await idOf(unread)), await reach(quiet, await idOf(far))];
+  await sink.evaluate(() => {
+    window.sunk = 0;
+    void window.mine.serve("sink", async (stream) => {
+      for await (const chunk of stream.readable as unknown as AsyncIterable<Uint8Array>) window.sunk += chunk.length;
+    });
+  });
+  const [down, peer] = [await reach(loud, await idOf(sink)), await reach(quiet, await idOf(far))];
   const before = await callTimes(quiet, peer, 20);
 
-  // More than the frame that carries the link takes (64 MiB), were all of it on its way there.
-  const streams = 40;
-  await loud.evaluate(
-    async ({ sink, streams }) => {
-      window.refusals = {};
-      for (let n = 0; n < streams; n += 1) {
-        const stream = await window.mine.open(sink, "unread");
-        const writer = stream.writable.getWriter();
-        writer.write(new Uint8Array(2 * 1024 * 1024)).catch(({ code }) => (window.refusals[code] = (window.refusals[code] ?? 0) + 1));
-      }
-    },
-    { sink, streams },
-  );
-  const during = await callTimes(quiet, peer, 40);
+  // A session has at most 30 MiB on its way: seconds of this link, were all of it to go before what others say.
+  await loud.evaluate(async (down) => {
+    window.refusals = {};
+    let goesOn = true;
+    window.calm = () => (goesOn = false);
+    const count = ({ code }: { code: string }): void => void (window.refusals[code] = (window.refusals[code] ?? 0) + 1);
+    const streams = await Promise.all(Array.from({ length: 40 }, () => window.mine.open(down, "sink")));
+    for (const stream of streams) {
+      const writer = stream.writable.getWriter();
+      void (async () => {
+        while (goesOn) await writer.write(new Uint8Array(512 * 1024));
+        await writer.close();
+      })().catch(count);
+    }
+  }, down);
+  const sunk = (): Promise<number> => sink.evaluate(() => window.sunk);
+  await expect.poll(sunk, { timeout: 30_000 }).toBeGreaterThan(8 * MIB);
+  const at = await sunk();
+  const during = await callTimes(quiet, peer, 20);
+  await expect.poll(sunk).toBeGreaterThan(at);
+  await loud.evaluate(() => window.calm());
 
-  console.log(`calls: median ${median(before)} ms before, ${median(during)} ms with ${streams} streams on the same link`);
+  console.log(`calls: median ${median(before)} ms before, ${median(during)} ms with forty streams on the same link`);
   expect(median(during)).toBeLessThan(Math.max(250, 5 * median(before)));
   expect(await loud.evaluate(() => window.refusals)).toEqual({});
 });
