@@ -32,6 +32,8 @@ test("visits", async ({ server }) => {
   for (let round = 0; round < ROUNDS; round += 1) {
     const metrics = await Metrics.free();
     const away = await Server.start(metrics.extra);
+    // Whatever fails, it goes.
+    await using _gone = { [Symbol.asyncDispose]: () => away.stop() };
     await using home = await Home.make();
     const visit = async (browser: BrowserContext, what: Visit): Promise<Page> => {
       const page = await browser.newPage();
