@@ -19,9 +19,6 @@ const MAX_TEXT = 2000;
 /** Milliseconds: to somebody who isn't there, all ways are tried. */
 const DIAL_WITHIN = 30_000;
 
-/** What the one who was reached is called with: any site may answer to it, none has to. */
-const GREETING = "bitters/greeting";
-
 /** Shows it. */
 export async function show({ kind, value }: Link): Promise<void> {
   const place = document.querySelector<HTMLElement>("[data-link]");
@@ -101,24 +98,19 @@ function field(topic: Topic, state: HTMLElement, said: (text: string) => void): 
 
 async function reach(place: HTMLElement, state: HTMLElement, where: string): Promise<void> {
   const node = await embedded(state);
+  const before = new Set((await node.status()).peers.map(({ id }) => id));
   const peer = await node.dial(where, { timeout: DIAL_WITHIN });
   const path = make("p", { class: "hint" });
   place.append(make("p", {}, make("code", {}, peer)), path);
+  // This page sees the whole node, hence linked nodes rather than whose personas they are: it is the one that has just come, or the only one.
+  const linked = (await node.status()).peers;
+  const come = linked.filter(({ id }) => !before.has(id));
+  const meant = [come, linked].find(({ length }) => length === 1)?.[0]?.id;
   state.textContent = "Connected.";
-  await greet(node, peer);
   for await (const { peers } of node.watch()) {
-    const known = peers.find(({ id }) => id === peer);
-    state.textContent = known ? "Connected." : "They were reached, and are no longer.";
-    path.textContent = known ? PATHS[known.path] : "";
-  }
-}
-
-/** A site is told of the peers that it talks with; that nobody answers to this is an answer. */
-async function greet(node: BittersNode, peer: string): Promise<void> {
-  try {
-    await node.call(peer, GREETING, null);
-  } catch (error) {
-    if ((error as { code?: string }).code !== "NotFound") throw error;
+    const link = peers.find(({ id }) => id === meant);
+    if (meant && !link) state.textContent = "They were reached, and are no longer.";
+    path.textContent = link ? PATHS[link.path] : "";
   }
 }
 
