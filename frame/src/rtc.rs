@@ -39,8 +39,9 @@ use web_sys::{
 
 use crate::addresses::Addresses;
 
-/// Chromium's data channel fails when more than 16 MiB wait in it; little is enough to keep it busy.
-const MAX_BUFFERED: u32 = 1024 * 1024;
+/// Chromium's data channel fails when more than 16 MiB wait in it; little is enough to keep it busy (50 ms of a loopback link), and
+/// whoever has something to say waits for all of it.
+const MAX_BUFFERED: u32 = 512 * 1024;
 
 /// Bytes that wait for the data channel before the link is given up. Sessions keep far below by their credit.
 const MAX_WAITING: usize = 64 * 1024 * 1024;

@@ -82,12 +82,13 @@ test("a site that fills a link with forty streams waits for itself, and the link
   }, down);
   const sunk = (): Promise<number> => sink.evaluate(() => window.sunk);
   await expect.poll(sunk, { timeout: 30_000 }).toBeGreaterThan(8 * MIB);
-  const at = await sunk();
+  const [at, began] = [await sunk(), Date.now()];
   const during = await callTimes(quiet, peer, 20);
   await expect.poll(sunk).toBeGreaterThan(at);
+  const rate = ((await sunk()) - at) / MIB / ((Date.now() - began) / 1000);
   await loud.evaluate(() => window.calm());
 
-  console.log(`calls: median ${median(before)} ms before, ${median(during)} ms with forty streams on the same link`);
+  console.log(`calls: median ${median(before)} ms before, ${median(during)} ms with forty streams of ${rate.toFixed(1)} MiB/s on the same link`);
   expect(median(during)).toBeLessThan(Math.max(250, 5 * median(before)));
   expect(await loud.evaluate(() => window.refusals)).toEqual({});
 });
