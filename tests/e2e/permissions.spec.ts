@@ -89,7 +89,9 @@ test("a site that fills a link with forty streams waits for itself, and the link
   await loud.evaluate(() => window.calm());
 
   console.log(`calls: median ${median(before)} ms before, ${median(during)} ms with forty streams of ${rate.toFixed(1)} MiB/s on the same link`);
-  expect(median(during)).toBeLessThan(Math.max(250, 5 * median(before)));
+  // What goes before a call is bounded in bytes: 1 MiB on its way to the link, in its queue, and being handled at the far end. However slow
+  // the machine is, that is far from the 30 MiB that the streams have ready.
+  expect(median(during)).toBeLessThan(Math.max(250, (2 / rate) * 1000));
   expect(await loud.evaluate(() => window.refusals)).toEqual({});
 });
 
