@@ -8,8 +8,9 @@
 //! A node listens at addresses, each by a signature of its owner: itself, or a persona of this connection. What it says of dials is
 //! checked here and handed on to the [proxy](crate::core::proxy), a machine of its own.
 //!
-//! Keys decide: a node that registers from a new connection replaces its old one, which is closed; personas and addresses move
-//! likewise. What
+//! Keys decide: a node that registers from a new connection replaces its old one, which is closed; addresses move
+//! likewise. A persona is where it was last said to be, and where it was said to be before when that connection says so no longer: a
+//! browser whose sites are kept apart has several nodes, and a site's tabs move between them. What
 //! a connection said is forgotten when it closes. Nobody is introduced twice to the same node within five minutes unless that
 //! node asks with [`Discover`](ToServer::Discover).
 //!
@@ -98,6 +99,9 @@ pub enum Output {
     Send(ConnId, ToNode),
 }
 
+/// Nodes that are known to have said of one persona that it lives there: those of one browser, and of the one before a move.
+const CLAIMS: usize = 4;
+
 /// The machine.
 #[derive(Debug)]
 pub struct Rendezvous {
@@ -107,7 +111,8 @@ pub struct Rendezvous {
     /// When connections that haven't registered are closed.
     deadlines: BTreeSet<(Instant, ConnId)>,
     nodes: BTreeMap<NodeId, ConnId>,
-    personas: BTreeMap<PersonaId, (ConnId, Claim)>,
+    /// Who says that a persona lives with them, the latest last: a browser may have several nodes, and a persona moves between them.
+    personas: BTreeMap<PersonaId, Vec<(ConnId, Claim)>>,
     tokens: BTreeMap<Token, ConnId>,
     topics: Topics,
     introductions: Introductions,
@@ -321,7 +326,7 @@ impl Rendezvous {
     }
 
     fn on_lookup(&mut self, conn: ConnId, persona: PersonaId) {
-        let answer = match self.personas.get(&persona) {
+        let answer = match self.personas.get(&persona).and_then(|claims| claims.last()) {
             Some(&(_, claim)) => ToNode::Found(claim),
             None => ToNode::Missing(persona),
         };
@@ -344,8 +349,12 @@ impl Rendezvous {
         if signed.and_then(|()| claim.verify()).is_err() {
             return Err(Refusal::staying(Code::Denied, "the persona's signature does not verify"));
         }
-        if let Some((old, _)) = self.personas.insert(persona, (conn, claim)) {
-            self.registration(old).personas.remove(&persona);
+        let claims = self.personas.entry(persona).or_default();
+        claims.retain(|&(other, _)| other != conn);
+        claims.push((conn, claim));
+        if claims.len() > CLAIMS {
+            let (oldest, _) = claims.remove(0);
+            self.registration(oldest).personas.remove(&persona);
         }
         self.registration(conn).personas.insert(persona);
         Ok(())
@@ -353,6 +362,15 @@ impl Rendezvous {
 
     fn on_unpersona(&mut self, conn: ConnId, persona: PersonaId) {
         if self.registration(conn).personas.remove(&persona) {
+            self.disclaim(conn, persona);
+        }
+    }
+
+    /// Whoever claimed the persona before is believed again.
+    fn disclaim(&mut self, conn: ConnId, persona: PersonaId) {
+        let Some(claims) = self.personas.get_mut(&persona) else { return };
+        claims.retain(|&(other, _)| other != conn);
+        if claims.is_empty() {
             self.personas.remove(&persona);
         }
     }
@@ -471,7 +489,7 @@ impl Rendezvous {
             self.topics.remove(topic, node);
         }
         for persona in personas {
-            self.personas.remove(&persona);
+            self.disclaim(conn, persona);
         }
         for token in tokens {
             self.unlisten(token);

@@ -152,6 +152,23 @@ fn a_persona_moves_by_its_signature_and_stays_when_its_old_node_goes() {
 }
 
 #[test]
+fn a_persona_that_leaves_its_next_node_is_found_at_the_one_before() {
+    let mut world = World::of([ALICE, BOB]);
+    let moving = site(ALICE);
+    let look = ToServer::Lookup(moving.id());
+    world.say(A, &persona(ALICE, A, &moving));
+    world.say(B, &persona(BOB, B, &moving));
+
+    assert_eq!(world.say(A, &look), [sent(A, ToNode::Found(Claim::sign(&moving, node(BOB))))]);
+    assert_eq!(world.say(B, &ToServer::Unpersona(moving.id())), []);
+    assert_eq!(world.say(A, &look), [sent(A, ToNode::Found(Claim::sign(&moving, node(ALICE))))]);
+    assert_eq!(world.machine.load().personas, 1);
+
+    world.input(Input::Closed(A));
+    assert_eq!(world.say(B, &look), [sent(B, ToNode::Missing(moving.id()))]);
+}
+
+#[test]
 fn a_signal_is_passed_on() {
     let mut world = World::of([ALICE, BOB]);
     let signal = signal(512);
