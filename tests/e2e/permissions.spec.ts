@@ -41,7 +41,7 @@ test("a site that publishes, dials and asks in a tight loop is refused, and anot
   });
 
   console.log(`calls: median ${median(before)} ms before, ${median(during)} ms during the flood; ${JSON.stringify(refusals)}`);
-  expect(median(during)).toBeLessThan(Math.max(250, 5 * median(before)));
+  expect(median(during)).toBeLessThan(Math.max(1000, 5 * median(before)));
   // Half of the ids that it dials are no key's, and nobody has the others.
   const others = Object.keys(refusals).filter((code) => !["BadArgument", "PeerUnreachable"].includes(code));
   expect(others).toEqual(["Quota"]);
@@ -91,7 +91,7 @@ test("a site that fills a link with forty streams waits for itself, and the link
   console.log(`calls: median ${median(before)} ms before, ${median(during)} ms with forty streams of ${rate.toFixed(1)} MiB/s on the same link`);
   // What goes before a call is bounded in bytes: 1 MiB on its way to the link, in its queue, and being handled at the far end. However slow
   // the machine is, that is far from the 30 MiB that the streams have ready.
-  expect(median(during)).toBeLessThan(Math.max(250, (2 / rate) * 1000));
+  expect(median(during)).toBeLessThan(Math.max(1000, (2 / rate) * 1000));
   expect(await loud.evaluate(() => window.refusals)).toEqual({});
 });
 
