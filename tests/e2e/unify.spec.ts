@@ -87,6 +87,50 @@ test("what the browser refuses the node's own page gives, for as long as it is o
   await counted(b);
 });
 
+test("the site's other tabs go over the same bridge, and stay when the tab that has it goes", async ({ browse, connect, server }) => {
+  const browser = await browse(BLOCKED);
+  const [first, second] = [await connect(browser, "a"), await connect(browser, "a")];
+  const id = await idOf(first);
+  const asked = unify(first);
+  await click(first, "yes", server);
+  await answer(await openPage(browser, first, "open", server), "allow");
+  expect(await asked).toBe("browser");
+  await expect.poll(() => scopeOf(second), { timeout: 20_000 }).toBe("browser");
+  const third = await connect(browser, "a");
+  await expect.poll(() => scopeOf(third), { timeout: 20_000 }).toBe("browser");
+
+  expect(await hostsOf(first)).toEqual(["a", "a", "a", "node"]);
+  expect(await Promise.all([second, third].map(idOf))).toEqual([id, id]);
+  await first.close();
+  await expect.poll(() => hostsOf(third), { timeout: 30_000 }).toEqual(["a", "a", "node"]);
+  await works(second, third);
+});
+
+test("a site that wants one id for all sites gets it when the person says so, the same on each", async ({ browse, connect, server, visit }) => {
+  const browser = await browse();
+  const own = await idOf(await connect(browser, "a"));
+  const ids: string[] = [];
+  for (const site of ["a", "b"]) {
+    const page = await visit(browser, site);
+    const connecting = page.evaluate(async (node) => {
+      window.mine = await window.sdk.connect({ node, identity: "person", timeout: 60_000 });
+      return window.mine.id;
+    }, server.node);
+    const card = await openPage(browser, page, "open", server);
+    await expect(card.locator("[data-card] [data-text=petitioner]:visible")).toHaveText(new URL(page.url()).origin);
+    await answer(card, "allow");
+    ids.push(await connecting);
+    await card.close();
+  }
+  expect(ids).toEqual([ids[0], ids[0]]);
+  expect(ids[0]).not.toBe(own);
+
+  const refused = await visit(browser, "c");
+  const refusing = refused.evaluate((node) => window.sdk.connect({ node, identity: "person", timeout: 60_000 }).then(() => "", ({ code }) => code as string), server.node);
+  await click(refused, "no", server);
+  expect(await refusing).toBe("Denied");
+});
+
 test("a no is final: nothing is asked again, not after a reload either", async ({ browse, connect, server }) => {
   const browser = await browse(BLOCKED);
   const a = await connect(browser, "a");

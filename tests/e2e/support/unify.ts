@@ -15,10 +15,9 @@ export const unify = (page: Page): Promise<string> =>
 
 /** Clicks one of the badge's buttons, once clicks on it count. */
 export async function click(page: Page, act: string, server: Server): Promise<void> {
-  const badge = frameOf(page, server);
   await page.bringToFront();
-  await badge.locator(`[data-act=${act}]:visible`).waitFor();
-  await clickOpen(badge, act);
+  await badgeOf(page).locator(`[data-act=${act}]:visible`).waitFor();
+  await clickOpen(frameOf(page, server), act);
 }
 
 /** A click counts after half a second in sight, by what the document itself measures; one that comes too early is made again. */
@@ -31,7 +30,8 @@ async function clickOpen(frame: Frame, act: string): Promise<void> {
     const gone = button.waitFor({ state: "hidden" }).then(() => false);
     if (!(await Promise.race([open, gone].map((settled) => settled.catch(() => false))))) return;
     await button.click();
-  } while (!(await frame.evaluate(isOpen)));
+    // A frame that is gone was answered.
+  } while (!(await frame.evaluate(isOpen).catch(() => true)));
 }
 
 /** Opens the node's own page by a click on the badge, and returns it. */
