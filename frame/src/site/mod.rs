@@ -6,6 +6,7 @@
 
 mod api;
 mod consent;
+mod leading;
 mod line;
 mod peers;
 mod petition;
@@ -24,7 +25,7 @@ use bitters_wire::{
     id::{Boot, Epoch, LinkId, NodeId, PersonaId, TopicId},
     keys::PersonaSecret,
     limits::MAX_PENDING_REQUESTS,
-    local::{Envelope, HeldLink, Hello, LinkCommand, LinkEvent, ToFrame, ToLeader, Welcome},
+    local::{HeldLink, LinkCommand, LinkEvent, ToLeader},
     map::{Map, Set},
     permission::SiteStatus,
     random::Random,
@@ -274,127 +275,6 @@ impl Site {
         }
     }
 
-    fn on_connected(&mut self, now: Instant) {
-        self.welcomed = false;
-        self.vigil.greeted(now);
-        self.held.retain(must_arrive);
-        let hello = Hello {
-            frame: self.config.frame,
-            origin: self.config.origin.clone(),
-            scope: self.config.scope,
-            identity: self.identity,
-            brings: self.brings.clone(),
-            remote: self.vigil.is_remote(),
-            wire: WIRE,
-            build: self.config.build.clone(),
-            known: self.standing.0 > Epoch::default(),
-            visible: self.config.visible,
-            watching: self.watching(),
-            serves: self.served(),
-            joined: self.topics.keys().copied().collect(),
-            talks: self.persona.iter().flat_map(|persona| persona.endpoint.peers()).collect(),
-            links: self.links.values().copied().collect(),
-        };
-        self.post(ToLeader::Hello(hello));
-    }
-
-    fn on_leader(&mut self, envelope: Envelope<ToFrame>, now: Instant) {
-        let (epoch, boot) = (envelope.epoch, envelope.boot);
-        if epoch < self.standing.0 {
-            return; // An old leader that doesn't know it yet.
-        }
-        if self.welcomed && (epoch, boot) == self.standing {
-            self.vigil.heard(now);
-        }
-        match envelope.message {
-            ToFrame::Welcome(welcome) => {
-                if self.standing.1 != boot {
-                    self.outbox.push_back(Output::WatchLeader(boot));
-                }
-                // Else the leader that took us in tells of another persona, and has all that was asked.
-                let new = !self.welcomed || self.standing != (epoch, boot);
-                self.standing = (epoch, boot);
-                self.leads = Some(self.standing);
-                self.on_welcome(welcome, now);
-                if new {
-                    self.ask_again();
-                }
-                self.consider();
-            }
-            ToFrame::Rejected(failure) => self.on_rejected(failure, now),
-            _ if (epoch, boot) != self.standing => self.on_connected(now),
-            message => self.on_message(message, now),
-        }
-    }
-
-    fn on_message(&mut self, message: ToFrame, now: Instant) {
-        match message {
-            ToFrame::Address { request, outcome } => self.on_address(request, outcome),
-            ToFrame::Asked { request, outcome } => self.on_asked(request, outcome, now),
-            ToFrame::Certify { owner } => self.outbox.push_back(Output::Certify(owner)),
-            ToFrame::FrameGone { persona, frame } => {
-                self.endpoint_input(bitters_session::Input::FrameGone(persona, frame), now);
-            }
-            ToFrame::Link(link, command) => self.on_link_command(link, command),
-            ToFrame::Moving => self.on_moving(now),
-            ToFrame::Pong => {}
-            ToFrame::Packet(packet) => self.endpoint_input(bitters_session::Input::Packet(packet), now),
-            ToFrame::PathRestored(peer) => self.endpoint_input(bitters_session::Input::PathRestored(peer), now),
-            ToFrame::Peers(peers) => {
-                self.peers = peers;
-                self.show_badge();
-            }
-            ToFrame::Permissions(permissions) => self.on_permissions(permissions),
-            ToFrame::Ping => self.send(ToLeader::Pong),
-            ToFrame::Rejected(_) | ToFrame::Welcome(_) => {}
-            ToFrame::Service { request, reply } => self.on_service(request, reply),
-            ToFrame::Sites(sites) => self.on_sites(sites),
-            ToFrame::Status(status) => self.on_status(&status),
-            ToFrame::Topic { topic, sealed } => self.on_topic_message(topic, &sealed),
-            ToFrame::TopicPeers { topic, peers } => self.on_topic_peers(topic, peers),
-        }
-    }
-
-    fn on_welcome(&mut self, welcome: Welcome, now: Instant) {
-        self.welcomed = true;
-        self.vigil.heard(now);
-        self.peers = welcome.peers;
-        self.node = Some(welcome.node);
-        self.granted = welcome.identity;
-        self.adopt_persona(welcome.persona);
-        self.brings = None;
-        self.consent.permissions = welcome.permissions;
-        self.greet();
-        self.show_badge();
-        for held in std::mem::take(&mut self.held) {
-            self.send(held);
-        }
-    }
-
-    fn adopt_persona(&mut self, secret: PersonaSecret) {
-        let id = secret.id();
-        if self.persona.as_ref().is_some_and(|persona| persona.id == id) {
-            return;
-        }
-        let seed = self.random.bytes();
-        let config = bitters_session::Config { persona: secret.clone(), frame: self.config.frame, seed };
-        let mut endpoint = Endpoint::new(config);
-        for service in self.requests.values().filter_map(Pending::service) {
-            endpoint.serve(service.clone());
-        }
-        if self.persona.replace(Persona { secret, id, endpoint }).is_some() {
-            self.end_sessions();
-            self.tell(0, Tell::Identity(id.to_string()));
-        }
-    }
-
-    fn on_rejected(&mut self, failure: Failure, now: Instant) {
-        self.vigil.heard(now);
-        self.outbox.push_back(Output::Badge(Badge::Failed(failure.message.clone())));
-        self.tell(0, Tell::Failed(failure));
-        self.outbox.push_back(Output::CloseHost);
-    }
-
     fn on_visible(&mut self, visible: bool) {
         if self.config.visible != visible {
             self.config.visible = visible;
@@ -430,24 +310,6 @@ impl Site {
         self.outbox.push_back(Output::Link(link, command));
     }
 
-    /// The leader was another island's. What the site's sessions have to say they say again when there is a way.
-    fn forget_leader(&mut self, remote: bool) {
-        self.brings = self.persona.as_ref().filter(|_| self.granted == Identity::Site).map(|it| it.secret.clone());
-        self.standing = (Epoch::default(), Boot::default());
-        self.welcomed = false;
-        self.line = None;
-        self.leads = None;
-        self.calling = None;
-        self.node = None;
-        self.own_name = worker_name(&self.config.build);
-        self.vigil = Vigil::new(remote);
-        self.unbridged = false;
-        self.links.clear();
-        self.reachable.clear();
-        self.held.clear();
-        self.peers = 0;
-    }
-
     /// Something is said on a link: it is no standby, or isn't any longer.
     fn note_use(&mut self, link: LinkId) {
         if let Some(held) = self.links.get_mut(&link) {
@@ -470,24 +332,6 @@ impl Site {
         }
     }
 
-    /// To the leader that took us in. Until one did, what must arrive is held, or asked again; what says how things are is held,
-    /// too, as the hello that tells it may be on its way already.
-    fn send(&mut self, message: ToLeader) {
-        if self.welcomed {
-            if !matches!(message, ToLeader::Link(_, LinkEvent::Drained(_) | LinkEvent::RoundTrip(_)) | ToLeader::Pong) {
-                self.vigil.said();
-            }
-            self.post(message);
-        } else if (must_arrive(&message) || is_in_hello(&message)) && self.held.len() < MAX_HELD {
-            self.held.push(message);
-        }
-    }
-
-    fn post(&mut self, message: ToLeader) {
-        let (epoch, boot) = self.standing;
-        self.outbox.push_back(Output::Leader(Envelope { epoch, boot, message }));
-    }
-
     fn tell(&mut self, id: u32, tell: Tell) {
         self.outbox.push_back(Output::Tell(Event { id, tell }));
     }
@@ -500,21 +344,6 @@ impl Site {
         self.requests.len() >= MAX_PENDING_REQUESTS
     }
 }
-
-const fn must_arrive(message: &ToLeader) -> bool {
-    matches!(message, ToLeader::Link(..) | ToLeader::Packet(_))
-}
-
-/// Whether a hello said later tells the same.
-const fn is_in_hello(message: &ToLeader) -> bool {
-    matches!(
-        message,
-        ToLeader::Leave(_) | ToLeader::Serve(_) | ToLeader::Unserve(_) | ToLeader::Visible(_) | ToLeader::Watch(_)
-    )
-}
-
-/// Packets and link reports held while there is no leader: each stream's window is 2 MiB, 35 packets.
-const MAX_HELD: usize = 4096;
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@ use bitters_wire::{
     id::FrameId,
     keys::NodeSecret,
     limits::MAX_SERVICE_JSON,
+    local::{Envelope, ToFrame, Welcome},
     permission::Permissions,
     rpc::{Ask, Outcome, Request},
     status::Scope,
