@@ -1,4 +1,5 @@
 // The only way between two sites ends: another is found, and nobody loses anything; where a page itself ends, that is told.
+import type { FrameStatus } from "@bitters/host-sdk";
 import type { Page } from "@playwright/test";
 
 import { aloof, openPair } from "./support/carriers.ts";
@@ -75,15 +76,16 @@ for (const carrier of ["another tab", "the page itself, with a standby in anothe
 test("the tab closes whose frame carries a topic: each message arrives once and in order, at both ends", async ({ browse, connect }) => {
   const init = aloof("a");
   const [one, two] = await Promise.all([browse({ init }), browse({ init })]);
-  const carriers = [await connect(one, "b"), await connect(two, "b")];
-  await Promise.all([connect(one, "c"), connect(two, "c")]);
+  const carriers = [await connect(one, "b"), await connect(two, "b"), ...(await Promise.all([connect(one, "c"), connect(two, "c")]))];
   const [a, b] = await Promise.all([connect(one, "a"), connect(two, "a")]);
   await meet("lasting", a, b);
   for (const page of [a, b]) await say(page, "lasting");
 
-  for (const [at, page] of [a, b].entries()) {
+  for (const page of [a, b]) {
     const used = await onlyLink(page);
-    await (carriers[at] as Page).close();
+    const { origin } = (await statusOf(page)).frames.find(({ id }) => id === used) as FrameStatus;
+    const carrier = carriers.find((carrier) => carrier.context() === page.context() && new URL(carrier.url()).origin === origin) as Page;
+    await carrier.close();
     expect(await onlyLink(page, used)).not.toBe(used);
     const count = (await heard(page, "lasting")).length;
     await expect.poll(async () => (await heard(page, "lasting")).length).toBeGreaterThan(count + 20);
