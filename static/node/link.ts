@@ -1,7 +1,7 @@
 // What a link of the overlay's scheme leads to, on the node's own page: a topic to talk in, or somebody to be connected with. The page is
 // a site like any other here: it embeds its own node. All that links and people say is text.
 
-import type { BittersNode, Received, Topic } from "@bitters/host-sdk";
+import { type BittersNode, type Received, type Topic, connect } from "@bitters/host-sdk";
 
 /** What the node made of the link. */
 export interface Link {
@@ -45,7 +45,6 @@ export async function show({ kind, value }: Link): Promise<void> {
 
 async function embedded(state: HTMLElement): Promise<BittersNode> {
   state.textContent = "Connecting…";
-  const { connect } = (await import(new URL("/sdk/bitters.js", location.href).href)) as typeof import("@bitters/host-sdk");
   return connect({ node: location.origin, badge: "hidden" });
 }
 
