@@ -39,6 +39,7 @@ export const NEAR: readonly Topology[] = [
   near("Firefox: a site's tabs", () => firefox.open(), FIREFOX),
   near("Firefox over the bridge: two sites", () => firefox.open(), { ...FIREFOX, ...BRIDGED, consent: ["yes"] }),
   near("WebKit: a site's tabs", webkit.open, { missing: webkit.missing }),
+  near("WebKit over the bridge: two sites", webkit.open, { missing: webkit.missing, ...BRIDGED, consent: ["yes"] }),
 ];
 
 /** Each end has a node of its own. */
