@@ -78,9 +78,9 @@ class Session {
     }
   }
 
-  /** Opens a tab. */
+  /** Opens a page, in a window of its own: tabs would open behind the first, where nothing is painted, so that no badge can be seen. */
   async open(): Promise<string> {
-    return (await this.#send<{ handle: string }>("POST", "window/new", { type: "tab" })).handle;
+    return (await this.#send<{ handle: string }>("POST", "window/new", { type: "window" })).handle;
   }
 
   /** The next tab that a page opens. */
