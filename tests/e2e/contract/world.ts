@@ -45,8 +45,13 @@ export class World {
     // Firefox sends nothing to a proxy of the loopback's.
     const server = await Server.start(own === undefined ? [] : ["--udp", `${own}:0`]);
     const world = new World(topology, server, await Promise.all(topology.browsers.map((open) => open())));
-    for (const end of ["a", "b"] as const) world.#ends.set(end, await world.#open(end, {}, true));
-    return world;
+    try {
+      for (const end of ["a", "b"] as const) world.#ends.set(end, await world.#open(end, {}, true));
+      return world;
+    } catch (error) {
+      await world.end();
+      throw error;
+    }
   }
 
   get a(): Tab {

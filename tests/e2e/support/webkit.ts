@@ -26,10 +26,15 @@ export async function open(): Promise<Driven> {
   const [number] = (await once(display.stdio[3] as NodeJS.ReadableStream, "data")) as [Buffer];
   const port = await freePort();
   const driver = spawn(DRIVER, [`--port=${port}`], { stdio: "ignore", env: { ...process.env, DISPLAY: `:${String(number).trim()}` } });
+  const programs = [driver, display];
+  // Whatever becomes of the test.
+  const kill = (): void => programs.forEach((program) => program.kill());
+  process.once("exit", kill);
   const session = await Session.begin(port);
   const close = async (): Promise<void> => {
     await session.end();
-    await Promise.all([stop(driver), stop(display)]);
+    await Promise.all(programs.map(stop));
+    process.off("exit", kill);
   };
   return { close, visit: (url, init) => visit(session, url, init) };
 }
