@@ -112,7 +112,7 @@ impl Node {
     /// The next step to an address: a certificate that lasts, and the server's ear.
     fn provide(&mut self, owner: Owner, unix_ms: u64, now: Instant) {
         if self.addresses.needs_certificate(owner, unix_ms)
-            && let Some(frame) = self.frame_for(None)
+            && let Some(frame) = self.keeper()
         {
             self.addresses.certify(owner, frame, now);
             self.tell(frame, ToFrame::Certify { owner });

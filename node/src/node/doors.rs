@@ -41,7 +41,7 @@ impl Node {
         if self.links.len() + self.doors.len() >= MAX_LINKS && !self.make_room(now) {
             return None;
         }
-        let frame = self.frame_for(None)?;
+        let frame = if matches!(at, At::Ours { .. }) { self.keeper() } else { self.frame_for(None) }?;
         let link = self.links.name();
         self.doors.insert(link, Opening { frame, started: now, at });
         self.tell(frame, ToFrame::Link(link, LinkCommand::Dial(dial)));

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     attempt::{Verdict, judge},
     dials::Stage,
+    frames::Frame,
     links::{Attempt, Link, State, Up, Way},
     placement::{Candidate, place},
     quotas::{MAX_LINKS, MAX_PASSIVE},
@@ -84,9 +85,19 @@ impl Node {
 
     /// The frame that is to carry a new link: another than `other` if there is one.
     pub(super) fn frame_for(&self, other: Option<FrameId>) -> Option<FrameId> {
+        self.best_frame(other, |_| true)
+    }
+
+    /// The frame that makes a certificate, or answers with one: those beyond a bridge have a database of their own, where the others
+    /// don't find it.
+    pub(super) fn keeper(&self) -> Option<FrameId> {
+        self.best_frame(None, |frame| frame.remote.is_none()).or_else(|| self.frame_for(None))
+    }
+
+    fn best_frame(&self, other: Option<FrameId>, fits: impl Fn(&Frame) -> bool) -> Option<FrameId> {
         let load = |frame: FrameId| self.links.held_by(frame).len() + self.doors.held_by(frame).len();
         let some_run = self.frames.any_usable();
-        let usable = self.frames.iter().filter(|(_, frame)| frame.is_usable() || !some_run);
+        let usable = self.frames.iter().filter(|(_, frame)| fits(frame) && (frame.is_usable() || !some_run));
         let candidates =
             usable.map(|(id, frame)| Candidate { frame: id, load: load(id), visible: frame.visible, age: frame.age });
         place(candidates, other)

@@ -39,6 +39,21 @@ fn a_stored_address_is_answered_as_long_as_its_persona_is_here() {
 }
 
 #[test]
+fn certificates_are_kept_where_all_frames_find_them() {
+    let mut lab = Lab::new();
+    lab.frame(OTHER, ToLeader::Hello(Hello { remote: true, ..hello(OTHER, "https://bridged.example") }));
+    lab.register(vec![PROXY]);
+    lab.frame(TAB, ToLeader::Hello(Hello { visible: false, ..hello(TAB, SITE) }));
+
+    let outputs = lab.frame(OTHER, ToLeader::Address { request: 7 });
+    let asked: Vec<FrameId> = outputs
+        .iter()
+        .filter_map(|it| if let Output::Frame(frame, ToFrame::Certify { .. }) = it { Some(*frame) } else { None })
+        .collect();
+    assert_eq!(asked, [TAB], "not in the database beyond the bridge, though that page is older, and visible");
+}
+
+#[test]
 fn an_address_is_renewed_long_before_and_both_are_answered() {
     let mut lab = Lab::with_certificates(vec![(site(), CERTIFICATE)]);
     lab.input(Input::WallClock(CERTIFICATE.expires - 179 * DAY));
