@@ -73,17 +73,17 @@ function isMeant(blocked: string, src: string): boolean {
 }
 
 /**
- * As much room as the badge wants, within these bounds and the window's. In an element of the site's it keeps its width and grows
- * down; else it is in the corner and grows up and to the left. A hidden one is seen and may be clicked meanwhile.
+ * As much room as the badge wants, within these bounds and the window's. In an element of the site's that is wide enough it grows down; else
+ * it is in the corner and grows up and to the left. A hidden one is seen and may be clicked meanwhile.
  */
 export function grow(iframe: HTMLIFrameElement, room: Partial<Room> | null, dress: () => void): void {
   dress();
   const width = Math.min(pixels(room?.width), MAX_WIDTH);
   const height = Math.min(pixels(room?.height), MAX_HEIGHT);
   if (!width || !height) return;
-  const { style } = iframe;
-  if (style.position == "fixed") {
-    style.cssText += `inset:auto ${MARGIN}px ${MARGIN}px auto;opacity:1;z-index:2147483647;width:${width}px;max-width:calc(100vw - ${2 * MARGIN}px);`;
+  const { offsetWidth, style } = iframe;
+  if (style.position == "fixed" || (offsetWidth && offsetWidth < width)) {
+    style.cssText += `position:fixed;inset:auto ${MARGIN}px ${MARGIN}px auto;opacity:1;z-index:2147483647;width:${width}px;max-width:calc(100vw - ${2 * MARGIN}px);`;
   }
   style.cssText += `height:${height}px;max-height:calc(100vh - ${2 * MARGIN}px);`;
   iframe.inert = false;

@@ -45,6 +45,19 @@ it("in an element it grows down and keeps the width that the site gave it", asyn
   holder.remove();
 });
 
+it("an element that is too narrow for a question has it asked in the corner", async () => {
+  const holder = new FakeElement();
+  page.body.append(holder);
+  const { frame } = await connected({ badge: holder as unknown as HTMLElement });
+  frame.iframe["offsetWidth"] = 132;
+  await wanting(frame, { width: 320, height: 150 });
+  expect(styleOf(frame.iframe)).toMatchObject({ position: "fixed", width: "320px", height: "150px", inset: "auto 12px 12px auto" });
+  await wanting(frame, { width: 0, height: 0 });
+  expect(styleOf(frame.iframe)).toMatchObject({ width: "100%", height: "36px" });
+  expect(styleOf(frame.iframe)).not.toHaveProperty("position");
+  holder.remove();
+});
+
 it("hidden it is seen and can be used while it asks, and hidden again", async () => {
   const { frame } = await connected({ badge: "hidden" });
   await wanting(frame, { width: 320, height: 150 });

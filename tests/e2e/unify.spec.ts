@@ -198,6 +198,23 @@ test("a badge that is covered, or that was just shown, takes no click for an ans
   await expect.poll(guarded).toBe("open");
 });
 
+test("a badge in an element that is too narrow for a question asks in the corner, and goes back", async ({ browse, server, visit }) => {
+  const a = await visit(await browse(BLOCKED), "a");
+  await a.evaluate(async (node) => {
+    const holder = document.body.appendChild(document.createElement("div"));
+    holder.style.width = "132px";
+    window.mine = await window.sdk.connect({ node, badge: holder });
+    void window.mine.unify().catch(() => {});
+  }, server.node);
+  const box = async (): Promise<number[]> => {
+    const { width = 0, height = 0 } = (await a.locator('iframe[title="bitters node"]').boundingBox()) ?? {};
+    return [width, height];
+  };
+  await expect.poll(box).toEqual([320, 172]);
+  await click(a, "no", server);
+  await expect.poll(box).toEqual([132, 36]);
+});
+
 test("a site that opens the node's page itself learns nothing and gets nothing", async ({ browse, connect, server }) => {
   const browser = await browse(BLOCKED);
   const a = await connect(browser, "a");
