@@ -127,5 +127,5 @@ function locate(given: string | URL | undefined): URL | undefined {
   } catch {
     // As bad as another protocol.
   }
-  throw badArgument("not an http(s) URL");
+  throw badArgument("not a web URL");
 }

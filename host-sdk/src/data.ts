@@ -47,7 +47,7 @@ export function toJson(value: unknown): string {
   } catch (error) {
     cause = error;
   }
-  if (typeof text != "string") throw badArgument("not bytes, text or JSON", cause);
+  if (typeof text != "string") throw badArgument("no bytes, text or JSON", cause);
   return fitting(text);
 }
 
@@ -68,7 +68,7 @@ export function viewOf(data: unknown): Uint8Array | undefined {
 
 /** @throws `BadArgument` unless it has 1 to 128 characters (code points) and no control characters. */
 export function nameOf(name: unknown): string {
-  return matching(name, /^\P{Cc}{1,128}$/u, "a name has 1 to 128 characters");
+  return matching(name, /^\P{Cc}{1,128}$/u, "not 1 to 128 characters");
 }
 
 /** @throws `BadArgument` unless it is a persona's id: z-base-32, 52 characters. */
@@ -92,5 +92,5 @@ function fitting(text: string): string {
 }
 
 function fits(size: number): void {
-  if (size > MAX_MESSAGE) throw new BittersError("TooLarge", "over 256 KiB: use a stream");
+  if (size > MAX_MESSAGE) throw new BittersError("TooLarge", "over 256 KiB");
 }

@@ -133,7 +133,7 @@ export class Port {
     this.#port?.close();
     this.#port = undefined;
     this.#welcomed = false;
-    this.#failAll(new BittersError("LeaderLost", "the frame is gone"), (talk) => talk.sent && !talk.again);
+    this.#failAll(new BittersError("LeaderLost", "frame gone"), (talk) => talk.sent && !talk.again);
   }
 
   /** Everything fails, now and until the next document. */
@@ -175,7 +175,7 @@ export class Port {
     if (!talk) return this.#decline(value);
     try {
       if (kind == "failed") throw new BittersError(value.code, value.message, value);
-      if (kind == "end" && !talk.listener.end) throw new BittersError("Closed", "ended by the node");
+      if (kind == "end" && !talk.listener.end) throw new BittersError("Closed", "ended");
       // What lasts is begun again with another document: no news.
       if (kind == "done" && !talk.listener.done) return;
       if (!Object.hasOwn(talk.listener, kind as string)) throw kind;

@@ -57,6 +57,6 @@ function invoke(port: Port, name: string, method: string, args: unknown[], limit
 }
 
 async function* iterate(returned: Promise<unknown>, sequence: Queue<unknown>): AsyncGenerator<unknown, undefined, undefined> {
-  if ((await returned) != sequence) throw new BittersError("Unsupported", "not a sequence");
+  if ((await returned) != sequence) throw new BittersError("Unsupported", "no sequence");
   yield* sequence;
 }

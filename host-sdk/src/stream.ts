@@ -79,7 +79,7 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
     end() {
       if (writeEnded) return;
       writeEnded = true;
-      output.error(new BittersError("Closed", "the peer reads no longer"));
+      output.error(new BittersError("Closed", "not read any more"));
       wake();
       drained();
       halfEnded();
@@ -124,7 +124,7 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
     const bytes = viewOf(chunk);
     if (!bytes) throw badArgument("not bytes");
     for (let at = 0; at < bytes.length; ) {
-      if (failure ?? writeEnded) throw failure ?? new BittersError("Closed", "the peer reads no longer");
+      if (failure ?? writeEnded) throw failure ?? new BittersError("Closed", "not read any more");
       // Copied, as the site keeps its buffer; the copy is transferred.
       const slice = bytes.slice(at, at + Math.min(SLICE, credit - sent));
       at += slice.length;

@@ -91,7 +91,7 @@ describe("answering", () => {
     [async () => "three", { ok: { text: "three" } }],
     [() => {}, { ok: { json: "null" } }],
     [() => Promise.reject(new Error("no such sum")), { err: "no such sum" }],
-    [() => new Uint8Array(256 * 1024 + 1), { err: "over 256 KiB: use a stream" }],
+    [() => new Uint8Array(256 * 1024 + 1), { err: "over 256 KiB" }],
   ])("%s replies", async (handler, outcome) => {
     const frame = await answering(handler);
     expect(await frame.take("reply")).toEqual({ id: INCOMING, ask: { outcome } });
