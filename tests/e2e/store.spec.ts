@@ -133,7 +133,8 @@ test("a leader whose IndexedDB throws, or is missing, goes on in memory and says
     "Object.defineProperty(globalThis, 'indexedDB', { value: undefined });",
   ]) {
     // Requests of a SharedWorker don't pass here; those of the fallback's worker do.
-    const browser = await browse({ init: "delete window.SharedWorker;" });
+    // Without service workers nobody else asks for that script, when the test is over and its server gone.
+    const browser = await browse({ init: "delete window.SharedWorker; delete Navigator.prototype.serviceWorker;" });
     await browser.route(/\/assets\/dedicated\.\w+\.js$/, async (route) => {
       // Node's resolver doesn't know the browser's loopback names.
       const { host, hostname } = new URL(route.request().url());
