@@ -55,7 +55,7 @@ export function petition(url: string, exchange: string, permission: Permission, 
   let port: MessagePort | undefined;
   const end = (outcome: string, bridge?: Bridge): void => {
     removeEventListener("message", onMessage);
-    clearInterval(looking);
+    forget();
     tell(outcome, bridge);
   };
   const onMessage = ({ data, origin, source }: MessageEvent): void => {
@@ -76,7 +76,7 @@ export function petition(url: string, exchange: string, permission: Permission, 
     };
     page.postMessage({ bitters: "petition", permission, site }, location.origin, [ends.port2]);
   };
-  const looking = setInterval(() => page.closed && end("closed"), LOOK_MS);
+  const forget = whenClosed(page, () => end("closed"));
   addEventListener("message", onMessage);
 }
 
@@ -146,13 +146,7 @@ export class Bridge {
 
   /** Calls back when the page is closed, in the frame that opened it. */
   watch(closed: () => void): void {
-    const page = this.#page;
-    if (!page) return;
-    const looking = setInterval(() => {
-      if (!page.closed) return;
-      clearInterval(looking);
-      closed();
-    }, LOOK_MS);
+    if (this.#page) whenClosed(this.#page, closed);
   }
 
   #ask(what: object): Promise<MessageEvent> {
@@ -179,11 +173,7 @@ export function hear(channel: string, tell: (what: string, permission?: string, 
     port = ports[0];
     permission = data.permission;
     tell("asked", data.permission, data.site);
-    const looking = setInterval(() => {
-      if (!badge.closed) return;
-      clearInterval(looking);
-      tell("gone");
-    }, LOOK_MS);
+    whenClosed(badge, () => tell("gone"));
   });
   badge.postMessage({ bitters: "petition?" }, location.origin);
   return (yes) => {
@@ -191,6 +181,16 @@ export function hear(channel: string, tell: (what: string, permission?: string, 
     if (yes && permission === "join") serve(port, channel);
     else port.postMessage(yes ? "yes" : "no");
   };
+}
+
+/** Calls back once when a window is closed, unless what is returned is called before. */
+function whenClosed(window: WindowProxy, closed: () => void): () => void {
+  const looking = setInterval(() => {
+    if (!window.closed) return;
+    clearInterval(looking);
+    closed();
+  }, LOOK_MS);
+  return () => clearInterval(looking);
 }
 
 function serve(port: MessagePort, name: string): void {

@@ -88,26 +88,12 @@ test("first, second, first again, with pages of both open: leaders move in order
   const b = await embed(near, "b");
   await keptFor(b, host);
   expect([await buildOf(a, host), await buildOf(b, host), await leaderOf(b)]).toEqual([first, second, first]);
-  await Promise.all([b, c].map((page) => enter(page, "first move")));
-  await talk(b, c, 10);
-  await goesOn(b, c);
-  await a.close();
-  await expect.poll(() => leaderOf(b), { message: "the second build leads" }).toBe(second);
-  await goesOn(b, c);
-  await hears(b, c, "first move");
-  await flawlessly(b, c);
+  await moves([b, c], "first move", a, second, "the second build leads");
 
   await deploy("first");
   const d = await embed(near, "c");
-  await Promise.all([d, c].map((page) => enter(page, "second move")));
   expect([await buildOf(d, host), await leaderOf(d)]).toEqual([first, second]);
-  await talk(d, c, 10);
-  await goesOn(d, c);
-  await b.close();
-  await expect.poll(() => leaderOf(d), { message: "the first build leads again" }).toBe(first);
-  await goesOn(d, c);
-  await hears(d, c, "second move");
-  await flawlessly(d, c);
+  await moves([d, c], "second move", b, first, "the first build leads again");
 
   await works(d, await embed(near, "a"));
   expect(host.missed.filter((path) => path.startsWith("/assets/"))).toEqual([]);
@@ -166,6 +152,18 @@ for (const [what, outcome, spoil] of BROKEN) {
     await repaired;
     expect(await buildOf(await embed(browser, "a"), host)).toBe(builds.ids.second);
   });
+}
+
+/** The last page of the leader's build goes, and a page of another one has that build lead: stream and topic go on, and nothing is lost. */
+async function moves([page, peer]: [Page, Page], topic: string, last: Page, build: string, message: string): Promise<void> {
+  await Promise.all([page, peer].map((page) => enter(page, topic)));
+  await talk(page, peer, 10);
+  await goesOn(page, peer);
+  await last.close();
+  await expect.poll(() => leaderOf(page), { message }).toBe(build);
+  await goesOn(page, peer);
+  await hears(page, peer, topic);
+  await flawlessly(page, peer);
 }
 
 /** One hears what the other says in the topic. */

@@ -3,6 +3,8 @@ import { readdir, readFile } from "node:fs/promises";
 
 import type { BrowserContext, CDPSession } from "@playwright/test";
 
+import { sessionOf } from "../../e2e/support/browsers.ts";
+
 /** What all processes of a browser have used since they began. */
 export interface Used {
   /** Milliseconds of all cores. */
@@ -19,9 +21,7 @@ export class Processes {
   }
 
   static async of(browser: BrowserContext): Promise<Processes> {
-    const session = await browser.browser()?.newBrowserCDPSession();
-    if (!session) throw new Error("this browser has no session of its own");
-    return new Processes(session);
+    return new Processes(await sessionOf(browser));
   }
 
   /** MiB, where what processes share is counted once; read again until it stays within a hundredth for a second. */

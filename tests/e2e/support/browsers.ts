@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { type BrowserContext, chromium } from "@playwright/test";
+import { type BrowserContext, type CDPSession, chromium } from "@playwright/test";
 
 const QUIET = [
   "--no-sandbox",
@@ -58,6 +58,13 @@ export class Home implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.#dir, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** The whole browser's end of the DevTools protocol. */
+export async function sessionOf(browser: BrowserContext): Promise<CDPSession> {
+  const session = await browser.browser()?.newBrowserCDPSession();
+  if (!session) throw new Error("this browser has no session of its own");
+  return session;
 }
 
 async function launch(dir: string, profile: Profile): Promise<BrowserContext> {

@@ -1,6 +1,8 @@
 // The SharedWorkers of a browser, and what happens to them.
 import type { BrowserContext, CDPSession } from "@playwright/test";
 
+import { sessionOf } from "./browsers.ts";
+
 /** What a target answers to `Runtime.evaluate`. */
 interface Answer {
   id?: number;
@@ -17,9 +19,7 @@ export class Workers {
   }
 
   static async of(browser: BrowserContext): Promise<Workers> {
-    const session = await browser.browser()?.newBrowserCDPSession();
-    if (!session) throw new Error("this browser has no session of its own");
-    return new Workers(session);
+    return new Workers(await sessionOf(browser));
   }
 
   /** The targets of all SharedWorkers that run. */
