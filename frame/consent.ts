@@ -20,8 +20,8 @@ type Permission = "join" | "observe" | "person";
 
 /**
  * Tells whether a click inside `root` counts: only while that has been in sight as a whole, uncovered where the browser tells (Intersection
- * Observer v2), and of one size for a while. What the person didn't see, they didn't click. The document says it, too (`data-guard`), so
- * that its buttons look like it.
+ * Observer v2), of one size and with one question for a while. What the person didn't see, they didn't click. The document says it, too
+ * (`data-guard`), so that its buttons look like it.
  */
 export function guard(root: Element): () => boolean {
   const page = document.documentElement.dataset;
@@ -42,6 +42,8 @@ export function guard(root: Element): () => boolean {
   }, options);
   sight.observe(root);
   new ResizeObserver(restart).observe(root);
+  // The second half of a double click doesn't answer the next question.
+  new MutationObserver(restart).observe(document.documentElement, { attributeFilter: ["data-question", "data-petition"] });
   return () => page["guard"] === "open";
 }
 

@@ -198,6 +198,20 @@ test("a badge that is covered, or that was just shown, takes no click for an ans
   await expect.poll(guarded).toBe("open");
 });
 
+test("the second half of a double click doesn't answer the question that the first led to", async ({ browse, connect, server }) => {
+  const a = await connect(await browse(BLOCKED), "a");
+  await a.evaluate(() => void window.mine.unify().catch(() => {}));
+  await badgeOf(a).locator("[data-guard=open] [data-act=yes]").waitFor();
+  await frameOf(a, server).evaluate(() => {
+    const root = document.documentElement;
+    const note = (): void => void (root.dataset["noted"] = `${root.dataset["question"]}: ${root.dataset["guard"] ?? "closed"}`);
+    new MutationObserver(note).observe(root, { attributeFilter: ["data-question"] });
+  });
+  await click(a, "yes", server);
+  await expect(badgeOf(a).locator("html")).toHaveAttribute("data-noted", "visit: closed");
+  await badgeOf(a).locator("[data-guard=open] [data-act=open]").waitFor();
+});
+
 test("a badge in an element that is too narrow for a question asks in the corner, and goes back", async ({ browse, server, visit }) => {
   const a = await visit(await browse(BLOCKED), "a");
   await a.evaluate(async (node) => {

@@ -81,7 +81,8 @@ function tabOf(page: Page): Tab {
     const frame = page.frames().find((frame) => frame.url().startsWith(origin));
     if (!frame) throw new Error(`no frame of ${origin} in ${page.url()}`);
     await page.bringToFront();
-    await frame.locator(selector).click({ timeout: 10_000 });
+    // What isn't in sight yet would be waited for after the selector was found to match.
+    await frame.locator(selector).filter({ visible: true }).click({ timeout: 10_000 });
   };
   const popup = async (): Promise<Tab> => tabOf(await page.waitForEvent("popup"));
   return new Tab({ click, close: () => page.close(), popup, reload: () => page.reload(), run: (script) => page.evaluate(script) });
