@@ -1,7 +1,7 @@
 // Firefox as people have it, over WebDriver BiDi: Playwright drives none but its own.
 import { existsSync } from "node:fs";
 
-import puppeteer, { type Browser, type Page } from "puppeteer-core";
+import puppeteer, { type Browser, type Frame, type Page } from "puppeteer-core";
 
 import { Tab, type Driven } from "./tab.ts";
 
@@ -37,14 +37,15 @@ async function visit(browser: Browser, url: string, inits: (string | undefined)[
 }
 
 function tabOf(page: Page): Tab {
+  const frameOf = (origin: string): Promise<Frame> => page.waitForFrame((frame) => frame.url().startsWith(origin), PATIENCE);
   const click = async (origin: string, selector: string): Promise<void> => {
     await page.bringToFront();
-    const frame = await page.waitForFrame((frame) => frame.url().startsWith(origin), PATIENCE);
-    const element = await frame.waitForSelector(selector, { visible: true, ...PATIENCE });
+    const element = await (await frameOf(origin)).waitForSelector(selector, { visible: true, ...PATIENCE });
     await element?.click();
   };
+  const run = async (script: string, origin?: string): Promise<unknown> => (origin === undefined ? page : await frameOf(origin)).evaluate(script);
   // The page's own event `popup` isn't fired for what its frames open.
   const popup = (): Promise<Tab> =>
     new Promise((resolve, reject) => page.browser().once("targetcreated", (target) => void target.page().then((page) => page && resolve(tabOf(page)), reject)));
-  return new Tab({ click, close: () => page.close(), popup, reload: () => page.reload(), run: (script) => page.evaluate(script) });
+  return new Tab({ click, close: () => page.close(), popup, reload: () => page.reload(), run });
 }

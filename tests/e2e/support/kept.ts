@@ -9,12 +9,14 @@ export async function keptFor(page: Page, hosted: Hosted): Promise<void> {
 }
 
 /** The same for a frame, or for the node's own page. */
-export const kept = (frame: Frame | Page): Promise<void> =>
-  frame.evaluate(async () => {
-    const { active } = await navigator.serviceWorker.ready;
-    // `ready` is when it begins to be active.
-    if (active?.state !== "activated") await new Promise((resolve) => active?.addEventListener("statechange", resolve));
-  });
+export const kept = (frame: Frame | Page): Promise<void> => frame.evaluate(serves);
+
+/** The same, where it runs. */
+export async function serves(): Promise<void> {
+  const { active } = await navigator.serviceWorker.ready;
+  // `ready` is when it begins to be active.
+  if (active?.state !== "activated") await new Promise((resolve) => active?.addEventListener("statechange", resolve));
+}
 
 /** Resolves when a build has been replaced by one that waited, anywhere in the page's browser; the page needn't be the node's. */
 export async function replaced(page: Page): Promise<void> {

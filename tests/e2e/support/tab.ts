@@ -1,6 +1,6 @@
 // A page of any browser, as far as tests of several browsers need it.
 import type * as sdk from "@bitters/host-sdk";
-import type { Page } from "@playwright/test";
+import type { Frame, Page } from "@playwright/test";
 
 import { open } from "./browsers.ts";
 import type { Profile } from "./browsers.ts";
@@ -16,8 +16,8 @@ export interface Driven {
 
 /** What drives a tab. */
 export interface Handle {
-  /** Has the page evaluate an expression whose value is a promise of text, and waits for that. */
-  run(script: string): Promise<unknown>;
+  /** Has the page, or its frame of this origin, evaluate an expression whose value is a promise of text, and waits for that. */
+  run(script: string, origin?: string): Promise<unknown>;
   /** Clicks on an element of the page's, or of its frame of this origin, as a person does: as soon as it is in sight. */
   click(origin: string, selector: string): Promise<unknown>;
   /** The next tab that the page, or a frame of it, opens. */
@@ -38,9 +38,13 @@ export class Tab implements Scripted {
   }
 
   /** Calls a function in the page; argument and result are JSON, as not every driver carries more. */
-  async evaluate<R, A = undefined>(act: (arg: A) => R | Promise<R>, arg?: A): Promise<R> {
-    const text = await this.#handle.run(`(async () => JSON.stringify(await (${act})(${JSON.stringify(arg)})) ?? "")()`);
-    return (text === "" ? undefined : JSON.parse(text as string)) as R;
+  evaluate<R, A = undefined>(act: (arg: A) => R | Promise<R>, arg?: A): Promise<R> {
+    return this.#call(`${act}`, arg);
+  }
+
+  /** Calls a function in the page's frame of this origin. */
+  evaluateIn<R>(origin: string, act: () => R | Promise<R>): Promise<R> {
+    return this.#call(`${act}`, undefined, origin);
   }
 
   /** Clicks on an element of the page's, or of its frame of this origin, as a person does: as soon as it is in sight. */
@@ -55,6 +59,11 @@ export class Tab implements Scripted {
 
   async reload(): Promise<void> {
     await this.#handle.reload();
+  }
+
+  async #call<R>(act: string, arg: unknown, origin?: string): Promise<R> {
+    const text = await this.#handle.run(`(async () => JSON.stringify(await (${act})(${JSON.stringify(arg)})) ?? "")()`, origin);
+    return (text === "" ? undefined : JSON.parse(text as string)) as R;
   }
 
   /** May be said again. */
@@ -77,15 +86,19 @@ export async function chromium(profile: Profile = {}): Promise<Driven> {
 
 /** A page of Playwright's, like the others. */
 function tabOf(page: Page): Tab {
-  const click = async (origin: string, selector: string): Promise<void> => {
+  const frameOf = (origin: string): Frame => {
     const frame = page.frames().find((frame) => frame.url().startsWith(origin));
     if (!frame) throw new Error(`no frame of ${origin} in ${page.url()}`);
+    return frame;
+  };
+  const click = async (origin: string, selector: string): Promise<void> => {
     await page.bringToFront();
     // What isn't in sight yet would be waited for after the selector was found to match.
-    await frame.locator(selector).filter({ visible: true }).click({ timeout: 10_000 });
+    await frameOf(origin).locator(selector).filter({ visible: true }).click({ timeout: 10_000 });
   };
+  const run = (script: string, origin?: string): Promise<unknown> => (origin === undefined ? page : frameOf(origin)).evaluate(script);
   const popup = async (): Promise<Tab> => tabOf(await page.waitForEvent("popup"));
-  return new Tab({ click, close: () => page.close(), popup, reload: () => page.reload(), run: (script) => page.evaluate(script) });
+  return new Tab({ click, close: () => page.close(), popup, reload: () => page.reload(), run });
 }
 
 /** Opens a site and brings the SDK in, without connecting. */

@@ -52,7 +52,7 @@ function tabOf(session: Session, window: string): Tab {
     close: () => session.close(window),
     popup: async () => tabOf(session, await session.another()),
     reload: () => session.at(window, "refresh", {}),
-    run: (script) => session.run(window, script),
+    run: (script, origin) => session.run(window, script, origin),
   });
 }
 
@@ -110,10 +110,7 @@ class Session {
   }
 
   async #click(window: string, origin: string, selector: string): Promise<void> {
-    await this.#send("POST", "window", { handle: window });
-    const script = "return location.origin === arguments[0] ? null : document.querySelector(`iframe[src^='${arguments[0]}']`);";
-    const id = await this.#send("POST", "execute/sync", { script, args: [origin] });
-    await this.#send("POST", "frame", { id });
+    await this.#enter(window, origin);
     const element = await this.#send<object>("POST", "element", { using: "css selector", value: selector });
     await this.#send("POST", `element/${Object.values(element)[0]}/click`, {});
   }
@@ -130,21 +127,30 @@ class Session {
     });
   }
 
-  /** A command for one window. */
-  at<T>(window: string, command: string, body: object): Promise<T> {
+  /** A command for one window, or for its frame of this origin. */
+  at<T>(window: string, command: string, body: object, origin?: string): Promise<T> {
     return this.#take(async () => {
-      await this.#send("POST", "window", { handle: window });
+      await this.#enter(window, origin);
       return this.#send<T>("POST", command, body);
     });
   }
 
-  /** Has a window evaluate an expression, whose value is a promise, and waits for it while others may have their turns. */
-  async run(window: string, script: string): Promise<unknown> {
+  async #enter(window: string, origin?: string): Promise<void> {
+    await this.#send("POST", "window", { handle: window });
+    if (origin === undefined) return;
+    const script = "return location.origin === arguments[0] ? null : document.querySelector(`iframe[src^='${arguments[0]}']`);";
+    const id = await this.#send("POST", "execute/sync", { script, args: [origin] });
+    await this.#send("POST", "frame", { id });
+  }
+
+  /** Has a window, or its frame of this origin, evaluate an expression, whose value is a promise, and waits for it while others may have their turns. */
+  async run(window: string, script: string, origin?: string): Promise<unknown> {
     const slot = `script ${++this.#scripts}`;
     const begin = `window[arguments[0]] = null; (${script}).then((value) => (window[arguments[0]] = { value }), (error) => (window[arguments[0]] = { error: error + "\\n" + error.stack }));`;
-    await this.#execute(window, begin, slot);
+    const execute = <T>(script: string): Promise<T> => this.at(window, "execute/sync", { script, args: [slot] }, origin);
+    await execute(begin);
     for (;;) {
-      const outcome = await this.#execute<Outcome>(window, "return window[arguments[0]];", slot);
+      const outcome = await execute<Outcome>("return window[arguments[0]];");
       if (outcome !== null && "error" in outcome) throw new Error(outcome.error);
       if (outcome !== null) return outcome.value;
       await sleep(LOOK_EVERY);
@@ -153,10 +159,6 @@ class Session {
 
   async end(): Promise<void> {
     await this.#take(() => this.#send("DELETE", ""));
-  }
-
-  #execute<T>(window: string, script: string, slot: string): Promise<T> {
-    return this.at(window, "execute/sync", { script, args: [slot] });
   }
 
   #take<T>(turn: () => Promise<T>): Promise<T> {
