@@ -17,7 +17,7 @@ export interface ConnectOptions {
   identity?: Identity | undefined;
   /** Gives it up. */
   signal?: AbortSignal | undefined;
-  /** Milliseconds; 10,000 unless told otherwise. */
+  /** Milliseconds; 10,000 unless told otherwise, and none while the person is asked then. */
   timeout?: number | undefined;
 }
 
@@ -94,7 +94,11 @@ export async function connect(options: ConnectOptions = {}): Promise<BittersNode
       const { port1, port2 } = new MessageChannel();
       port.use(port1);
       port.adopt(0).listener = {
-        badge: (room) => rarely(({ grow }) => grow(iframe, room, dress)),
+        badge: (room) => {
+          // A person takes their time.
+          options.timeout ?? limited?.untime();
+          rarely(({ grow }) => grow(iframe, room, dress));
+        },
         failed: (error) => (node ? port.refuse(error) : close(error)),
         identity: (id) => onNews({ id }),
         scope: (scope) => onNews({ scope }),
@@ -127,5 +131,5 @@ function locate(given: string | URL | undefined): URL | undefined {
   } catch {
     // As bad as another protocol.
   }
-  throw badArgument("not a web URL");
+  throw badArgument("no web URL");
 }

@@ -56,7 +56,7 @@ export function fromJson(text: string): Json {
   try {
     return JSON.parse(text) as Json;
   } catch (cause) {
-    throw new BittersError("Remote", "not JSON", { cause });
+    throw new BittersError("Remote", "no JSON", { cause });
   }
 }
 

@@ -34,7 +34,7 @@ export function limit({ signal, timeout = 15_000 }: Limits, giveUp: (error: Bitt
   };
   const onAbort = (): void => stop(aborted(signal?.reason));
   const delay = Math.min(timeout, MAX_DELAY);
-  const timer = setTimeout(() => stop(new BittersError("Timeout", "no answer in time")), delay);
+  const timer = setTimeout(() => stop(new BittersError("Timeout", "no answer")), delay);
   signal?.addEventListener("abort", onAbort);
   if (signal?.aborted) onAbort();
   else if (!(timeout > 0)) stop(badArgument("timeout"));

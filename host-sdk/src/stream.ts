@@ -122,7 +122,7 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
   const handOver = async (chunk: unknown): Promise<void> => {
     if (writeEnded) throw new BittersError("Closed", "the stream was closed");
     const bytes = viewOf(chunk);
-    if (!bytes) throw badArgument("not bytes");
+    if (!bytes) throw badArgument("no bytes");
     for (let at = 0; at < bytes.length; ) {
       if (failure ?? writeEnded) throw failure ?? new BittersError("Closed", "not read any more");
       // Copied, as the site keeps its buffer; the copy is transferred.

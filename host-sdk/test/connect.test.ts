@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { BittersError, connect } from "../src/index.js";
-import { ALICE, BOB, FakeFrame, NODE, connected, failing, settled } from "./frame.js";
+import { BittersError, type BittersNode, connect } from "../src/index.js";
+import { ALICE, BOB, FakeFrame, NODE, WELCOME, connected, failing, settled } from "./frame.js";
 import { FakeElement, page } from "./page.js";
 
 afterEach(() => {
@@ -77,6 +77,27 @@ describe("what can't be connected", () => {
     FakeFrame.newest().ready();
     await vi.advanceTimersByTimeAsync(50);
     await failed;
+  });
+
+  it("waits as long as the person is asked, but no longer than the site said", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    const asked = (timeout?: number): FakeFrame => {
+      connecting.push(connect({ node: NODE, identity: "person", timeout }));
+      const frame = FakeFrame.newest();
+      frame.ready();
+      frame.tell(0, { badge: { width: 320, height: 172 } });
+      return frame;
+    };
+    const connecting: Promise<BittersNode>[] = [];
+    const patient = asked();
+    asked(50);
+    const failed = failing(connecting[1] as Promise<BittersNode>, { code: "Timeout" });
+    await settled();
+    await vi.advanceTimersByTimeAsync(60_000);
+    await failed;
+
+    patient.tell(0, { welcome: WELCOME });
+    expect(await connecting[0]).toMatchObject({ id: ALICE });
   });
 
   it.each(["VersionMismatch", "Denied"])("is %s where the node says so", async (code) => {
