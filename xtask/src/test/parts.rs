@@ -41,11 +41,13 @@ fn sim(workspace: &Workspace, seed: Option<u64>, extra: &[String]) -> Result<Cou
     cargo_test(if let Some(seed) = seed { cargo.env("SEED", seed.to_string()) } else { cargo }, extra)
 }
 
-/// Each test program is run by Node's WASI. A panic ends the whole program there, so `should_panic` tests are left out by rustc.
+/// Each test program is run by Node's WASI, all of it compiled before it starts: now and then Node dies where code is replaced while it
+/// runs (nodejs/node#64500). A panic ends the whole program there, so `should_panic` tests are left out by rustc.
 fn wasm(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
     tools::ensure_target(workspace, tools::WASI_TARGET)?;
     tools::ensure_npm(workspace)?;
-    let runner = serde_json::json!(["node", "--no-warnings", workspace.path("xtask/wasi.mjs")]);
+    let wasi = workspace.path("xtask/wasi.mjs");
+    let runner = serde_json::json!(["node", "--no-warnings", "--no-liftoff", "--no-wasm-lazy-compilation", wasi]);
     let runner = format!("target.{}.runner={runner}", tools::WASI_TARGET);
     let packages = PURE.iter().flat_map(|name| ["--package", name]);
     let cargo = workspace.cargo().args(["test", "--locked", "--target", tools::WASI_TARGET, "--config", &runner]);
