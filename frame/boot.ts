@@ -12,8 +12,9 @@ declare const LEADER_URL: string;
 declare const LINK_URL: string;
 declare const PAGE_URL: string;
 declare const DEDICATED_URL: string;
-declare const DEDICATED_WORKER_URL: string;
-declare const SITES_URL: string;
+
+/** What the node's own page has and badges don't. */
+const page = () => import(new URL(PAGE_URL, location.href).href);
 
 document.documentElement.dataset.face = parent === window ? "page" : "badge";
 await init({ module_or_path: WASM_URL });
@@ -27,11 +28,10 @@ start({
   exchange: new URL(EXCHANGE_URL, location.href).href,
   // Loaded when the node's own page was opened by a link of the overlay's scheme.
   link: () => import(new URL(LINK_URL, location.href).href),
-  // Loaded on the node's own page.
-  sites: () => import(new URL(SITES_URL, location.href).href),
+  page,
   // Loaded only where there is no SharedWorker.
   dedicated: () => import(new URL(DEDICATED_URL, location.href).href),
-  dedicatedWorker: new URL(DEDICATED_WORKER_URL, location.href).href,
+  dedicatedWorker: new URL(DEDICATED_URL, location.href).href,
 });
 void keepOffline();
-if (parent === window) void import(new URL(PAGE_URL, location.href).href).then(({ offerPreference }) => offerPreference());
+if (parent === window) void page().then(({ offerPreference }) => offerPreference());

@@ -27,9 +27,9 @@ use crate::{
     site::{Config, Input, Means},
 };
 
-/// Starts the frame. `options` are `{ build, leader, addresses, consent, dedicated, dedicatedWorker, exchange, link, sites }`: the build, the
+/// Starts the frame. `options` are `{ build, leader, addresses, consent, dedicated, dedicatedWorker, exchange, link, page }`: the build, the
 /// URL of its SharedWorker, functions that load the modules of connections without signals, of what asks the person, of the fallback
-/// for browsers without the SharedWorker, of what links lead to, and of the list of sites; and the URLs of the fallback's worker and of
+/// for browsers without the SharedWorker, of what links lead to, and of the node's own page; and the URLs of the fallback's worker and of
 /// that by which frames share a bridge.
 ///
 /// # Errors
@@ -47,7 +47,7 @@ pub fn start(options: &JsValue) -> Result<(), JsValue> {
         consent: Module::of(options, "consent")?,
         exchange: text("exchange")?,
         fallback,
-        sites: Module::of(options, "sites")?,
+        own_page: Module::of(options, "page")?,
     };
     let link = Module::of(options, "link")?;
     spawn_local(async move {

@@ -54,8 +54,8 @@ pub struct Urls {
     pub exchange: String,
     /// What takes the SharedWorker's place where there is none.
     pub fallback: Fallback,
-    /// What lists all sites on the node's own page.
-    pub sites: Module,
+    /// What the node's own page has and badges don't.
+    pub own_page: Module,
 }
 
 /// The frame's shell.

@@ -12,6 +12,7 @@ use bitters_wire::{
     name::Name,
     packet::{Body, Packet, Refusal, Service},
     random::Random,
+    rate::{Bucket, Rate},
     rpc::Outcome,
     time::Instant,
 };
@@ -27,7 +28,6 @@ use crate::{
     pipe,
     session::Session,
     talk::Talk,
-    throttle::Throttle,
 };
 
 /// All sessions of one frame.
@@ -36,8 +36,8 @@ pub struct Endpoint {
     random: Random,
     sessions: Map<SessionKey, Session>,
     ctx: Context,
-    handshakes: Throttle,
-    refusals: Throttle,
+    handshakes: Bucket,
+    refusals: Bucket,
 }
 
 /// What the site does.
@@ -51,8 +51,8 @@ impl Endpoint {
             random: Random::new(config.seed),
             sessions: Map::new(),
             ctx: Context::new(config.persona.id(), config.frame),
-            handshakes: Throttle::new(MAX_HANDSHAKES),
-            refusals: Throttle::new(MAX_REFUSALS),
+            handshakes: Bucket::new(HANDSHAKES, Instant::START),
+            refusals: Bucket::new(REFUSALS, Instant::START),
         }
     }
 
@@ -206,7 +206,7 @@ impl Endpoint {
         let is_unknown = [Role::Listener, Role::Opener].iter().all(|role| !self.sessions.contains_key(&(key.0, *role)));
         if !is_unknown {
             self.on_session(key, |session, ctx| session.on_packet(packet, ctx));
-        } else if self.refusals.allow(self.ctx.now) {
+        } else if self.refusals.take(self.ctx.now) {
             self.ctx.outbox.extend(packet.refuse(Refusal::UnknownSession).map(Output::Packet));
         }
     }
@@ -218,7 +218,7 @@ impl Endpoint {
             return;
         }
         let Ok(opener_key) = from.0.noise_key() else { return };
-        if !self.handshakes.allow(self.ctx.now) {
+        if !self.handshakes.take(self.ctx.now) {
             return;
         }
         let binding = Binding { opener: from.0, opener_frame: from.1, listener: self.ctx.persona, session: id, tag };
@@ -372,11 +372,11 @@ impl Endpoint {
     }
 }
 
-/// Handshakes a second that strangers may have answered: each costs four multiplications on the curve, under a millisecond.
-const MAX_HANDSHAKES: u32 = 64;
+/// Handshakes that strangers may have answered: each costs four multiplications on the curve, under a millisecond.
+const HANDSHAKES: Rate = Rate { per_second: 64, burst: 64 };
 
-/// Refusals a second.
-const MAX_REFUSALS: u32 = 32;
+/// Refusals that strangers are told.
+const REFUSALS: Rate = Rate { per_second: 32, burst: 32 };
 
 /// Sessions that one persona may have open to this frame: one for each of its frames and each tag.
 const MAX_FROM_PEER: usize = 32;

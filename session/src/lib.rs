@@ -34,7 +34,6 @@ mod recovery;
 mod session;
 mod stream;
 mod talk;
-mod throttle;
 
 #[cfg(test)]
 mod hostile;

@@ -95,7 +95,7 @@ impl Shell {
                 this.handle(Input::Permit { origin, permission, answer });
             }
         });
-        let module = self.urls.sites.clone();
+        let module = self.urls.own_page.clone();
         spawn_local(async move {
             report(module.call_async("showSites", &[sites, chosen.into_js_value()]).await.map(drop));
         });

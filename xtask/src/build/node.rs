@@ -36,13 +36,12 @@ const GUESTBOOK_LEADER: Part = Part { package: "guestbook-node", ..LEADER };
 const GUESTBOOK_DEDICATED: Part = Part { package: GUESTBOOK_LEADER.package, ..DEDICATED };
 
 /// What a frame loads when it is wanted: the constant of its URL, its name, and where it is.
-const LAZY: [(&str, &str, &str); 6] = [
+const LAZY: [(&str, &str, &str); 5] = [
     ("ADDRESSES_URL", "addresses", "frame/addresses.ts"),
     ("CONSENT_URL", "consent", "frame/consent.ts"),
     ("EXCHANGE_URL", "exchange", "frame/exchange.ts"),
     ("LINK_URL", "link", "static/node/link.ts"),
     ("PAGE_URL", "page", "static/node/page.ts"),
-    ("SITES_URL", "sites", "frame/sites.ts"),
 ];
 
 /// A node differs from another by its leader, whichever worker that is in, and by its looks.
@@ -71,7 +70,6 @@ pub fn tree(workspace: &Workspace, mode: Mode, node: &Node, modules: &Modules) -
     known.push(Constant::new("LEADER_URL", leader.as_str()));
     let dedicated = node.dedicated.add_to(&mut tree, workspace, mode, modules, &known)?;
     known.push(Constant::new("DEDICATED_URL", dedicated.as_str()));
-    known.push(Constant::new("DEDICATED_WORKER_URL", dedicated.as_str()));
     for (constant, name, path) in LAZY {
         let script = Bundle::new(path).build(workspace, mode)?;
         let url = asset_url(name, "js", &script);
