@@ -8,6 +8,7 @@ use bitters_wire::{
     id::{Boot, Epoch},
     keys::PersonaSecret,
     local::{Envelope, Hello, LinkEvent, ToFrame, ToLeader, Welcome},
+    permission::Permissions,
     rpc::{Identity, Tell},
     time::Instant,
 };
@@ -104,12 +105,22 @@ impl Site {
         self.granted = welcome.identity;
         self.adopt_persona(welcome.persona);
         self.brings = None;
-        self.consent.permissions = welcome.permissions;
+        self.consent.permissions = self.with_answers(welcome.permissions);
         self.greet();
         self.show_badge();
         for held in std::mem::take(&mut self.held) {
             self.send(held);
         }
+    }
+
+    /// What the leader keeps for this site, and what the person answered while nobody led.
+    fn with_answers(&self, kept: Permissions) -> Permissions {
+        self.held.iter().fold(kept, |permissions, held| match held {
+            ToLeader::Permit { origin, permission, answer } if *origin == self.config.origin => {
+                permissions.with(*permission, *answer)
+            }
+            _ => permissions,
+        })
     }
 
     pub(super) fn adopt_persona(&mut self, secret: PersonaSecret) {
@@ -174,7 +185,7 @@ impl Site {
 }
 
 const fn must_arrive(message: &ToLeader) -> bool {
-    matches!(message, ToLeader::Link(..) | ToLeader::Packet(_))
+    matches!(message, ToLeader::Link(..) | ToLeader::Packet(_) | ToLeader::Permit { .. })
 }
 
 /// Whether a hello said later tells the same.
@@ -185,5 +196,5 @@ const fn is_in_hello(message: &ToLeader) -> bool {
     )
 }
 
-/// Packets and link reports held while there is no leader: each stream's window is 2 MiB, 35 packets.
+/// Packets, link reports and answers held while there is no leader: each stream's window is 2 MiB, 35 packets.
 const MAX_HELD: usize = 4096;

@@ -88,6 +88,19 @@ fn a_no_is_kept_and_nobody_asks_again() {
 }
 
 #[test]
+fn what_is_answered_while_nobody_leads_is_told_to_the_next_leader() {
+    let mut frame = Asked::new(BOTH);
+    frame.outputs(unify(1));
+    frame.outputs(Input::Connected);
+    let outputs = frame.outputs(Input::Clicked(Click::No));
+    assert_eq!((said(&outputs), denied(&outputs)), (vec![], vec![1]));
+
+    frame.welcome(welcome(ALICE));
+    assert_eq!(said(&frame.heard), [permit(Permission::Join, Answer::No)]);
+    assert_eq!(denied(&frame.outputs(unify(2))), [2], "before the leader says so, too");
+}
+
+#[test]
 fn a_page_that_is_closed_without_an_answer_is_no_no() {
     let mut frame = Asked::new(Means { bridge: true, handle: false });
     frame.outputs(unify(1));
