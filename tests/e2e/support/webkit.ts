@@ -150,7 +150,7 @@ class Session {
     const execute = <T>(script: string): Promise<T> => this.at(window, "execute/sync", { script, args: [slot] }, origin);
     await execute(begin);
     for (;;) {
-      const outcome = await execute<Outcome>("return window[arguments[0]];");
+      const outcome = await execute<Outcome>("return arguments[0] in window ? window[arguments[0]] : { error: 'the page is another one now' };");
       if (outcome !== null && "error" in outcome) throw new Error(outcome.error);
       if (outcome !== null) return outcome.value;
       await sleep(LOOK_EVERY);
