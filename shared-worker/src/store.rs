@@ -17,7 +17,7 @@ use std::{cell::RefCell, error::Error as _, fmt::Display, rc::Rc, time::Duration
 use bitters_node::{Seed, SeedId, Site};
 use bitters_web::{clock, random};
 use bitters_wire::{address::Owner, id::Epoch, keys::NodeSecret, local::Certificate};
-use futures::channel::oneshot;
+use futures::{channel::oneshot, join};
 use js_sys::Uint8Array;
 use rexie::{KeyRange, ObjectStore, Rexie, Transaction, TransactionMode};
 use wasm_bindgen::{JsCast, JsValue};
@@ -191,7 +191,7 @@ impl Store {
     /// A warning for people.
     pub async fn forget_site(&self, origin: &str) -> Result<(), String> {
         let key = site_key(origin);
-        self.write(async |database: &Rexie| delete(database, NODE, &key).await.map_err(broken)).await
+        self.write(async |database: &Rexie| delete(database, NODE, &key).await).await
     }
 
     /// Keeps that the node's frames have a certificate for an owner's addresses. Those that have expired are forgotten.
@@ -356,15 +356,26 @@ async fn get(database: &Rexie, key: &str) -> Result<Option<JsValue>, String> {
 }
 
 async fn put(database: &Rexie, store: &str, key: &str, value: &JsValue) -> Result<(), String> {
-    let transaction = database.transaction(&[store], TransactionMode::ReadWrite).map_err(broken)?;
-    transaction.store(store).map_err(broken)?.put(value, Some(&key.into())).await.map_err(broken)?;
-    transaction.done().await.map(drop).map_err(broken)
+    let key = JsValue::from(key);
+    write_once(database, store, async |store: rexie::Store| store.put(value, Some(&key)).await.map(drop)).await
 }
 
-async fn delete(database: &Rexie, store: &str, key: &str) -> rexie::Result<()> {
-    let transaction = database.transaction(&[store], TransactionMode::ReadWrite)?;
-    transaction.store(store)?.delete(key.into()).await?;
-    transaction.done().await.map(drop)
+async fn delete(database: &Rexie, store: &str, key: &str) -> Result<(), String> {
+    write_once(database, store, async |store: rexie::Store| store.delete(key.into()).await).await
+}
+
+/// A transaction of one request, committed with it. One that waits for its worker to hear of the request keeps the store locked for as
+/// long as that worker hangs: from its successor, too.
+async fn write_once(
+    database: &Rexie,
+    store: &str,
+    request: impl AsyncFnOnce(rexie::Store) -> rexie::Result<()>,
+) -> Result<(), String> {
+    let transaction = database.transaction(&[store], TransactionMode::ReadWrite).map_err(broken)?;
+    let requested = request(transaction.store(store).map_err(broken)?);
+    // In this order: the request is made before the commit is asked for.
+    let (requested, committed) = join!(requested, transaction.commit());
+    requested.and(committed).map_err(broken)
 }
 
 fn secret_of(stored: &JsValue) -> Option<[u8; 32]> {
