@@ -7,7 +7,7 @@ import { type Build, Builds } from "./support/builds.ts";
 import { StaticHost } from "./support/host.ts";
 import { type Outcome, ask, kept, keptFor, replaced } from "./support/kept.ts";
 import { finish, flawless, goesOn, talk } from "./support/numbers.ts";
-import { enter, heard, say } from "./support/room.ts";
+import { enter, hearsOnly } from "./support/room.ts";
 import { expect, idOf, statusOf, test as base } from "./support/test.ts";
 
 interface Fixtures {
@@ -162,14 +162,8 @@ async function moves([page, peer]: [Page, Page], topic: string, last: Page, buil
   await last.close();
   await expect.poll(() => leaderOf(page), { message }).toBe(build);
   await goesOn(page, peer);
-  await hears(page, peer, topic);
+  await hearsOnly(page, peer, topic, "still there?");
   await flawlessly(page, peer);
-}
-
-/** One hears what the other says in the topic. */
-async function hears(page: Page, speaker: Page, name: string): Promise<void> {
-  await say(speaker, name, "still there?");
-  await expect.poll(async () => (await heard(page, name)).map(({ data }) => data)).toEqual(["still there?"]);
 }
 
 /** Ends the stream of two pages, on which nothing was lost, doubled or changed. */

@@ -62,6 +62,12 @@ export const say = (page: Scripted, name: string, data: unknown): Promise<void> 
 export const heard = (page: Scripted, name: string): Promise<{ from: string; data: unknown }[]> =>
   page.evaluate((name) => (window.rooms[name]?.heard ?? []).map(({ from, data }) => ({ from, data })), name);
 
+/** One says a text in the topic, and the other has heard it then and nothing else. */
+export async function hearsOnly(page: Scripted, speaker: Scripted, name: string, text: string): Promise<void> {
+  await say(speaker, name, text);
+  await expect.poll(async () => (await heard(page, name)).map(({ data }) => data)).toEqual([text]);
+}
+
 /** Who came and went so far. */
 export const moves = (page: Scripted, name: string): Promise<string[]> =>
   page.evaluate((name) => window.rooms[name]?.moves ?? [], name);

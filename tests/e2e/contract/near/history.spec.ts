@@ -1,6 +1,6 @@
 // A page goes away, and comes back from the browser's back/forward cache or is loaded again.
 import { scopeBecomes } from "../../support/consent.ts";
-import { enter, heard, say } from "../../support/room.ts";
+import { enter, hearsOnly } from "../../support/room.ts";
 import { type Tab, bringSdk, enlist } from "../../support/tab.ts";
 import { expect, test } from "../test.ts";
 
@@ -23,10 +23,8 @@ test("a page goes away and back, from the cache or not, and is in the node again
 
   expect(await tab.evaluate(() => window.mine.id)).toBe(id);
   await enter(tab, "history");
-  await say(tab, "history", "back");
-  await expect.poll(async () => (await heard(a, "history")).map(({ data }) => data)).toEqual(["back"]);
-  await say(a, "history", "welcome");
-  await expect.poll(async () => (await heard(tab, "history")).map(({ data }) => data)).toEqual(["welcome"]);
+  await hearsOnly(a, tab, "history", "back");
+  await hearsOnly(tab, a, "history", "welcome");
 });
 
 /** Waits until the tab shows a page. */

@@ -1,6 +1,6 @@
 // A site's node is kept for offline use, in every browser.
 import { serves } from "../../support/kept.ts";
-import { enter, heard, say } from "../../support/room.ts";
+import { enter, hearsOnly } from "../../support/room.ts";
 import { Server } from "../../support/server.ts";
 import { expect, test } from "../test.ts";
 
@@ -17,8 +17,7 @@ test("a visited site's node boots without its servers, with the same id", async 
     const [second, third] = [await more("a", { node: away.node }), await more("a", { node: away.node })];
     expect(await second.evaluate(() => window.mine.id)).toBe(id);
     for (const tab of [second, third]) await enter(tab, "kept");
-    await say(second, "kept", "still here");
-    await expect.poll(async () => (await heard(third, "kept")).map(({ data }) => data)).toEqual(["still here"]);
+    await hearsOnly(third, second, "kept", "still here");
   } finally {
     await away.stop();
   }
