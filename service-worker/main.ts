@@ -16,7 +16,7 @@ self.addEventListener("install", (event) => event.waitUntil(shelf.fill().then(()
 
 // Pages that loaded before there was a service worker are of this build, or of none that any cache has; what they load later is
 // found here even when the server has gone on.
-self.addEventListener("activate", (event) => event.waitUntil(shelf.take().then(() => self.clients.claim())));
+self.addEventListener("activate", (event) => event.waitUntil(shelf.take(isNewerComing).then(() => self.clients.claim())));
 
 self.addEventListener("fetch", (event) => {
   const { way, key } = wayOf(event.request, self.location.origin, build);
@@ -24,6 +24,11 @@ self.addEventListener("fetch", (event) => {
   if (way === "build") event.respondWith(found(event.request, key));
   if (way === "data") event.respondWith(shelf.latest(event.request, key, (work) => event.waitUntil(work)));
 });
+
+function isNewerComing(): boolean {
+  const { installing, waiting } = self.registration;
+  return Boolean(installing ?? waiting);
+}
 
 /** A cache that can't be read is none. */
 async function found(request: Request, key: string): Promise<Response> {

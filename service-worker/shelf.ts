@@ -9,6 +9,8 @@ const MARK = "/bitters:turn";
 
 /** Browsers give an installation some minutes; a server that takes a request and never answers has fewer. */
 const FILL_PATIENCE = 60_000;
+/** The operator's data has fewer still: without it a build is whole. */
+const PRIME_PATIENCE = 10_000;
 /** Milliseconds that the operator's data is waited for, if there is a copy of it. The leader waits for a second more. */
 const DATA_PATIENCE = 2_000;
 
@@ -50,6 +52,7 @@ export class Shelf {
       const load = async ([path, hash]: [string, string]): Promise<void> => cache.put(path, await this.#load(path, hash, loading.signal));
       await Promise.all(Object.entries(this.#build.files).map(load));
       await cache.put(MARK, new Response("0"));
+      if ((await this.#turnOf(this.#own)) === undefined) throw new Error("the cache was taken away meanwhile");
     } catch (error) {
       loading.abort(error);
       await this.#caches.delete(this.#own);
@@ -61,15 +64,22 @@ export class Shelf {
 
   /** Keeps the operator's data, as far as it can be had: the leader has read it before there was anybody to keep it. */
   async prime(): Promise<void> {
-    await Promise.allSettled(DATA.map((key) => this.#ask(key, key)));
+    const asking = new AbortController();
+    const timer = setTimeout(() => asking.abort(), PRIME_PATIENCE);
+    await Promise.allSettled(DATA.map((key) => this.#ask(key, key, asking.signal)));
+    clearTimeout(timer);
   }
 
-  /** Our build is in use from now on: it and the one before stay, others go. */
-  async take(): Promise<void> {
+  /**
+   * Our build is in use from now on: it and the one before stay, others go; those that were never in use as soon as no newer build
+   * `isComing`, whose cache would be among them.
+   */
+  async take(isComing: () => boolean): Promise<void> {
     const shelved = await this.#shelved();
     const kept = [this.#own, before(this.#own, shelved)];
     await (await this.#caches.open(this.#own)).put(MARK, new Response(String(nextTurn(shelved))));
-    await Promise.all(shelved.filter(({ name }) => !kept.includes(name)).map(({ name }) => this.#caches.delete(name)));
+    const over = shelved.filter(({ name, turn }) => !kept.includes(name) && (turn || !isComing()));
+    await Promise.all(over.map(({ name }) => this.#caches.delete(name)));
   }
 
   /** A file of our build, or of the one before. */
@@ -87,22 +97,27 @@ export class Shelf {
   async latest(request: Request, key: string, later: (work: Promise<unknown>) => void): Promise<Response> {
     const asking = this.#ask(request, key);
     later(asking.catch(() => {}));
-    const kept = await this.#caches.match(key, { cacheName: LATEST, ignoreVary: true });
+    const kept = await this.#caches.match(key, { cacheName: LATEST, ignoreVary: true }).catch(() => undefined);
     if (!kept) return (await asking).response;
     const late = new Promise<undefined>((resolve) => setTimeout(resolve, DATA_PATIENCE));
     const said = await Promise.race([asking, late]).catch(() => undefined);
     return said?.counts ? said.response : kept;
   }
 
-  /** Asks the network, and keeps what counts. */
-  async #ask(request: Request | string, key: string): Promise<{ response: Response; counts: boolean }> {
-    const response = await this.#fetch(request);
+  /** Asks the network, and keeps what counts; it counts even where nothing can be kept. */
+  async #ask(request: Request | string, key: string, signal: AbortSignal | null = null): Promise<{ response: Response; counts: boolean }> {
+    const response = await this.#fetch(request, { signal });
     const isJson = await response.clone().json().then(() => true, () => false);
     if (!counts(key, { status: response.status, isJson })) return { response, counts: false };
-    const cache = await this.#caches.open(LATEST);
-    if (isJson && response.ok) await cache.put(key, response.clone());
-    else await cache.delete(key);
+    await this.#keep(key, isJson && response.ok ? response.clone() : undefined).catch(() => {});
     return { response, counts: true };
+  }
+
+  /** Keeps what the operator says now, or that there is nothing. What was kept before goes in any case: it is no longer in force. */
+  async #keep(key: string, response: Response | undefined): Promise<void> {
+    const cache = await this.#caches.open(LATEST);
+    if (response) await cache.put(key, response).catch(() => cache.delete(key));
+    else await cache.delete(key);
   }
 
   /** A file with this hash. What the browser has may be older than it should; then the server is asked past all caches. */

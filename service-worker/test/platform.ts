@@ -14,6 +14,8 @@ export class FakePlatform implements Platform {
   served: Record<string, Served> = {};
   /** What the browser's own cache has, and gives to those who don't insist. */
   stale: Record<string, string> = {};
+  /** Whether nothing more can be kept. */
+  isFull = false;
   /** Paths that the server was asked for. */
   readonly asked: string[] = [];
   readonly #headers = new Map<string, Headers>();
@@ -43,6 +45,7 @@ export class FakePlatform implements Platform {
       this.kept.set(name, entries);
       const put = async (path: string, response: Response): Promise<void> => {
         const text = await response.text();
+        if (this.isFull) throw new DOMException("no room", "QuotaExceededError");
         // Deleted meanwhile: it is written to nothing that anybody finds.
         entries.set(path, text);
         this.#headers.set(name + path, response.headers);

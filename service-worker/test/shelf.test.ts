@@ -10,6 +10,9 @@ const FIRST = { "/": "page 1", "/style.css": "style", "/assets/frame.1.js": "fra
 const SECOND = { "/": "page 2", "/style.css": "style", "/assets/frame.2.js": "frame 2" };
 const THIRD = { "/": "page 3", "/assets/frame.3.js": "frame 3" };
 
+/** No newer build is on its way. */
+const nothing = (): boolean => false;
+
 let platform: FakePlatform;
 
 beforeEach(() => {
@@ -90,12 +93,12 @@ test("what an earlier attempt left half done is begun anew, and what is whole is
 
 test("a new build that waits changes nothing for the old one; taken in use, it finds both", async () => {
   const first = await install("one", FIRST);
-  await first.take();
+  await first.take(nothing);
   const second = await install("two", SECOND);
   expect(await textOf(first, "/")).toBe("page 1");
   expect(await textOf(first, "/assets/frame.2.js")).toBe(undefined);
 
-  await second.take();
+  await second.take(nothing);
   expect(await textOf(second, "/")).toBe("page 2");
   expect(await textOf(second, "/assets/frame.1.js")).toBe("frame 1");
   expect(await textOf(second, "/assets/frame.3.js")).toBe(undefined);
@@ -103,30 +106,52 @@ test("a new build that waits changes nothing for the old one; taken in use, it f
 
 test("the build before stays and older ones go, and so does one that was never in use; other caches aren't ours", async () => {
   await platform.caches.open("another's");
-  for (const [id, files] of [["one", FIRST], ["two", SECOND]] as const) await (await install(id, files)).take();
+  for (const [id, files] of [["one", FIRST], ["two", SECOND]] as const) await (await install(id, files)).take(nothing);
   await install("skipped", FIRST);
-  await (await install("three", THIRD)).take();
+  await (await install("three", THIRD)).take(nothing);
 
   expect([...platform.kept.keys()]).toEqual(["another's", "bitters/build/two", "bitters/build/three"]);
 });
 
 test("back to the build before: nothing is loaded, and the newer one is now before", async () => {
-  await (await install("one", FIRST)).take();
-  await (await install("two", SECOND)).take();
+  await (await install("one", FIRST)).take(nothing);
+  await (await install("two", SECOND)).take(nothing);
   platform.asked.length = 0;
   const again = await install("one", FIRST);
-  await again.take();
+  await again.take(nothing);
   expect(platform.asked).toEqual([]);
-  await (await install("three", THIRD)).take();
+  await (await install("three", THIRD)).take(nothing);
 
   expect([...platform.kept.keys()]).toEqual(["bitters/build/one", "bitters/build/three"]);
+});
+
+test("a build that comes while another is taken in use stays", async () => {
+  await (await install("one", FIRST)).take(nothing);
+  const second = await install("two", SECOND);
+  const third = await install("three", THIRD);
+  await second.take(() => true);
+  expect([...platform.kept.keys()]).toEqual(["bitters/build/one", "bitters/build/two", "bitters/build/three"]);
+
+  await third.take(nothing);
+  expect(await textOf(third, "/")).toBe("page 3");
+  expect([...platform.kept.keys()]).toEqual(["bitters/build/two", "bitters/build/three"]);
+});
+
+test("a build whose cache is taken away while it is filled isn't kept", async () => {
+  platform.served = { ...FIRST };
+  const filling = shelfOf("one", FIRST).fill();
+  while (platform.asked.length === 0) await Promise.resolve();
+  await platform.caches.delete("bitters/build/one");
+
+  await expect(filling).rejects.toThrow("the cache was taken away meanwhile");
+  expect([...platform.kept.keys()]).toEqual([]);
 });
 
 test("half a build is never found, even as the one before", async () => {
   const cache = await platform.caches.open("bitters/build/half");
   await cache.put("/assets/frame.2.js", new Response("frame 2"));
   const first = await install("one", FIRST);
-  await first.take();
+  await first.take(nothing);
 
   expect(await textOf(first, "/assets/frame.2.js")).toBe(undefined);
 });
@@ -153,6 +178,29 @@ test("data: what was read before there was anybody to keep it is read again, as 
 
   expect(await latest(shelf, "/seeds.json")).toBe('{"seeds":[1]}');
   expect(platform.has("bitters/data")).toEqual({ "/seeds.json": '{"seeds":[1]}' });
+});
+
+test("data: a build is whole without what never comes", async () => {
+  vi.useFakeTimers();
+  platform.served = { "/config.json": "{}", "/seeds.json": "never" };
+  let isPrimed = false;
+  void shelfOf("one", FIRST).prime().then(() => (isPrimed = true));
+
+  await vi.advanceTimersByTimeAsync(9_999);
+  expect(isPrimed).toBe(false);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(isPrimed).toBe(true);
+  expect(platform.has("bitters/data")).toEqual({ "/config.json": "{}" });
+});
+
+test("data: what can't be kept counts all the same, and what was kept is no longer in force", async () => {
+  platform.served = { "/config.json": '{"observe":["https://a.example"]}' };
+  const shelf = shelfOf("one", FIRST);
+  await latest(shelf, "/config.json");
+  platform.isFull = true;
+  platform.served = { "/config.json": "{}" };
+  expect(await latest(shelf, "/config.json")).toBe("{}");
+  expect(platform.has("bitters/data")).toEqual({});
 });
 
 test("data: a server that takes its time is waited for only as long as there is nothing else", async () => {
