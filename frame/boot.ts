@@ -16,6 +16,9 @@ declare const DEDICATED_URL: string;
 /** What the node's own page has and badges don't. */
 const page = () => import(new URL(PAGE_URL, location.href).href);
 
+// Somebody is here: a site that seeks the person's node waits for the rest, however slow the network.
+if (parent !== window) parent.postMessage({ bitters: "begun" }, "*");
+
 document.documentElement.dataset.face = parent === window ? "page" : "badge";
 await init({ module_or_path: WASM_URL });
 start({

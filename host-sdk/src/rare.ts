@@ -2,7 +2,7 @@
 // Loaded when the first of them is.
 
 import type { BittersError, Fault } from "./error.js";
-import type { Ready, Room } from "./rpc.js";
+import type { Begun, Ready, Room } from "./rpc.js";
 
 /** A node that is looked for. */
 export interface Search {
@@ -30,6 +30,9 @@ const PREFERRED = "web+overlay:connect";
 /** Milliseconds that the preferred node has to begin: connections over slow networks, and a page from a cache. */
 const PREFERRED_WITHIN = 3000;
 
+/** Milliseconds that one which said that it began has to be ready: some 160 KB over the slowest networks. */
+const BEGUN_WITHIN = 30_000;
+
 /** CSS pixels that a badge may take, which leave the page what matters in it. */
 const MAX_WIDTH = 400;
 const MAX_HEIGHT = 300;
@@ -39,7 +42,7 @@ const MARGIN = 12;
 
 /**
  * The preferred node is asked; whether there is one, no browser tells. Where nothing begins for a while, or nothing could have been
- * registered, there is none.
+ * registered, there is none. A quarter of the time is left to the fallback.
  */
 export function seek(search: Search, timeout: number): void {
   const { chosen, close, fault, iframe, life, owner, show } = search;
@@ -52,9 +55,14 @@ export function seek(search: Search, timeout: number): void {
   // Safari would tell the person that there is no such scheme.
   if (!("registerProtocolHandler" in navigator)) return absent();
   iframe.src = PREFERRED;
-  const timer = setTimeout(absent, Math.min(PREFERRED_WITHIN, timeout / 2));
-  life.signal.addEventListener("abort", () => clearTimeout(timer));
-  addEventListener("message", (event) => onMessage(search, event), life);
+  let hasBegun = false;
+  const onBegun = (): void => void (hasBegun = true);
+  const timers = [
+    setTimeout(() => hasBegun || absent(), Math.min(PREFERRED_WITHIN, timeout / 2)),
+    setTimeout(absent, Math.min(BEGUN_WITHIN, timeout * 0.75)),
+  ];
+  life.signal.addEventListener("abort", () => timers.forEach(clearTimeout));
+  addEventListener("message", (event) => onMessage(search, event, onBegun), life);
 }
 
 /** This page's own headers may forbid the node; then nothing will ever come of it. */
@@ -104,12 +112,16 @@ function settle({ close, show, spare }: Search, error: BittersError): void {
   else close(error);
 }
 
-/** The iframe was put back, and the person prefers another node now, which knows nothing of what this site asked of the first. */
-function onMessage({ close, fault, iframe, owner }: Search, { data, origin, source }: MessageEvent<Partial<Ready> | null>): void {
+/**
+ * What a document says that the scheme led to. If the iframe was put back and the person prefers another node now, that knows nothing of
+ * what this site asked of the first. What was abandoned for the fallback may speak late.
+ */
+function onMessage({ close, fault, iframe, owner }: Search, event: MessageEvent<Partial<Begun | Ready> | null>, onBegun: () => void): void {
+  const { data, origin, source } = event;
+  if (source != iframe.contentWindow || iframe.src != PREFERRED) return;
   const known = owner();
-  const isStranger = source == iframe.contentWindow && known && origin != known;
-  // What was abandoned for the fallback may speak late.
-  if (isStranger && data?.bitters == "ready" && iframe.src == PREFERRED) close(new fault("NoNode", "another node is preferred now"));
+  if (data?.bitters == "begun" && !known) onBegun();
+  if (data?.bitters == "ready" && known && origin != known) close(new fault("NoNode", "another node is preferred now"));
 }
 
 /** The node's page is another's: what it says may be anything. */

@@ -14,6 +14,10 @@ export type WireData = { bytes: Uint8Array<ArrayBuffer> } | { json: string } | {
 
 export type Identity = "person" | "site";
 
+export interface Begun {
+  bitters: "begun";
+}
+
 export interface Ready {
   bitters: "ready";
   nonce: string;

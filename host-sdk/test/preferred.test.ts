@@ -47,6 +47,29 @@ describe("the preferred node", () => {
     expect((await connecting).origin).toBe(OTHER);
   });
 
+  it.each([
+    [10_000, 7_500],
+    [60_000, 30_000],
+  ])("may load slowly once it said that it began: within %i ms for %i ms", async (timeout, within) => {
+    const { connecting, iframe, frame } = await sought({ fallback: NODE, timeout });
+    for (const _ of [1, 2]) page.post({ bitters: "begun" }, OTHER, iframe.contentWindow);
+    await vi.advanceTimersByTimeAsync(within - 200);
+    expect(iframe["src"]).toBe(PREFERRED);
+    await vi.advanceTimersByTimeAsync(200);
+    expect(iframe["src"]).toBe(`${NODE}/`);
+    frame.welcome();
+    expect((await connecting).origin).toBe(NODE);
+  });
+
+  it("is whom another window doesn't speak for", async () => {
+    const { connecting, frame, iframe } = await sought({ fallback: NODE });
+    page.post({ bitters: "begun" }, OTHER, {});
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(iframe["src"]).toBe(`${NODE}/`);
+    frame.welcome();
+    await connecting;
+  });
+
   it("has an origin: a sandboxed or local document isn't one", async () => {
     const { connecting, iframe, frame } = await sought({ fallback: NODE });
     for (const origin of ["null", "file://", ""]) frame.ready(origin);

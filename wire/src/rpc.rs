@@ -7,6 +7,8 @@
 //! **Hello.** When its document listens, a frame posts [`Ready`] to its parent window. The SDK answers with a [`HostHello`] that
 //! repeats the nonce and carries the port. Whoever posts twice, or another nonce, is not heard. The first message on the
 //! port is `{ id: 0, tell: { welcome } }` or `{ id: 0, tell: { failed } }`. When the iframe loads again, it says `Ready` again.
+//! Before that, as soon as its first script runs, it may post `{ bitters: "begun" }`: then a site that seeks the person's preferred node
+//! waits longer for the rest. Whoever doesn't say it has to be ready within 3 s.
 //!
 //! **Requests.** Each has an `id` of the SDK's, from 1 upward, never used twice on one port. What is said about it bears the
 //! same id. A request is over after `done`, `end`, `failed` or its one reply; those that last (`watch`, `join`, `serve`,
