@@ -1,7 +1,12 @@
 // What a link of the overlay's scheme leads to, on the node's own page: a topic to talk in, or somebody to be connected with. The page is
 // a site like any other here: it embeds its own node. All that links and people say is text.
+//
+// Any site can open this page at any link, unasked. Whoever is met by a link learns an id that is the same for all links, so that two sites
+// could tell by it that they have the same visitor: nothing is joined or dialled before the person says so.
 
 import { type BittersNode, type Received, type Topic, connect } from "@bitters/host-sdk";
+
+import { guard } from "../../frame/consent.ts";
 
 /** What the node made of the link. */
 export interface Link {
@@ -12,6 +17,9 @@ export interface Link {
 
 /** Older ones fall off the page. */
 const MAX_SHOWN = 200;
+
+/** People who are listed by name; the others are counted. */
+const MAX_PEOPLE = 50;
 
 /** Characters of a message. */
 const MAX_TEXT = 2000;
@@ -33,14 +41,32 @@ export async function show({ kind, value }: Link): Promise<void> {
       state.textContent = `Why: ${value}.`;
     } else if (kind === "topic") {
       title.append("Topic ", make("bdi", {}, `“${value}”`));
+      await agreed(place, "Join");
       await talk(place, state, value);
     } else {
       title.textContent = "Somebody’s node";
+      await agreed(place, "Connect");
       await reach(place, state, value);
     }
   } catch (error) {
     state.textContent = explain(error);
   }
+}
+
+/** Waits until the person wants it: by a click on what they have seen for a moment. */
+function agreed(place: HTMLElement, act: string): Promise<void> {
+  const button = make("button", { class: "first", "data-do": "follow", type: "button" }, act);
+  const hint = "Whoever is there meets you under one id, the same for all links that you follow here.";
+  const asking = make("div", { class: "follow" }, make("p", { class: "hint" }, hint), make("p", { class: "acts" }, button));
+  place.append(asking);
+  const counts = guard(place);
+  return new Promise((resolve) => {
+    button.addEventListener("click", () => {
+      if (!counts()) return;
+      asking.remove();
+      resolve();
+    });
+  });
 }
 
 async function embedded(state: HTMLElement): Promise<BittersNode> {
@@ -53,16 +79,24 @@ async function talk(place: HTMLElement, state: HTMLElement, name: string): Promi
   const topic = await node.join(name);
   const people = make("ul", { "aria-label": "Who is there" });
   const words = make("ul", { "aria-label": "What is said", role: "log" });
-  const list = (): void => {
+  const said: { from: string; text: string }[] = [];
+  const draw = onceAFrame(() => {
+    if (!box.isConnected) return;
     state.textContent = topic.peers.length === 0 ? "Nobody else is there yet." : "";
-    people.replaceChildren(...[node.id, ...topic.peers].map((id) => make("li", {}, nameOf(node, id))));
-  };
-  for (const news of ["peerjoin", "peerleave"]) topic.addEventListener(news, list);
-  list();
-  const say = (from: string, text: string): void => {
-    words.append(make("li", {}, make("strong", {}, nameOf(node, from)), " ", make("bdi", {}, text)));
+    const present = [node.id, ...topic.peers].map((id) => make("li", {}, nameOf(node, id)));
+    const more = present.length - MAX_PEOPLE;
+    people.replaceChildren(...present.slice(0, MAX_PEOPLE), ...(more > 0 ? [make("li", {}, `and ${more} more`)] : []));
+    if (said.length === 0) return;
+    for (const { from, text } of said.splice(0)) words.append(make("li", {}, make("strong", {}, nameOf(node, from)), " ", make("bdi", {}, text)));
     while (words.children.length > MAX_SHOWN) words.firstChild?.remove();
     words.scrollTop = words.scrollHeight;
+  });
+  for (const news of ["peerjoin", "peerleave"]) topic.addEventListener(news, draw);
+  draw();
+  const say = (from: string, text: string): void => {
+    said.push({ from, text });
+    if (said.length > MAX_SHOWN) said.shift();
+    draw();
   };
   const leave = make("button", { type: "button" }, "Leave");
   const box = make("div", { class: "talk" }, people, words, field(topic, state, (text) => say(node.id, text)), make("p", { class: "acts" }, leave));
@@ -74,6 +108,19 @@ async function talk(place: HTMLElement, state: HTMLElement, name: string): Promi
   });
   place.append(box);
   for await (const { from, data } of topic) say(from, textOf(data));
+}
+
+/** Does it with the next picture, however often it is asked for until then: a loud peer doesn't keep the page busy. */
+function onceAFrame(work: () => void): () => void {
+  let isDue = false;
+  return () => {
+    if (isDue) return;
+    isDue = true;
+    requestAnimationFrame(() => {
+      isDue = false;
+      work();
+    });
+  };
 }
 
 /** What is typed stays in the field if it can't be said. */
@@ -105,10 +152,10 @@ async function reach(place: HTMLElement, state: HTMLElement, where: string): Pro
   const linked = (await node.status()).peers;
   const come = linked.filter(({ id }) => !before.has(id));
   const meant = [come, linked].find(({ length }) => length === 1)?.[0]?.id;
-  state.textContent = "Connected.";
   for await (const { peers } of node.watch()) {
     const link = peers.find(({ id }) => id === meant);
-    if (meant && !link) state.textContent = "They were reached, and are no longer.";
+    // Of several it can't be told which one is meant, and so not whether they go.
+    state.textContent = link || !meant ? "Connected." : "They were reached, and are no longer.";
     path.textContent = link ? PATHS[link.path] : "";
   }
 }

@@ -2,6 +2,7 @@
 import type { BrowserContext, Page } from "@playwright/test";
 
 import { expect, idOf, test as base } from "./support/test.ts";
+import { clickOpen } from "./support/unify.ts";
 
 interface Fixtures {
   /** Makes a host's node the person's, by the button on its page; the browser is told to accept. */
@@ -50,6 +51,23 @@ async function watchShown(page: Page): Promise<() => Promise<number>> {
 }
 
 const origin = (url: string): string => new URL(url).origin;
+
+/** Opens a link's page past the browser's handler. */
+const open = (page: Page, node: string, uri: string): Promise<unknown> => page.goto(`${node}/?uri=${encodeURIComponent(uri)}`);
+
+/** Does what a link's page offers. */
+const follow = (page: Page): Promise<void> => clickOpen(page.mainFrame(), "[data-do=follow]");
+
+/** A site's link, clicked: the browser leads to the page that is registered for it. */
+async function clickLink(site: Page, href: string): Promise<void> {
+  await site.evaluate((href) => {
+    const link = document.createElement("a");
+    link.href = href;
+    link.textContent = "There";
+    document.body.append(link);
+  }, href);
+  await site.getByText("There").click();
+}
 
 test("an unchanged site gets the node that the person prefers now, and through another's software meets the same network", async ({
   browse,
@@ -151,16 +169,11 @@ test("a link to a topic leads to a page where people talk", async ({ browse, con
     Object.assign(window, { heard: topic[Symbol.asyncIterator]().next() });
   }, name);
   const site = await visit(browser, "a");
-  await site.evaluate((name) => {
-    const link = document.createElement("a");
-    link.href = `web+overlay:topic/${encodeURIComponent(name)}`;
-    link.textContent = "Talk";
-    document.body.append(link);
-  }, name);
-  await site.getByText("Talk").click();
+  await clickLink(site, `web+overlay:topic/${encodeURIComponent(name)}`);
 
   await expect(site).toHaveURL(new RegExp(`^${server.node}/\\?uri=`));
   await expect(site.getByRole("heading", { name: `Topic “${name}”` })).toBeVisible();
+  await follow(site);
   await expect(site.getByRole("log")).toContainText("<img src=x onerror=alert(1)> hello");
   await expect(site.getByRole("list", { name: "Who is there" }).getByRole("listitem")).toHaveCount(2);
 
@@ -182,7 +195,8 @@ test("a link to an address or an id leads to a page that connects, and says who 
   const address = await far.evaluate(() => window.mine.address());
   for (const value of [address, id]) {
     const page = await browser.newPage();
-    await page.goto(`${server.node}/?uri=${encodeURIComponent(`web+overlay:${value}`)}`);
+    await open(page, server.node, `web+overlay:${value}`);
+    await follow(page);
     await expect(page.getByText("Connected.", { exact: true })).toBeVisible();
     await expect(page.locator("[data-link] code")).toHaveText(id);
     await expect(page.getByText(/^Directly|^By a server/)).toBeVisible();
@@ -190,12 +204,43 @@ test("a link to an address or an id leads to a page that connects, and says who 
   }
 });
 
+test("a link to an address leads there by the browser's handler, too", async ({ browse, connect, prefer, visit }) => {
+  const [browser, others] = await Promise.all([browse(), browse()]);
+  await prefer(browser, "node");
+  const far = await connect(others, "b");
+  const site = await visit(browser, "a");
+  await clickLink(site, `web+overlay:${await far.evaluate(() => window.mine.address())}`);
+
+  await follow(site);
+  await expect(site.locator("[data-link] code")).toHaveText(await idOf(far));
+});
+
+test("a link that the person didn't follow tells nobody of them", async ({ browse, connect, server }) => {
+  const [browser, others] = await Promise.all([browse(), browse()]);
+  const far = await connect(others, "b");
+  await far.evaluate(async () => {
+    const topic = await window.mine.join("trap");
+    Object.assign(window, { come: [], topic });
+    topic.addEventListener("peerjoin", () => (window as unknown as { come: string[] }).come.push(...topic.peers));
+  });
+  const page = await browser.newPage();
+  await open(page, server.node, "web+overlay:topic/trap");
+  await expect(page.locator("html[data-guard=open] [data-do=follow]")).toBeVisible();
+  expect(await page.locator("iframe").count()).toBe(0);
+
+  // Somebody who comes is seen, and nobody came before.
+  const witness = await connect(await browse(), "b");
+  await witness.evaluate(() => window.mine.join("trap").then(() => {}));
+  await expect.poll(() => far.evaluate(() => (window as unknown as { come: string[] }).come)).toEqual([await idOf(witness)]);
+});
+
 test("a link to somebody who isn't there says so", async ({ browse, connect, server }) => {
   const [browser, others] = await Promise.all([browse(), browse()]);
   const id = await idOf(await connect(others, "b"));
   await others.close();
   const page = await browser.newPage();
-  await page.goto(`${server.node}/?uri=web%2Boverlay%3A${id}`);
+  await open(page, server.node, `web+overlay:${id}`);
+  await follow(page);
   await expect(page.getByText(/They may be offline|Nobody is there/)).toBeVisible({ timeout: 40_000 });
 });
 
@@ -225,17 +270,38 @@ const HOSTILE = {
 test("a hostile link is nothing that the node understands, and nothing of it is shown", async ({ browse, server }) => {
   const page = await (await browse()).newPage();
   for (const [what, uri] of Object.entries(HOSTILE)) {
-    await page.goto(`${server.node}/?uri=${encodeURIComponent(uri)}`);
+    await open(page, server.node, uri);
     await expect(page.getByText("This link isn’t one that your node understands"), what).toBeVisible();
     expect(await page.evaluate(() => "stolen" in window), what).toBe(false);
     expect(await page.locator("[data-link]").innerHTML(), what).not.toMatch(/stolen|evil|<(img|script|svg|iframe)|xxxx|AAAA/);
   }
 });
 
+test("a hostile link comes through the browser's handler as one, and in a site's iframe it is a badge at most", async ({ browse, prefer, visit }) => {
+  const browser = await browse();
+  await prefer(browser, "node");
+  for (const what of ["a script within the scheme", "markup", "an attribute's end", "another site"] as const) {
+    const site = await visit(browser, "a");
+    await clickLink(site, HOSTILE[what]);
+    await expect(site.getByText("This link isn’t one that your node understands"), what).toBeVisible();
+    expect(await site.evaluate(() => "stolen" in window), what).toBe(false);
+    await site.close();
+  }
+  const site = await visit(browser, "a");
+  await site.evaluate((src) => {
+    const iframe = document.createElement("iframe");
+    iframe.src = src;
+    document.body.append(iframe);
+  }, HOSTILE.markup);
+  const badge = site.frameLocator("iframe").locator("html");
+  await expect(badge).toHaveAttribute("data-face", "badge");
+  await expect(badge.locator("[data-link]")).toBeHidden();
+});
+
 test("a name that turns text around, and one full of markup, are names in their own bounds", async ({ browse, server }) => {
   const page = await (await browse()).newPage();
   for (const name of ["\u202egnp.exe", `<img src=x onerror="window.stolen=1">`]) {
-    await page.goto(`${server.node}/?uri=${encodeURIComponent(`web+overlay:topic/${encodeURIComponent(name)}`)}`);
+    await open(page, server.node, `web+overlay:topic/${encodeURIComponent(name)}`);
     await expect(page.locator("[data-link] h2 bdi")).toHaveText(`“${name}”`);
     expect(await page.evaluate(() => "stolen" in window)).toBe(false);
     expect(await page.locator("[data-link] img").count()).toBe(0);

@@ -17,12 +17,12 @@ export const unify = (page: Page): Promise<string> =>
 export async function click(page: Page, act: string, server: Server): Promise<void> {
   await page.bringToFront();
   await badgeOf(page).locator(`[data-act=${act}]:visible`).waitFor();
-  await clickOpen(frameOf(page, server), act);
+  await clickOpen(frameOf(page, server), `[data-act=${act}]`);
 }
 
 /** A click counts after half a second in sight, by what the document itself measures; one that comes too early is made again. */
-async function clickOpen(frame: Frame, act: string): Promise<void> {
-  const button = frame.locator(`[data-act=${act}]:visible`);
+export async function clickOpen(frame: Frame, selector: string): Promise<void> {
+  const button = frame.locator(`${selector}:visible`);
   const isOpen = (): boolean => document.documentElement.dataset["guard"] === "open";
   do {
     const open = frame.waitForFunction(isOpen).then(() => true);
@@ -46,5 +46,5 @@ export async function openPage(browser: BrowserContext, page: Page, act: string,
 /** Answers on the node's own page. */
 export async function answer(own: Page, act: "allow" | "refuse"): Promise<void> {
   await own.bringToFront();
-  await clickOpen(own.mainFrame(), act);
+  await clickOpen(own.mainFrame(), `[data-act=${act}]`);
 }
