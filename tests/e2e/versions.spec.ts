@@ -88,6 +88,8 @@ test("first, second, first again, with pages of both open: leaders move in order
   const b = await embed(near, "b");
   await keptFor(b, host);
   expect([await buildOf(a, host), await buildOf(b, host), await leaderOf(b)]).toEqual([first, second, first]);
+  // A module that is loaded later; the server has it no longer.
+  await a.evaluate(() => window.mine.address());
   await moves([b, c], "first move", a, second, "the second build leads");
 
   await deploy("first");

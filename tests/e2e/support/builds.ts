@@ -8,20 +8,20 @@ import { NODE } from "./server.ts";
 
 export type Build = "first" | "second";
 
-/** The texts of a build, by their paths. */
-type Texts = ReadonlyMap<string, string>;
+/** What a build's files have, by their paths: texts, and the bytes of modules. */
+type Files = ReadonlyMap<string, string | Buffer>;
 
-/** The files of a node in two builds, of which pages load one. The scripts of both are there, as on hosts that keep old ones. */
+/** The files of a node in two builds, of which pages load one. The assets of both are there, as on hosts that keep old ones. */
 export class Builds {
   readonly dir: string;
-  readonly #texts: Record<Build, Texts>;
+  readonly #files: Record<Build, Files>;
   #deployed = 1_500_000_000;
   readonly ids: Record<Build, string>;
 
-  private constructor(dir: string, ids: Record<Build, string>, texts: Record<Build, Texts>) {
+  private constructor(dir: string, ids: Record<Build, string>, files: Record<Build, Files>) {
     this.dir = dir;
     this.ids = ids;
-    this.#texts = texts;
+    this.#files = files;
   }
 
   static async make(): Promise<Builds> {
@@ -30,9 +30,9 @@ export class Builds {
     const names = (await readdir(dir, { recursive: true })).filter((name) => !name.startsWith("sdk"));
     // What is compressed beforehand would be served in place of what is written here.
     await Promise.all(names.filter((name) => name.endsWith(".br")).map((name) => rm(join(dir, name))));
-    const first = new Map<string, string>();
-    for (const name of names.filter((name) => /\.(html|js)$/.test(name)))
-      first.set(name, await readFile(join(dir, name), "utf8"));
+    const first = new Map<string, string | Buffer>();
+    for (const name of names.filter((name) => /\.(html|js)$/.test(name))) first.set(name, await readFile(join(dir, name), "utf8"));
+    for (const name of names.filter((name) => name.endsWith(".wasm"))) first.set(name, await readFile(join(dir, name)));
     const id = idIn(first, /^assets\/frame\./, /build:\s*"(\w{16})"/);
     const second = [...id].toReversed().join("");
     const builds = new Builds(dir, { first: id, second }, { first, second: another(first, id, second) });
@@ -42,25 +42,25 @@ export class Builds {
 
   /** Pages that load from now on are of this build. */
   async deploy(build: Build): Promise<void> {
-    for (const [name, text] of this.#texts[build]) await this.put(name, text);
+    for (const [name, content] of this.#files[build]) await this.put(name, content);
   }
 
   /** What only this build has is there no longer. */
   async withdraw(build: Build): Promise<void> {
-    const other = this.#texts[build === "first" ? "second" : "first"];
-    for (const name of this.#texts[build].keys()) if (!other.has(name)) await rm(join(this.dir, name), { force: true });
+    const other = this.#files[build === "first" ? "second" : "first"];
+    for (const name of this.#files[build].keys()) if (!other.has(name)) await rm(join(this.dir, name), { force: true });
   }
 
   /** The path of this build's script of that name. */
   script(build: Build, name: string): string {
-    const found = [...this.#texts[build].keys()].find((path) => path.startsWith(`assets/${name}.`));
+    const found = [...this.#files[build].keys()].find((path) => path.startsWith(`assets/${name}.`));
     if (found === undefined) throw new Error(`no script called ${name}`);
     return found;
   }
 
   /** What is served at a path, until the next deployment. */
-  async put(name: string, text: string): Promise<void> {
-    await writeFile(join(this.dir, `${name}.new`), text);
+  async put(name: string, content: string | Buffer): Promise<void> {
+    await writeFile(join(this.dir, `${name}.new`), content);
     // Browsers ask whether a file is newer than theirs, in whole seconds.
     this.#deployed += 1;
     await utimes(join(this.dir, `${name}.new`), this.#deployed, this.#deployed);
@@ -77,25 +77,26 @@ export class Builds {
   }
 }
 
-/** The same node under other names: of its build, of its scripts, and of what its service worker keeps. */
-function another(first: Texts, id: string, second: string): Texts {
+/** The same node under other names: of its build, of all its assets, and of what its service worker keeps. */
+function another(first: Files, id: string, second: string): Files {
   const kept = idIn(first, /^sw\.js$/, /\bid:\s*"(\w{16})"/);
   const change = (text: string): string =>
     text
       .replaceAll(id, second)
       .replaceAll(kept, [...kept].toReversed().join(""))
-      .replaceAll(/(assets\/(?:addresses|frame|leader|dedicated)\.)(\w+)\.js/g, "$1$2x.js");
-  const texts = new Map([...first].map(([name, text]) => [change(name), change(text)]));
-  let worker = texts.get("sw.js") ?? "";
-  for (const [name, text] of first) worker = worker.replaceAll(hash(text), hash(texts.get(change(name)) ?? ""));
-  return texts.set("sw.js", worker);
+      .replaceAll(/(assets\/\w+\.)(\w+)\.(js|wasm)/g, "$1$2x.$3");
+  const files = new Map([...first].map(([name, content]) => [change(name), typeof content === "string" ? change(content) : content]));
+  let worker = String(files.get("sw.js"));
+  for (const [name, content] of first) worker = worker.replaceAll(hash(content), hash(files.get(change(name)) ?? ""));
+  return files.set("sw.js", worker);
 }
 
 /** An id of 16 digits that one of the texts has. */
-function idIn(texts: Texts, name: RegExp, pattern: RegExp): string {
-  const found = [...texts].find(([path]) => name.test(path))?.[1].match(pattern)?.[1];
-  if (found === undefined) throw new Error(`no id in ${name}`);
-  return found;
+function idIn(files: Files, name: RegExp, pattern: RegExp): string {
+  const found = [...files].find(([path, content]) => name.test(path) && typeof content === "string")?.[1];
+  const id = String(found).match(pattern)?.[1];
+  if (id === undefined) throw new Error(`no id in ${name}`);
+  return id;
 }
 
-const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
+const hash = (content: string | Buffer): string => createHash("sha256").update(content).digest("hex");
