@@ -121,6 +121,8 @@ impl Pebble {
             eprintln!("skipped: pebble is not installed (Debian has it as a package)");
             return None;
         }
+        // Why an order failed is told by nothing else.
+        let _ = tracing_subscriber::fmt().with_test_writer().try_init();
         let files = tempfile::tempdir().unwrap();
         let own = rcgen::generate_simple_self_signed(["localhost".into(), "127.0.0.1".into()]).unwrap();
         fs::write(files.path().join("own.pem"), own.cert.pem()).unwrap();
@@ -145,7 +147,8 @@ impl Pebble {
             "tlsPort": self.tls,
         }});
         fs::write(file("pebble.json"), config.to_string()).unwrap();
-        let names = here(free_port());
+        let resolving = free_port();
+        let names = here(resolving);
         let mut resolver = Command::new("pebble-challtestsrv");
         resolver.args(["-defaultIPv4", "127.0.0.1", "-defaultIPv6", "", "-dns01", &names]);
         resolver.args(["-http01", "", "-https01", "", "-tlsalpn01", "", "-management", &here(free_port())]);
@@ -153,8 +156,8 @@ impl Pebble {
         authority.arg("-config").arg(file("pebble.json")).args(["-dnsserver", &names]).env("PEBBLE_VA_NOSLEEP", "1");
         self.processes.push(started(&mut resolver, "Starting management server").await);
         self.processes.push(started(&mut authority, "ACME directory available").await);
-        // It says so a moment before it is so.
-        for port in [self.directory, self.management] {
+        // They say so a moment before it is so.
+        for port in [resolving, self.directory, self.management] {
             let reached = async {
                 while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
                     sleep(Duration::from_millis(10)).await;

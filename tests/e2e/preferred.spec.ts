@@ -103,6 +103,17 @@ test("an unchanged site gets the node that the person prefers now, and through a
   expect(await here.evaluate(() => (window.mine.service("guestbook")["sign"] as (text: string) => Promise<number>)("hello"))).toBe(1);
 });
 
+test("the demo's sites use the node that the person made theirs, if asked to", async ({ browse, prefer, server }) => {
+  const browser = await browse();
+  await prefer(browser, "guestbook");
+  for (const [query, host] of [["", "node"], ["?mine", "guestbook"]] as const) {
+    const page = await browser.newPage();
+    await page.goto(server.url("alice", `/${query}`));
+    await expect(page.getByText("connected", { exact: true })).toBeVisible();
+    expect(await page.evaluate(() => (window as unknown as { node: { origin: string } }).node.origin)).toBe(origin(server.url(host)));
+  }
+});
+
 test("a person who prefers none gets the fallback, after the bounded wait; and none without one", async ({ browse, seek, server, visit }) => {
   const browser = await browse();
   const page = await visit(browser, "a");

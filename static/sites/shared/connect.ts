@@ -3,11 +3,15 @@
 import type { BittersNode, connect } from "@bitters/host-sdk";
 import { find } from "./dom.js";
 
-/** Connects to the node. The SDK comes from the node itself, so a page needs no package and no build. */
+/**
+ * Connects to the node. The SDK comes from the node itself, so a page needs no package and no build. With `?mine` in the page's address the
+ * choice is the person's: the node whose page they made their own, whoever made its software, else this one.
+ */
 export async function connectHere(): Promise<BittersNode> {
   const node = nodeOrigin();
-  const sdk = await sdkOf(node);
-  return sdk.connect({ node, badge: find("badge") });
+  const { connect } = await sdkOf(node);
+  const badge = find("badge");
+  return new URLSearchParams(location.search).has("mine") ? connect({ fallback: node, badge }) : connect({ node, badge });
 }
 
 async function sdkOf(node: string): Promise<{ connect: typeof connect }> {
