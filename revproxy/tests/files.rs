@@ -177,7 +177,7 @@ async fn the_sdk_is_for_every_site() {
     let own = start().await.get(NODE, "/sdk/bitters.js").await;
     assert_eq!(own.text(), "the node's own sdk");
     assert_eq!(own.header("access-control-allow-origin"), Some("*"));
-    assert_eq!(own.header("cache-control"), Some("public, max-age=60"));
+    assert_eq!(own.header("cache-control"), Some("public, max-age=60, stale-while-revalidate=31536000"));
     assert!(own.header("etag").is_some());
 
     let server = start_with(|config| config.sdk = Some(config.hosts[0].dir.join("../sdk"))).await;

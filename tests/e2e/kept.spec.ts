@@ -1,6 +1,7 @@
 // Kept for offline use: with every server of the node gone, what was visited boots, and what wasn't says that it can't.
 import type { BrowserContext, Page } from "@playwright/test";
 
+import { AgedSdk } from "./support/aged.ts";
 import { ownPage, works } from "./support/alive.ts";
 import { Home } from "./support/browsers.ts";
 import { addressOf } from "./support/dials.ts";
@@ -95,6 +96,32 @@ test("without the SharedWorker a visited site's node boots without its servers, 
   const [b, c] = [await embed(browser, "a"), await embed(browser, "a")];
   expect([await idOf(b), (await statusOf(b)).leader?.kind]).toEqual([id, "dedicated"]);
   await works(b, c);
+});
+
+test("a site that has the SDK from the node's origin goes on without the servers, too: browsers start with the last that they had", async ({ browse, away, server }) => {
+  const sdk = await AgedSdk.start(away);
+  const browser = await browse({ thirdPartyCookies: "blocked" });
+  const open = async (): Promise<Page> => {
+    const page = await browser.newPage();
+    await page.goto(server.url("a"));
+    await page.evaluate(
+      async ([sdk, node]) => {
+        window.sdk = (await import(sdk)) as typeof window.sdk;
+        window.mine = await window.sdk.connect({ node });
+      },
+      [sdk.url, away.node] as const,
+    );
+    return page;
+  };
+  const a = await open();
+  await keptFor(a, away);
+  const id = await idOf(a);
+  await a.close();
+
+  await Promise.all([sdk.stop(), away.stop()]);
+  const b = await open();
+  expect(await idOf(b)).toBe(id);
+  await works(b, await open());
 });
 
 test("a node that is kept is told apart from one that isn't: a site that wasn't visited has none", async ({ browse, embed, away }) => {
