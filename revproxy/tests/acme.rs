@@ -5,19 +5,13 @@
 
 mod support;
 
-use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::Path,
-    process::Stdio,
-    time::Duration,
-};
+use std::{fs, net::Ipv4Addr, path::Path, process::Stdio, time::Duration};
 
 use bitters_revproxy::Config;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde_json::json;
 use support::{
-    Server, ask, get, head, start_with,
+    Server, ask, free_port, get, head, start_with,
     tls::{connect, connect_as},
 };
 use tempfile::TempDir;
@@ -210,7 +204,8 @@ async fn certificate(server: &Server, root: &CertificateDer<'static>) -> Certifi
             sleep(Duration::from_millis(50)).await;
         }
     };
-    timeout(Duration::from_secs(60), shown).await.expect("there is a certificate")
+    // What fails once, as the authority's nonces do on purpose, is tried again after a minute.
+    timeout(Duration::from_secs(150), shown).await.expect("there is a certificate")
 }
 
 async fn presented(server: &Server, root: &CertificateDer<'static>) -> Option<CertificateDer<'static>> {
@@ -230,16 +225,10 @@ async fn started(command: &mut Command, sign: &str) -> Child {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let seen = async { while !lines.next_line().await.unwrap().expect("it runs").contains(sign) {} };
-    timeout(Duration::from_secs(20), seen).await.unwrap_or_else(|_| panic!("{sign}"));
+    timeout(Duration::from_secs(60), seen).await.unwrap_or_else(|_| panic!("{sign}"));
     tokio::spawn(async move {
         let mut rest = lines.into_inner();
         let _ = rest.read_to_end(&mut Vec::new()).await;
     });
     child
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    let addr: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
-    TcpListener::bind(addr).unwrap().local_addr().unwrap().port()
 }

@@ -4,11 +4,11 @@
 
 mod support;
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bitters_wire::{codec::decode, failure::Code, limits::MAX_RENDEZVOUS, rendezvous::ToNode};
 use futures::StreamExt;
-use support::{get, head, start_with};
+use support::{free_port, get, head, start_with};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -144,10 +144,4 @@ async fn titles(port: u16) -> [String; 2] {
     let v4 = get((Ipv4Addr::LOCALHOST, port).into(), "node.localhost", "/").await;
     let v6 = get((Ipv6Addr::LOCALHOST, port).into(), "node.localhost", "/").await;
     [v4, v6].map(|answer| answer.text().to_owned())
-}
-
-/// A port that was free on both families a moment ago.
-fn free_port() -> u16 {
-    let free = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
-    free.local_addr().unwrap().port()
 }

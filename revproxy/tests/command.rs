@@ -13,7 +13,7 @@ use std::{
 
 use bitters_revproxy::{Config, Host, HostKind, core::rendezvous::Rate};
 use serde_json::{Value, json};
-use support::{ask, files, get, head};
+use support::{ask, files, free_port, get, head};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::TcpStream,
@@ -258,9 +258,4 @@ async fn stop(child: &mut Child, signal: &str) -> ExitStatus {
 async fn tell(child: &Child, signal: &str) {
     let id = child.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-s", signal, &id]).status().await.unwrap().success());
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

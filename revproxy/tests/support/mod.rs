@@ -7,7 +7,15 @@ pub mod node;
 pub mod stun;
 pub mod tls;
 
-use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket},
+    path::Path,
+    process,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
 
 use bitters_revproxy::{Config, Host, HostKind, Running, serve};
 use tempfile::TempDir;
@@ -48,6 +56,24 @@ pub fn config(files: &Path) -> Config {
         hosts: vec![host("node.localhost", "node", HostKind::Node), host("alice.localhost", "alice", HostKind::Site)],
         observe: vec!["http://alice.localhost:8787".into()],
         ..Config::default()
+    }
+}
+
+/// A port that nobody has, and that nobody gets by chance: below those that systems choose for sockets that ask for none (from 32768 on
+/// Linux), and another one at each call. The one after it, where a server answers STUN, is left for whoever has this one.
+pub fn free_port() -> u16 {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let port = 20_000 + 2 * ((process::id() * 37 + CALLS.fetch_add(1, Relaxed)) % 5_000);
+        let port = u16::try_from(port).expect("below 30,000");
+        let is_free = |ip: IpAddr| {
+            let [tcp, udp] = [TcpListener::bind((ip, port)).err(), UdpSocket::bind((ip, port)).err()];
+            // A family that isn't there has no port that is taken.
+            [tcp, udp].into_iter().flatten().all(|error| error.kind() != ErrorKind::AddrInUse)
+        };
+        if is_free(Ipv4Addr::UNSPECIFIED.into()) && is_free(Ipv6Addr::UNSPECIFIED.into()) {
+            return port;
+        }
     }
 }
 
