@@ -6,7 +6,7 @@ use bitters_peercon::{
     Credentials,
     packed::{PASSWORD, Packed},
 };
-use bitters_revproxy::core::{
+use bitters_revproxy_core::{
     proxy::{Config, Input, Outgoing, Output, Path, Proxy, Socket},
     rendezvous::ConnId,
 };

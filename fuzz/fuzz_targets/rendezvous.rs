@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use bitters_revproxy::core::rendezvous::{Config, ConnId, Input, Rendezvous};
+use bitters_revproxy_core::rendezvous::{Config, ConnId, Input, Rendezvous};
 use bitters_wire::{
     WIRE,
     codec::encode,

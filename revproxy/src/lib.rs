@@ -20,7 +20,6 @@ mod acme;
 mod admin;
 mod certificates;
 mod config;
-pub mod core;
 mod crowd;
 mod headers;
 mod hosts;
@@ -40,5 +39,6 @@ mod traffic;
 mod trust;
 mod udp;
 
+pub use bitters_revproxy_core as core;
 pub use config::{Acme, Config, Host, HostKind, Http, Log, LogFormat, ServeError, TlsFiles};
 pub use server::{Running, serve};

@@ -6,7 +6,16 @@ use crate::tools;
 use crate::workspace::Workspace;
 
 /// The crates that only make sense in a browser, whose code for wasm32 no native check sees.
-const BROWSER: [&str; 5] = ["bitters-web", "bitters-frame", "bitters-leader", "bitters-dedicated", "guestbook-node"];
+const BROWSER: [&str; 8] = [
+    "bitters-web",
+    "bitters-frame",
+    "bitters-frame-module",
+    "bitters-leader",
+    "bitters-leader-module",
+    "bitters-dedicated",
+    "bitters-dedicated-module",
+    "guestbook-node",
+];
 /// Type checks: scripts of pages and tests, scripts of workers, and the SDK.
 const TSCONFIGS: [&str; 3] = ["tsconfig.json", "tsconfig.worker.json", "host-sdk/tsconfig.json"];
 

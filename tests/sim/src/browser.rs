@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bitters_node::Node;
-use bitters_revproxy::core::rendezvous::ConnId;
+use bitters_revproxy_core::rendezvous::ConnId;
 use bitters_wire::{
     WIRE,
     failure::Failure,

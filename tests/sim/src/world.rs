@@ -6,7 +6,7 @@ mod meeting;
 use std::{collections::BTreeMap, time::Duration};
 
 use bitters_node::{Config, Input, Node, Output, Seed, SeedId, UplinkCommand, UplinkEvent};
-use bitters_revproxy::core::rendezvous::{self, ConnId, Rendezvous};
+use bitters_revproxy_core::rendezvous::{self, ConnId, Rendezvous};
 use bitters_wire::{
     announce::LeaderKind,
     codec,

@@ -28,10 +28,10 @@ pub const NODES: [Node; 2] = [
     },
 ];
 
-const FRAME: Part = Part { name: "frame", package: "bitters-frame", boot: "frame/boot.ts" };
-const LEADER: Part = Part { name: "leader", package: "bitters-leader", boot: "shared-worker/boot.ts" };
+const FRAME: Part = Part { name: "frame", package: "bitters-frame-module", boot: "frame/boot.ts" };
+const LEADER: Part = Part { name: "leader", package: "bitters-leader-module", boot: "shared-worker/boot.ts" };
 const DEDICATED: Part =
-    Part { name: "dedicated", package: "bitters-dedicated", boot: "shared-worker/dedicated/boot.ts" };
+    Part { name: "dedicated", package: "bitters-dedicated-module", boot: "shared-worker/dedicated/boot.ts" };
 const GUESTBOOK_LEADER: Part = Part { package: "guestbook-node", ..LEADER };
 const GUESTBOOK_DEDICATED: Part = Part { package: GUESTBOOK_LEADER.package, ..DEDICATED };
 

@@ -66,7 +66,7 @@ impl Module {
         let file = format!("{}.wasm", name.replace('-', "_"));
         let input = workspace.target(WASM_TARGET).join(mode.wasm_profile()).join(file);
         let Ok(content) = fs::read(&input) else {
-            bail!("cargo made no {}: its Cargo.toml needs crate-type = [\"cdylib\", \"rlib\"]", input.display());
+            bail!("cargo made no {}: its Cargo.toml needs crate-type = [\"cdylib\"]", input.display());
         };
         let dir = workspace.scratch("glue").join(mode.wasm_profile()).join(name);
         let key = digest([content.as_slice()]); // names wasm-bindgen's version too, which must be ours

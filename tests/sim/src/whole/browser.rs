@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bitters_node::{Node, Seed, Site};
-use bitters_revproxy::core::rendezvous::ConnId;
+use bitters_revproxy_core::rendezvous::ConnId;
 use bitters_wire::{
     address::Owner,
     id::{Boot, Epoch, FrameId, NodeId},

@@ -28,7 +28,7 @@ mod uplink;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bitters_revproxy::core::rendezvous::{self, ConnId};
+use bitters_revproxy_core::rendezvous::{self, ConnId};
 use bitters_wire::{
     address::{Owner, Token},
     announce::Announcement,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bitters_peercon::{Credentials, signal::Signal};
-use bitters_revproxy::core::{proxy, rendezvous::ConnId};
+use bitters_revproxy_core::{proxy, rendezvous::ConnId};
 use bitters_wire::{
     address::{Owner, Token},
     codec,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use bitters_node::{Input, UplinkCommand, UplinkEvent};
-use bitters_revproxy::core::rendezvous::{self, ConnId, Rendezvous};
+use bitters_revproxy_core::rendezvous::{self, ConnId, Rendezvous};
 use bitters_wire::codec;
 
 use super::{

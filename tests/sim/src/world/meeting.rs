@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use bitters_node::{Input, UplinkEvent};
-use bitters_revproxy::core::rendezvous::{self, ConnId};
+use bitters_revproxy_core::rendezvous::{self, ConnId};
 
 use super::{Event, Pipe, SERVER, World};
 

@@ -17,14 +17,14 @@ pub struct Rate {
 
 /// What is left of a [`Rate`]. A new one is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::core) struct Bucket {
+pub(crate) struct Bucket {
     full_at: Instant,
 }
 
 impl Bucket {
     /// Takes `amount`, or nothing and `false` where less is left.
     #[must_use]
-    pub(in crate::core) fn take(&mut self, amount: u32, rate: Rate, now: Instant) -> bool {
+    pub(crate) fn take(&mut self, amount: u32, rate: Rate, now: Instant) -> bool {
         let full_at = self.full_at.max(now) + rate.time_for(amount);
         let within = full_at.since(now) <= rate.time_for(rate.burst);
         if within {
@@ -34,7 +34,7 @@ impl Bucket {
     }
 
     /// When everything taken has been made up for.
-    pub(in crate::core) const fn full_at(&self) -> Instant {
+    pub(crate) const fn full_at(&self) -> Instant {
         self.full_at
     }
 }

@@ -8,7 +8,7 @@ use super::{
     super::{Config, Dropped, Ended, Input, Load, Output},
     world::*,
 };
-use crate::core::rendezvous::ConnId;
+use crate::rendezvous::ConnId;
 
 const SECRET: &str = "nobody here knows this one";
 

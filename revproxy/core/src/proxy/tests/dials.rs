@@ -9,7 +9,7 @@ use super::{
     super::{Config, Dropped, Ended, Input, Load, Output, Traffic},
     world::*,
 };
-use crate::core::rendezvous::ConnId;
+use crate::rendezvous::ConnId;
 
 #[test]
 fn a_check_waits_and_its_listener_is_told() {

@@ -18,7 +18,7 @@ use bitters_wire::{address::Token, rendezvous::ToNode, time::Instant};
 pub use stun::{binding, check, data, lean_check, name, response};
 
 use super::super::{Config, Counts, Input, Load, Outgoing, Output, Path, Proxy, Socket};
-use crate::core::rendezvous::ConnId;
+use crate::rendezvous::ConnId;
 
 pub struct World {
     pub machine: Proxy,

@@ -13,7 +13,7 @@ use super::{
     side::Side,
     stun,
 };
-use crate::core::source::Source;
+use crate::source::Source;
 
 /// Which end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::{
     meters::{Credits, Meters},
     session::Session,
 };
-use crate::core::rate::Bucket;
+use crate::rate::Bucket;
 
 #[derive(Debug)]
 pub(super) struct Limits {

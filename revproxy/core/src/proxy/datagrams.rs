@@ -9,7 +9,7 @@ use super::{
     stun,
     stun::{Kind, MAX_STUN, Stun},
 };
-use crate::core::source::Source;
+use crate::source::Source;
 
 /// A datagram on its way through the machine.
 #[derive(Clone, Copy)]

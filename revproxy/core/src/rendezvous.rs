@@ -6,7 +6,7 @@
 //! connection between browsers. What is signed names the server as the node reached it, so that no other server can use it.
 //!
 //! A node listens at addresses, each by a signature of its owner: itself, or a persona of this connection. What it says of dials is
-//! checked here and handed on to the [proxy](crate::core::proxy), a machine of its own.
+//! checked here and handed on to the [proxy](crate::proxy), a machine of its own.
 //!
 //! Keys decide: a node that registers from a new connection replaces its old one, which is closed; addresses move
 //! likewise. A persona is where it was last said to be, and where it was said to be before when that connection says so no longer: a

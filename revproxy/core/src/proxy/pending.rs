@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use bitters_wire::address::Token;
 
 use super::Config;
-use crate::core::source::Source;
+use crate::source::Source;
 
 #[derive(Debug, Default)]
 pub(super) struct Pending {

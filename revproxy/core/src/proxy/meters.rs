@@ -8,7 +8,7 @@ use std::{
 
 use bitters_wire::time::Instant;
 
-use crate::core::{
+use crate::{
     rate::{Bucket, Rate},
     source::Source,
 };

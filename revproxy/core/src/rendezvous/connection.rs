@@ -9,7 +9,7 @@ use bitters_wire::{
 };
 
 use super::Config;
-use crate::core::{rate::Bucket, source::Source};
+use crate::{rate::Bucket, source::Source};
 
 #[derive(Debug)]
 pub(super) struct Connection {

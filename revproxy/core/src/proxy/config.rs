@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::rate::Rate;
+use crate::rate::Rate;
 
 /// What the proxy bears. A *source* is an IPv4 address or an IPv6 /64; a *session* is one dial, from its first packet until it is
 /// forgotten; it is *pending* until the listener has answered and been heard from.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bitters_wire::time::Instant;
 
 use super::Config;
-use crate::core::{
+use crate::{
     rate::{Bucket, Rate},
     source::Source,
 };

@@ -9,7 +9,7 @@ use super::{
     super::{Config, Dropped, Ended, Input, Load, Path},
     world::*,
 };
-use crate::core::{rate::Rate, rendezvous::ConnId};
+use crate::{rate::Rate, rendezvous::ConnId};
 
 #[test]
 fn a_session_ends_when_its_bytes_are_used_up() {

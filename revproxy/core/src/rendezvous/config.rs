@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::core::rate::Rate;
+use crate::rate::Rate;
 
 /// What the rendezvous bears. A *source* is an IPv4 address or an IPv6 /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

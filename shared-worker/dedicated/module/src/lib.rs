@@ -1,0 +1,3 @@
+//! The dedicated worker as one module. A crate that is a library, too, isn't optimised as a whole (rust-lang/cargo#9672).
+
+use bitters_dedicated as _;
