@@ -1,5 +1,7 @@
 //! Measuring: in real browsers, and the server alone; and how Playwright is run.
 
+use std::path::Path;
+
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
@@ -36,17 +38,17 @@ fn browsers(workspace: &Workspace) -> Result<()> {
     if !workspace.path("tests/bench").is_dir() {
         bail!("tests/bench is missing");
     }
-    if !playwright(workspace, "tests/bench")?.inherit()?.success() {
+    let server = build::server(workspace, true)?;
+    if !playwright(workspace, "tests/bench", &server)?.inherit()?.success() {
         bail!("the measurements failed");
     }
     Ok(())
 }
 
-/// Playwright with the suite in `dir`, after a release build. The suite finds the server's program in `REVPROXY`, what it serves in
-/// `DIST`, and the browser in `CHROMIUM`.
-pub fn playwright(workspace: &Workspace, dir: &str) -> Result<Cmd> {
+/// Playwright with the suite in `dir`, after a release build of what is served. The suite finds the `server`'s program in `REVPROXY`, what
+/// it serves in `DIST`, and the browser in `CHROMIUM`.
+pub fn playwright(workspace: &Workspace, dir: &str, server: &Path) -> Result<Cmd> {
     build::build(workspace, true)?;
-    let server = build::server(workspace, true)?;
     let chromium = tools::ensure_chromium(workspace)?;
     let playwright = workspace.npm_bin("playwright").args(["test", "-c", dir]);
     Ok(playwright

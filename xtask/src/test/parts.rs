@@ -5,6 +5,7 @@ use anyhow::{Result, bail};
 use super::Part;
 use super::summary::Counts;
 use crate::bench;
+use crate::build::Mode;
 use crate::cmd::Cmd;
 use crate::tools;
 use crate::workspace::Workspace;
@@ -22,12 +23,17 @@ pub fn run(workspace: &Workspace, part: Part, seed: Option<u64>, extra: &[String
         Part::E2e => e2e(workspace, extra),
         Part::Native => {
             tools::want_pebble(workspace);
-            cargo_test(workspace.cargo().args(["test", "--locked", "--workspace", "--exclude", SIM]), extra)
+            cargo_test(native(workspace), extra)
         }
         Part::Sdk => sdk(workspace),
         Part::Sim => sim(workspace, seed, extra),
         Part::Wasm => wasm(workspace, extra),
     }
+}
+
+/// What the native tests are of.
+fn native(workspace: &Workspace) -> Cmd {
+    workspace.cargo().args(["test", "--locked", "--workspace", "--exclude", SIM])
 }
 
 fn cargo_test(cargo: Cmd, extra: &[String]) -> Result<Counts> {
@@ -65,7 +71,7 @@ fn sdk(workspace: &Workspace) -> Result<Counts> {
     let mut counts = Counts::default();
     for script in ["build", "check", "size"] {
         let success = npm(script)?.success;
-        counts += Counts { passed: success.into(), failed: (!success).into(), skipped: 0 };
+        counts += Counts { passed: success.into(), failed: (!success).into(), ..Counts::default() };
     }
     let service_worker = workspace.npm_bin("vitest").args(["run", "--root", "service-worker"]).env("NO_COLOR", "1");
     for seen in [npm("test")?, service_worker.show()?] {
@@ -78,7 +84,10 @@ fn e2e(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
     if !workspace.path("tests/e2e").is_dir() {
         bail!("tests/e2e is missing");
     }
-    let playwright = bench::playwright(workspace, "tests/e2e")?;
+    // The server of the native tests, which one of them runs as a command: another build of it, and of all that it depends on, shows nothing.
+    native(workspace).args(["--test", "command", "--no-run"]).run("build revproxy")?;
+    let server = workspace.target(Mode::Work.native_dir()).join("revproxy");
+    let playwright = bench::playwright(workspace, "tests/e2e", &server)?;
     tools::want_nftables(workspace);
     tools::want_webkit(workspace);
     let playwright = match tools::want_firefox(workspace) {

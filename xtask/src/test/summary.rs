@@ -8,6 +8,8 @@ use std::ops::AddAssign;
 pub struct Counts {
     /// Those that passed.
     pub passed: u64,
+    /// Those among them that needed a second try.
+    pub flaky: u64,
     /// Those that failed, timed out or could not be run; a runner that broke down counts as one.
     pub failed: u64,
     /// Those that were left out.
@@ -39,7 +41,7 @@ impl Counts {
         counts
     }
 
-    /// Of Playwright: its closing lines, each a number and a word. A flaky test passed in the end.
+    /// Of Playwright: its closing lines, each a number and a word. A flaky test passed in the end, and is told apart.
     pub fn of_playwright(text: &str) -> Self {
         let mut counts = Self::default();
         for (number, word) in text.lines().filter(|line| line.starts_with("  ")).filter_map(number_and_word) {
@@ -58,7 +60,11 @@ impl Counts {
 
     fn add(&mut self, number: u64, word: &str) {
         match word {
-            "passed" | "flaky" => self.passed += number,
+            "flaky" => {
+                self.passed += number;
+                self.flaky += number;
+            }
+            "passed" => self.passed += number,
             "failed" | "interrupted" | "did" => self.failed += number,
             "ignored" | "skipped" | "todo" => self.skipped += number,
             _ => {}
@@ -69,6 +75,7 @@ impl Counts {
 impl AddAssign for Counts {
     fn add_assign(&mut self, other: Self) {
         self.passed += other.passed;
+        self.flaky += other.flaky;
         self.failed += other.failed;
         self.skipped += other.skipped;
     }
@@ -77,6 +84,9 @@ impl AddAssign for Counts {
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        if self.flaky > 0 {
+            write!(f, ", {} flaky", self.flaky)?;
+        }
         if self.skipped > 0 {
             write!(f, ", {} skipped", self.skipped)?;
         }
@@ -113,7 +123,7 @@ test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 4 filtered out; fini
 
 test result: FAILED. 5 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.10s
 ";
-        assert_eq!(Counts::of_cargo(text), Counts { passed: 7, failed: 2, skipped: 1 });
+        assert_eq!(Counts::of_cargo(text), Counts { passed: 7, flaky: 0, failed: 2, skipped: 1 });
     }
 
     #[test]
@@ -125,19 +135,19 @@ error: test failed, to rerun pass `-p b --lib`
 error: 3 targets failed:
     `-p a --lib`
 ";
-        assert_eq!(Counts::of_cargo(text), Counts { passed: 5, failed: 4, skipped: 0 });
+        assert_eq!(Counts::of_cargo(text), Counts { passed: 5, flaky: 0, failed: 4, skipped: 0 });
     }
 
     #[test]
     fn vitest_tells_tests_in_one_line() {
         let text = " Test Files  1 failed | 3 passed (4)\n      Tests  1 failed | 11 passed | 2 skipped (14)\n   Start at  10:00:00\n";
-        assert_eq!(Counts::of_vitest(text), Counts { passed: 11, failed: 1, skipped: 2 });
+        assert_eq!(Counts::of_vitest(text), Counts { passed: 11, flaky: 0, failed: 1, skipped: 2 });
     }
 
     #[test]
     fn playwright_tells_each_outcome_in_a_line() {
         let text = "Running 9 tests using 1 worker\n  1) a.spec.ts:1:1 › fails\n  1 failed\n    a.spec.ts:1:1 › fails\n  1 flaky\n  2 skipped\n  1 did not run\n  4 passed (12.3s)\n";
-        assert_eq!(Counts::of_playwright(text), Counts { passed: 5, failed: 2, skipped: 2 });
+        assert_eq!(Counts::of_playwright(text), Counts { passed: 5, flaky: 1, failed: 2, skipped: 2 });
     }
 
     #[test]
@@ -150,7 +160,10 @@ error: 3 targets failed:
 
     #[test]
     fn totals_are_one_line() {
-        assert_eq!(Counts { passed: 9, failed: 0, skipped: 0 }.to_string(), "9 passed, 0 failed");
-        assert_eq!(Counts { passed: 9, failed: 1, skipped: 2 }.to_string(), "9 passed, 1 failed, 2 skipped");
+        assert_eq!(Counts { passed: 9, ..Counts::default() }.to_string(), "9 passed, 0 failed");
+        assert_eq!(
+            Counts { passed: 9, flaky: 1, failed: 1, skipped: 2 }.to_string(),
+            "9 passed, 1 failed, 1 flaky, 2 skipped"
+        );
     }
 }
