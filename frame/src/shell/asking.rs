@@ -63,14 +63,14 @@ impl Shell {
         let request = Island::unpartitioned();
         let this = Rc::clone(self);
         spawn_local(async move {
-            let granted = match request.await {
+            let found = match request.await {
                 Some(island) => {
                     this.consent.grant(island);
                     true
                 }
                 None => this.consent.share(this.sink()).await,
             };
-            this.handle(Input::Access(granted));
+            this.handle(Input::Followed(found));
         });
     }
 

@@ -62,6 +62,8 @@ pub enum Input {
     Clicked(Click),
     /// The way that [`Output::Connect`] asked for is there: what was said on an earlier one may be lost.
     Connected,
+    /// Whether [`Output::Follow`] found a way.
+    Followed(bool),
     /// The page was frozen or thawed.
     Frozen(bool),
     /// The site introduced itself.
@@ -148,7 +150,7 @@ pub enum Output {
     },
     /// Go into the island that was granted or bridged; answered with [`Input::Island`].
     Enter,
-    /// Try to follow another frame of this island into that of all sites, without asking; answered with [`Input::Access`].
+    /// Try to follow another frame of this island into that of all sites, without asking; answered with [`Input::Followed`].
     Follow,
     /// Tell the leader.
     Leader(Envelope<ToLeader>),

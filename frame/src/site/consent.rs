@@ -37,12 +37,16 @@ pub(super) struct Consent {
     /// What the leader keeps of the person's answers.
     pub permissions: Permissions,
     stage: Stage,
+    /// Whether [`Output::Follow`] is under way.
+    follows: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
     /// The badge asks.
     Asking(Question),
+    /// The frame is on its way into another island: nothing is asked, and what is heard of the one that it left counts no longer.
+    Departing,
     /// A page of the node's own asks.
     Petitioning(Permission),
     /// Nothing is asked.
@@ -57,12 +61,17 @@ impl Consent {
     pub(super) const fn due(&self) -> Option<Instant> {
         if let Stage::Requesting(due) = self.stage { Some(due) } else { None }
     }
+
+    /// Whether the frame is between two islands.
+    pub(super) const fn departs(&self) -> bool {
+        matches!(self.stage, Stage::Departing)
+    }
 }
 
 impl Site {
     /// The site wants one node for all sites.
     pub(super) fn on_unify(&mut self, id: u32) -> Result<(), Failure> {
-        if self.config.scope == Scope::Browser {
+        if self.config.scope == Scope::Browser && !self.consent.departs() {
             self.tell(id, Tell::Scope(Scope::Browser));
             return Ok(());
         }
@@ -83,6 +92,9 @@ impl Site {
 
     /// Asks what the site waits for, or refuses it for the person.
     pub(super) fn consider(&mut self) {
+        if self.consent.departs() {
+            return; // The next leader's welcome leads here.
+        }
         let unifying =
             self.config.scope == Scope::Site && self.requests.values().any(|it| matches!(it, Pending::Unify));
         if unifying && self.consent.permissions.join == Answer::No {
@@ -146,22 +158,34 @@ impl Site {
 
     /// What the browser said to [`Output::RequestAccess`].
     pub(super) fn on_access(&mut self, granted: bool) {
-        if granted {
-            if self.asked_the_browser() {
-                self.outbox.push_back(Output::Announce(Announcement::Granted));
-            }
+        if granted && self.may_enter() {
+            self.outbox.push_back(Output::Announce(Announcement::Granted));
             self.depart(Output::Enter);
-        } else if let Stage::Requesting(_) = self.consent.stage {
+        } else if let (Stage::Requesting(_), false) = (self.consent.stage, granted) {
             self.ask(Question::Visit);
         }
     }
 
-    /// Another frame of this island was let out of it: this one tries to follow.
+    /// Another frame of this island was let out of it: this one tries to follow. Each frame beyond a bridge calls, so several may.
     pub(super) fn on_granted_elsewhere(&mut self) {
         let settled = !matches!(self.consent.stage, Stage::Petitioning(_) | Stage::Requesting(_));
-        if self.config.scope == Scope::Site && self.config.means.any() && settled {
+        if self.may_enter() && self.config.means.any() && settled && !self.consent.follows {
+            self.consent.follows = true;
             self.outbox.push_back(Output::Follow);
         }
+    }
+
+    /// Whether [`Output::Follow`] found a way.
+    pub(super) fn on_followed(&mut self, found: bool) {
+        self.consent.follows = false;
+        if found && self.may_enter() {
+            self.depart(Output::Enter);
+        }
+    }
+
+    /// Whether a way out of the site's own island is to be taken: there may be several at once.
+    fn may_enter(&self) -> bool {
+        self.config.scope == Scope::Site && !self.consent.departs()
     }
 
     /// A frame came up in the island that this one left: it may follow.
@@ -176,11 +200,6 @@ impl Site {
         if self.consent.due().is_some_and(|due| due <= now) {
             self.ask(Question::Visit);
         }
-    }
-
-    /// Whether a grant that comes now is this frame's doing.
-    const fn asked_the_browser(&self) -> bool {
-        matches!(self.consent.stage, Stage::Requesting(_) | Stage::Asking(Question::Visit))
     }
 
     /// What came of [`Output::OpenPage`].
@@ -203,7 +222,7 @@ impl Site {
     pub(super) fn on_island(&mut self, scope: Scope, remote: bool, now: Instant) {
         self.config.scope = scope;
         self.forget_leader(remote);
-        self.rest();
+        self.consent.stage = Stage::Quiet;
         if self.host == Host::Greeted {
             self.tell(0, Tell::Scope(scope));
         }
@@ -249,7 +268,7 @@ impl Site {
 
     /// Whether the badge offers one node for all sites.
     pub(super) fn offers(&self) -> bool {
-        self.config.scope == Scope::Site && self.config.means.any() && self.consent.permissions.join != Answer::No
+        self.may_enter() && self.config.means.any() && self.consent.permissions.join != Answer::No
     }
 
     /// What the badge asks, if it does.
@@ -261,6 +280,7 @@ impl Site {
         self.send(ToLeader::Leaving);
         // What is asked from now on is for the next leader.
         self.forget_leader(false);
+        self.turn(Stage::Departing);
         self.outbox.push_back(act);
     }
 
@@ -271,7 +291,12 @@ impl Site {
     }
 
     fn rest(&mut self) {
-        if std::mem::take(&mut self.consent.stage) != Stage::Quiet {
+        self.turn(Stage::Quiet);
+    }
+
+    /// Nothing is asked any longer: the room for it goes back.
+    fn turn(&mut self, stage: Stage) {
+        if std::mem::replace(&mut self.consent.stage, stage) != Stage::Quiet {
             self.tell(0, Tell::Badge(GIVEN));
             self.show_badge();
         }

@@ -170,6 +170,16 @@ impl Site {
     /// Takes a fact.
     pub fn handle_input(&mut self, input: Input, now: Instant) {
         match input {
+            // Of the island that the frame leaves. Were the leader there heard, it would be said hello to.
+            Input::Announced(_)
+            | Input::AnnouncedAtHome(_)
+            | Input::BridgeClosed
+            | Input::Connected
+            | Input::IslandLost
+            | Input::Leader(_)
+            | Input::LeaderGone(_)
+            | Input::WorkerFailed
+                if self.consent.departs() => {}
             Input::Access(granted) => self.on_access(granted),
             Input::Announced(announcement) => self.on_announced(announcement, now),
             Input::AnnouncedAtHome(announcement) => self.on_announced_at_home(&announcement),
@@ -178,6 +188,7 @@ impl Site {
             Input::Certified(owner, outcome) => self.send(ToLeader::Certified { owner, outcome }),
             Input::Clicked(click) => self.on_click(click, now),
             Input::Connected => self.on_connected(now),
+            Input::Followed(found) => self.on_followed(found),
             Input::Frozen(frozen) => self.send(ToLeader::Frozen(frozen)),
             Input::Host { versions, identity } => self.on_host(versions.common(WIRE), identity, now),
             Input::Island { scope, remote } => self.on_island(scope, remote, now),

@@ -132,12 +132,44 @@ fn where_nothing_can_be_done_the_wish_is_unsupported_and_nothing_is_offered() {
 #[test]
 fn who_hears_that_the_browser_let_another_frame_out_follows_without_a_click() {
     let mut frame = Asked::new(BOTH);
-    assert_eq!(frame.outputs(Input::Announced(Announcement::Granted)), [Output::Follow]);
-    assert_eq!(frame.outputs(Input::Access(false)), [], "nor is anything asked if it can't");
-    frame.outputs(Input::Announced(Announcement::Granted));
-    let outputs = frame.outputs(Input::Access(true));
+    assert_eq!(frame.outputs(granted()), [Output::Follow]);
+    assert_eq!(frame.outputs(Input::Followed(false)), [], "nor is anything asked if it can't");
+    assert_eq!(frame.outputs(granted()), [Output::Follow]);
+    let outputs = frame.outputs(Input::Followed(true));
     assert_eq!(outputs.last(), Some(&Output::Enter));
     assert!(!outputs.contains(&Output::Announce(Announcement::Granted)), "one frame calls");
+}
+
+#[test]
+fn who_is_called_by_several_follows_once() {
+    let mut frame = Asked::new(BOTH);
+    assert_eq!([granted(), granted()].map(|it| frame.outputs(it)), [vec![Output::Follow], vec![]]);
+
+    // The person clicks meanwhile, and the browser grants as well.
+    frame.outputs(Input::Clicked(Click::Offer));
+    frame.outputs(Input::Clicked(Click::Yes));
+    let entered = [Input::Followed(true), Input::Access(true), Input::Followed(true)].map(|it| frame.outputs(it));
+    let left = |outputs: &[Output]| (said(outputs), outputs.contains(&Output::Enter));
+    assert_eq!(entered.map(|it| left(&it)), [(vec![ToLeader::Leaving], true), (vec![], false), (vec![], false)]);
+}
+
+#[test]
+fn on_its_way_a_frame_hears_nothing_of_the_island_that_it_leaves() {
+    let mut frame = Asked::new(BOTH);
+    frame.outputs(unify(1));
+    frame.outputs(granted());
+    let room = bitters_wire::rpc::Room { width: 0, height: 0 };
+    let left = frame.outputs(Input::Followed(true));
+    assert!(tells(&left).contains(&Event { id: 0, tell: Tell::Badge(room) }), "what it asks is settled");
+
+    let says = |message| Input::Leader(Envelope { epoch: Epoch(7), boot: boot(1), message });
+    for heard in [says(ToFrame::Peers(1)), says(ToFrame::Ping), granted(), Input::Connected, Input::WorkerFailed] {
+        assert_eq!(frame.outputs(heard), []);
+    }
+    assert_eq!(frame.outputs(unify(2)), [], "it is where that leads");
+    let outputs = frame.outputs(Input::Island { scope: Scope::Browser, remote: false });
+    let scope = |id| Event { id, tell: Tell::Scope(Scope::Browser) };
+    assert_eq!(tells(&outputs), [0, 1, 2].map(scope));
 }
 
 #[test]
@@ -299,6 +331,10 @@ impl Asked {
 
 fn unify(id: u32) -> Input {
     Input::Ask(Request { id, ask: Ask::Unify })
+}
+
+fn granted() -> Input {
+    Input::Announced(Announcement::Granted)
 }
 
 fn permit(permission: Permission, answer: Answer) -> ToLeader {
