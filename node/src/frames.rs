@@ -23,7 +23,7 @@ use crate::{
 /// Personas that one frame is remembered to talk with; the one longest silent is forgotten first.
 pub const MAX_TALKS: usize = 64;
 
-/// Frames that are remembered to be gone.
+/// Frames that went and are remembered.
 const MAX_GONE: usize = 256;
 
 /// One frame.
@@ -128,7 +128,16 @@ pub struct Frames {
     frames: Map<FrameId, Frame>,
     came: u64,
     /// Frames that went, the first first.
-    gone: VecDeque<FrameId>,
+    gone: VecDeque<(FrameId, Went)>,
+}
+
+/// Where a frame went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Went {
+    /// It is no more, nor are its sessions.
+    Away,
+    /// Into another island, where its sessions go on.
+    Elsewhere,
 }
 
 impl Frames {
@@ -184,18 +193,20 @@ impl Frames {
     }
 
     /// Lets a frame go.
-    pub fn remove(&mut self, id: FrameId) -> Option<Frame> {
+    pub fn remove(&mut self, id: FrameId, went: Went) -> Option<Frame> {
         let frame = self.frames.remove(&id)?;
-        self.gone.push_back(id);
+        // It may have been here before.
+        self.gone.retain(|(gone, _)| *gone != id);
+        self.gone.push_back((id, went));
         if self.gone.len() > MAX_GONE {
             self.gone.pop_front();
         }
         Some(frame)
     }
 
-    /// Whether a frame was here and went.
-    pub fn is_gone(&self, id: FrameId) -> bool {
-        self.gone.contains(&id)
+    /// Where a frame that was here went.
+    pub fn went(&self, id: FrameId) -> Option<Went> {
+        self.gone.iter().find(|(gone, _)| *gone == id).map(|(_, went)| *went)
     }
 
     /// A frame.
@@ -303,7 +314,7 @@ mod tests {
         assert_eq!(frames.server(persona, TAG), Some(id(1)), "a frame that says hello again is recent");
 
         frames.frame_mut(id(1)).unwrap().visible = false;
-        frames.remove(id(2));
+        frames.remove(id(2), Went::Away);
         assert_eq!(frames.server(persona, TAG), Some(id(1)));
         assert_eq!(frames.server(persona, Tag([2; 8])), None);
         assert_eq!(frames.server(PersonaId([9; 32]), TAG), None);

@@ -66,8 +66,11 @@ pub enum ToLeader {
     },
     /// The page is frozen (`freeze`) or thawed (`resume`). A frozen one carries no links.
     Frozen(bool),
-    /// The page goes away (`pagehide`).
-    Leaving,
+    /// The frame leaves.
+    Leaving {
+        /// Whether it goes into another island, where its sessions go on; else its page goes away (`pagehide`).
+        moves: bool,
+    },
     /// The site left a topic.
     Leave(TopicId),
     /// Of a link that the frame holds.

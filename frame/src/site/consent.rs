@@ -277,7 +277,7 @@ impl Site {
     }
 
     fn depart(&mut self, act: Output) {
-        self.send(ToLeader::Leaving);
+        self.send(ToLeader::Leaving { moves: true });
         // What is asked from now on is for the next leader.
         self.forget_leader(false);
         self.turn(Stage::Departing);

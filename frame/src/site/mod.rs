@@ -195,7 +195,7 @@ impl Site {
             Input::IslandLost => self.on_island_lost(),
             Input::Leader(envelope) => self.on_leader(envelope, now),
             Input::LeaderGone(boot) => self.on_leader_gone(boot, now),
-            Input::Leaving => self.send(ToLeader::Leaving),
+            Input::Leaving => self.send(ToLeader::Leaving { moves: false }),
             Input::Link(link, event) => self.on_link(link, event),
             Input::Nonsense(id) => self.on_nonsense(id),
             Input::Online => self.send(ToLeader::Online),

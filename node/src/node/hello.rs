@@ -18,7 +18,7 @@ use super::Node;
 use crate::{
     accounts::Spend,
     api::Output,
-    frames::{Admission, Frame, MAX_TALKS},
+    frames::{Admission, Frame, MAX_TALKS, Went},
     quotas::{MAX_FRAMES, MAX_FRAMES_PER_ORIGIN, MAX_LINKS},
     sites::MAX_ORIGIN,
 };
@@ -230,9 +230,19 @@ impl Node {
         }
     }
 
+    /// A frame is gone, and its sessions with it: whoever talks with it is told.
     pub(super) fn drop_frame(&mut self, id: FrameId, now: Instant) {
+        self.part_with(id, Went::Away, now);
+    }
+
+    /// A frame goes into another island. Its sessions go on there, and look for a way to those that they talk with.
+    pub(super) fn let_move(&mut self, id: FrameId, now: Instant) {
+        self.part_with(id, Went::Elsewhere, now);
+    }
+
+    fn part_with(&mut self, id: FrameId, went: Went, now: Instant) {
         let topics = self.frames.topics_of(id);
-        let Some(frame) = self.frames.remove(id) else { return };
+        let Some(frame) = self.frames.remove(id, went) else { return };
         self.dials.forget(id);
         self.addresses.forget(id);
         self.close_doors_of(id, DownReason::FrameGone, now);
@@ -241,7 +251,9 @@ impl Node {
             self.after_leaving(frame.persona(), topic);
         }
         self.forget_persona(frame.persona());
-        self.mourn(frame.persona(), id, &frame.talks.keys().copied().collect::<Vec<_>>());
+        if went == Went::Away {
+            self.mourn(frame.persona(), id, &frame.talks.keys().copied().collect::<Vec<_>>());
+        }
         for request in frame.services {
             self.act(Output::ServiceCancel { frame: id, request });
         }

@@ -12,7 +12,7 @@ use bitters_wire::{
 };
 
 use super::{Node, hello::SETTLING, linking::SESSION_PATIENCE};
-use crate::{accounts::Spend, backlog::Lost, holds::cost, links::Up};
+use crate::{accounts::Spend, backlog::Lost, frames::Went, holds::cost, links::Up};
 
 /// Sessions that begin to speak again after that time have their standby looked after.
 const STANDBY_LOOK: Duration = Duration::from_secs(1);
@@ -111,8 +111,8 @@ impl Node {
 
     /// Why there is no way to a persona that isn't here: its last frame may have gone, and with it what the packet is for.
     fn absence(&self, packet: &Packet) -> Refusal {
-        let was_here = packet.to_frame.is_some_and(|id| self.frames.is_gone(id));
-        if was_here { Refusal::FrameGone } else { Refusal::NoRoute }
+        let is_gone = packet.to_frame.is_some_and(|id| self.frames.went(id) == Some(Went::Away));
+        if is_gone { Refusal::FrameGone } else { Refusal::NoRoute }
     }
 
     /// What answers a packet without receiver. A new leader says nothing to those who open sessions as long as frames are still
@@ -131,7 +131,10 @@ impl Node {
         match (packet.to_frame, &packet.body) {
             (Some(id), _) => {
                 let frame = self.frames.frame(id).filter(|frame| frame.persona() == packet.to);
-                let is_gone = self.frames.is_gone(id) || !self.took_over_within(SESSION_PATIENCE, now);
+                let is_gone = match self.frames.went(id) {
+                    Some(went) => went == Went::Away,
+                    None => !self.took_over_within(SESSION_PATIENCE, now),
+                };
                 frame.map(|_| id).ok_or(if is_gone { Refusal::FrameGone } else { Refusal::NoRoute })
             }
             (None, Body::Open { tag, .. }) => self.frames.server(packet.to, *tag).ok_or(Refusal::NotServed),

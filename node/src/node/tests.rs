@@ -107,7 +107,7 @@ fn strangers_and_the_gone_are_not_answered() {
     assert_eq!(lab.input(Input::FrameGone(TAB)), []);
 
     lab.admit(TAB, SITE);
-    assert_eq!(lab.frame(TAB, ToLeader::Leaving), [Output::ForgetFrame(TAB)]);
+    assert_eq!(lab.frame(TAB, ToLeader::Leaving { moves: false }), [Output::ForgetFrame(TAB)]);
     assert_eq!(lab.input(Input::FrameGone(TAB)), []);
     assert_eq!(lab.frame(TAB, ToLeader::Status), []);
 }
@@ -137,7 +137,7 @@ fn the_uplink_registers_the_node_its_personas_and_topics() {
         ]
     );
     assert_eq!(
-        lab.frame(TAB, ToLeader::Leaving),
+        lab.frame(TAB, ToLeader::Leaving { moves: false }),
         [send(ToServer::Withdraw(LOBBY)), send(ToServer::Unpersona(persona.id())), Output::ForgetFrame(TAB)]
     );
 }

@@ -179,7 +179,7 @@ impl World {
     /// A page closes, or crashes: then nobody hears from it.
     pub fn close_page(&mut self, id: FrameId) {
         if self.rng.bool() {
-            self.say(id, ToLeader::Leaving);
+            self.say(id, ToLeader::Leaving { moves: false });
         }
         let Some(page) = self.pages.remove(&id) else { return };
         for (link, connection) in page.connections {

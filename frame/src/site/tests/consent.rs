@@ -24,7 +24,7 @@ fn a_yes_goes_to_the_browser_and_a_grant_leads_into_the_island_of_all_sites() {
 
     let outputs = frame.outputs(Input::Access(true));
     assert_eq!(outputs[0], Output::Announce(Announcement::Granted), "the site's other frames follow");
-    assert_eq!(said(&outputs), [ToLeader::Leaving]);
+    assert_eq!(said(&outputs), [ToLeader::Leaving { moves: true }]);
     assert_eq!(outputs.last(), Some(&Output::Enter));
 
     let outputs = frame.outputs(Input::Island { scope: Scope::Browser, remote: false });
@@ -150,7 +150,10 @@ fn who_is_called_by_several_follows_once() {
     frame.outputs(Input::Clicked(Click::Yes));
     let entered = [Input::Followed(true), Input::Access(true), Input::Followed(true)].map(|it| frame.outputs(it));
     let left = |outputs: &[Output]| (said(outputs), outputs.contains(&Output::Enter));
-    assert_eq!(entered.map(|it| left(&it)), [(vec![ToLeader::Leaving], true), (vec![], false), (vec![], false)]);
+    assert_eq!(
+        entered.map(|it| left(&it)),
+        [(vec![ToLeader::Leaving { moves: true }], true), (vec![], false), (vec![], false)]
+    );
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn a_stored_address_is_answered_as_long_as_its_persona_is_here() {
     assert!(lab.register(vec![PROXY]).contains(&listen(site(), &CERTIFICATE)), "nobody needs to ask again");
 
     lab.admit(OTHER, "https://other.example");
-    let left = lab.frame(TAB, ToLeader::Leaving);
+    let left = lab.frame(TAB, ToLeader::Leaving { moves: false });
     assert!(left.contains(&send(ToServer::Unlisten(token(site(), &CERTIFICATE)))));
     let back = lab.frame(THIRD, ToLeader::Hello(hello(THIRD, SITE)));
     assert!(back.contains(&listen(site(), &CERTIFICATE)));

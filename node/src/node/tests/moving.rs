@@ -8,7 +8,7 @@ use super::{lab::*, *};
 fn a_leader_without_a_frame_of_its_build_hands_over_when_all_said_their_last_word() {
     let mut lab = leading([(OLD, OURS), (NEW, "b2")]);
     assert_eq!(candidate(&mut lab, "b2"), []);
-    let told = lab.frame(OLD, ToLeader::Leaving);
+    let told = lab.frame(OLD, ToLeader::Leaving { moves: false });
     assert_eq!(told, [Output::ForgetFrame(OLD), Output::Frame(NEW, ToFrame::Moving)]);
     assert_eq!(lab.frame(NEW, ToLeader::Moved), [Output::HandOver]);
     assert_eq!(lab.node.poll_timeout().filter(|due| *due <= lab.now), None);
@@ -19,12 +19,12 @@ fn a_leader_without_a_frame_of_its_build_hands_over_when_all_said_their_last_wor
 fn nothing_moves_for_a_candidate_of_the_same_build_or_none_or_without_frames() {
     let mut lab = leading([(NEW, "b2")]);
     assert_eq!(candidate(&mut lab, OURS), []);
-    lab.frame(NEW, ToLeader::Leaving);
+    lab.frame(NEW, ToLeader::Leaving { moves: false });
     assert_eq!(candidate(&mut lab, "b2"), []);
     assert_eq!(lab.input(Input::Timeout), []);
 
     let mut lab = leading([(OLD, OURS), (NEW, "b2")]);
-    assert_eq!(lab.frame(OLD, ToLeader::Leaving), [Output::ForgetFrame(OLD)]);
+    assert_eq!(lab.frame(OLD, ToLeader::Leaving { moves: false }), [Output::ForgetFrame(OLD)]);
 }
 
 #[test]

@@ -156,8 +156,8 @@ fn two_sites_with_the_persons_id_are_one_to_others() {
     let delivered = Output::Frame(THIRD, ToFrame::Packet(packet.clone()));
     assert!(lab.peer(link, &LinkMessage::Packet(packet)).contains(&delivered), "whoever serves it");
 
-    assert!(!lab.frame(OTHER, ToLeader::Leaving).contains(&left));
-    assert!(lab.frame(THIRD, ToLeader::Leaving).contains(&left));
+    assert!(!lab.frame(OTHER, ToLeader::Leaving { moves: false }).contains(&left));
+    assert!(lab.frame(THIRD, ToLeader::Leaving { moves: false }).contains(&left));
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_site_keeps_the_persona_that_it_brings_to_a_node_that_never_met_it() {
 fn a_site_that_was_here_before_keeps_its_persona() {
     let mut lab = Lab::without_server();
     lab.admit(TAB, SITE);
-    lab.frame(TAB, ToLeader::Leaving);
+    lab.frame(TAB, ToLeader::Leaving { moves: false });
     let brings = Hello { brings: Some(PersonaSecret::new([8; 32])), ..hello(OTHER, SITE) };
     assert_eq!(welcome_in(&lab.frame(OTHER, ToLeader::Hello(brings))).persona, home().persona(SITE));
 }
@@ -224,7 +224,7 @@ fn the_nodes_page_is_told_of_all_sites() {
         sites_told(&lab.later(Duration::from_millis(100))),
         [vec![observer.clone(), site(SITE, 1, Answer::Ask, 1)]]
     );
-    lab.frame(TAB, ToLeader::Leaving);
+    lab.frame(TAB, ToLeader::Leaving { moves: false });
     assert_eq!(sites_told(&lab.later(Duration::from_millis(100))), [vec![observer, site(SITE, 0, Answer::Ask, 1)]]);
 }
 

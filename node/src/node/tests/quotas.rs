@@ -78,7 +78,7 @@ fn a_page_that_is_loaded_again_and_again_is_no_richer() {
     let mut lab = Lab::without_server();
     let came = (0..=255_u8).filter(|n| {
         let came = lab.admit(flooding(*n), SITE);
-        lab.frame(flooding(*n), ToLeader::Leaving);
+        lab.frame(flooding(*n), ToLeader::Leaving { moves: false });
         came
     });
     assert_eq!(came.count(), 128);

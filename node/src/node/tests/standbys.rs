@@ -56,6 +56,43 @@ fn the_death_of_a_frame_is_told_over_the_standby_and_its_sessions_go_on_there() 
 }
 
 #[test]
+fn a_frame_that_moves_into_another_island_is_no_dead_one() {
+    let (mut lab, used, standby) = standing_by();
+    let outputs = lab.frame(TAB, ToLeader::Leaving { moves: true });
+    let restored = Output::Frame(OTHER, ToFrame::PathRestored(away().persona(SITE).id()));
+    assert_eq!(outputs[..2], [said_in(OTHER, standby, &LinkMessage::Switch), restored]);
+    let death = LinkMessage::FrameGone { persona: home().persona(SITE).id(), frame: TAB };
+    assert!(!outputs.contains(&said_in(OTHER, standby, &death)), "{outputs:?}");
+
+    // The peer's session asks as long as it doesn't know where the other one is.
+    let LinkMessage::Packet(packet) = packet() else { panic!("it is one") };
+    let refuse = |reason| said_in(OTHER, standby, &LinkMessage::Packet(packet.refuse(reason).expect("it is none")));
+    let says = |lab: &mut Lab| lab.peer_in(OTHER, standby, &LinkMessage::Packet(packet.clone()));
+    assert!(says(&mut lab).contains(&refuse(Refusal::NoRoute)));
+
+    // It comes back, and dies here.
+    lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
+    lab.frame(TAB, ToLeader::Leaving { moves: false });
+    assert!(says(&mut lab).contains(&refuse(Refusal::FrameGone)));
+    assert_eq!(lab.link(used, LinkEvent::Down(DownReason::Closed)), []);
+}
+
+#[test]
+fn who_talks_with_a_frame_of_the_same_node_waits_for_it_when_that_moves() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    let talks = vec![home().persona(SITE).id()];
+    lab.frame(OTHER, ToLeader::Hello(Hello { talks, ..hello(OTHER, PAGE) }));
+    assert_eq!(lab.frame(TAB, ToLeader::Leaving { moves: true }), [Output::ForgetFrame(TAB)]);
+    let (from, to) = (home().persona(PAGE).id(), home().persona(SITE).id());
+    let body = Body::Sealed { counter: 1, sealed: vec![1] };
+    let packet = Packet { to, to_frame: Some(TAB), from, from_frame: OTHER, session: SESSION, body };
+    let refusal = packet.refuse(Refusal::NoRoute).expect("it is none");
+    let outputs = lab.frame(OTHER, ToLeader::Packet(packet));
+    assert_eq!(outputs, [Output::Frame(OTHER, ToFrame::Packet(refusal))]);
+}
+
+#[test]
 fn a_standby_that_is_dead_at_the_other_end_is_given_up_and_the_node_dialled() {
     let (mut lab, _, standby) = standing_by();
     lab.input(Input::FrameGone(TAB));
