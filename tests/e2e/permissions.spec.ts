@@ -5,6 +5,7 @@ import { ownPage, works } from "./support/alive.ts";
 import { enter, heard, present, reach, say } from "./support/room.ts";
 import type { Server } from "./support/server.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
+import { answer, badgeOf, click, openPage, scopeOf, unify } from "./support/unify.ts";
 
 const MIB = 1024 * 1024;
 
@@ -158,6 +159,33 @@ test("one id on the sites that a person allows, another again when they take it 
   const peer = await reach(far, await idOf(c));
   expect(await callTimes(far, peer, 1)).toHaveLength(1);
   await works(b, c, far);
+});
+
+test("a person takes a site out of their node on its page: the site has a node of its own again, at once and with its id, and its badge asks no more", async ({ browse, connect, server }) => {
+  const browser = await browse({ thirdPartyCookies: "blocked" });
+  const [first, second] = [await connect(browser, "a"), await connect(browser, "a")];
+  const id = await idOf(first);
+  const asked = unify(first);
+  await click(first, "yes", server);
+  const own = await openPage(browser, first, "open", server);
+  await answer(own, "allow");
+  expect(await asked).toBe("browser");
+  await expect.poll(() => scopeOf(second), { timeout: 20_000 }).toBe("browser");
+
+  await permit(own, server, "a", "join", "no");
+  for (const page of [first, second]) await expect.poll(() => scopeOf(page)).toBe("site");
+  for (const page of [first, second]) {
+    await expect(badgeOf(page).locator("html")).toHaveAttribute("data-state", "ready");
+    await expect(badgeOf(page).locator("[data-act=offer]")).toBeHidden();
+  }
+  expect(await Promise.all([first, second].map(unify))).toEqual(Array(2).fill(expect.stringMatching(/^Denied: /)));
+  expect(await Promise.all([first, second].map(idOf))).toEqual([id, id]);
+  await works(first, second);
+
+  // The node of the site remembers, too, and nobody follows over the bridge that is still there.
+  const third = await connect(browser, "a");
+  expect(await unify(third)).toMatch(/^Denied: /);
+  expect(await Promise.all([first, second, third].map(scopeOf))).toEqual(Array(3).fill("site"));
 });
 
 /** Enters a topic without waiting for others: pages of one id aren't peers of each other. */

@@ -13,6 +13,8 @@ const CALL: &str = "LockManager.request";
 /// How a lock is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
+    /// At once, if nobody holds it; else not at all.
+    Free,
     /// After all others.
     Queued,
     /// After those who want it for themselves, and along with others who don't.
@@ -63,10 +65,13 @@ impl Drop for Request {
 /// Waits for a lock, however long that takes. Dropping the future takes the request back.
 ///
 /// # Errors
-/// What `request` threw, such as a `SecurityError` in an opaque origin.
+/// What `request` threw, such as a `SecurityError` in an opaque origin; for one that is to be free also that it isn't.
 pub async fn acquire(locks: &LockManager, name: &str, how: How) -> Result<Held, WebError> {
     let (granted, mut wait) = oneshot::channel();
-    let on_grant = Closure::once_into_js(move |_lock: JsValue| -> Promise {
+    let on_grant = Closure::once_into_js(move |lock: JsValue| -> Promise {
+        if lock.is_null() {
+            return Promise::resolve(&lock); // It isn't free.
+        }
         let mut release = None;
         let held = Promise::new(&mut |resolve, _| release = Some(resolve));
         let release = release.expect("a promise's executor runs at once");
@@ -89,9 +94,10 @@ pub async fn acquire(locks: &LockManager, name: &str, how: How) -> Result<Held, 
 fn options(how: How) -> Result<(LockOptions, Request), WebError> {
     let options = LockOptions::new();
     options.set_mode(if how == How::Shared { LockMode::Shared } else { LockMode::Exclusive });
-    if how == How::Stolen {
+    if matches!(how, How::Free | How::Stolen) {
         // Nothing waits that could be taken back.
-        options.set_steal(true);
+        options.set_if_available(how == How::Free);
+        options.set_steal(how == How::Stolen);
         return Ok((options, Request(None)));
     }
     let controller = AbortController::new().map_err(WebError::calling("AbortController"))?;

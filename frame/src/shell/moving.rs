@@ -59,13 +59,16 @@ impl Shell {
     }
 
     /// As ever, the lock is held before anyone there hears of the frame. A bridge leaves the frame in its own partition, with the lock
-    /// that it holds there.
+    /// that it holds there. Where the lock is taken, it is by this very frame: a site of the node's own site has one partition only.
     async fn seat_in(&self, island: &Island) -> Result<Held, WebError> {
         let stays = island.is_remote() || self.island.borrow().is_remote();
         let held = if stays { self.seat.take() } else { None };
         match held {
             Some(held) => Ok(held),
-            None => lock::acquire(island.locks(), &frame_lock(self.frame), How::Queued).await,
+            None => match lock::acquire(island.locks(), &frame_lock(self.frame), How::Free).await {
+                Ok(held) => Ok(held),
+                Err(error) => self.seat.take().ok_or(error),
+            },
         }
     }
 

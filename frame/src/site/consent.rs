@@ -62,6 +62,11 @@ impl Consent {
         if let Stage::Requesting(due) = self.stage { Some(due) } else { None }
     }
 
+    /// Whether the badge, or the browser, asks whether the site may share a node.
+    const fn asks_to_join(&self) -> bool {
+        matches!(self.stage, Stage::Asking(Question::Unify | Question::Visit) | Stage::Requesting(_))
+    }
+
     /// Whether the frame is between two islands.
     pub(super) const fn departs(&self) -> bool {
         matches!(self.stage, Stage::Departing)
@@ -94,6 +99,12 @@ impl Site {
     pub(super) fn consider(&mut self) {
         if self.consent.departs() {
             return; // The next leader's welcome leads here.
+        }
+        if self.is_unwanted() {
+            return self.go_home();
+        }
+        if self.consent.permissions.join == Answer::No && self.consent.asks_to_join() {
+            self.rest();
         }
         let unifying =
             self.config.scope == Scope::Site && self.requests.values().any(|it| matches!(it, Pending::Unify));
@@ -133,8 +144,8 @@ impl Site {
 
     pub(super) fn on_permissions(&mut self, permissions: Permissions) {
         self.consent.permissions = permissions;
-        self.consider();
         self.show_badge();
+        self.consider();
     }
 
     /// A click on the badge, or on the own page's card.
@@ -183,9 +194,22 @@ impl Site {
         }
     }
 
-    /// Whether a way out of the site's own island is to be taken: there may be several at once.
+    /// Whether a way out of the site's own island is to be taken: there may be several at once, and the person may have said no.
     fn may_enter(&self) -> bool {
-        self.config.scope == Scope::Site && !self.consent.departs()
+        let wanted = self.consent.permissions.join != Answer::No;
+        self.config.scope == Scope::Site && wanted && !self.consent.departs()
+    }
+
+    /// Whether the person took back that the site shares this node, on the node's own page. That counts where the browser lets the
+    /// site in without asking, too.
+    pub(super) fn is_unwanted(&self) -> bool {
+        let joined = self.config.scope == Scope::Browser && self.config.means.any();
+        joined && self.consent.permissions.join == Answer::No
+    }
+
+    /// Back into the site's own island.
+    pub(super) fn go_home(&mut self) {
+        self.depart(Output::Return);
     }
 
     /// A frame came up in the island that this one left: it may follow.
@@ -223,6 +247,10 @@ impl Site {
         self.config.scope = scope;
         self.forget_leader(remote);
         self.consent.stage = Stage::Quiet;
+        if scope == Scope::Site && self.consent.permissions.join == Answer::No {
+            // This leader wasn't there, and would offer it again.
+            self.permit(Permission::Join, Answer::No);
+        }
         if self.host == Host::Greeted {
             self.tell(0, Tell::Scope(scope));
         }
@@ -241,7 +269,7 @@ impl Site {
     /// The way into this island is over: back into the site's own.
     pub(super) fn on_island_lost(&mut self) {
         if self.config.scope == Scope::Browser && self.config.means.any() {
-            self.depart(Output::Return);
+            self.go_home();
         }
     }
 
@@ -268,7 +296,7 @@ impl Site {
 
     /// Whether the badge offers one node for all sites.
     pub(super) fn offers(&self) -> bool {
-        self.may_enter() && self.config.means.any() && self.consent.permissions.join != Answer::No
+        self.may_enter() && self.config.means.any()
     }
 
     /// What the badge asks, if it does.
@@ -308,11 +336,15 @@ impl Site {
     }
 
     fn on_no(&mut self, permission: Permission) {
-        let origin = self.config.origin.clone();
-        self.send(ToLeader::Permit { origin, permission, answer: Answer::No });
+        self.permit(permission, Answer::No);
         self.consent.permissions = self.consent.permissions.with(permission, Answer::No);
         self.rest();
         self.consider();
+    }
+
+    fn permit(&mut self, permission: Permission, answer: Answer) {
+        let origin = self.config.origin.clone();
+        self.send(ToLeader::Permit { origin, permission, answer });
     }
 
     fn refuse_unify(&mut self, why: &str) {

@@ -58,6 +58,9 @@ impl Site {
                 self.standing = (epoch, boot);
                 self.leads = Some(self.standing);
                 self.on_welcome(welcome, now);
+                if self.consent.departs() {
+                    return;
+                }
                 if new {
                     self.ask_again();
                 }
@@ -106,6 +109,10 @@ impl Site {
         self.adopt_persona(welcome.persona);
         self.brings = None;
         self.consent.permissions = self.with_answers(welcome.permissions);
+        if self.is_unwanted() {
+            // Before the site hears of an island that it isn't to be in.
+            return self.go_home();
+        }
         self.greet();
         self.show_badge();
         for held in std::mem::take(&mut self.held) {

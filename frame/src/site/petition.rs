@@ -1,7 +1,7 @@
 //! The node's own page answers a badge that opened it: may this site join the node, or know the person by one id?
 //!
-//! The page is the node's own and stands alone: no site can cover it, and its address bar says whose it is. What was allowed before is
-//! allowed at once, so that a way back needs no second yes.
+//! The page is the node's own and stands alone: no site can cover it, and its address bar says whose it is. What was answered before
+//! is answered so at once: a way back needs no second yes, and a no is asked for no second time.
 
 use bitters_wire::{
     local::ToLeader,
@@ -61,8 +61,9 @@ impl Site {
     fn settle_known(&mut self) {
         let Some(petition) = &self.petition else { return };
         let known = self.sites.iter().find(|known| known.origin == petition.site);
-        if known.is_some_and(|known| known.permissions.answer(petition.permission) == Answer::Yes) {
-            self.settle(Answer::Yes);
+        let answer = known.map(|known| known.permissions.answer(petition.permission)).unwrap_or_default();
+        if answer != Answer::Ask {
+            self.settle(answer);
         }
     }
 

@@ -187,6 +187,59 @@ fn a_frame_beyond_a_bridge_tells_those_at_home() {
 }
 
 #[test]
+fn what_the_person_takes_back_on_the_node_s_page_ends_it_and_is_told_at_home() {
+    let no = Permissions { join: Answer::No, ..Permissions::default() };
+    for remote in [true, false] {
+        let mut frame = Asked::in_all_sites(remote);
+        frame.welcome(welcome(ALICE));
+        let outputs = frame.outputs(Input::Leader(frame.leader_says(ToFrame::Permissions(no))));
+        assert_eq!(said(&outputs), [ToLeader::Leaving { moves: true }]);
+        assert_eq!(outputs.last(), Some(&Output::Return));
+
+        let outputs = frame.outputs(Input::Island { scope: Scope::Site, remote: false });
+        assert!(tells(&outputs).contains(&Event { id: 0, tell: Tell::Scope(Scope::Site) }));
+        assert_eq!(frame.outputs(granted()), [], "it doesn't follow those who are still there");
+        frame.outputs(Input::Connected);
+        frame.welcome(welcome(ALICE));
+        assert_eq!(said(&frame.heard), [permit(Permission::Join, Answer::No)]);
+        assert!(frame.heard.iter().any(|it| matches!(it, Output::Badge(Badge::Ready { offers: false, .. }))));
+        assert_eq!(denied(&frame.outputs(unify(1))), [1]);
+    }
+}
+
+#[test]
+fn a_no_on_the_node_s_page_counts_where_the_browser_asks_nobody() {
+    let no = Permissions { join: Answer::No, ..Permissions::default() };
+    let mut frame = Asked::started(Config { scope: Scope::Browser, ..config(ALICE) });
+    frame.outputs(Input::Host { versions: WIRE, identity: Identity::Site });
+    frame.welcome(Welcome { permissions: no, ..welcome(ALICE) });
+    assert_eq!(tells(&frame.heard), [], "the site isn't told of a node that it isn't to be in");
+    assert_eq!(frame.heard.last(), Some(&Output::Return));
+
+    frame.outputs(Input::Island { scope: Scope::Site, remote: false });
+    let [ToLeader::Hello(hello)] = &said(&frame.outputs(Input::Connected))[..] else { panic!("no hello") };
+    assert_eq!(hello.brings, Some(persona(ALICE)), "it keeps its id");
+    frame.welcome(welcome(ALICE));
+    let scopes = tells(&frame.heard).into_iter().filter_map(|it| match it.tell {
+        Tell::Welcome(welcome) => Some(welcome.scope),
+        _ => None,
+    });
+    assert_eq!(scopes.collect::<Vec<_>>(), [Scope::Site]);
+}
+
+#[test]
+fn a_no_in_another_tab_settles_what_this_one_asks() {
+    let mut frame = Asked::new(BOTH);
+    frame.outputs(unify(1));
+    let no = Permissions { join: Answer::No, ..Permissions::default() };
+    let outputs = frame.outputs(Input::Leader(frame.leader_says(ToFrame::Permissions(no))));
+    assert_eq!(denied(&outputs), [1]);
+    assert!(outputs.iter().any(|it| matches!(it, Output::Badge(Badge::Ready { offers: false, .. }))));
+    assert_eq!(frame.outputs(granted()), []);
+    assert_eq!(frame.outputs(Input::Access(true)), [], "nor does what the browser says later count");
+}
+
+#[test]
 fn a_worker_that_cannot_be_loaded_makes_its_island_useless() {
     let mut frame = Asked::in_all_sites(false);
     assert_eq!(frame.outputs(Input::WorkerFailed).last(), Some(&Output::Return));
@@ -256,13 +309,19 @@ fn the_node_s_page_answers_whoever_opened_it_once() {
     let mut page = Asked::page();
     page.outputs(petition.clone());
     assert!(page.outputs(Input::Clicked(Click::Refuse)).contains(&Output::Settle(false)));
+}
 
-    let mut page = Asked::page();
-    page.outputs(petition);
-    let allowed = Permissions { join: Answer::Yes, ..Permissions::default() };
-    let sites = vec![SiteStatus { origin: ALICE.into(), frames: 0, permissions: allowed, refused: 0 }];
-    let outputs = page.outputs(Input::Leader(page.leader_says(ToFrame::Sites(sites))));
-    assert!(outputs.contains(&Output::Settle(true)), "what was allowed before needs no second yes");
+#[test]
+fn what_was_answered_before_the_node_s_page_answers_at_once() {
+    for (join, settles) in [(Answer::Yes, Some(true)), (Answer::No, Some(false)), (Answer::Ask, None)] {
+        let mut page = Asked::page();
+        page.outputs(Input::Petition { site: ALICE.into(), permission: Permission::Join });
+        let permissions = Permissions { join, ..Permissions::default() };
+        let sites = vec![SiteStatus { origin: ALICE.into(), frames: 0, permissions, refused: 0 }];
+        let outputs = page.outputs(Input::Leader(page.leader_says(ToFrame::Sites(sites))));
+        let settled = outputs.iter().find_map(|it| if let Output::Settle(yes) = it { Some(*yes) } else { None });
+        assert_eq!(settled, settles);
+    }
 }
 
 struct Asked {
