@@ -223,7 +223,7 @@ pub enum Question {
     Person,
     /// One node for all sites?
     Unify,
-    /// The browser wants a visit of the node's own page first.
+    /// The browser doesn't give it: one node as long as the node's own page is open?
     Visit,
 }
 

@@ -41,6 +41,7 @@ fn what_the_browser_refuses_the_node_s_page_may_still_give() {
     let mut frame = Asked::new(BOTH);
     frame.outputs(unify(1));
     frame.outputs(Input::Clicked(Click::Yes));
+    assert_eq!(frame.outputs(Input::Followed(false)), [], "it was the browser that was asked");
     assert_eq!(frame.outputs(Input::Access(false)), asks(Question::Visit));
     assert_eq!(frame.outputs(Input::Clicked(Click::Open)), [Output::OpenPage(Permission::Join)]);
 
