@@ -49,11 +49,14 @@ export function guard(root: Element): () => boolean {
 
 /**
  * Opens the node's own page to ask for `permission` for a site, and gives ports of the bridge to other frames by the worker `exchange`. `tell` hears `closed`, `no`, or `yes` and, for a site that joins,
- * its bridge.
+ * its bridge. The result closes the page.
  */
-export function petition(url: string, exchange: string, permission: Permission, site: string, tell: (outcome: string, bridge?: Bridge) => void): void {
+export function petition(url: string, exchange: string, permission: Permission, site: string, tell: (outcome: string, bridge?: Bridge) => void): (() => void) | undefined {
   const page = open(url, "_blank", "popup,width=560,height=720");
-  if (!page) return tell("closed");
+  if (!page) {
+    tell("closed");
+    return undefined;
+  }
   let port: MessagePort | undefined;
   const end = (outcome: string, bridge?: Bridge): void => {
     removeEventListener("message", onMessage);
@@ -80,6 +83,10 @@ export function petition(url: string, exchange: string, permission: Permission, 
   };
   const forget = whenClosed(page, () => end("closed"));
   addEventListener("message", onMessage);
+  return () => {
+    page.close();
+    end("closed");
+  };
 }
 
 /** A bridge from another frame of this site, if one has it. */

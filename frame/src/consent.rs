@@ -22,6 +22,8 @@ pub struct Consent {
     exchange: String,
     /// Tells whether a click counts now.
     guard: RefCell<Option<Function>>,
+    /// Closes the page that was opened with a petition.
+    close: RefCell<Option<Function>>,
     /// Answers the petition that this page was opened with.
     answer: RefCell<Option<Function>>,
     /// The island that was granted or bridged.
@@ -34,7 +36,14 @@ pub type Sink = Rc<dyn Fn(Input)>;
 impl Consent {
     /// Nothing is loaded yet.
     pub fn new(module: Module, exchange: String) -> Self {
-        Self { module, exchange, guard: RefCell::default(), answer: RefCell::default(), island: RefCell::default() }
+        Self {
+            module,
+            exchange,
+            guard: RefCell::default(),
+            close: RefCell::default(),
+            answer: RefCell::default(),
+            island: RefCell::default(),
+        }
     }
 
     /// Loads the module; clicks on what is inside `root` count from a moment later.
@@ -71,12 +80,17 @@ impl Consent {
             _ => sink(Input::PetitionOver(Outcome::Closed)),
         });
         let url = format!("{}/", global::origin());
-        self.module
-            .call(
-                "petition",
-                &[url.into(), self.exchange.as_str().into(), name_of(permission).into(), site.into(), tell],
-            )
-            .map(drop)
+        let args = [url.into(), self.exchange.as_str().into(), name_of(permission).into(), site.into(), tell];
+        let close = self.module.call("petition", &args)?;
+        self.close.replace(close.dyn_into().ok());
+        Ok(())
+    }
+
+    /// Closes the page that asks: nobody waits for its answer any longer.
+    pub fn close_page(&self) {
+        if let Some(close) = self.close.take() {
+            drop(close.call0(&JsValue::UNDEFINED));
+        }
     }
 
     /// Hears what the badge that opened this page asks for, if one did.

@@ -10,7 +10,7 @@ use web_sys::{Document, Element};
 
 use crate::{
     host::window,
-    site::{Badge, Card, Click, Question},
+    site::{Badge, Card, Click, Elsewhere, Question},
 };
 
 /// This document, as far as it shows the node.
@@ -50,6 +50,10 @@ impl Page {
                 self.text("peers", &counted(*peers as usize, "peer"));
                 self.text("scope", scope_text(*scope));
                 self.text("origin", &bitters_web::global::origin());
+            }
+            Badge::Waiting(elsewhere) => {
+                self.mark("question", Some(elsewhere_name(*elsewhere)));
+                self.state("waiting");
             }
         }
     }
@@ -173,6 +177,13 @@ const fn question_name(question: Question) -> &'static str {
     }
 }
 
+const fn elsewhere_name(elsewhere: Elsewhere) -> &'static str {
+    match elsewhere {
+        Elsewhere::Browser => "browser",
+        Elsewhere::Page => "page",
+    }
+}
+
 const fn card_name(card: &Card) -> &'static str {
     match card {
         Card::Asking { permission: Permission::Person, .. } => "person",
@@ -187,6 +198,7 @@ const fn card_name(card: &Card) -> &'static str {
 fn click_of(act: &str) -> Option<Click> {
     Some(match act {
         "allow" => Click::Allow,
+        "cancel" => Click::Cancel,
         "no" => Click::No,
         "offer" => Click::Offer,
         "open" => Click::Open,

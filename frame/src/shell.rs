@@ -165,6 +165,7 @@ impl Shell {
             Output::Card(card) => self.page.show_card(&card),
             Output::Certify(owner) => self.certify(owner),
             Output::CloseHost => drop(self.host.borrow_mut().take()),
+            Output::ClosePage => self.consent.close_page(),
             Output::Connect(line) => self.connect(&line),
             Output::Contend { after } => self.contend(after),
             Output::Enter => self.enter(),

@@ -52,6 +52,8 @@ const SHEETS: Record<string, State[]> = {
     badge("asks, and doesn’t hear clicks yet", { state: "asking", question: "unify" }, ASKING),
     asking("asks: visit", "visit"),
     asking("asks: person", "person", ASKING, { texts: { petitioner: SITE } }),
+    badge("waits for the browser’s prompt", { state: "waiting", question: "browser", guard: "open" }, ASKING),
+    badge("waits for the node’s page", { state: "waiting", question: "page", guard: "open" }, ASKING),
     asking("asks in little room", "unify", SMALL),
     asking("asks in little room: person", "person", SMALL, { texts: { petitioner: `https://${"a-long-name.".repeat(4)}example` } }),
     asking("another node asks", "unify", ASKING, { host: "guestbook" }),

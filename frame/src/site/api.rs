@@ -140,6 +140,8 @@ pub enum Output {
     Certify(Owner),
     /// Close the site's port: it was refused, or says nothing but nonsense.
     CloseHost,
+    /// Close the page that [`Output::OpenPage`] opened; answered with [`Input::PetitionOver`].
+    ClosePage,
     /// Open this way to a leader, in place of any other; answered with [`Input::Connected`].
     Connect(Line),
     /// Take part in the election from here: there is no SharedWorker that would.
@@ -193,6 +195,8 @@ pub enum Line {
 pub enum Click {
     /// Of the card: yes.
     Allow,
+    /// Of a question that waits for an answer elsewhere: leave it.
+    Cancel,
     /// Of a question: no, and don't ask again.
     No,
     /// Of the badge: what is one node for all sites?
@@ -225,6 +229,15 @@ pub enum Question {
     Unify,
     /// The browser doesn't give it: one node as long as the node's own page is open?
     Visit,
+}
+
+/// Where the person is asked what the badge asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// By the browser's own prompt.
+    Browser,
+    /// On the node's own page.
+    Page,
 }
 
 /// What the node's own page shows of a petition.
@@ -271,4 +284,6 @@ pub enum Badge {
         /// Whether the person could have one node for all sites.
         offers: bool,
     },
+    /// That the person is asked elsewhere.
+    Waiting(Elsewhere),
 }

@@ -6,7 +6,8 @@
 //! which asks again, where no site can cover it. A no is kept by the leader, and nobody asks again. The id that is the same on
 //! every site is asked for in the same way.
 //!
-//! Browsers ask, and open pages, within a click only: what a click brings is performed before anything is awaited.
+//! Browsers ask, and open pages, within a click only: what a click brings is performed before anything is awaited. Meanwhile the
+//! badge says who is to be answered; whoever leaves that has said neither yes nor no.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use bitters_wire::{
     time::Instant,
 };
 
-use super::{Badge, Click, Host, Means, Outcome, Output, Question, Site, requests::Pending};
+use super::{Badge, Click, Elsewhere, Host, Means, Outcome, Output, Question, Site, requests::Pending};
 
 /// What the badge needs for a question.
 const ASKING: Room = Room { width: 320, height: 172 };
@@ -57,6 +58,16 @@ enum Stage {
 }
 
 impl Consent {
+    /// What the badge shows instead of the node, if the person is asked.
+    pub(super) const fn badge(&self) -> Option<Badge> {
+        match self.stage {
+            Stage::Asking(question) => Some(Badge::Asking(question)),
+            Stage::Petitioning(_) => Some(Badge::Waiting(Elsewhere::Page)),
+            Stage::Requesting(_) => Some(Badge::Waiting(Elsewhere::Browser)),
+            Stage::Departing | Stage::Quiet => None,
+        }
+    }
+
     /// When the browser should have answered.
     pub(super) const fn due(&self) -> Option<Instant> {
         if let Stage::Requesting(due) = self.stage { Some(due) } else { None }
@@ -155,7 +166,13 @@ impl Site {
             (Stage::Asking(Question::Unify), Click::Yes) if self.config.means.handle => {
                 self.consent.stage = Stage::Requesting(now + PROMPT);
                 self.outbox.push_back(Output::RequestAccess);
+                self.show_badge();
             }
+            (Stage::Requesting(_), Click::Cancel) => {
+                self.rest();
+                self.refuse_unify("the person left the browser's question");
+            }
+            (Stage::Petitioning(_), Click::Cancel) => self.outbox.push_back(Output::ClosePage),
             (Stage::Asking(Question::Unify), Click::Yes) | (Stage::Asking(Question::Visit), Click::Open) => {
                 self.petition(Permission::Join);
             }
@@ -299,11 +316,6 @@ impl Site {
         self.may_enter() && self.config.means.any()
     }
 
-    /// What the badge asks, if it does.
-    pub(super) const fn question(&self) -> Option<Question> {
-        if let Stage::Asking(question) = self.consent.stage { Some(question) } else { None }
-    }
-
     fn depart(&mut self, act: Output) {
         self.send(ToLeader::Leaving { moves: true });
         // What is asked from now on is for the next leader.
@@ -333,6 +345,7 @@ impl Site {
     fn petition(&mut self, permission: Permission) {
         self.consent.stage = Stage::Petitioning(permission);
         self.outbox.push_back(Output::OpenPage(permission));
+        self.show_badge();
     }
 
     fn on_no(&mut self, permission: Permission) {

@@ -35,7 +35,7 @@ use bitters_wire::{
     time::Instant,
 };
 
-pub use api::{Badge, Card, Click, Config, Input, Line, Means, Outcome, Output, Question};
+pub use api::{Badge, Card, Click, Config, Elsewhere, Input, Line, Means, Outcome, Output, Question};
 use consent::Consent;
 use line::Calling;
 use petition::Petition;
@@ -330,15 +330,12 @@ impl Site {
 
     fn show_badge(&mut self) {
         if let Some(persona) = &self.persona {
-            let badge = match self.question() {
-                Some(question) => Badge::Asking(question),
-                None => Badge::Ready {
-                    id: persona.id.to_string(),
-                    peers: self.peers,
-                    scope: self.config.scope,
-                    offers: self.offers(),
-                },
-            };
+            let badge = self.consent.badge().unwrap_or_else(|| Badge::Ready {
+                id: persona.id.to_string(),
+                peers: self.peers,
+                scope: self.config.scope,
+                offers: self.offers(),
+            });
             self.outbox.push_back(Output::Badge(badge));
         }
     }

@@ -20,7 +20,7 @@ fn a_yes_goes_to_the_browser_and_a_grant_leads_into_the_island_of_all_sites() {
     let mut frame = Asked::new(BOTH);
     let id = persona(ALICE);
     assert_eq!(frame.outputs(unify(1)), asks(Question::Unify));
-    assert_eq!(frame.outputs(Input::Clicked(Click::Yes)), [Output::RequestAccess]);
+    assert_eq!(frame.outputs(Input::Clicked(Click::Yes)), [Output::RequestAccess, waits(Elsewhere::Browser)]);
 
     let outputs = frame.outputs(Input::Access(true));
     assert_eq!(outputs[0], Output::Announce(Announcement::Granted), "the site's other frames follow");
@@ -43,7 +43,7 @@ fn what_the_browser_refuses_the_node_s_page_may_still_give() {
     frame.outputs(Input::Clicked(Click::Yes));
     assert_eq!(frame.outputs(Input::Followed(false)), [], "it was the browser that was asked");
     assert_eq!(frame.outputs(Input::Access(false)), asks(Question::Visit));
-    assert_eq!(frame.outputs(Input::Clicked(Click::Open)), [Output::OpenPage(Permission::Join)]);
+    assert_eq!(frame.outputs(Input::Clicked(Click::Open)), opens(Permission::Join));
 
     let outputs = frame.outputs(Input::PetitionOver(Outcome::Yes));
     assert_eq!(outputs.last(), Some(&Output::Enter));
@@ -69,7 +69,7 @@ fn a_browser_that_does_not_answer_is_not_waited_for() {
 fn without_the_handle_the_first_yes_opens_the_node_s_page() {
     let mut frame = Asked::new(Means { bridge: true, handle: false });
     frame.outputs(Input::Clicked(Click::Offer));
-    assert_eq!(frame.outputs(Input::Clicked(Click::Yes)), [Output::OpenPage(Permission::Join)]);
+    assert_eq!(frame.outputs(Input::Clicked(Click::Yes)), opens(Permission::Join));
 }
 
 #[test]
@@ -110,6 +110,42 @@ fn a_page_that_is_closed_without_an_answer_is_no_no() {
     assert_eq!(denied(&outputs), [1]);
     assert_eq!(said(&outputs), []);
     assert_eq!(frame.outputs(unify(2)), asks(Question::Unify));
+}
+
+#[test]
+fn as_long_as_the_person_is_asked_elsewhere_the_badge_says_so() {
+    let peers = |frame: &Asked| Input::Leader(frame.leader_says(ToFrame::Peers(3)));
+    let mut frame = Asked::new(BOTH);
+    frame.outputs(Input::Clicked(Click::Offer));
+    frame.outputs(Input::Clicked(Click::Yes));
+    assert_eq!(frame.outputs(peers(&frame)), [waits(Elsewhere::Browser)], "the room is still there");
+    frame.outputs(Input::Access(false));
+    frame.outputs(Input::Clicked(Click::Open));
+    assert_eq!(frame.outputs(peers(&frame)), [waits(Elsewhere::Page)]);
+    assert_eq!(frame.outputs(Input::Clicked(Click::No)), [], "that was another question");
+}
+
+#[test]
+fn who_leaves_a_question_has_said_no_no() {
+    let mut frame = Asked::new(BOTH);
+    frame.outputs(unify(1));
+    frame.outputs(Input::Clicked(Click::Yes));
+    let left = frame.outputs(Input::Clicked(Click::Cancel));
+    assert_eq!((said(&left), denied(&left)), (vec![], vec![1]));
+    let offers = |it: &Output| matches!(it, Output::Badge(Badge::Ready { offers: true, .. }));
+    assert!(left.iter().any(offers), "{left:?}");
+    assert_eq!(frame.outputs(Input::Access(false)), [], "late");
+
+    // The page is closed, which is an answer as if the person had done it.
+    frame.outputs(unify(2));
+    frame.outputs(Input::Clicked(Click::Yes));
+    frame.outputs(Input::Access(false));
+    frame.outputs(Input::Clicked(Click::Open));
+    assert_eq!(frame.outputs(Input::Clicked(Click::Cancel)), [Output::ClosePage]);
+    let left = frame.outputs(Input::PetitionOver(Outcome::Closed));
+    assert_eq!((said(&left), denied(&left)), (vec![], vec![2]));
+    assert!(left.iter().any(offers), "{left:?}");
+    assert_eq!(frame.outputs(unify(3)), asks(Question::Unify));
 }
 
 #[test]
@@ -269,7 +305,7 @@ fn a_bridge_whose_page_is_closed_is_over_if_its_leader_is() {
 #[test]
 fn one_id_for_all_sites_is_asked_for_and_the_site_waits() {
     let mut frame = Asked::waiting(Scope::Browser, Permissions::default());
-    assert_eq!(frame.outputs(Input::Clicked(Click::Open)), [Output::OpenPage(Permission::Person)]);
+    assert_eq!(frame.outputs(Input::Clicked(Click::Open)), opens(Permission::Person));
     frame.outputs(Input::PetitionOver(Outcome::Yes));
 
     let person = Welcome { persona: persona(BOB), identity: Identity::Person, ..welcome(ALICE) };
@@ -407,6 +443,14 @@ fn permit(permission: Permission, answer: Answer) -> ToLeader {
 fn asks(question: Question) -> [Output; 2] {
     let room = bitters_wire::rpc::Room { width: 320, height: 172 };
     [Output::Badge(Badge::Asking(question)), Output::Tell(Event { id: 0, tell: Tell::Badge(room) })]
+}
+
+fn waits(elsewhere: Elsewhere) -> Output {
+    Output::Badge(Badge::Waiting(elsewhere))
+}
+
+fn opens(permission: Permission) -> [Output; 2] {
+    [Output::OpenPage(permission), waits(Elsewhere::Page)]
 }
 
 fn said(outputs: &[Output]) -> Vec<ToLeader> {

@@ -158,6 +158,7 @@ impl World {
             Output::WatchLeader(boot) => self.watch_leader(frame, boot),
             Output::AnnounceAtHome(_)
             | Output::Card(_)
+            | Output::ClosePage
             | Output::Enter
             | Output::Follow
             | Output::OpenPage(_)
