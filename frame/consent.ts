@@ -93,7 +93,11 @@ export function petition(url: string, exchange: string, permission: Permission, 
 export function take(exchange: string): Promise<Bridge | undefined> {
   const { port } = new SharedWorker(exchange, { type: "module" });
   return new Promise((resolve) => {
-    setTimeout(resolve, ANSWER_MS, undefined);
+    setTimeout(() => {
+      // What comes now nobody takes.
+      port.close();
+      resolve(undefined);
+    }, ANSWER_MS);
     port.onmessage = ({ ports: [end] }) => {
       if (!end) return;
       end.onmessage = ({ data, ports: [announcements] }) => {
@@ -109,8 +113,9 @@ export function take(exchange: string): Promise<Bridge | undefined> {
 
 function give(bridge: Bridge, exchange: string): void {
   const { port } = new SharedWorker(exchange, { type: "module" });
-  port.onmessage = async ({ data }) => {
-    if (data?.wanted) port.postMessage({ given: data.wanted }, [await bridge.again()]);
+  port.onmessage = ({ data }) => {
+    // A bridge whose page is gone gives none.
+    if (data?.wanted) bridge.again().then((end) => port.postMessage({ given: data.wanted }, [end]), () => {});
   };
   port.postMessage({ give: true });
 }
@@ -135,20 +140,19 @@ export class Bridge {
 
   /** A port of the island's worker of this URL and name. */
   async worker([url, name]: [string, string]): Promise<MessagePort> {
-    const late = new Promise<never>((_, reject) => setTimeout(reject, ANSWER_MS, new Error("the bridge doesn't answer")));
-    const { ports } = await Promise.race([this.#ask({ worker: { url, name } }), late]);
+    const { ports } = await this.#ask({ worker: { url, name } }, ANSWER_MS);
     if (!ports[0]) throw new Error("no such worker beyond the bridge");
     return ports[0];
   }
 
-  /** Waits until nobody in the island holds this lock any longer. */
+  /** Waits until nobody in the island holds this lock any longer, however long that takes. */
   async gone(lock: string): Promise<void> {
     await this.#ask({ gone: lock });
   }
 
   /** A bridge like this one, for another frame. */
   async again(): Promise<MessagePort> {
-    const { ports } = await this.#ask({ again: true });
+    const { ports } = await this.#ask({ again: true }, ANSWER_MS);
     if (!ports[0]) throw new Error("no second bridge");
     return ports[0];
   }
@@ -158,11 +162,16 @@ export class Bridge {
     if (this.#page) whenClosed(this.#page, closed);
   }
 
-  #ask(what: object): Promise<MessageEvent> {
+  #ask(what: object, within?: number): Promise<MessageEvent> {
     const id = ++this.#next;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.#waiting.set(id, resolve);
       this.#port.postMessage({ id, ...what });
+      if (within === undefined) return;
+      setTimeout(() => {
+        this.#waiting.delete(id);
+        reject(new Error("the bridge doesn't answer"));
+      }, within);
     });
   }
 }

@@ -16,6 +16,9 @@ interface Choice {
   answer: Answer;
 }
 
+/** Controls by which the person has just answered: from then on they show what is in force, until they are used again. */
+const answered = new WeakSet<HTMLSelectElement>();
+
 /** Fills the list from its template. `choose` hears what the person changes. */
 export function showSites(sites: SiteStatus[], choose: (choice: Choice) => void): void {
   const list = document.querySelector<HTMLElement>("[data-list=sites]");
@@ -52,7 +55,11 @@ function fill(item: HTMLElement, site: SiteStatus, choose: (choice: Choice) => v
     }
   for (const control of item.querySelectorAll<HTMLSelectElement>("select[data-permission]")) {
     const permission = control.dataset["permission"] as Permission;
-    if (control !== document.activeElement) control.value = permissions[permission];
-    control.onchange = () => choose({ origin, permission, answer: control.value as Answer });
+    if (control !== document.activeElement || answered.has(control)) control.value = permissions[permission];
+    control.onblur = () => answered.delete(control);
+    control.onchange = () => {
+      answered.add(control);
+      choose({ origin, permission, answer: control.value as Answer });
+    };
   }
 }

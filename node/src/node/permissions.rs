@@ -61,6 +61,9 @@ impl Node {
             return;
         }
         if !self.spend(id, Spend::Permit, now) {
+            // The page shows the answer already: it is told what is so.
+            let watch = self.frames.frame_mut(id).and_then(|frame| frame.watch_sites.as_mut());
+            watch.into_iter().for_each(Watch::again);
             return self.count_refusal(id, now);
         }
         if self.sites.answer(origin, permission, answer) {

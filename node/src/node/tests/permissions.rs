@@ -229,6 +229,20 @@ fn the_nodes_page_is_told_of_all_sites() {
 }
 
 #[test]
+fn the_node_s_page_that_changes_too_much_is_told_what_is_in_force() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    watch(&mut lab, THIRD, PAGE);
+    for answer in [Answer::No, Answer::Ask].into_iter().cycle().take(20) {
+        permit(&mut lab, THIRD, SITE, Permission::Join, answer);
+    }
+    assert_eq!(sites_told(&lab.later(Duration::from_millis(100))), Vec::<Vec<SiteStatus>>::new(), "it is as it was");
+
+    let told = sites_told(&permit(&mut lab, THIRD, SITE, Permission::Join, Answer::No));
+    assert_eq!(told.iter().map(|sites| sites[0].permissions.join).collect::<Vec<_>>(), [Answer::Ask]);
+}
+
+#[test]
 fn the_list_of_sites_fits_into_a_message() {
     let sites = (0..2000).map(|n| visited(&format!("https://{n:0280}.example"))).collect();
     let mut lab = Lab::with_sites(sites);
