@@ -188,6 +188,24 @@ test("a person takes a site out of their node on its page: the site has a node o
   expect(await Promise.all([first, second, third].map(scopeOf))).toEqual(Array(3).fill("site"));
 });
 
+test("a no on the node's page counts where the browser lets the site in without asking, and a yes lets it in again", async ({ browse, connect, server }) => {
+  const browser = await browse();
+  const a = await connect(browser, "a");
+  const [id, own] = [await idOf(a), await ownPage(browser, server)];
+  expect(await scopeOf(a)).toBe("browser");
+  await permit(own, server, "a", "join", "no");
+  await expect.poll(() => scopeOf(a)).toBe("site");
+  // It never hears of the node of all sites.
+  const again = await connect(browser, "a");
+  expect(await scopeOf(again)).toBe("site");
+  expect(await Promise.all([a, again].map(idOf))).toEqual([id, id]);
+  await works(a, again);
+
+  await permit(own, server, "a", "join", "yes");
+  const third = await connect(browser, "a");
+  expect([await scopeOf(third), await idOf(third)]).toEqual(["browser", id]);
+});
+
 /** Enters a topic without waiting for others: pages of one id aren't peers of each other. */
 const enterAll = async (name: string, far: Page, ...pages: Page[]): Promise<void> => {
   await Promise.all([far, ...pages].map((page) => enter(page, name)));

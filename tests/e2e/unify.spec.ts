@@ -161,6 +161,25 @@ test("a page that is closed without an answer is no no: the site may ask again",
   expect(await unify(a)).toMatch(/^Denied: /);
 });
 
+test("while the node's page asks the badge says so, and leaving that closes the page and is no no", async ({ browse, connect, server }) => {
+  const browser = await browse(BLOCKED);
+  const a = await connect(browser, "a");
+  const asked = unify(a);
+  await click(a, "yes", server);
+  const own = await openPage(browser, a, "open", server);
+  const badge = badgeOf(a).locator("html");
+  await expect(badge).toHaveAttribute("data-state", "waiting");
+  await expect(badge).toHaveAttribute("data-question", "page");
+  for (const act of ["yes", "open", "no"]) await expect(badge.locator(`[data-act=${act}]`)).toBeHidden();
+
+  const closed = own.waitForEvent("close");
+  await click(a, "cancel", server);
+  await closed;
+  expect(await asked).toMatch(/^Denied: /);
+  await expect(badge).toHaveAttribute("data-state", "ready");
+  await expect(badge.locator("[data-act=offer]")).toBeVisible();
+});
+
 test("a yes is remembered: the way back over the node's page needs no second one", async ({ browse, connect, server }) => {
   const browser = await browse(BLOCKED);
   const a = await connect(browser, "a");
