@@ -7,6 +7,9 @@ const STORE = "certificates";
 /** As long as browsers let one live. */
 const YEAR = 365 * 24 * 60 * 60 * 1000;
 
+/** As many as a node remembers (`MAX_CERTIFICATES` of its leader). */
+const MAX_KEPT = 512;
+
 interface Kept {
   /** SHA-256 in upper-case hexadecimal digits and colons, as descriptions have it. */
   fingerprint: string;
@@ -18,14 +21,16 @@ export interface Certified {
   expires: number;
 }
 
-/** Makes a certificate and keeps it for all frames of the island; those that have expired go. */
+/** Makes a certificate and keeps it for all frames of the island; those that have expired go, and beyond the bound those that do first. */
 export async function certify(databases: IDBFactory): Promise<Certified> {
   const algorithm = { name: "ECDSA", namedCurve: "P-256", expires: YEAR };
   const certificate = await RTCPeerConnection.generateCertificate(algorithm);
   const fingerprint = await fingerprintOf(certificate);
   await within(databases, "readwrite", async (store) => {
     const all: Kept[] = await done(store.getAll());
-    for (const kept of all) if (kept.certificate.expires <= Date.now()) store.delete(kept.fingerprint);
+    all.sort((one, other) => other.certificate.expires - one.certificate.expires);
+    const over = all.filter((kept, at) => at >= MAX_KEPT - 1 || kept.certificate.expires <= Date.now());
+    for (const kept of over) store.delete(kept.fingerprint);
     store.put({ fingerprint, certificate } satisfies Kept);
   });
   return { fingerprint, expires: certificate.expires };

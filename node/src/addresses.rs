@@ -20,7 +20,7 @@ use crate::dials::Asker;
 const RENEW_BEFORE_MS: u64 = 180 * 24 * 60 * 60 * 1000;
 
 /// Certificates in all: those of as many personas as a node can have frames, and the old ones.
-const MAX_HELD: usize = 512;
+pub const MAX_CERTIFICATES: usize = 512;
 
 /// Requests that wait for an address.
 const MAX_ASKING: usize = 256;
@@ -101,7 +101,7 @@ impl Addresses {
     pub fn add(&mut self, owner: Owner, certificate: Certificate) {
         self.certifying.remove(&owner);
         self.held.push(Held { owner, certificate, listening: Listening::No });
-        if self.held.len() > MAX_HELD
+        if self.held.len() > MAX_CERTIFICATES
             && let Some(first) = (0..self.held.len()).min_by_key(|at| self.held[*at].certificate.expires)
         {
             self.held.remove(first);

@@ -7,10 +7,14 @@ use bitters_wire::{
     keys::NodeSecret,
     local::{Certificate, ServiceReply, ToFrame, ToLeader},
     name::Name,
+    permission::Permissions,
     rendezvous::{ToNode, ToServer},
 };
 
-use crate::{seeds::Seed, sites::Site};
+use crate::{
+    seeds::{Seed, SeedId},
+    sites::Site,
+};
 
 /// What a node is started with.
 #[derive(Clone, Debug)]
@@ -77,6 +81,8 @@ pub enum Input {
 pub enum Output {
     /// The frame's port may be closed: the frame is gone or refused. What was said to it before is delivered first.
     ForgetFrame(FrameId),
+    /// Store nothing of this seed any longer.
+    ForgetSeed(SeedId),
     /// Store nothing of the site at this origin any longer.
     ForgetSite(String),
     /// Tell a frame.
@@ -100,6 +106,8 @@ pub enum Output {
         origin: String,
         /// The asking site's persona.
         persona: PersonaId,
+        /// What the person lets the asking site do.
+        permissions: Permissions,
         /// Which service.
         name: Name,
         /// Which method.

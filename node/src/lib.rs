@@ -57,6 +57,7 @@ mod topics;
 mod uplink;
 mod warnings;
 
+pub use addresses::MAX_CERTIFICATES;
 pub use api::{Config, Input, Output, UplinkCommand, UplinkEvent};
 pub use candidacy::{Candidacy, CandidacyInput, CandidacyOutput};
 pub use node::Node;

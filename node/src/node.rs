@@ -156,6 +156,7 @@ impl Node {
         for warning in warnings {
             node.warn(Audience::Everyone, &warning);
         }
+        node.forget_surplus_seeds();
         node
     }
 
@@ -340,6 +341,13 @@ impl Node {
     fn save_seed(&mut self, seed: Seed) {
         self.changed.status = true;
         self.act(Output::SaveSeed(seed));
+        self.forget_surplus_seeds();
+    }
+
+    fn forget_surplus_seeds(&mut self) {
+        while let Some(id) = self.seeds.shrink() {
+            self.act(Output::ForgetSeed(id));
+        }
     }
 
     fn wall_clock(&self, now: Instant) -> Option<u64> {

@@ -172,7 +172,6 @@ impl Seeds {
         let address = before.and_then(|seed| seed.address.clone());
         let seed = Seed { id: id.clone(), address, last_success, latency_ms: Some(latency_ms), failures: 0 };
         self.0.insert(id, seed.clone());
-        self.shrink();
         seed
     }
 
@@ -187,13 +186,13 @@ impl Seeds {
         rank(self.0.values().cloned().collect()).into_iter()
     }
 
-    fn shrink(&mut self) {
+    /// Drops the worst node if there are more seeds than are kept; tells which.
+    pub(crate) fn shrink(&mut self) -> Option<SeedId> {
         if self.0.len() <= MAX_SEEDS {
-            return;
+            return None;
         }
-        if let Some(worst) = self.best_nodes().last() {
-            self.0.remove(&SeedId::Node(worst));
-        }
+        let worst = SeedId::Node(self.best_nodes().last()?);
+        self.0.remove(&worst).map(|seed| seed.id)
     }
 }
 
@@ -242,8 +241,8 @@ mod tests {
         for n in 0..=u8::MAX {
             seeds.succeeded(node(n, 0).id, 1000 - u32::from(n), None);
         }
+        assert_eq!((seeds.shrink(), seeds.shrink()), (Some(node(0, 0).id), None), "the slowest goes");
         assert_eq!((seeds.len(), seeds.servers()), (MAX_SEEDS, 1));
-        assert!(seeds.best_nodes().all(|node| node.0[0] != 0), "the slowest is gone");
     }
 
     #[test]

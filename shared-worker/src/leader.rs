@@ -226,6 +226,10 @@ impl Leader {
     fn perform(self: &Rc<Self>, output: Output) {
         match output {
             Output::ForgetFrame(frame) => self.guests.borrow_mut().forget(frame),
+            Output::ForgetSeed(seed) => {
+                let store = self.store.clone();
+                self.spawn(async move { store.forget_seed(seed).await.err().map(Input::Warning) });
+            }
             Output::ForgetSite(origin) => {
                 let store = self.store.clone();
                 self.spawn(async move { store.forget_site(&origin).await.err().map(Input::Warning) });
@@ -245,8 +249,8 @@ impl Leader {
                 let store = self.store.clone();
                 self.spawn(async move { store.save_site(site).await.err().map(Input::Warning) });
             }
-            Output::Service { frame, request, origin, persona, name, method, args } => {
-                self.serve(frame, request, name, Call::new(origin, persona, method, args));
+            Output::Service { frame, request, origin, persona, permissions, name, method, args } => {
+                self.serve(frame, request, name, Call::new(origin, persona, permissions, method, args));
             }
             Output::ServiceCancel { frame, request } => {
                 if let Some(running) = self.running.borrow_mut().remove(&(frame, request)) {

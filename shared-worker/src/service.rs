@@ -12,6 +12,7 @@ use bitters_wire::{
     local::ServiceReply,
     map::Map,
     name::Name,
+    permission::Permissions,
 };
 use futures::{
     StreamExt,
@@ -38,6 +39,8 @@ pub struct Call {
     pub origin: String,
     /// The calling site's persona.
     pub persona: PersonaId,
+    /// What the person lets that site do: services hold to it, too.
+    pub permissions: Permissions,
     /// The method's name.
     pub method: Name,
     args: String,
@@ -145,7 +148,13 @@ pub(crate) async fn run(name: &Name, call: Call, mut tell: impl FnMut(ServiceRep
 }
 
 impl Call {
-    pub(crate) const fn new(origin: String, persona: PersonaId, method: Name, args: String) -> Self {
-        Self { origin, persona, method, args }
+    pub(crate) const fn new(
+        origin: String,
+        persona: PersonaId,
+        permissions: Permissions,
+        method: Name,
+        args: String,
+    ) -> Self {
+        Self { origin, persona, permissions, method, args }
     }
 }

@@ -14,7 +14,7 @@
 
 use std::{cell::RefCell, error::Error as _, fmt::Display, rc::Rc, time::Duration};
 
-use bitters_node::{Seed, SeedId, Site};
+use bitters_node::{MAX_CERTIFICATES, Seed, SeedId, Site};
 use bitters_web::{clock, random};
 use bitters_wire::{address::Owner, id::Epoch, keys::NodeSecret, local::Certificate};
 use futures::{channel::oneshot, join};
@@ -185,6 +185,15 @@ impl Store {
         self.write(async |database: &Rexie| put(database, NODE, &key, &value).await).await
     }
 
+    /// Keeps nothing of a seed.
+    ///
+    /// # Errors
+    /// A warning for people.
+    pub async fn forget_seed(&self, id: SeedId) -> Result<(), String> {
+        let key = seed_key(&id);
+        self.write(async |database: &Rexie| delete(database, SEEDS, &key).await).await
+    }
+
     /// Keeps nothing of a site.
     ///
     /// # Errors
@@ -322,13 +331,16 @@ async fn load_sites(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) ->
     }
 }
 
-/// Adds a certificate to those that are kept, without the ones that have expired.
+/// Adds a certificate to those that are kept, without the ones that have expired; beyond the bound the node has forgotten those that expire
+/// first.
 async fn keep(database: &Rexie, owner: Owner, certificate: Certificate) -> rexie::Result<()> {
     let transaction = database.transaction(&[NODE], TransactionMode::ReadWrite)?;
     let node = transaction.store(NODE)?;
     let mut kept = certificates_of(node.get(CERTIFICATES.into()).await?);
     kept.retain(|(_, kept)| kept.expires > clock::unix_ms());
     kept.push((owner, certificate));
+    kept.sort_by_key(|(_, kept)| kept.expires);
+    kept.drain(..kept.len().saturating_sub(MAX_CERTIFICATES));
     let value = serde_wasm_bindgen::to_value(&kept).unwrap_or_default();
     node.put(&value, Some(&CERTIFICATES.into())).await?;
     transaction.done().await.map(drop)

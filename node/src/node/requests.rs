@@ -139,8 +139,8 @@ impl Node {
         } else {
             let Some(frame) = self.frames.frame_mut(id) else { return };
             frame.services.insert(request);
-            let (origin, persona) = (frame.origin.clone(), frame.persona());
-            return self.act(Output::Service { frame: id, request, origin, persona, name, method, args });
+            let (origin, persona, permissions) = (frame.origin.clone(), frame.persona(), frame.permissions);
+            return self.act(Output::Service { frame: id, request, origin, persona, permissions, name, method, args });
         };
         self.tell(id, ToFrame::Service { request, reply: ServiceReply::Failed(refusal) });
     }

@@ -415,6 +415,40 @@ fn who_asks_for_too_many_statuses_gets_one_for_all_of_them_a_little_later() {
 }
 
 #[test]
+fn what_is_stored_of_nodes_met_is_bounded() {
+    let nodes = (1..=256_u16).map(|n| {
+        let id = [n.to_le_bytes().as_slice(), &[0; 30]].concat().try_into().expect("32 bytes");
+        Seed { latency_ms: Some(n.into()), ..Seed::new(SeedId::Node(NodeId(id))) }
+    });
+    let seeds: Vec<Seed> = nodes.chain([Seed::new(SeedId::Server(URL.into()))]).collect();
+    let mut lab = Lab::with_seeds(seeds.clone());
+    let forgets = |outputs: Vec<Output>| {
+        outputs.into_iter().filter_map(|it| if let Output::ForgetSeed(id) = it { Some(id) } else { None }).collect()
+    };
+    let forgotten: Vec<SeedId> = forgets(lab.input(Input::WallClock(0)));
+    assert_eq!(forgotten, [seeds[255].id.clone()], "the slowest of those stored before");
+
+    lab.admit(TAB, SITE);
+    lab.register(Vec::new());
+    let alice = away().persona(SITE);
+    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice.id(), address: None });
+    let link = lab.dialled(ToNode::Found(Claim::sign(&alice, away().id())));
+    let forgotten: Vec<SeedId> = forgets(lab.link(link, LinkEvent::Up(away().id())));
+    assert_eq!(forgotten, [seeds[254].id.clone()]);
+}
+
+#[test]
+fn services_are_told_what_the_person_lets_the_site_do() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, "https://observer.example");
+    let name = |text: &str| bitters_wire::name::Name::try_from(text).unwrap();
+    let outputs =
+        lab.frame(TAB, ToLeader::Service { request: 1, name: name("book"), method: name("read"), args: "[]".into() });
+    let observes = Permissions { observe: Answer::Yes, ..Permissions::default() };
+    assert!(matches!(&outputs[..], [Output::Service { permissions, .. }] if *permissions == observes), "{outputs:?}");
+}
+
+#[test]
 fn services_are_run_answered_and_cancelled() {
     let mut lab = Lab::without_server();
     lab.admit(TAB, SITE);
@@ -425,6 +459,7 @@ fn services_are_run_answered_and_cancelled() {
         request: 1,
         origin: SITE.into(),
         persona: home().persona(SITE).id(),
+        permissions: Permissions::default(),
         name: name("book"),
         method: name("sign"),
         args: "[]".into(),

@@ -391,6 +391,7 @@ impl World {
                 }
             }
             Output::ForgetFrame(_)
+            | Output::ForgetSeed(_)
             | Output::ForgetSite(_)
             | Output::SaveCertificate(..)
             | Output::SaveSeed(_)

@@ -240,6 +240,7 @@ impl World {
                     lead.guests.remove(&frame);
                 }
             }
+            Output::ForgetSeed(id) => self.browsers[browser].seeds.retain(|it| it.id != id),
             Output::ForgetSite(origin) => self.browsers[browser].sites.retain(|it| it.origin != origin),
             Output::Frame(frame, message) => self.say_to_frame(browser, id, frame, message),
             Output::HandOver => unreachable!("there is one build"),
