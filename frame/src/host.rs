@@ -3,11 +3,12 @@
 use bitters_web::{global, random};
 use bitters_wire::{
     VersionRange,
+    limits::STREAM_WINDOW,
     rpc::{Event, HostHello, Ready, Request, Tell},
 };
 use futures::{StreamExt, channel::mpsc};
 use gloo_events::EventListener;
-use js_sys::{Array, Reflect, Uint8Array};
+use js_sys::{Array, ArrayBuffer, JsString, Object, Reflect, Uint8Array};
 use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::{JsCast, JsValue};
@@ -80,6 +81,15 @@ fn read_hello(event: &MessageEvent, parent: &Window, nonce: &str) -> Option<Gree
     Some(Greeting { origin: event.origin(), port, hello: serde_wasm_bindgen::from_value(data).ok() })
 }
 
+/// Bytes of a request's longest value, a slice of a stream, and of all else in it.
+const MAX_ASK: usize = STREAM_WINDOW as usize + 4096;
+
+/// Members of a request's content: twice what the largest has.
+const MAX_FIELDS: u32 = 10;
+
+/// How deep a field's value lies: a call's outcome is `{ ok: { text } }`.
+const MAX_KINDS: u32 = 2;
+
 /// The page's port.
 #[derive(Debug)]
 pub struct Host {
@@ -93,6 +103,13 @@ pub enum Heard {
     Nonsense(u32),
     /// A request.
     Request(Request),
+    /// More than any request has.
+    TooLarge {
+        /// The number that it bore, or 0.
+        id: u32,
+        /// Bytes of what is long in it.
+        bytes: usize,
+    },
 }
 
 impl Host {
@@ -124,17 +141,54 @@ impl Drop for Host {
     }
 }
 
+/// Bounded before it is decoded: what is decoded is in the module's memory, which never shrinks.
+fn read(data: JsValue) -> Heard {
+    let id = number(&Reflect::get(&data, &"id".into()).unwrap_or_default());
+    let content = global::property(&data, "ask").and_then(|ask| only_value(&ask));
+    let fields = content.map(|content| values(&content)).unwrap_or_default();
+    if fields.length() > MAX_FIELDS {
+        return Heard::Nonsense(id);
+    }
+    let bytes = fields.iter().map(length).fold(0, usize::saturating_add);
+    if bytes > MAX_ASK {
+        return Heard::TooLarge { id, bytes };
+    }
+    match serde_wasm_bindgen::from_value(data) {
+        Ok(request) => Heard::Request(request),
+        Err(_) => Heard::Nonsense(id),
+    }
+}
+
+/// Characters or bytes of a field's value, which may be one of several kinds: `{ text }`, `{ ok: { bytes } }`.
+fn length(mut value: JsValue) -> usize {
+    for _ in 0..MAX_KINDS {
+        value = only_value(&value).unwrap_or(value);
+    }
+    let length = match value.dyn_ref::<JsString>() {
+        Some(text) => text.length(),
+        None => global::property(&value, "byteLength").map_or(0, |bytes| number(&bytes)),
+    };
+    usize::try_from(length).unwrap_or(usize::MAX)
+}
+
+fn only_value(value: &JsValue) -> Option<JsValue> {
+    let values = values(value);
+    (values.length() == 1).then(|| values.get(0))
+}
+
+/// Of an object that isn't bytes.
+fn values(value: &JsValue) -> Array {
+    let is_bytes = ArrayBuffer::is_view(value);
+    value.dyn_ref::<Object>().filter(|_| !is_bytes).map(Object::values).unwrap_or_default()
+}
+
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a saturating cast of what may be anything"
 )]
-fn read(data: JsValue) -> Heard {
-    let id = Reflect::get(&data, &"id".into()).ok().and_then(|id| id.as_f64()).unwrap_or(0.0);
-    match serde_wasm_bindgen::from_value(data) {
-        Ok(request) => Heard::Request(request),
-        Err(_) => Heard::Nonsense(id as u32),
-    }
+fn number(value: &JsValue) -> u32 {
+    value.as_f64().unwrap_or(0.0) as u32
 }
 
 /// The buffer of `{ tell: { bytes } }`, to be transferred rather than copied.

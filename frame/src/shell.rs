@@ -131,6 +131,7 @@ impl Shell {
         let host = Host::open(port, move |heard| match heard {
             Heard::Nonsense(id) => this.handle(Input::Nonsense(id)),
             Heard::Request(request) => this.handle(Input::Ask(request)),
+            Heard::TooLarge { id, bytes } => this.handle(Input::TooLarge { id, bytes }),
         });
         self.host.replace(Some(host));
     }

@@ -118,6 +118,13 @@ pub enum Input {
     Started,
     /// It is as late as [`poll_timeout`](super::Site::poll_timeout) said.
     Timeout,
+    /// The site said more at once than anything it may say has: it wasn't read.
+    TooLarge {
+        /// The number it bore, or 0.
+        id: u32,
+        /// How much it was.
+        bytes: usize,
+    },
     /// The page was shown or hidden.
     Visible(bool),
     /// A worker of this build can't be loaded: the browser told so.
@@ -138,7 +145,7 @@ pub enum Output {
     /// Make a certificate for this owner's addresses, and keep it for all frames of the island; answered with
     /// [`Input::Certified`].
     Certify(Owner),
-    /// Close the site's port: it was refused, or says nothing but nonsense.
+    /// Close the site's port: it was refused, floods, or says nothing but nonsense.
     CloseHost,
     /// Close the page that [`Output::OpenPage`] opened; answered with [`Input::PetitionOver`].
     ClosePage,

@@ -8,6 +8,7 @@ mod api;
 mod consent;
 mod leading;
 mod line;
+mod patience;
 mod peers;
 mod petition;
 mod requests;
@@ -38,6 +39,7 @@ use bitters_wire::{
 pub use api::{Badge, Card, Click, Config, Elsewhere, Input, Line, Means, Outcome, Output, Question};
 use consent::Consent;
 use line::Calling;
+use patience::{Patience, Said};
 use petition::Petition;
 use requests::Pending;
 use topics::Topic;
@@ -91,6 +93,7 @@ pub struct Site {
     nonsense: u32,
     asks: Bucket,
     data: Bucket,
+    patience: Patience,
     outbox: VecDeque<Output>,
 }
 
@@ -112,6 +115,8 @@ impl std::fmt::Debug for Persona {
 enum Host {
     /// It hasn't said hello.
     Absent,
+    /// It floods, or says nothing but nonsense: it is heard no longer, and told nothing.
+    Closed,
     /// It was told who it is.
     Greeted,
     /// It waits to be told who it is; the RPC version that both speak.
@@ -163,6 +168,7 @@ impl Site {
             nonsense: 0,
             asks: Bucket::new(ASKS, Instant::START),
             data: Bucket::new(DATA_KIB, Instant::START),
+            patience: Patience::default(),
             outbox: VecDeque::new(),
         }
     }
@@ -180,6 +186,7 @@ impl Site {
             | Input::LeaderGone(_)
             | Input::WorkerFailed
                 if self.consent.departs() => {}
+            Input::Ask(_) | Input::Nonsense(_) | Input::TooLarge { .. } if self.host == Host::Closed => {}
             Input::Access(granted) => self.on_access(granted),
             Input::Announced(announcement) => self.on_announced(announcement, now),
             Input::AnnouncedAtHome(announcement) => self.on_announced_at_home(&announcement),
@@ -210,6 +217,7 @@ impl Site {
                 self.end_late_calls(now);
                 self.endpoint_input(bitters_session::Input::Timeout, now);
             }
+            Input::TooLarge { id, bytes } => self.on_too_large(id, bytes, now),
             Input::Visible(visible) => self.on_visible(visible),
             Input::WorkerFailed => self.on_worker_failed(),
         }
@@ -282,7 +290,25 @@ impl Site {
         self.nonsense += 1;
         self.fail(id, Failure::new(Code::BadArgument, "the node doesn't understand this message"));
         if self.nonsense > MAX_NONSENSE {
-            self.outbox.push_back(Output::CloseHost);
+            self.shut_out(Failure::new(Code::BadArgument, "this page says nothing but nonsense"));
+        }
+    }
+
+    fn on_too_large(&mut self, id: u32, bytes: usize, now: Instant) {
+        self.fail(id, Failure::new(Code::TooLarge, format!("a message of {bytes} bytes isn't read")));
+        self.bear(Said::of(bytes), now);
+    }
+
+    /// The page is heard no longer. What it has begun ends as if it were gone.
+    fn shut_out(&mut self, failure: Failure) {
+        self.tell(0, Tell::Failed(failure));
+        self.outbox.push_back(Output::CloseHost);
+        self.host = Host::Closed;
+        for id in self.requests.keys().copied().collect::<Vec<_>>() {
+            self.cancel(id);
+        }
+        if let Some(persona) = &mut self.persona {
+            persona.endpoint.close();
         }
     }
 
@@ -341,7 +367,9 @@ impl Site {
     }
 
     fn tell(&mut self, id: u32, tell: Tell) {
-        self.outbox.push_back(Output::Tell(Event { id, tell }));
+        if self.host != Host::Closed {
+            self.outbox.push_back(Output::Tell(Event { id, tell }));
+        }
     }
 
     fn fail(&mut self, id: u32, failure: Failure) {

@@ -15,7 +15,7 @@ use bitters_wire::{
     time::Instant,
 };
 
-use super::{Output, Site};
+use super::{Output, Site, patience::Said};
 
 /// Characters of a persona's id. The shortest address has more.
 const PERSONA_CHARS: usize = 52;
@@ -61,8 +61,8 @@ pub(super) enum CallState {
 pub(super) enum StreamState {
     /// The peer is being dialled; credit that the site gave meanwhile.
     Dialling { peer: PersonaId, service: Service, credit: u64 },
-    /// The session has it; and which directions are over.
-    Made { stream: StreamKey, sent: bool, received: bool },
+    /// The session has it; how many bytes the site may write in all and has written, and which directions are over.
+    Made { stream: StreamKey, credit: u64, written: u64, sent: bool, received: bool },
 }
 
 impl Pending {
@@ -74,38 +74,48 @@ impl Pending {
 
 impl Site {
     pub(super) fn on_ask(&mut self, Request { id, ask }: Request, now: Instant) {
-        if self.persona.is_none() {
-            return self.fail(id, Failure::new(Code::Closed, "the site hasn't been welcomed"));
-        }
-        let outcome = match ask {
+        let said = Said::from(&ask);
+        let refusal = match ask {
+            _ if self.persona.is_none() => Failure::new(Code::Closed, "the site hasn't been welcomed"),
             Ask::Cancel
             | Ask::Credit { .. }
             | Ask::Finish
             | Ask::Reply { .. }
             | Ask::Reset { .. }
             | Ask::Stop
-            | Ask::Write { .. } => return self.on_about(id, ask),
-            _ if self.requests.contains_key(&id) || id == 0 || id >= FIRST_FRAME_ID => {
-                Err(bad(format!("{id} is no new request's number")))
+            | Ask::Write { .. } => {
+                if !self.on_about(id, ask) {
+                    self.bear(said, now);
+                }
+                return;
             }
-            _ if !self.affords(&ask, now) => Err(Failure::new(Code::Quota, "this site asks too much of the node")),
-            _ if self.too_many() => Err(Failure::new(Code::Quota, "too many requests wait for an answer")),
-            ask => self.on_new(id, ask, now),
+            _ if self.requests.contains_key(&id) || id == 0 || id >= FIRST_FRAME_ID => {
+                bad(format!("{id} is no new request's number"))
+            }
+            _ if !self.affords(said, now) => Failure::new(Code::Quota, "this site asks too much of the node"),
+            _ if self.too_many() => Failure::new(Code::Quota, "too many requests wait for an answer"),
+            ask => {
+                if let Err(failure) = self.on_new(id, ask, now) {
+                    self.fail(id, failure);
+                }
+                return;
+            }
         };
-        if let Err(failure) = outcome {
-            self.fail(id, failure);
-        }
+        self.fail(id, refusal);
+        self.bear(said, now);
     }
 
     /// Frames of all sites share one process: what a site asks too often goes no further.
-    fn affords(&mut self, ask: &Ask, now: Instant) -> bool {
-        let bytes = match ask {
-            Ask::Call { data, .. } | Ask::Publish { data, .. } => data.len(),
-            Ask::Service { args, .. } => args.len(),
-            _ => 0,
-        };
-        let kib = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
+    fn affords(&mut self, said: Said, now: Instant) -> bool {
+        let kib = u32::try_from(said.bytes / 1024).unwrap_or(u32::MAX);
         self.asks.take(now) && self.data.take_many(kib, now)
+    }
+
+    /// What the site said came to nothing. Too much of that, and it is heard no longer.
+    pub(super) fn bear(&mut self, said: Said, now: Instant) {
+        if !self.patience.bears(said, now) {
+            self.shut_out(Failure::new(Code::Quota, "this page floods the node"));
+        }
     }
 
     fn on_new(&mut self, id: u32, ask: Ask, now: Instant) -> Result<(), Failure> {
@@ -159,8 +169,9 @@ impl Site {
         }
     }
 
-    /// What is said about a request, a stream or a call that exists; about one that is over it is ignored.
-    fn on_about(&mut self, id: u32, ask: Ask) {
+    /// What is said about a request, a stream or a call that exists; about one that is over it is ignored. Whether it came to
+    /// something.
+    fn on_about(&mut self, id: u32, ask: Ask) -> bool {
         match (self.requests.get(&id), ask) {
             (Some(_), Ask::Cancel) => self.cancel(id),
             (Some(Pending::Stream(_)), ask) => self.on_stream_ask(id, ask),
@@ -171,13 +182,14 @@ impl Site {
                 if let Some(persona) = &mut self.persona {
                     persona.endpoint.reply(call, outcome);
                 }
+                true
             }
-            _ => {}
+            _ => false,
         }
     }
 
-    fn cancel(&mut self, id: u32) {
-        let Some(pending) = self.requests.remove(&id) else { return };
+    pub(super) fn cancel(&mut self, id: u32) -> bool {
+        let Some(pending) = self.requests.remove(&id) else { return false };
         match pending {
             Pending::Call(CallState::Made(call)) => {
                 self.call_ids.remove(&call);
@@ -188,7 +200,7 @@ impl Site {
             Pending::Incoming(_) | Pending::Stream(_) => {
                 // Not cancelled but answered, or reset.
                 self.requests.insert(id, pending);
-                return;
+                return false;
             }
             Pending::Join(topic) => self.leave(id, topic),
             Pending::Serve(service) => self.unserve(&service),
@@ -205,6 +217,7 @@ impl Site {
             | Pending::Status => {}
         }
         self.tell(id, Tell::End);
+        true
     }
 
     pub(super) fn on_asked(&mut self, id: u32, outcome: Result<(), Failure>, now: Instant) {

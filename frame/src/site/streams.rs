@@ -1,6 +1,6 @@
 //! A site's streams: its numbers on one side, the sessions' keys on the other. Credit passes through from end to end.
 
-use bitters_session::{Output as Said, StreamKey};
+use bitters_session::{Output as Said, StreamKey, WriteError};
 use bitters_wire::{
     failure::{Code, Failure},
     rpc::{Ask, Tell},
@@ -13,7 +13,15 @@ use super::{
 
 impl StreamState {
     pub(super) const fn made(stream: StreamKey) -> Self {
-        Self::Made { stream, sent: false, received: false }
+        Self::Made { stream, credit: 0, written: 0, sent: false, received: false }
+    }
+
+    /// Bytes that the site may write yet.
+    const fn unspent(&self) -> u64 {
+        match self {
+            Self::Made { credit, written, sent: false, .. } => credit.saturating_sub(*written),
+            Self::Dialling { .. } | Self::Made { .. } => 0,
+        }
     }
 }
 
@@ -25,58 +33,81 @@ enum Direction {
 }
 
 impl Site {
-    pub(super) fn on_stream_ask(&mut self, id: u32, ask: Ask) {
-        let Some(Pending::Stream(state)) = self.requests.get_mut(&id) else { return };
-        match state {
-            StreamState::Dialling { credit, .. } => match ask {
-                Ask::Credit { limit } => *credit = offset(limit).max(*credit),
-                Ask::Reset { .. } => drop(self.requests.remove(&id)),
-                _ => {}
-            },
-            StreamState::Made { stream, .. } => {
+    /// Whether it came to something. Credit never does, as it can be told for ever.
+    pub(super) fn on_stream_ask(&mut self, id: u32, ask: Ask) -> bool {
+        let Some(Pending::Stream(state)) = self.requests.get_mut(&id) else { return false };
+        match (state, ask) {
+            (StreamState::Dialling { credit, .. }, Ask::Credit { limit }) => {
+                *credit = offset(limit).max(*credit);
+                false
+            }
+            (StreamState::Dialling { .. }, Ask::Reset { .. }) => self.requests.remove(&id).is_some(),
+            (StreamState::Dialling { .. }, _) => false,
+            (StreamState::Made { stream, .. }, ask) => {
                 let stream = *stream;
-                self.on_made_ask(id, stream, ask);
+                self.on_made_ask(id, stream, ask)
             }
         }
     }
 
-    fn on_made_ask(&mut self, id: u32, stream: StreamKey, ask: Ask) {
-        let Some(endpoint) = self.endpoint() else { return };
+    fn on_made_ask(&mut self, id: u32, stream: StreamKey, ask: Ask) -> bool {
+        let Some(endpoint) = self.endpoint() else { return false };
         match ask {
-            Ask::Credit { limit } => endpoint.credit(stream, offset(limit)),
+            Ask::Credit { limit } => {
+                endpoint.credit(stream, offset(limit));
+                false
+            }
             Ask::Finish => {
                 endpoint.finish(stream);
-                self.over(stream, Direction::Sent);
+                self.over(stream, Direction::Sent)
             }
             Ask::Reset { reason } => {
                 endpoint.reset(stream, &reason);
-                self.forget_stream(stream);
+                self.forget_stream(stream).is_some()
             }
             Ask::Stop => {
                 endpoint.stop(stream);
-                self.over(stream, Direction::Received);
+                self.over(stream, Direction::Received)
             }
-            Ask::Write { bytes } if endpoint.write(stream, &bytes).is_err() => {
-                endpoint.reset(stream, "the writer ignored its credit");
-                self.forget_stream(stream);
-                self.fail(id, Failure::new(Code::Quota, "more was written than the peer gave credit for"));
-            }
-            _ => {}
+            Ask::Write { bytes } => match endpoint.write(stream, &bytes) {
+                // The peer reads no longer, and the site hasn't heard that yet; or it has finished.
+                Err(WriteError::Closed) => false,
+                Err(WriteError::NoCredit) => {
+                    endpoint.reset(stream, "the writer ignored its credit");
+                    self.forget_stream(stream);
+                    self.fail(id, Failure::new(Code::Quota, "more was written than the peer gave credit for"));
+                    true
+                }
+                Ok(()) => {
+                    if let Some(Pending::Stream(StreamState::Made { written, .. })) = self.requests.get_mut(&id) {
+                        *written += bytes.len() as u64;
+                    }
+                    !bytes.is_empty()
+                }
+            },
+            _ => false,
         }
     }
 
     pub(super) fn on_stream_said(&mut self, said: Said) {
         let (stream, tell) = match said {
             #[expect(clippy::cast_precision_loss, reason = "a stream of 2⁵³ bytes takes 30 years at 9 MiB/s")]
-            Said::Credit { stream, limit } => (stream, Tell::Credit(limit as f64)),
+            Said::Credit { stream, limit } => {
+                if let Some(StreamState::Made { credit, .. }) = self.stream_mut(stream) {
+                    *credit = limit;
+                }
+                (stream, Tell::Credit(limit as f64))
+            }
             Said::Data { stream, bytes } => (stream, Tell::Bytes(bytes)),
             Said::Finished(stream) => {
                 self.tell_stream(stream, Tell::Finished);
-                return self.over(stream, Direction::Received);
+                self.over(stream, Direction::Received);
+                return;
             }
             Said::Opened(stream) => (stream, Tell::Done),
             Said::Reset { stream, failure } => {
                 self.doubt(&failure);
+                self.spare(stream);
                 if let Some(id) = self.forget_stream(stream) {
                     self.fail(id, failure);
                 }
@@ -84,7 +115,9 @@ impl Site {
             }
             Said::Stopped(stream) => {
                 self.tell_stream(stream, Tell::End);
-                return self.over(stream, Direction::Sent);
+                self.spare(stream);
+                self.over(stream, Direction::Sent);
+                return;
             }
             _ => return,
         };
@@ -97,16 +130,29 @@ impl Site {
         }
     }
 
-    /// One direction is over; with both, so is the stream.
-    fn over(&mut self, stream: StreamKey, direction: Direction) {
-        let Some(id) = self.stream_ids.get(&stream) else { return };
-        let Some(Pending::Stream(StreamState::Made { sent, received, .. })) = self.requests.get_mut(id) else { return };
-        match direction {
-            Direction::Received => *received = true,
-            Direction::Sent => *sent = true,
-        }
+    /// Others end what the site may be writing in this moment.
+    fn spare(&mut self, stream: StreamKey) {
+        let unspent = self.stream_mut(stream).map_or(0, |state| state.unspent());
+        self.patience.spare(unspent);
+    }
+
+    /// One direction is over; with both, so is the stream. Whether that is news.
+    fn over(&mut self, stream: StreamKey, direction: Direction) -> bool {
+        let Some(StreamState::Made { sent, received, .. }) = self.stream_mut(stream) else { return false };
+        let before = match direction {
+            Direction::Received => std::mem::replace(received, true),
+            Direction::Sent => std::mem::replace(sent, true),
+        };
         if *sent && *received {
             self.forget_stream(stream);
+        }
+        !before
+    }
+
+    fn stream_mut(&mut self, stream: StreamKey) -> Option<&mut StreamState> {
+        match self.requests.get_mut(self.stream_ids.get(&stream)?) {
+            Some(Pending::Stream(state)) => Some(state),
+            _ => None,
         }
     }
 
