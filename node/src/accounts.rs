@@ -1,13 +1,15 @@
 //! What each site spends of the node. All frames of one origin share one account, and it outlives them: a page that is loaded again is
-//! no richer for it.
+//! no richer for it. Sites of one [group](crate::groups) share a larger account besides their own, so that subdomains are no riches either.
 
 use bitters_wire::{map::Map, time::Instant};
 
-use crate::quotas::{
-    Bucket, DIALS, HELLOS, JOINS, PACKETS_KIB, PERMITS, PUBLISHED_KIB, PUBLISHES, Rate, SERVICES, STATUSES,
+use crate::{
+    groups::{SITES_PER_GROUP, group_of},
+    quotas::{Bucket, DIALS, HELLOS, JOINS, PACKETS_KIB, PERMITS, PUBLISHED_KIB, PUBLISHES, Rate, SERVICES, STATUSES},
 };
 
-/// Accounts kept: those of all sites that are here, and as many again of sites that were.
+/// Accounts kept of sites, and of groups: those of all that are here, and as many again of those that were. A site whose account was
+/// forgotten has a full one again, and no more than its group's.
 const CAPACITY: usize = 512;
 
 /// What costs something.
@@ -31,7 +33,7 @@ pub enum Spend {
     Status,
 }
 
-/// One site's.
+/// One site's, or one group's.
 #[derive(Debug)]
 struct Account {
     dials: Bucket,
@@ -48,8 +50,11 @@ struct Account {
 }
 
 impl Account {
-    fn new(now: Instant) -> Self {
-        let full = |rate: Rate| Bucket::new(rate, now);
+    /// As rich as so many sites.
+    fn new(sites: u32, now: Instant) -> Self {
+        let full = |Rate { per_second, burst }: Rate| {
+            Bucket::new(Rate { per_second: sites * per_second, burst: sites * burst }, now)
+        };
         Self {
             dials: full(DIALS),
             hellos: full(HELLOS),
@@ -80,35 +85,42 @@ impl Account {
     }
 }
 
-/// All sites'.
+/// All sites', and all groups'.
 #[derive(Debug, Default)]
-pub struct Accounts(Map<String, Account>);
+pub struct Accounts {
+    sites: Map<String, Account>,
+    groups: Map<String, Account>,
+}
 
 impl Accounts {
-    /// Spends if there is enough left.
+    /// Spends if there is enough left, of the site's and of its group's. What a site hasn't it doesn't spend of its group's.
     #[must_use]
     pub fn spend(&mut self, origin: &str, what: Spend, now: Instant) -> bool {
-        self.account(origin, now).spend(what, now)
+        account(&mut self.sites, origin, 1, now).spend(what, now)
+            && account(&mut self.groups, group_of(origin), SITES_PER_GROUP, now).spend(what, now)
     }
 
     /// A site was refused something that it has too much of.
     pub fn refuse(&mut self, origin: &str, now: Instant) {
-        let account = self.account(origin, now);
+        let account = account(&mut self.sites, origin, 1, now);
         account.refused = account.refused.saturating_add(1);
     }
 
     /// How often a site was refused something.
     pub fn refused(&self, origin: &str) -> u32 {
-        self.0.get(origin).map_or(0, |account| account.refused)
+        self.sites.get(origin).map_or(0, |account| account.refused)
     }
+}
 
-    fn account(&mut self, origin: &str, now: Instant) -> &mut Account {
-        if self.0.len() >= CAPACITY && !self.0.contains_key(origin) {
-            let idle = self.0.iter().min_by_key(|(_, account)| account.used).map(|(origin, _)| origin.clone());
-            idle.and_then(|origin| self.0.remove(&origin));
+fn account<'a>(accounts: &'a mut Map<String, Account>, name: &str, sites: u32, now: Instant) -> &'a mut Account {
+    if !accounts.contains_key(name) {
+        if accounts.len() >= CAPACITY {
+            let idle = accounts.iter().min_by_key(|(_, account)| account.used).map(|(name, _)| name.clone());
+            idle.and_then(|name| accounts.remove(&name));
         }
-        self.0.entry(origin.to_owned()).or_insert_with(|| Account::new(now))
+        accounts.insert(name.to_owned(), Account::new(sites, now));
     }
+    accounts.get_mut(name).expect("it was put in")
 }
 
 /// Begun kibibytes.
@@ -130,6 +142,19 @@ mod tests {
         assert_eq!(dials(&mut accounts, A), burst);
         assert_eq!(dials(&mut accounts, A), 0);
         assert_eq!(dials(&mut accounts, B), burst);
+    }
+
+    #[test]
+    fn subdomains_spend_what_four_sites_have_however_many_they_are() {
+        let mut accounts = Accounts::default();
+        let mut dials =
+            |origin: &str| (0..1000).filter(|_| accounts.spend(origin, Spend::Dial, Instant::START)).count();
+        let burst = DIALS.burst as usize;
+        // More than accounts are kept of: the first is forgotten by the end.
+        let together: usize = (0..=CAPACITY).map(|n| dials(&format!("https://{n}.greedy.example"))).sum();
+        assert_eq!(together, 4 * burst);
+        assert_eq!(dials("https://0.greedy.example"), 0, "its account is new, its group's is not");
+        assert_eq!(dials(A), burst);
     }
 
     #[test]

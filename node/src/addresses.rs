@@ -10,11 +10,11 @@ use bitters_wire::{
     id::FrameId,
     keys::Signature,
     local::Certificate,
-    map::Map,
+    map::{Map, Set},
     time::Instant,
 };
 
-use crate::dials::Asker;
+use crate::{dials::Asker, groups::share};
 
 /// A certificate lives for a year; half of it is left when the next is made.
 const RENEW_BEFORE_MS: u64 = 180 * 24 * 60 * 60 * 1000;
@@ -25,6 +25,7 @@ pub const MAX_CERTIFICATES: usize = 512;
 /// Requests that wait for an address.
 const MAX_ASKING: usize = 256;
 const MAX_ASKING_PER_ORIGIN: usize = 16;
+const MAX_ASKING_PER_GROUP: usize = share(MAX_ASKING);
 
 /// From the wish to the address: a certificate is made in milliseconds, a server is found and asked in seconds.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -181,10 +182,12 @@ impl Addresses {
         (!self.proxies.is_empty()).then(|| Address::sign(owner, fingerprint, &self.proxies, expires, sign))
     }
 
-    /// Whether there is room for one more request of a site, which has these frames.
-    pub fn has_room(&self, is_of_site: impl Fn(FrameId) -> bool) -> bool {
-        let waits = self.asking.iter().filter(|it| is_of_site(it.asker.0)).count();
-        self.asking.len() < MAX_ASKING && waits < MAX_ASKING_PER_ORIGIN
+    /// Whether there is room for one more request of a site, which has these frames, and whose group has those.
+    pub fn has_room(&self, of_site: &Set<FrameId>, of_group: &Set<FrameId>) -> bool {
+        let waits = |frames: &Set<FrameId>| self.asking.iter().filter(|it| frames.contains(&it.asker.0)).count();
+        self.asking.len() < MAX_ASKING
+            && waits(of_site) < MAX_ASKING_PER_ORIGIN
+            && waits(of_group) < MAX_ASKING_PER_GROUP
     }
 
     /// Somebody waits for an address.

@@ -7,11 +7,11 @@ use std::time::Duration;
 use bitters_wire::{
     id::{FrameId, LinkId, NodeId, PersonaId},
     limits::DIAL_TIMEOUT,
-    map::Map,
+    map::{Map, Set},
     time::Instant,
 };
 
-use crate::quotas::{MAX_DIALS, MAX_DIALS_PER_ORIGIN};
+use crate::quotas::{MAX_DIALS, MAX_DIALS_PER_GROUP, MAX_DIALS_PER_ORIGIN};
 
 /// Who asked: a frame, and its request.
 pub type Asker = (FrameId, u32);
@@ -46,10 +46,12 @@ pub struct Dials {
 }
 
 impl Dials {
-    /// Whether there is room for one more of a site, which has these frames.
-    pub fn has_room(&self, is_of_site: impl Fn(FrameId) -> bool) -> bool {
-        let waits = self.waiting.values().flat_map(|it| &it.askers).filter(|(asker, _)| is_of_site(*asker)).count();
-        self.waiting.len() < MAX_DIALS && waits < MAX_DIALS_PER_ORIGIN
+    /// Whether there is room for one more of a site, which has these frames, and whose group has those.
+    pub fn has_room(&self, of_site: &Set<FrameId>, of_group: &Set<FrameId>) -> bool {
+        let waits = |frames: &Set<FrameId>| {
+            self.waiting.values().flat_map(|it| &it.askers).filter(|(asker, _)| frames.contains(asker)).count()
+        };
+        self.waiting.len() < MAX_DIALS && waits(of_site) < MAX_DIALS_PER_ORIGIN && waits(of_group) < MAX_DIALS_PER_GROUP
     }
 
     /// Adds an asker to those who wait for `persona` already, if any do.
@@ -157,12 +159,31 @@ mod tests {
     #[test]
     fn one_site_cannot_wait_for_everybody() {
         let mut dials = Dials::default();
+        let (site, other) = (Set::from_iter([TAB]), Set::from_iter([OTHER]));
         for n in 0..64 {
-            assert!(dials.has_room(|asker| asker == TAB));
+            assert!(dials.has_room(&site, &site));
             dials.wait(PersonaId([n; 32]), Stage::Lookup, (TAB, 1), Instant::START);
         }
-        assert!(!dials.has_room(|asker| asker == TAB));
-        assert!(dials.has_room(|asker| asker == OTHER));
+        assert!(!dials.has_room(&site, &site));
+        assert!(dials.has_room(&other, &other));
+    }
+
+    #[test]
+    fn one_group_leaves_a_quarter_of_the_dials_to_others() {
+        let mut dials = Dials::default();
+        let frames: Vec<FrameId> = (10..16).map(|n| FrameId::from_random([n; 16])).collect();
+        let group: Set<FrameId> = frames.iter().copied().collect();
+        let waits = (0..=255_u8).filter(|n| {
+            let frame = frames[usize::from(*n) / 48];
+            let has_room = dials.has_room(&Set::from_iter([frame]), &group);
+            if has_room {
+                dials.wait(PersonaId([*n; 32]), Stage::Lookup, (frame, 1), Instant::START);
+            }
+            has_room
+        });
+        assert_eq!(waits.count(), 192);
+        let other = Set::from_iter([OTHER]);
+        assert!(dials.has_room(&other, &other));
     }
 
     const TAB: FrameId = FrameId::from_random([1; 16]);

@@ -16,6 +16,7 @@ use bitters_wire::{
 };
 
 use crate::{
+    groups::group_of,
     node::liveness::{Presence, Remote},
     status::Watch,
 };
@@ -237,6 +238,27 @@ impl Frames {
     /// Frames of one site.
     pub fn of_origin(&self, origin: &str) -> impl Iterator<Item = (FrameId, &Frame)> {
         self.iter().filter(move |(_, frame)| frame.origin == origin)
+    }
+
+    /// Frames of one group's sites.
+    pub fn of_group(&self, group: &str) -> impl Iterator<Item = (FrameId, &Frame)> {
+        self.iter().filter(move |(_, frame)| group_of(&frame.origin) == group)
+    }
+
+    /// The frame that gives way to one more of this site, if there is a group that has more frames than its group would have: of that
+    /// group's largest site one that is hidden, and the youngest.
+    pub fn surplus(&self, origin: &str) -> Option<FrameId> {
+        let count = |key: fn(&str) -> &str| {
+            let mut counts: Map<&str, usize> = Map::new();
+            self.frames.values().for_each(|frame| *counts.entry(key(&frame.origin)).or_default() += 1);
+            counts
+        };
+        let (groups, sites) = (count(group_of), count(|origin| origin));
+        let ours = groups.get(group_of(origin)).copied().unwrap_or_default();
+        let (greediest, most) = groups.into_iter().max_by_key(|(_, frames)| *frames)?;
+        let rank = |frame: &Frame| (sites.get(frame.origin.as_str()).copied(), !frame.visible, frame.age);
+        let last = self.of_group(greediest).max_by_key(|(_, frame)| rank(frame))?;
+        (most > ours + 1).then_some(last.0)
     }
 
     /// Whether a frame of this persona is here.

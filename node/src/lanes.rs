@@ -1,7 +1,8 @@
 //! What waits for a link: each site's packets in a lane of their own, so that a site which says much waits for itself.
 //!
 //! The frame that holds the link tells how much of it has gone on ([`LinkEvent::Drained`]); no more than a window is on its way
-//! there. Beyond that, the lane goes next of which the fewest bytes have gone (start-time fair queueing, Goyal, Vin and Cheng 1996). Sessions
+//! there. Beyond that, the lane goes next of which the fewest bytes have gone (start-time fair queueing, Goyal, Vin and Cheng 1996): that of the
+//! [group](crate::groups) of which the fewest have, and of its sites that of which the fewest have. Sessions
 //! bound what waits by their credit, and here it is bounded again: what doesn't fit is lost, and said to be when the lane is empty,
 //! so that sessions say it again.
 //!
@@ -12,7 +13,10 @@ use bitters_wire::{
     map::Map,
 };
 
-use crate::backlog::{Backlog, Lost};
+use crate::{
+    backlog::{Backlog, Lost},
+    groups::group_of,
+};
 
 /// Bytes on their way to the frame that holds the link: 50 ms of a loopback link (10 MiB/s), twice what its frame needs to stay busy.
 const WINDOW: usize = 512 * 1024;
@@ -20,20 +24,55 @@ const WINDOW: usize = 512 * 1024;
 /// Bytes of one site that wait for one link: eight streams that wait for nothing else.
 const MAX_WAITING: usize = 16 * 1024 * 1024;
 
+/// What waits for its turn beside others.
 #[derive(Debug)]
-struct Lane {
-    waiting: Backlog<Vec<u8>>,
-    /// Bytes that have gone, as if the lane had always gone as often as others.
+struct Turn<T> {
+    /// Bytes that have gone, as if it had always gone as often as others.
+    gone: u64,
+    what: T,
+}
+
+/// All that waits for its turn.
+#[derive(Debug)]
+struct Queue<T> {
+    turns: Map<String, Turn<T>>,
+    /// Where the one stood that went last.
     gone: u64,
 }
+
+impl<T> Queue<T> {
+    fn entry(&mut self, name: &str, new: impl FnOnce() -> T) -> &mut T {
+        let gone = self.gone;
+        &mut self.turns.entry(name.to_owned()).or_insert_with(|| Turn { gone, what: new() }).what
+    }
+
+    /// Has the one go whose turn it is. `go` tells how many bytes went, and whether nothing of it waits any longer.
+    fn next<R>(&mut self, go: impl FnOnce(&mut T) -> Option<(R, usize, bool)>) -> Option<(R, usize)> {
+        let (name, turn) = self.turns.iter_mut().min_by_key(|(_, turn)| turn.gone)?;
+        let (went, bytes, is_empty) = go(&mut turn.what)?;
+        self.gone = turn.gone;
+        turn.gone += bytes as u64;
+        if is_empty {
+            let name = name.clone();
+            self.turns.remove(&name);
+        }
+        Some((went, bytes))
+    }
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self { turns: Map::new(), gone: 0 }
+    }
+}
+
+type Lane = Backlog<Vec<u8>>;
 
 /// One link's.
 #[derive(Debug, Default)]
 pub struct Lanes {
     under_way: usize,
-    lanes: Map<String, Lane>,
-    /// Where the lane stood that went last.
-    gone: u64,
+    groups: Queue<Queue<Lane>>,
 }
 
 impl Lanes {
@@ -49,10 +88,8 @@ impl Lanes {
 
     /// A site's packet, as a link message, waits for its turn, which may be now.
     pub fn wait(&mut self, site: &str, from: FrameId, to: PersonaId, message: Vec<u8>) {
-        let gone = self.gone;
-        let lane = || Lane { waiting: Backlog::new(MAX_WAITING), gone };
-        let lane = self.lanes.entry(site.to_owned()).or_insert_with(lane);
-        lane.waiting.push(from, to, message.len(), message);
+        let group = self.groups.entry(group_of(site), Queue::default);
+        group.entry(site, || Backlog::new(MAX_WAITING)).push(from, to, message.len(), message);
     }
 
     /// The message whose turn it is, if there is room for one; and who is to say something again.
@@ -60,15 +97,15 @@ impl Lanes {
         if self.under_way >= WINDOW {
             return None;
         }
-        let (site, lane) = self.lanes.iter_mut().min_by_key(|(_, lane)| lane.gone)?;
-        let (message, lost) = lane.waiting.pop()?;
-        self.gone = lane.gone;
-        lane.gone += message.len() as u64;
-        if lane.waiting.is_empty() {
-            let site = site.clone();
-            self.lanes.remove(&site);
-        }
-        Some((message, lost))
+        let next = self.groups.next(|group| {
+            let (went, bytes) = group.next(|lane| {
+                let (message, lost) = lane.pop()?;
+                let bytes = message.len();
+                Some(((message, lost), bytes, lane.is_empty()))
+            })?;
+            Some((went, bytes, group.turns.is_empty()))
+        });
+        next.map(|(went, _)| went)
     }
 }
 
@@ -87,7 +124,7 @@ mod tests {
         assert_eq!(sent(&mut lanes), [6, 7]);
         lanes.drained(usize::MAX);
         assert_eq!(sent(&mut lanes), [8, 9]);
-        assert!(lanes.lanes.is_empty());
+        assert!(lanes.groups.turns.is_empty());
     }
 
     #[test]
@@ -117,6 +154,24 @@ mod tests {
         });
         let (a, b): (Vec<u8>, Vec<u8>) = went.partition(|n| *n < 100);
         assert!((3 * a.len()).abs_diff(b.len()) <= 6, "{} and {}", a.len(), b.len());
+    }
+
+    #[test]
+    fn the_sites_of_one_group_share_what_one_site_has() {
+        let mut lanes = Lanes::default();
+        for n in 0..50 {
+            for site in 0..4 {
+                wait(&mut lanes, &format!("https://{site}.greedy.example"), n, 60 * 1024);
+            }
+            wait(&mut lanes, "https://quiet.example", 100 + n, 60 * 1024);
+        }
+        let went = (0..10).flat_map(|_| {
+            lanes.drained(240 * 1024);
+            sent(&mut lanes)
+        });
+        let (greedy, quiet): (Vec<u8>, Vec<u8>) = went.partition(|n| *n < 100);
+        assert!(greedy.len().abs_diff(quiet.len()) <= 1, "{} and {}", greedy.len(), quiet.len());
+        assert_eq!(greedy[..8], [0, 0, 0, 0, 1, 1, 1, 1], "each of them in its turn");
     }
 
     const FRAME: FrameId = FrameId::from_random([1; 16]);

@@ -16,6 +16,7 @@
 //! | `dials` | personas that sites want to be reachable |
 //! | `doors` | connections of which it isn't known yet whom they lead to |
 //! | `frames` | who they are, what they serve and have joined |
+//! | `groups` | sites that may be of one hand |
 //! | `holds` | what is held back of sites that say too much |
 //! | `lanes` | what waits for a link, each site's for itself |
 //! | `links` | which frame holds the link to which node |
@@ -41,6 +42,7 @@ mod candidacy;
 mod dials;
 mod doors;
 mod frames;
+mod groups;
 mod holds;
 mod lanes;
 mod links;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 pub use bitters_wire::rate::{Bucket, Rate};
 
-/// Frames of one node.
+use crate::groups::share;
+
+/// Frames of one node. When there are as many, one of the group that has most gives way to one of a smaller group.
 pub const MAX_FRAMES: usize = 256;
 
 /// Frames of one site: a quarter of all, so that no site shuts the others out.
@@ -25,6 +27,9 @@ pub const MAX_CLAIMS: usize = 256;
 /// Topics of one site, in all its frames: a quarter of what a node may be in.
 pub const MAX_TOPICS_PER_ORIGIN: usize = MAX_MEMBERSHIPS / 4;
 
+/// Topics of one group's sites, each for itself.
+pub const MAX_TOPICS_PER_GROUP: usize = share(MAX_MEMBERSHIPS);
+
 /// Service requests of one site that wait for an end.
 pub const MAX_SERVICES: usize = 64;
 
@@ -33,6 +38,9 @@ pub const MAX_DIALS: usize = 256;
 
 /// Requests of one site that wait for a dial.
 pub const MAX_DIALS_PER_ORIGIN: usize = 64;
+
+/// Requests of one group's sites that wait for a dial.
+pub const MAX_DIALS_PER_GROUP: usize = share(MAX_DIALS);
 
 /// Dials of one site, and wishes for an address.
 pub const DIALS: Rate = Rate { per_second: 10, burst: 64 };

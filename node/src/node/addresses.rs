@@ -7,7 +7,6 @@ use bitters_wire::{
     keys::Signature,
     link::LinkMessage,
     local::{Certificate, ToFrame},
-    map::Set,
     rendezvous::{ToServer, listen_text},
     time::Instant,
 };
@@ -17,8 +16,8 @@ use crate::{accounts::Spend, api::Output, dials::Asker, warnings::Audience};
 
 impl Node {
     pub(super) fn on_address(&mut self, id: FrameId, request: u32, now: Instant) {
-        let kin: Set<FrameId> = self.kin(id).map(|(kin, _)| kin).collect();
-        let has_room = self.addresses.has_room(|asker| kin.contains(&asker));
+        let (kin, clan) = self.kin_and_clan(id);
+        let has_room = self.addresses.has_room(&kin, &clan);
         if !has_room || !self.spend(id, Spend::Dial, now) {
             let outcome = Err(self.quota(id, "this site asks for too many addresses", now));
             return self.tell(id, ToFrame::Address { request, outcome });

@@ -14,7 +14,8 @@ use bitters_wire::{
 use super::Node;
 use crate::{
     accounts::Spend,
-    quotas::{MAX_MEMBERSHIPS, MAX_TOPICS_PER_ORIGIN},
+    frames::Frame,
+    quotas::{MAX_MEMBERSHIPS, MAX_TOPICS_PER_GROUP, MAX_TOPICS_PER_ORIGIN},
 };
 
 /// What a link message adds to a sealed message, with room.
@@ -44,12 +45,19 @@ impl Node {
     pub(super) fn has_room_for(&mut self, id: FrameId, topic: TopicId, now: Instant) -> Result<(), Failure> {
         let joined = self.frames.topics_of(id);
         let of_site: Set<TopicId> = self.kin(id).flat_map(|(_, frame)| frame.joined.iter().copied()).collect();
+        let members = |(_, frame): (FrameId, &Frame)| {
+            let persona = frame.persona();
+            frame.joined.iter().map(|topic| (*topic, persona)).collect::<Vec<_>>()
+        };
+        let of_group: Set<(TopicId, PersonaId)> = self.clan(id).flat_map(members).collect();
         let refusal = if joined.contains(&topic) {
             return Ok(());
         } else if joined.len() >= MAX_TOPICS_PER_FRAME {
             "this page is in all the topics that it may be in"
         } else if of_site.len() >= MAX_TOPICS_PER_ORIGIN && !of_site.contains(&topic) {
             "this site is in all the topics that it may be in"
+        } else if of_group.len() >= MAX_TOPICS_PER_GROUP && !of_site.contains(&topic) {
+            "this site and its like are in all the topics that they may be in"
         } else if self.frames.memberships().len() + 1 >= MAX_MEMBERSHIPS {
             "this node is in all the topics that it may be in"
         } else {

@@ -90,14 +90,21 @@ impl Node {
         }
     }
 
+    /// Whether there is room for a frame, if need be in the place of another.
     fn room_for(&mut self, origin: &str, now: Instant) -> Result<(), Failure> {
-        let refusal = if self.frames.len() >= MAX_FRAMES {
-            "this node has all the frames that it takes"
-        } else if self.frames.of_origin(origin).count() >= MAX_FRAMES_PER_ORIGIN {
+        let is_full = self.frames.len() >= MAX_FRAMES;
+        let surplus = self.frames.surplus(origin).filter(|_| is_full);
+        let refusal = if self.frames.of_origin(origin).count() >= MAX_FRAMES_PER_ORIGIN {
             "this node has all the frames that it takes of one site"
         } else if !self.accounts.spend(origin, Spend::Hello, now) {
             "this site's frames come too often"
+        } else if is_full && surplus.is_none() {
+            "this node has all the frames that it takes"
         } else {
+            if let Some(surplus) = surplus {
+                let failure = self.quota(surplus, "this node has too many frames of this site and its like", now);
+                self.reject(surplus, failure, now);
+            }
             return Ok(());
         };
         self.accounts.refuse(origin, now);

@@ -6,7 +6,6 @@ use bitters_wire::{
     id::{FrameId, NodeId, PersonaId, Tag},
     limits::{DIAL_TIMEOUT, MAX_SERVED_PER_FRAME, MAX_SERVICE_JSON},
     local::{ServiceReply, ToFrame},
-    map::Set,
     name::Name,
     rendezvous::ToServer,
     time::Instant,
@@ -40,11 +39,11 @@ impl Node {
     }
 
     fn may_dial(&mut self, id: FrameId, now: Instant) -> Result<(), Failure> {
-        let kin: Set<FrameId> = self.kin(id).map(|(kin, _)| kin).collect();
+        let (kin, clan) = self.kin_and_clan(id);
         if !self.spend(id, Spend::Dial, now) {
             return Err(self.quota(id, "this site dials too often", now));
         }
-        if !self.dials.has_room(|asker| kin.contains(&asker)) {
+        if !self.dials.has_room(&kin, &clan) {
             return Err(self.quota(id, "this site waits for too many dials", now));
         }
         Ok(())

@@ -3,11 +3,12 @@
 use bitters_wire::{
     failure::{Code, Failure},
     id::FrameId,
+    map::Set,
     time::Instant,
 };
 
 use super::Node;
-use crate::{accounts::Spend, frames::Frame};
+use crate::{accounts::Spend, frames::Frame, groups::group_of};
 
 impl Node {
     /// Whether the frame's site may spend this now.
@@ -27,6 +28,17 @@ impl Node {
             self.accounts.refuse(&frame.origin, now);
             self.changed.sites = true;
         }
+    }
+
+    /// The frames of a frame's site, and of its site's group.
+    pub(super) fn kin_and_clan(&self, id: FrameId) -> (Set<FrameId>, Set<FrameId>) {
+        let kin = self.kin(id).map(|(kin, _)| kin).collect();
+        (kin, self.clan(id).map(|(kin, _)| kin).collect())
+    }
+
+    /// The frame and all others of its site's group.
+    pub(super) fn clan(&self, id: FrameId) -> impl Iterator<Item = (FrameId, &Frame)> {
+        self.frames.frame(id).into_iter().flat_map(|frame| self.frames.of_group(group_of(&frame.origin)))
     }
 
     /// The frame and all others of its site.

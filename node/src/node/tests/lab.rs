@@ -8,7 +8,7 @@ use bitters_wire::{
     announce::LeaderKind,
     claim::Claim,
     codec,
-    failure::Failure,
+    failure::{Code, Failure},
     id::{Boot, Epoch, FrameId, LinkId, NodeId, SessionId, Tag, TopicId},
     keys::NodeSecret,
     link::{LinkMessage, Signal},
@@ -151,6 +151,20 @@ impl Lab {
     pub(super) fn admit(&mut self, id: FrameId, origin: &str) -> bool {
         let outputs = self.frame(id, ToLeader::Hello(hello(id, origin)));
         outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Welcome(_))))
+    }
+
+    /// A frame comes; who has to go for it, or why it may not.
+    pub(super) fn admitted(&mut self, id: FrameId, origin: &str) -> Result<Vec<FrameId>, Code> {
+        let outputs = self.frame(id, ToLeader::Hello(hello(id, origin)));
+        let rejected = outputs.iter().filter_map(|it| match it {
+            Output::Frame(frame, ToFrame::Rejected(failure)) => Some((*frame, failure.code)),
+            _ => None,
+        });
+        let rejected: Vec<(FrameId, Code)> = rejected.collect();
+        match rejected.iter().find(|(frame, _)| *frame == id) {
+            Some((_, code)) => Err(*code),
+            None => Ok(rejected.into_iter().map(|(frame, _)| frame).collect()),
+        }
     }
 
     /// The link that the tab is told to dial.

@@ -74,6 +74,67 @@ fn one_site_is_in_a_quarter_of_the_topics_that_a_node_may_be_in() {
 }
 
 #[test]
+fn subdomains_share_one_group_s_table_and_leave_room_for_others() {
+    let mut lab = Lab::without_server();
+    // As patient as it is greedy: what comes too often is another matter.
+    let come = |lab: &mut Lab, n: u16, origin: &str| {
+        lab.now = lab.now + Duration::from_millis(100);
+        lab.admitted(numbered(n), origin)
+    };
+    let greedy = |n: u16| format!("https://{}.greedy.example", n / 64);
+    assert!((0..256).all(|n| come(&mut lab, n, &greedy(n)).is_ok()), "there is room");
+
+    let gave_way = come(&mut lab, 300, "https://quiet.example").expect("there is room for a small group");
+    assert_eq!(gave_way, [numbered(255)], "the youngest of one of its sites");
+    assert_eq!(lab.node.frames.len(), 256);
+    assert_eq!(lab.node.accounts.refused(&greedy(255)), 1);
+    assert_eq!(come(&mut lab, 301, "https://another.greedy.example"), Err(Code::Quota), "it takes nothing from itself");
+
+    // Two groups end up with as many, but for one.
+    let other = (302..600).filter(|n| come(&mut lab, *n, &format!("https://{}.other.example", n % 8)).is_ok());
+    assert_eq!(other.count(), 127);
+    let of = |group: &str| lab.node.frames.of_group(group).count();
+    assert_eq!([of("greedy.example"), of("other.example"), of("quiet.example")], [128, 127, 1]);
+}
+
+#[test]
+fn a_hidden_page_gives_way_before_a_visible_one_of_its_site() {
+    let mut lab = Lab::without_server();
+    for n in 0..256 {
+        lab.now = lab.now + Duration::from_millis(100);
+        lab.admitted(numbered(n), &format!("https://{}.greedy.example", n / 64)).expect("there is room");
+    }
+    for n in [3, 70, 71] {
+        lab.frame(numbered(n), ToLeader::Visible(false));
+    }
+    let gave_way: Vec<_> = (300..302)
+        .map(|n| lab.admitted(numbered(n), &format!("https://{n}.example")).expect("there is room"))
+        .collect();
+    // All its sites have as many; then the one that lost a page has fewer.
+    assert_eq!(gave_way, [[numbered(71)], [numbered(3)]]);
+}
+
+#[test]
+fn one_group_is_in_three_quarters_of_the_topics_that_a_node_may_be_in() {
+    let mut lab = Lab::without_server();
+    let joins = |lab: &mut Lab, frame: FrameId, n: u16| {
+        let mut topic = TopicId([0; 32]);
+        topic.0[..2].copy_from_slice(&n.to_le_bytes());
+        lab.now = lab.now + Duration::from_millis(50);
+        let outputs = lab.frame(frame, ToLeader::Join { request: 1, topic });
+        outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Asked { outcome: Ok(()), .. })))
+    };
+    for n in 0..20 {
+        lab.now = lab.now + Duration::from_millis(100);
+        lab.admitted(numbered(n), &format!("https://{}.greedy.example", n / 4)).expect("there is room");
+    }
+    let joined = (0..20 * 64_u16).filter(|n| joins(&mut lab, numbered(n / 64), *n));
+    assert_eq!(joined.count(), 768);
+    lab.admit(OTHER, "https://quiet.example");
+    assert!((0..64).all(|n| joins(&mut lab, OTHER, 2000 + n)));
+}
+
+#[test]
 fn a_page_that_is_loaded_again_and_again_is_no_richer() {
     let mut lab = Lab::without_server();
     let came = (0..=255_u8).filter(|n| {
@@ -100,6 +161,11 @@ fn who_watches_again_and_again_is_told_at_the_same_pace() {
         told(lab.frame(TAB, ToLeader::Watch(true)))
     };
     assert!((0..1000).map(|_| toggled(&mut lab)).sum::<usize>() <= 200);
+}
+
+fn numbered(n: u16) -> FrameId {
+    let [low, high] = n.to_le_bytes();
+    FrameId::from_random([[low; 8], [high; 8]].concat().try_into().expect("16 bytes"))
 }
 
 fn flooding(n: u8) -> FrameId {
