@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bitters_wire::{
     claim::Claim,
-    id::{FrameId, PersonaId, Tag, TopicId},
+    id::{FrameId, PersonaId, SessionId, Tag, TopicId},
     keys::PersonaSecret,
     limits::MAX_SERVED_PER_FRAME,
     local::Hello,
@@ -68,6 +68,8 @@ pub struct Frame {
     pub services: Set<u32>,
     /// Personas that its sessions talk with, and when they did last.
     pub talks: Map<PersonaId, Instant>,
+    /// Sessions that it opened, and when it spoke in them last.
+    pub sessions: Map<SessionId, Instant>,
     /// The peers of its topics, as it was told.
     pub peers_told: Map<TopicId, Vec<PersonaId>>,
     /// Until then it isn't told who is in its topics: it brought them along, and we are only learning.
@@ -168,6 +170,7 @@ impl Frames {
             recency,
             services: Set::new(),
             talks: Map::new(),
+            sessions: Map::new(),
             peers_told: Map::new(),
             settles_at: now,
             watch: None,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 pub use bitters_wire::rate::{Bucket, Rate};
 
-use crate::groups::share;
+use crate::groups::{SITES_PER_GROUP, share};
 
 /// Frames of one node. When there are as many, one of the group that has most gives way to one of a smaller group.
 pub const MAX_FRAMES: usize = 256;
@@ -32,6 +32,13 @@ pub const MAX_TOPICS_PER_GROUP: usize = share(MAX_MEMBERSHIPS);
 
 /// Service requests of one site that wait for an end.
 pub const MAX_SERVICES: usize = 64;
+
+/// Sessions that one site's frames have opened and spoken in within the last minute. What is said in them, and in how many streams, a node
+/// can't see: their frames bound that (`MAX_STREAMS_PER_FRAME`).
+pub const MAX_SESSIONS_PER_ORIGIN: usize = 1024;
+
+/// Sessions of one group's sites.
+pub const MAX_SESSIONS_PER_GROUP: usize = SITES_PER_GROUP as usize * MAX_SESSIONS_PER_ORIGIN;
 
 /// Personas that are dialled at once.
 pub const MAX_DIALS: usize = 256;

@@ -49,6 +49,9 @@ pub struct Context {
     pub served: Set<Service>,
     pub streams: Map<StreamKey, Place>,
     pub calls: Map<CallKey, Call>,
+    /// Streams and calls that are open in all sessions: of this side's opening, and of the peers'.
+    pub ours: usize,
+    pub theirs: usize,
     pub outbox: VecDeque<Output>,
     keys: u64,
 }
@@ -62,6 +65,8 @@ impl Context {
             served: Set::new(),
             streams: Map::new(),
             calls: Map::new(),
+            ours: 0,
+            theirs: 0,
             outbox: VecDeque::new(),
             keys: 0,
         }

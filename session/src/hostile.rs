@@ -7,7 +7,7 @@ use bitters_wire::{
     failure::Code,
     id::{FrameId, PersonaId, SessionId},
     keys::PersonaSecret,
-    limits::{MAX_STREAMS, STREAM_WINDOW},
+    limits::{MAX_STREAMS, MAX_STREAMS_PER_FRAME, STREAM_WINDOW},
     name::Name,
     packet::{Body, Packet, Service},
     time::Instant,
@@ -15,7 +15,7 @@ use bitters_wire::{
 use proptest::prelude::*;
 
 use crate::{
-    Config, Endpoint, Input, Output, StreamKey,
+    Config, Endpoint, Input, OpenError, Output, StreamKey,
     message::{Act, MAX_SEALED, Message, Plain, Reason, Say},
     noise::{self, Binding, Transport},
 };
@@ -46,6 +46,41 @@ fn more_streams_than_may_be_are_refused() {
     let said = mallory.read(&mut alice);
     assert_eq!(said.iter().filter(|message| message.act == Act::Accept).count(), MAX_STREAMS);
     assert_eq!(mallory.told.len(), MAX_STREAMS);
+}
+
+#[test]
+fn more_streams_than_a_frame_may_have_are_refused_whoever_opens_them() {
+    let mut alice = alice();
+    let mut told = 0;
+    for n in 0..16 {
+        let mut mallory = Mallory::nth(n);
+        mallory.meet(&mut alice);
+        for stream in 0..MAX_STREAMS as u64 {
+            mallory.say(&mut alice, 2 * stream, Act::Open(chat()));
+        }
+        mallory.read(&mut alice);
+        told += mallory.told.len();
+    }
+    assert_eq!(told, MAX_STREAMS_PER_FRAME);
+    // Those are others' doing: what the site itself opens is counted for itself.
+    assert!(alice.open(mallory_id(), chat(), Instant::START).is_ok());
+
+    alice.close();
+    while alice.poll_output().is_some() {}
+    let mut mallory = Mallory::nth(99);
+    mallory.meet(&mut alice);
+    mallory.stream(&mut alice);
+}
+
+#[test]
+fn a_frame_opens_a_thousand_streams() {
+    let mut alice = alice();
+    let opened = (0..16_u8).flat_map(|n| {
+        let peer = PersonaSecret::new([100 + n; 32]).id();
+        (0..MAX_STREAMS).map(|_| alice.open(peer, chat(), Instant::START)).collect::<Vec<_>>()
+    });
+    let (opened, refused): (Vec<_>, Vec<_>) = opened.partition(Result::is_ok);
+    assert_eq!((opened.len(), refused[0]), (MAX_STREAMS_PER_FRAME, Err(OpenError::Quota)));
 }
 
 #[test]
@@ -155,6 +190,7 @@ fn act() -> impl Strategy<Value = Act> {
 
 /// The peer's own ends of the cipher, with none of our machinery behind it.
 struct Mallory {
+    session: SessionId,
     transport: Option<Transport>,
     counter: u64,
     number: u64,
@@ -163,13 +199,18 @@ struct Mallory {
 
 impl Mallory {
     fn new() -> Self {
-        Self { transport: None, counter: 0, number: 0, told: Vec::new() }
+        Self { session: session(), transport: None, counter: 0, number: 0, told: Vec::new() }
+    }
+
+    /// In a session of its own.
+    fn nth(n: u8) -> Self {
+        Self { session: SessionId(frame(100 + n).0), ..Self::new() }
     }
 
     fn meet(&mut self, alice: &mut Endpoint) {
         let (secret, key) = (PersonaSecret::new([9; 32]).noise_secret(), alice_id().noise_key().unwrap());
         let (opener, listener) = (mallory_id(), alice_id());
-        let binding = Binding { opener, opener_frame: frame(9), listener, session: session(), tag: chat().tag() };
+        let binding = Binding { opener, opener_frame: frame(9), listener, session: self.session, tag: chat().tag() };
         let (opener, handshake) = noise::open(&secret, &key, &binding, [8; 32]);
         self.send(alice, Body::Open { tag: chat().tag(), handshake });
         let Some(Output::Packet(Packet { body: Body::Accept { handshake }, .. })) = alice.poll_output() else {
@@ -204,7 +245,7 @@ impl Mallory {
 
     fn send(&self, alice: &mut Endpoint, body: Body) {
         let (to, from, from_frame) = (alice_id(), mallory_id(), frame(9));
-        let packet = Packet { to, to_frame: Some(frame(1)), from, from_frame, session: session(), body };
+        let packet = Packet { to, to_frame: Some(frame(1)), from, from_frame, session: self.session, body };
         alice.handle_input(Input::Packet(packet), Instant::START);
     }
 

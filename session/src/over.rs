@@ -19,6 +19,8 @@ pub enum Over {
     NotServed,
     /// The peer broke the protocol.
     Protocol,
+    /// This side's site has too many sessions, in all its frames.
+    Quota,
     /// The peer acknowledged nothing for a minute.
     Silent,
     /// No answer to the handshake.
@@ -36,6 +38,7 @@ impl Over {
             Self::NoRoute => (Code::PeerUnreachable, "there is no way to the peer"),
             Self::NotServed => (Code::NotFound, "the peer doesn't serve it"),
             Self::Protocol => (Code::Remote, "the peer broke the protocol"),
+            Self::Quota => (Code::Quota, "this site has too many sessions open"),
             Self::Silent => (Code::PeerUnreachable, "the peer was silent for a minute"),
             Self::Unanswered => (Code::PeerUnreachable, "the peer didn't answer within 15 s"),
         };

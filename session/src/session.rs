@@ -299,6 +299,7 @@ impl Session {
             (Phase::Opening(_), _) if from.0 != self.peer => return,
             (Phase::Opening(_), Refusal::NotServed) => Over::NotServed,
             (Phase::Opening(_), Refusal::NoRoute) => Over::NoRoute,
+            (Phase::Opening(_), Refusal::Quota) => Over::Quota,
             (Phase::Opening(_), _) => Over::FrameGone,
             (Phase::Up(up), Refusal::FrameGone | Refusal::UnknownSession) if up.pipe.peer() == from => Over::FrameGone,
             // A way may be found again: it is asked for until a minute has passed.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use bitters_wire::{
     failure::Failure,
     id::{PersonaId, Tag},
-    limits::MAX_STREAMS,
+    limits::{MAX_STREAMS, MAX_STREAMS_PER_FRAME},
     map::Map,
     packet::Service,
     rpc::Outcome,
@@ -61,9 +61,9 @@ impl Talk {
     }
 
     pub fn open(&mut self, service: Service, ctx: &mut Context) -> Result<StreamKey, Full> {
-        let stream = self.begin(service)?;
+        let stream = self.begin(service, ctx)?;
         let key = ctx.new_stream(Place { session: self.session, stream });
-        self.insert(stream, User::Site(Site { key, opening: true }), 0, 0);
+        self.insert(stream, User::Site(Site { key, opening: true }), (0, 0), ctx);
         Ok(key)
     }
 
@@ -74,11 +74,11 @@ impl Talk {
         deadline: Instant,
         ctx: &mut Context,
     ) -> Result<CallKey, Full> {
-        let stream = self.begin(method)?;
+        let stream = self.begin(method, ctx)?;
         let place = Place { session: self.session, stream };
         let call = ctx.new_call(Call { place, deadline: Some(deadline) });
         let caller = Caller { call, reply: Vec::new() };
-        let sender = &mut self.insert(stream, User::Caller(caller), REQUEST_FREE, CALL_LIMIT).sender;
+        let sender = &mut self.insert(stream, User::Caller(caller), (REQUEST_FREE, CALL_LIMIT), ctx).sender;
         sender.queue(request);
         sender.finish();
         Ok(call)
@@ -134,9 +134,9 @@ impl Talk {
         self.streams.get(&stream).is_some_and(|found| matches!(found.user, User::Caller(_)))
     }
 
-    fn begin(&mut self, service: Service) -> Result<u64, Full> {
+    fn begin(&mut self, service: Service, ctx: &Context) -> Result<u64, Full> {
         let stream = self.ours;
-        if self.opened_like(stream) >= MAX_STREAMS {
+        if self.opened_like(stream) >= MAX_STREAMS || ctx.ours >= MAX_STREAMS_PER_FRAME {
             return Err(Full);
         }
         self.ours += 2;
@@ -148,7 +148,13 @@ impl Talk {
         self.streams.keys().filter(|other| **other % 2 == stream % 2).count()
     }
 
-    fn insert(&mut self, stream: u64, user: User, send: u64, receive: u64) -> &mut Stream {
+    /// How many like this one are open in all sessions.
+    fn count<'a>(&self, stream: u64, ctx: &'a mut Context) -> &'a mut usize {
+        if stream % 2 == self.ours % 2 { &mut ctx.ours } else { &mut ctx.theirs }
+    }
+
+    fn insert(&mut self, stream: u64, user: User, (send, receive): (u64, u64), ctx: &mut Context) -> &mut Stream {
+        *self.count(stream, ctx) += 1;
         let new = Stream { user, sender: Sender::new(send), receiver: Receiver::new(receive) };
         self.streams.entry(stream).insert(new)
     }
@@ -238,7 +244,7 @@ impl Talk {
             return Err(Over::Protocol);
         }
         self.theirs += 2;
-        if self.opened_like(stream) >= MAX_STREAMS {
+        if self.opened_like(stream) >= MAX_STREAMS || ctx.theirs >= MAX_STREAMS_PER_FRAME {
             self.say(stream, Act::Reset(Reason::Quota));
         } else if service.tag() != self.tag || !ctx.served.contains(&service) {
             self.say(stream, Act::Reset(Reason::NotServed));
@@ -252,11 +258,11 @@ impl Talk {
         match service {
             Service::Method(method) => {
                 let handler = Handler::Collecting { method, request: Vec::new() };
-                self.insert(stream, User::Handler(handler), CALL_LIMIT, REQUEST_FREE);
+                self.insert(stream, User::Handler(handler), (CALL_LIMIT, REQUEST_FREE), ctx);
             }
             Service::Protocol(protocol) => {
                 let key = ctx.new_stream(Place { session: self.session, stream });
-                self.insert(stream, User::Site(Site { key, opening: false }), 0, 0);
+                self.insert(stream, User::Site(Site { key, opening: false }), (0, 0), ctx);
                 self.say(stream, Act::Accept);
                 ctx.tell(Output::IncomingStream { stream: key, peer: self.peer, protocol });
             }
@@ -334,6 +340,7 @@ impl Talk {
 
     fn remove(&mut self, stream: u64, ctx: &mut Context) -> Option<Stream> {
         let removed = self.streams.remove(&stream)?;
+        *self.count(stream, ctx) -= 1;
         match &removed.user {
             User::Caller(Caller { call, .. }) => drop(ctx.calls.remove(call)),
             User::Handler(Handler::Told(call)) => drop(ctx.calls.remove(call)),

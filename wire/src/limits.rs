@@ -29,6 +29,9 @@ pub const STREAM_WINDOW: u64 = 2 * 1024 * 1024;
 /// Streams open at once in one session, counted for each side that opened them.
 pub const MAX_STREAMS: usize = 128;
 
+/// Streams and calls open at once in all sessions of one frame, counted for each side that opened them: eight sessions' full.
+pub const MAX_STREAMS_PER_FRAME: usize = 8 * MAX_STREAMS;
+
 /// Sessions of one frame.
 pub const MAX_SESSIONS: usize = 256;
 
@@ -47,7 +50,7 @@ pub const MAX_TOPICS_PER_FRAME: usize = 64;
 /// Protocols and methods that one frame may serve.
 pub const MAX_SERVED_PER_FRAME: usize = 128;
 
-/// Requests of one site that wait for an answer.
+/// Requests of one page that wait for an answer, and streams of its own that are open.
 pub const MAX_PENDING_REQUESTS: usize = 1024;
 
 /// Linked nodes that a topic aims for; the rendezvous names at most as many at a time.

@@ -68,6 +68,8 @@ pub enum Refusal {
     NotServed,
     /// The frame doesn't know the session.
     UnknownSession,
+    /// The sender's site has too many sessions. Last, as the others' numbers were there before it.
+    Quota,
 }
 
 /// What a stream is opened to: a protocol or a method.

@@ -376,8 +376,10 @@ impl Site {
         self.tell(id, Tell::Failed(failure));
     }
 
+    /// Whether the site has as many requests as it may: what comes in from peers isn't its own.
     fn too_many(&self) -> bool {
-        self.requests.len() >= MAX_PENDING_REQUESTS
+        let own = || self.requests.keys().filter(|id| **id < FIRST_FRAME_ID).count();
+        self.requests.len() >= MAX_PENDING_REQUESTS && own() >= MAX_PENDING_REQUESTS
     }
 }
 

@@ -140,6 +140,27 @@ fn who_asks_too_much_is_told_and_nobody_else_hears_of_it() {
 }
 
 #[test]
+fn a_thousand_streams_are_refused_another_and_leave_those_who_serve_them_their_own_requests() {
+    let mut world = World::welcomed([ALICE, BOB]);
+    let protocol = |n: u32| format!("protocol {n}");
+    for n in 0..9 {
+        world.ask(0, 1 + n, Ask::Serve { protocol: protocol(n) });
+    }
+    world.tells(0);
+    for n in 0..9 * 128 {
+        world.ask(1, 1 + n, Ask::Open { peer: persona(ALICE).id().to_string(), protocol: protocol(n / 128) });
+    }
+    let came = world.tells(0).iter().filter(|it| matches!(it.tell, Tell::IncomingStream { .. })).count();
+    let refused: Vec<Code> = (world.tells(1).into_iter())
+        .filter_map(|event| if let Tell::Failed(failure) = event.tell { Some(failure.code) } else { None })
+        .collect();
+    assert_eq!((came, refused), (1024, vec![Code::Quota; 128]));
+
+    world.ask(0, 100, Ask::Join { name: "lobby".into() });
+    assert_eq!(world.tells(0), [Event { id: 100, tell: Tell::Done }]);
+}
+
+#[test]
 fn a_call_is_over_at_its_deadline_though_nobody_dials() {
     let mut world = World::welcomed([ALICE, BOB]);
     world.deaf = true;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bitters_wire::{
     codec,
-    id::{FrameId, LinkId, PersonaId},
+    id::{FrameId, LinkId, PersonaId, SessionId},
     link::LinkMessage,
     local::ToFrame,
     packet::{Body, Packet, Refusal},
@@ -12,7 +12,14 @@ use bitters_wire::{
 };
 
 use super::{Node, hello::SETTLING, linking::SESSION_PATIENCE};
-use crate::{accounts::Spend, backlog::Lost, frames::Went, holds::cost, links::Up};
+use crate::{
+    accounts::Spend,
+    backlog::Lost,
+    frames::Went,
+    holds::cost,
+    links::Up,
+    quotas::{MAX_SESSIONS_PER_GROUP, MAX_SESSIONS_PER_ORIGIN},
+};
 
 /// Sessions that begin to speak again after that time have their standby looked after.
 const STANDBY_LOOK: Duration = Duration::from_secs(1);
@@ -23,6 +30,11 @@ const RELEASE_EVERY: Duration = Duration::from_millis(10);
 impl Node {
     /// A frame's packet goes on now, or when those of its site that are held back have.
     pub(super) fn on_frame_packet(&mut self, id: FrameId, packet: Packet, now: Instant) {
+        if !self.may_speak(id, &packet, now) {
+            self.count_refusal(id, now);
+            let refusal = packet.refuse(Refusal::Quota).map(ToFrame::Packet);
+            return refusal.into_iter().for_each(|refusal| self.tell(id, refusal));
+        }
         let Some(frame) = self.frames.frame(id) else { return };
         let spend = Spend::Packet(cost(&packet));
         if self.holds.holds(&frame.origin) || !self.accounts.spend(&frame.origin, spend, now) {
@@ -31,6 +43,31 @@ impl Node {
         } else {
             self.pass_on(id, packet, now);
         }
+    }
+
+    /// Whether a packet is in a session that its frame has, or may have. A session in which nothing was said for a minute counts as over:
+    /// which are, only its ends know.
+    fn may_speak(&mut self, id: FrameId, packet: &Packet, now: Instant) -> bool {
+        let Some(frame) = self.frames.frame_mut(id) else { return false };
+        if let Some(spoke) = frame.sessions.get_mut(&packet.session) {
+            *spoke = now;
+        } else if matches!(packet.body, Body::Open { .. }) {
+            return self.may_open(id, packet.session, now);
+        }
+        true
+    }
+
+    fn may_open(&mut self, id: FrameId, session: SessionId, now: Instant) -> bool {
+        for (_, frame) in self.frames.iter_mut() {
+            frame.sessions.retain(|_, spoke| now.since(*spoke) < SESSION_PATIENCE);
+        }
+        let of_site: usize = self.kin(id).map(|(_, frame)| frame.sessions.len()).sum();
+        let of_group: usize = self.clan(id).map(|(_, frame)| frame.sessions.len()).sum();
+        let may = of_site < MAX_SESSIONS_PER_ORIGIN && of_group < MAX_SESSIONS_PER_GROUP;
+        if let Some(frame) = self.frames.frame_mut(id).filter(|_| may) {
+            frame.sessions.insert(session, now);
+        }
+        may
     }
 
     /// Each site has what it may spend passed on.

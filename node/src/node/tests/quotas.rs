@@ -1,6 +1,6 @@
 //! One site's frames ask for too much: that site is told so, and no other.
 
-use bitters_wire::name::Name;
+use bitters_wire::{id::SessionId, name::Name};
 
 use super::{lab::*, *};
 
@@ -71,6 +71,39 @@ fn one_site_is_in_a_quarter_of_the_topics_that_a_node_may_be_in() {
     assert!(joins(&mut lab, frames[7], 0), "one that it is in already");
     lab.admit(OTHER, "https://quiet.example");
     assert!(joins(&mut lab, OTHER, 600));
+}
+
+#[test]
+fn one_site_has_a_thousand_sessions_and_another_its_own() {
+    let mut lab = Lab::without_server();
+    for (frame, origin) in [(TAB, SITE), (OTHER, SITE), (THIRD, "https://quiet.example")] {
+        lab.admit(frame, origin);
+    }
+    let refused = |lab: &mut Lab, from: FrameId, origin: &str, n: u16| {
+        // Held back or not: it is decided at once.
+        lab.now = lab.now + Duration::from_millis(1);
+        let packet = Packet {
+            to: home().persona(SITE).id(),
+            to_frame: None,
+            from: home().persona(origin).id(),
+            from_frame: from,
+            session: SessionId(numbered(n).0),
+            body: Body::Open { tag: TAG, handshake: Vec::new() },
+        };
+        let refusal = Output::Frame(from, ToFrame::Packet(packet.refuse(Refusal::Quota).expect("it is none")));
+        lab.frame(from, ToLeader::Packet(packet)).contains(&refusal)
+    };
+    let frame = |n: u16| if n.is_multiple_of(2) { TAB } else { OTHER };
+    assert!((0..1024).all(|n| !refused(&mut lab, frame(n), SITE, n)));
+    assert!((1024..1100).all(|n| refused(&mut lab, frame(n), SITE, n)));
+    assert_eq!(lab.node.accounts.refused(SITE), 76);
+    assert!(!refused(&mut lab, TAB, SITE, 0), "one that it has");
+    assert!(!refused(&mut lab, THIRD, "https://quiet.example", 2000));
+
+    lab.later(Duration::from_secs(61));
+    assert!((3000..4024).all(|n| !refused(&mut lab, TAB, SITE, n)), "those are over");
+    lab.frame(TAB, ToLeader::Leaving);
+    assert!(!refused(&mut lab, OTHER, SITE, 5000));
 }
 
 #[test]
