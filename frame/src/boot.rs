@@ -18,6 +18,7 @@ use web_sys::console;
 
 use crate::{
     addresses::Addresses,
+    embedding::Embedding,
     fallback::Fallback,
     host::{self, Greeting},
     link,
@@ -64,19 +65,19 @@ pub fn start(options: &JsValue) -> Result<(), JsValue> {
 }
 
 async fn run(urls: Urls, page: Page) -> Result<(), WebError> {
-    let top_level = host::is_top_level();
+    let embedding = host::embedding();
     let frame = FrameId::from_random(random::bytes());
-    let (seat, greeting) = join!(take_seat(top_level, frame), host::greeting());
+    let (seat, greeting) = join!(take_seat(embedding, frame), host::greeting());
     let (island, held) = seat?;
     let config = Config {
         frame,
         origin: greeting.as_ref().map_or_else(global::origin, |greeting| greeting.origin.clone()),
         scope: island.scope(),
-        means: means(top_level),
+        means: means(embedding),
         build: urls.build.clone(),
         worker: Island::has_shared_worker().then(|| urls.leader.clone()),
         visible: host::is_visible(),
-        watching: top_level,
+        watching: embedding == Embedding::TopLevel,
         seed: random::bytes(),
     };
     let shell = Shell::new(config, island, held, urls, page)?;
@@ -84,21 +85,25 @@ async fn run(urls: Urls, page: Page) -> Result<(), WebError> {
         welcome(&shell, greeting);
     }
     shell.handle(Input::Started);
-    if top_level {
+    if embedding == Embedding::TopLevel {
         shell.hear_petition();
     }
     Ok(())
 }
 
 /// The leader of all sites can be reached by a port of its SharedWorker only.
-fn means(top_level: bool) -> Means {
-    let leads = !top_level && Island::has_shared_worker();
+fn means(embedding: Embedding) -> Means {
+    let leads = embedding == Embedding::Site && Island::has_shared_worker();
     Means { bridge: leads, handle: leads && Island::knows_handle() }
 }
 
 /// The frame holds its lock before anyone hears of it: whoever asks for that lock learns of its death.
-async fn take_seat(top_level: bool, frame: FrameId) -> Result<(Island, lock::Held), WebError> {
-    let island = Island::of_window(top_level).await?;
+async fn take_seat(embedding: Embedding, frame: FrameId) -> Result<(Island, lock::Held), WebError> {
+    let island = match embedding {
+        Embedding::Nested => Island::own(false)?,
+        Embedding::Site => Island::widest().await?,
+        Embedding::TopLevel => Island::own(true)?,
+    };
     let held = lock::acquire(island.locks(), &frame_lock(frame), How::Queued).await?;
     Ok((island, held))
 }

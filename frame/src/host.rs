@@ -1,5 +1,7 @@
 //! The embedding page: who it is, from the browser alone, and its port.
 
+use std::iter;
+
 use bitters_web::{global, random};
 use bitters_wire::{
     VersionRange,
@@ -13,6 +15,8 @@ use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MessageEvent, MessagePort, Window};
+
+use crate::embedding::Embedding;
 
 /// What a page speaks whose hello isn't understood.
 pub const NO_VERSION: VersionRange = VersionRange { min: u16::MAX, max: 0 };
@@ -28,11 +32,17 @@ pub struct Greeting {
     pub hello: Option<HostHello>,
 }
 
+/// How this document is shown.
+#[must_use]
+pub fn embedding() -> Embedding {
+    let parent_of = |window: &Window| window.parent().ok().flatten().filter(|parent| parent != window);
+    Embedding::of(iter::successors(parent_of(&window()), parent_of).count(), &ancestor_origins())
+}
+
 /// Whether this document isn't embedded.
 #[must_use]
 pub fn is_top_level() -> bool {
-    let window = window();
-    window.parent().ok().flatten().is_none_or(|parent| parent == window)
+    embedding() == Embedding::TopLevel
 }
 
 /// Whether the page is visible.
@@ -180,6 +190,14 @@ fn only_value(value: &JsValue) -> Option<JsValue> {
 fn values(value: &JsValue) -> Array {
     let is_bytes = ArrayBuffer::is_view(value);
     value.dyn_ref::<Object>().filter(|_| !is_bytes).map(Object::values).unwrap_or_default()
+}
+
+/// Of this document's ancestors, the parent's first; none where the browser doesn't tell.
+fn ancestor_origins() -> Vec<String> {
+    let origins = global::property(&window().location(), "ancestorOrigins");
+    origins
+        .map(|origins| Array::from(&origins).iter().filter_map(|origin| origin.as_string()).collect())
+        .unwrap_or_default()
 }
 
 #[expect(

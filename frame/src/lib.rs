@@ -3,6 +3,7 @@
 //! [`site`] is the frame's machine: it takes what the site asks, what the leader says and what links report, and returns
 //! what is told to each. The rest is the shell around it, and exists in browsers only.
 
+pub mod embedding;
 pub mod site;
 
 #[cfg(target_arch = "wasm32")]

@@ -68,15 +68,12 @@ impl Island {
         Ok(Self { way: Way::Own, locks: own_locks()?, scope })
     }
 
-    /// The widest island that this window gets without asking anybody.
+    /// The widest island that this iframe gets without asking anybody.
     ///
     /// # Errors
     /// [`WebError`] where there are no locks: an insecure context, an opaque origin, an old browser.
-    pub async fn of_window(top_level: bool) -> Result<Self, WebError> {
-        let own = Self::own(top_level)?;
-        if top_level {
-            return Ok(own);
-        }
+    pub async fn widest() -> Result<Self, WebError> {
+        let own = Self::own(false)?;
         Ok(within(GRANT_PATIENCE, Self::unpartitioned()).await.flatten().unwrap_or(own))
     }
 

@@ -34,7 +34,7 @@ pub struct Config {
     pub seed: [u8; 32],
 }
 
-/// The ways from an island of one site to that of all sites that this browser has.
+/// The ways from an island of one site to that of all sites that this browser has. A frame that is nested in another site's page has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Means {
     /// A page of the node's own, opened by the person, that hands over ports.

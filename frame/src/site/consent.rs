@@ -92,7 +92,7 @@ impl Site {
             return Ok(());
         }
         if !self.config.means.any() {
-            return Err(Failure::new(Code::Unsupported, "this browser has no way to one node for all sites"));
+            return Err(Failure::new(Code::Unsupported, "from here no way leads to one node for all sites"));
         }
         self.requests.insert(id, Pending::Unify);
         self.consider();
@@ -136,8 +136,11 @@ impl Site {
 
     fn consider_person(&mut self) {
         match self.consent.permissions.person {
-            _ if self.config.scope == Scope::Site => {
+            _ if self.config.scope == Scope::Site && self.config.means.any() => {
                 self.refuse_host("one id for all sites needs one node for all sites: unify() first");
+            }
+            _ if self.config.scope == Scope::Site => {
+                self.refuse_host("one id for all sites needs one node for all sites, to which no way leads from here");
             }
             Answer::Ask if self.consent.stage == Stage::Quiet => self.ask(Question::Person),
             // With a yes the leader welcomes the frame anew.

@@ -2,12 +2,13 @@
 import type { BrowserContext, Frame, FrameLocator, Page } from "@playwright/test";
 
 import { frameOf } from "./alive.ts";
+import type { Scripted } from "./scripted.ts";
 import type { Server } from "./server.ts";
 
 /** The badge in a site. */
 export const badgeOf = (page: Page): FrameLocator => page.frameLocator('iframe[title="bitters node"]');
 
-export const scopeOf = (page: Page): Promise<string> => page.evaluate(() => window.mine.scope);
+export const scopeOf = (page: Scripted): Promise<string> => page.evaluate(() => window.mine.scope);
 
 /** A site asks for one node; what came of it, or the code of its error. */
 export const unify = (page: Page): Promise<string> =>

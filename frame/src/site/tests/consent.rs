@@ -164,6 +164,7 @@ fn where_nothing_can_be_done_the_wish_is_unsupported_and_nothing_is_offered() {
     let [Event { id: 1, tell: Tell::Failed(failure) }] = &tells(&outputs)[..] else { panic!("{outputs:?}") };
     assert_eq!(failure.code, Code::Unsupported);
     assert_eq!(frame.outputs(Input::Clicked(Click::Offer)), []);
+    assert_eq!(frame.outputs(Input::Announced(Announcement::Granted)), [], "nor is anybody followed");
 }
 
 #[test]
