@@ -4,8 +4,11 @@
 // The two documents are of one origin and know each other by their windows; each message is held against both. A site can open the
 // node's page as well, but is no origin that it answers.
 
-/** How long the badge must have been still and in sight before a click on it counts. */
-const STILL_MS = 500;
+import { still } from "./still.ts";
+
+/** CSS pixels: less room than that shows buttons and hardly what they answer. */
+const MIN_WIDTH = 240;
+const MIN_HEIGHT = 120;
 
 /** How often the page that was opened, or that opened this one, is looked for: a window tells nobody that it closes. */
 const LOOK_MS = 500;
@@ -20,18 +23,13 @@ type Permission = "join" | "observe" | "person";
 
 /**
  * Tells whether a click inside `root` counts: only while that has been in sight as a whole, uncovered where the browser tells (Intersection
- * Observer v2), of one size and with one question for a while. What the person didn't see, they didn't click. The document says it, too
- * (`data-guard`), so that its buttons look like it.
+ * Observer v2), with room, of one size, with one question, and before the person for a while ({@link still}). What the person didn't see, they
+ * didn't click. The document says it, too (`data-guard`), so that its buttons look like it, and whether a click came too early (`data-early`).
  */
 export function guard(root: Element): () => boolean {
-  const page = document.documentElement.dataset;
+  const page = document.documentElement;
   let seen = false;
-  let opening: ReturnType<typeof setTimeout> | undefined;
-  const restart = (): void => {
-    clearTimeout(opening);
-    delete page["guard"];
-    if (seen) opening = setTimeout(() => (page["guard"] = "open"), STILL_MS);
-  };
+  const { counts, restart } = still("guard", () => seen && page.clientWidth >= MIN_WIDTH && page.clientHeight >= MIN_HEIGHT);
   const options: IntersectionObserverInit & { trackVisibility: boolean; delay: number } = { threshold: [0, 0.99, 1], trackVisibility: true, delay: 100 };
   const sight = new IntersectionObserver((entries) => {
     const entry = entries.at(-1) as (IntersectionObserverEntry & { isVisible?: boolean }) | undefined;
@@ -43,8 +41,20 @@ export function guard(root: Element): () => boolean {
   sight.observe(root);
   new ResizeObserver(restart).observe(root);
   // The second half of a double click doesn't answer the next question.
-  new MutationObserver(restart).observe(document.documentElement, { attributeFilter: ["data-question", "data-petition"] });
-  return () => page["guard"] === "open";
+  const anew = (): void => {
+    delete page.dataset["early"];
+    restart();
+  };
+  new MutationObserver(anew).observe(page, { attributeFilter: ["data-question", "data-petition"] });
+  // A button that was pressed too early and held isn't clicked on.
+  let pressed = true;
+  page.addEventListener("pointerdown", () => (pressed = counts()), true);
+  page.addEventListener("keydown", () => (pressed = true), true);
+  return () => {
+    if (counts() && pressed) return true;
+    page.dataset["early"] = "";
+    return false;
+  };
 }
 
 /**

@@ -1,4 +1,5 @@
 // The list of sites on the node's own page: what each may do, to be seen and to be changed.
+import { still } from "../../frame/still.ts";
 
 type Permission = "join" | "observe" | "person";
 type Answer = "ask" | "no" | "yes";
@@ -18,6 +19,8 @@ interface Choice {
 
 /** Controls by which the person has just answered: from then on they show what is in force, until they are used again. */
 const answered = new WeakSet<HTMLSelectElement>();
+
+const { counts } = still("still");
 
 /** Fills the list from its template. `choose` hears what the person changes. */
 export function showSites(sites: SiteStatus[], choose: (choice: Choice) => void): void {
@@ -56,6 +59,8 @@ function fill(item: HTMLElement, site: SiteStatus, choose: (choice: Choice) => v
   for (const control of item.querySelectorAll<HTMLSelectElement>("select[data-permission]")) {
     const permission = control.dataset["permission"] as Permission;
     if (control !== document.activeElement || answered.has(control)) control.value = permissions[permission];
+    // What was begun before it counts isn't begun: the list doesn't open.
+    control.onkeydown = control.onmousedown = (event: Event) => void (counts() || event.preventDefault());
     control.onblur = () => answered.delete(control);
     control.onchange = () => {
       answered.add(control);

@@ -206,6 +206,23 @@ test("a no on the node's page counts where the browser lets the site in without 
   expect([await scopeOf(third), await idOf(third)]).toEqual(["browser", id]);
 });
 
+test("what a site may do isn't changed by a key that was meant for a window over the node's own page", async ({ browse, connect, server }) => {
+  const browser = await browse({ init: "{ const set = setTimeout; window.setTimeout = (act, ms, ...more) => set(act, ms === 500 ? 3000 : ms, ...more); }" });
+  await connect(browser, "b");
+  const own = await ownPage(browser, server);
+  const may = choice(own, server, "b", "observe");
+  await may.focus();
+  await own.locator("html[data-still=open]").waitFor();
+  // As when that is closed: tests see all windows as turned to at any time.
+  await own.evaluate(() => window.dispatchEvent(new Event("focus")));
+  await own.keyboard.press("y");
+  await expect(may).toHaveValue("ask");
+
+  await own.locator("html[data-still=open]").waitFor();
+  await own.keyboard.press("y");
+  await expect(may).toHaveValue("yes");
+});
+
 /** Enters a topic without waiting for others: pages of one id aren't peers of each other. */
 const enterAll = async (name: string, far: Page, ...pages: Page[]): Promise<void> => {
   await Promise.all([far, ...pages].map((page) => enter(page, name)));
@@ -220,6 +237,7 @@ const choice = (own: Page, server: Server, site: string, permission: string): Lo
 /** The person answers there. */
 async function permit(own: Page, server: Server, site: string, permission: string, answer: string): Promise<void> {
   await own.bringToFront();
+  await own.locator("html[data-still=open]").waitFor();
   await choice(own, server, site, permission).selectOption(answer);
 }
 

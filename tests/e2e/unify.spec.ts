@@ -1,7 +1,7 @@
 // One node for all sites where the browser keeps sites apart: by the browser's own grant, and over a page of the node's own.
 import type { Page } from "@playwright/test";
 
-import { frameOf, works } from "./support/alive.ts";
+import { works } from "./support/alive.ts";
 import { meet } from "./support/room.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
 import { answer, badgeOf, click, openPage, scopeOf, unify } from "./support/unify.ts";
@@ -196,39 +196,6 @@ test("a yes is remembered: the way back over the node's page needs no second one
   await openPage(browser, again, "open", server);
   expect(await wanted).toBe("browser");
   expect(await idOf(again)).toBe(id);
-});
-
-test("a badge that is covered, or that was just shown, takes no click for an answer", async ({ browse, connect, server }) => {
-  const browser = await browse(BLOCKED);
-  const a = await connect(browser, "a");
-  await a.evaluate(() => void window.mine.unify().catch(() => {}));
-  await badgeOf(a).locator("[data-act=yes]").waitFor();
-  await a.evaluate(() => {
-    const cover = document.createElement("div");
-    cover.style.cssText = "position:fixed;inset:0;background:#fff;z-index:2147483647;pointer-events:none";
-    document.documentElement.append(cover);
-  });
-  const guarded = (): Promise<string | undefined> => frameOf(a, server).evaluate(() => document.documentElement.dataset["guard"]);
-  await expect.poll(guarded).toBeUndefined();
-  await badgeOf(a).locator("[data-act=no]").click({ force: true });
-  expect(await badgeOf(a).locator("html").getAttribute("data-state")).toBe("asking");
-
-  await a.evaluate(() => document.documentElement.lastElementChild?.remove());
-  await expect.poll(guarded).toBe("open");
-});
-
-test("the second half of a double click doesn't answer the question that the first led to", async ({ browse, connect, server }) => {
-  const a = await connect(await browse(BLOCKED), "a");
-  await a.evaluate(() => void window.mine.unify().catch(() => {}));
-  await badgeOf(a).locator("[data-guard=open] [data-act=yes]").waitFor();
-  await frameOf(a, server).evaluate(() => {
-    const root = document.documentElement;
-    const note = (): void => void (root.dataset["noted"] = `${root.dataset["question"]}: ${root.dataset["guard"] ?? "closed"}`);
-    new MutationObserver(note).observe(root, { attributeFilter: ["data-question"] });
-  });
-  await click(a, "yes", server);
-  await expect(badgeOf(a).locator("html")).toHaveAttribute("data-noted", "visit: closed");
-  await badgeOf(a).locator("[data-guard=open] [data-act=open]").waitFor();
 });
 
 test("a badge in an element that is too narrow for a question asks in the corner, and goes back", async ({ browse, server, visit }) => {

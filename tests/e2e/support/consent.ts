@@ -10,8 +10,11 @@ declare global {
   }
 }
 
-/** Clicks on a button of a node's as soon as a click counts. */
-const press = (tab: Tab, node: string, act: string): Promise<void> => tab.click(node, `[data-guard=open] [data-act=${act}]`);
+/** Clicks on a button of a node's as soon as a click counts: the pointer has been there for a while. */
+async function press(tab: Tab, node: string, act: string): Promise<void> {
+  await tab.hover(node, `[data-act=${act}]`);
+  await tab.click(node, `[data-guard=open] [data-act=${act}]`);
+}
 
 /**
  * The site of a tab asks for one node for all sites, and gets it by way of the node's own page, which is returned: the way lasts as long as

@@ -1,7 +1,7 @@
 // Firefox as people have it, over WebDriver BiDi: Playwright drives none but its own.
 import { existsSync } from "node:fs";
 
-import puppeteer, { type Browser, type Frame, type Page } from "puppeteer-core";
+import puppeteer, { type Browser, type ElementHandle, type Frame, type Page } from "puppeteer-core";
 
 import { Tab, type Driven } from "./tab.ts";
 
@@ -38,14 +38,15 @@ async function visit(browser: Browser, url: string, inits: (string | undefined)[
 
 function tabOf(page: Page): Tab {
   const frameOf = (origin: string): Promise<Frame> => page.waitForFrame((frame) => frame.url().startsWith(origin), PATIENCE);
-  const click = async (origin: string, selector: string): Promise<void> => {
+  const find = async (origin: string, selector: string): Promise<ElementHandle | null> => {
     await page.bringToFront();
-    const element = await (await frameOf(origin)).waitForSelector(selector, { visible: true, ...PATIENCE });
-    await element?.click();
+    return (await frameOf(origin)).waitForSelector(selector, { visible: true, ...PATIENCE });
   };
+  const click = async (origin: string, selector: string): Promise<void> => (await find(origin, selector))?.click();
+  const hover = async (origin: string, selector: string): Promise<void> => (await find(origin, selector))?.hover();
   const run = async (script: string, origin?: string): Promise<unknown> => (origin === undefined ? page : await frameOf(origin)).evaluate(script);
   // The page's own event `popup` isn't fired for what its frames open.
   const popup = (): Promise<Tab> =>
     new Promise((resolve, reject) => page.browser().once("targetcreated", (target) => void target.page().then((page) => page && resolve(tabOf(page)), reject)));
-  return new Tab({ click, close: () => page.close(), popup, reload: () => page.reload(), run });
+  return new Tab({ click, close: () => page.close(), hover, popup, reload: () => page.reload(), run });
 }

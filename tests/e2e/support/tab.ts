@@ -1,11 +1,14 @@
 // A page of any browser, as far as tests of several browsers need it.
 import type * as sdk from "@bitters/host-sdk";
-import type { Frame, Page } from "@playwright/test";
+import type { Frame, Locator, Page } from "@playwright/test";
 
 import { open } from "./browsers.ts";
 import type { Profile } from "./browsers.ts";
 import type { Scripted } from "./scripted.ts";
 import type { Server } from "./server.ts";
+
+/** How long an element may take to appear. */
+const PATIENCE = { timeout: 10_000 };
 
 /** A browser, whoever drives it. */
 export interface Driven {
@@ -20,6 +23,8 @@ export interface Handle {
   run(script: string, origin?: string): Promise<unknown>;
   /** Clicks on an element of the page's, or of its frame of this origin, as a person does: as soon as it is in sight. */
   click(origin: string, selector: string): Promise<unknown>;
+  /** Moves the pointer onto such an element. */
+  hover(origin: string, selector: string): Promise<unknown>;
   /** The next tab that the page, or a frame of it, opens. */
   popup(): Promise<Tab>;
   /** Loads the page again. */
@@ -50,6 +55,11 @@ export class Tab implements Scripted {
   /** Clicks on an element of the page's, or of its frame of this origin, as a person does: as soon as it is in sight. */
   async click(origin: string, selector: string): Promise<void> {
     await this.#handle.click(origin, selector);
+  }
+
+  /** Moves the pointer onto such an element. */
+  async hover(origin: string, selector: string): Promise<void> {
+    await this.#handle.hover(origin, selector);
   }
 
   /** The next tab that the page, or a frame of it, opens. */
@@ -91,14 +101,16 @@ function tabOf(page: Page): Tab {
     if (!frame) throw new Error(`no frame of ${origin} in ${page.url()}`);
     return frame;
   };
-  const click = async (origin: string, selector: string): Promise<void> => {
+  const find = async (origin: string, selector: string): Promise<Locator> => {
     await page.bringToFront();
     // What isn't in sight yet would be waited for after the selector was found to match.
-    await frameOf(origin).locator(selector).filter({ visible: true }).click({ timeout: 10_000 });
+    return frameOf(origin).locator(selector).filter({ visible: true });
   };
+  const click = async (origin: string, selector: string): Promise<void> => (await find(origin, selector)).click(PATIENCE);
+  const hover = async (origin: string, selector: string): Promise<void> => (await find(origin, selector)).hover(PATIENCE);
   const run = (script: string, origin?: string): Promise<unknown> => (origin === undefined ? page : frameOf(origin)).evaluate(script);
   const popup = async (): Promise<Tab> => tabOf(await page.waitForEvent("popup"));
-  return new Tab({ click, close: () => page.close(), popup, reload: () => page.reload(), run });
+  return new Tab({ click, close: () => page.close(), hover, popup, reload: () => page.reload(), run });
 }
 
 /** Opens a site and brings the SDK in, without connecting. */

@@ -21,12 +21,12 @@ export async function click(page: Page, act: string, server: Server): Promise<vo
   await clickOpen(frameOf(page, server), `[data-act=${act}]`);
 }
 
-/** A click counts after half a second in sight, by what the document itself measures; one that comes too early is made again. */
+/** A click counts after half a second in sight and under the pointer, by what the document itself measures; one that comes too early is made again. */
 export async function clickOpen(frame: Frame, selector: string): Promise<void> {
   const button = frame.locator(`${selector}:visible`);
   const isOpen = (): boolean => document.documentElement.dataset["guard"] === "open";
   do {
-    const open = frame.waitForFunction(isOpen).then(() => true);
+    const open = button.hover().then(() => frame.waitForFunction(isOpen)).then(() => true);
     // A click that counted leads to another question, or to none: that has other buttons.
     const gone = button.waitFor({ state: "hidden" }).then(() => false);
     if (!(await Promise.race([open, gone].map((settled) => settled.catch(() => false))))) return;

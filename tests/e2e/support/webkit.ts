@@ -20,6 +20,9 @@ const LOOK_EVERY = 15;
 /** Milliseconds that an element may take to appear. */
 const PATIENCE = 10_000;
 
+/** What WebDriver calls an element by (section 12.2 of its specification). */
+const ELEMENT = "element-6066-11e4-a52e-4f735466cecf";
+
 /** Opens a WebKit with a new profile. */
 export async function open(): Promise<Driven> {
   const display = spawn(DISPLAY, ["-displayfd", "3", "-screen", "0", "1024x768x24", "-nolisten", "tcp"], { stdio: ["ignore", "ignore", "ignore", "pipe"] });
@@ -50,6 +53,7 @@ function tabOf(session: Session, window: string): Tab {
   return new Tab({
     click: (origin, selector) => session.click(window, origin, selector),
     close: () => session.close(window),
+    hover: (origin, selector) => session.hover(window, origin, selector),
     popup: async () => tabOf(session, await session.another()),
     reload: () => session.at(window, "refresh", {}),
     run: (script, origin) => session.run(window, script, origin),
@@ -99,20 +103,31 @@ class Session {
   }
 
   /** Clicks on an element of a window's page, or of its frame of this origin, as soon as it can be clicked on. */
-  async click(window: string, origin: string, selector: string): Promise<void> {
+  click(window: string, origin: string, selector: string): Promise<void> {
+    return this.#with(window, origin, selector, (element) => this.#send("POST", `element/${element}/click`, {}));
+  }
+
+  /** Moves the pointer onto such an element. */
+  hover(window: string, origin: string, selector: string): Promise<void> {
+    return this.#with(window, origin, selector, (element) => {
+      const move = { type: "pointerMove", origin: { [ELEMENT]: element }, x: 0, y: 0 };
+      return this.#send("POST", "actions", { actions: [{ type: "pointer", id: "mouse", parameters: { pointerType: "mouse" }, actions: [move] }] });
+    });
+  }
+
+  async #with(window: string, origin: string, selector: string, act: (element: string) => Promise<unknown>): Promise<void> {
+    const find = async (): Promise<void> => {
+      await this.#enter(window, origin);
+      const element = await this.#send<Record<string, string>>("POST", "element", { using: "css selector", value: selector });
+      await act(element[ELEMENT] ?? "");
+    };
     for (const end = Date.now() + PATIENCE; ; await sleep(LOOK_EVERY)) {
       try {
-        return await this.#take(() => this.#click(window, origin, selector));
+        return await this.#take(find);
       } catch (error) {
         if (Date.now() > end) throw error;
       }
     }
-  }
-
-  async #click(window: string, origin: string, selector: string): Promise<void> {
-    await this.#enter(window, origin);
-    const element = await this.#send<object>("POST", "element", { using: "css selector", value: selector });
-    await this.#send("POST", `element/${Object.values(element)[0]}/click`, {});
   }
 
   #windows(): Promise<string[]> {
