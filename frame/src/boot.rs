@@ -9,7 +9,12 @@ use bitters_web::{
     lock::{self, How},
     random,
 };
-use bitters_wire::{announce::frame_lock, id::FrameId, rpc::Identity};
+use bitters_wire::{
+    announce::frame_lock,
+    failure::{Code, Failure},
+    id::FrameId,
+    rpc::Identity,
+};
 use futures::join;
 use js_sys::Reflect;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
@@ -68,7 +73,14 @@ async fn run(urls: Urls, page: Page) -> Result<(), WebError> {
     let embedding = host::embedding();
     let frame = FrameId::from_random(random::bytes());
     let (seat, greeting) = join!(take_seat(embedding, frame), host::greeting());
-    let (island, held) = seat?;
+    let (island, held) = match (seat, &greeting) {
+        (Ok(seat), _) => seat,
+        (Err(error), Some(greeting)) => {
+            host::refuse(&greeting.port, Failure::new(Code::Unsupported, error.to_string()));
+            return Err(error);
+        }
+        (Err(error), None) => return Err(error),
+    };
     let config = Config {
         frame,
         origin: greeting.as_ref().map_or_else(global::origin, |greeting| greeting.origin.clone()),

@@ -62,19 +62,20 @@ struct Successor {
 }
 
 impl Contenders {
-    /// Waits for this frame's turn.
-    pub fn wait(&mut self, island: Island, fallback: Fallback) {
+    /// Waits for this frame's turn. `fail` is called if its worker can't be loaded.
+    pub fn wait(&mut self, island: Island, fallback: Fallback, fail: impl Fn() + 'static) {
         let (waiting, handle) = abortable(take_turns(island, fallback));
         self.turn = Some(Turn(handle));
         spawn_local(async move {
             if let Ok(Err(error)) = waiting.await {
                 warn(&error);
+                fail();
             }
         });
     }
 
-    /// Takes over from a leader that doesn't answer; if a worker is at that already, it is told again.
-    pub fn succeed(&mut self, fallback: Fallback, after: Epoch) {
+    /// Takes over from a leader that doesn't answer; if a worker is at that already, it is told again. `fail` is called if one can't be loaded.
+    pub fn succeed(&mut self, fallback: Fallback, after: Epoch, fail: impl Fn() + 'static) {
         let name = successor_name(&fallback.build, after);
         if self.successor.as_ref().is_some_and(|running| running.name == name && running.goes_on()) {
             return;
@@ -84,7 +85,10 @@ impl Contenders {
         spawn_local(async move {
             match Contender::start(&fallback, &name, || {}).await {
                 Ok(started) => drop(contender.replace(Some(started))),
-                Err(error) => warn(&error),
+                Err(error) => {
+                    warn(&error);
+                    fail();
+                }
             }
         });
     }

@@ -5,6 +5,7 @@ use std::iter;
 use bitters_web::{global, random};
 use bitters_wire::{
     VersionRange,
+    failure::Failure,
     limits::STREAM_WINDOW,
     rpc::{Event, HostHello, Ready, Request, Tell},
 };
@@ -135,13 +136,7 @@ impl Host {
 
     /// Tells the page.
     pub fn tell(&self, event: &Event) {
-        let Ok(message) = event.serialize(&Serializer::new()) else { return };
-        let transfer = match event.tell {
-            Tell::Bytes(_) => buffer_of(&message).unwrap_or_default(),
-            _ => Array::new(),
-        };
-        // A page that is gone needs no news; its frame is about to go, too.
-        drop(self.port.post_message_with_transferable(&message, &transfer));
+        post(&self.port, event);
     }
 }
 
@@ -198,6 +193,21 @@ fn ancestor_origins() -> Vec<String> {
     origins
         .map(|origins| Array::from(&origins).iter().filter_map(|origin| origin.as_string()).collect())
         .unwrap_or_default()
+}
+
+/// Tells a page that there is nothing behind its port, and why.
+pub fn refuse(port: &MessagePort, failure: Failure) {
+    post(port, &Event { id: 0, tell: Tell::Failed(failure) });
+}
+
+fn post(port: &MessagePort, event: &Event) {
+    let Ok(message) = event.serialize(&Serializer::new()) else { return };
+    let transfer = match event.tell {
+        Tell::Bytes(_) => buffer_of(&message).unwrap_or_default(),
+        _ => Array::new(),
+    };
+    // A page that is gone needs no news; its frame is about to go, too.
+    drop(port.post_message_with_transferable(&message, &transfer));
 }
 
 #[expect(

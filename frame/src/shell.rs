@@ -216,16 +216,20 @@ impl Shell {
                 self.handle(Input::Connected);
             }
             Err(_) if self.island.borrow().is_remote() => self.handle(Input::IslandLost),
-            Err(error) => self.page.show_failure(&error.to_string()),
+            Err(error) => {
+                console::error_1(&format!("bitters: no leader from here: {error}").into());
+                self.handle(Input::WorkerFailed);
+            }
         }
     }
 
-    fn contend(&self, after: Option<Epoch>) {
+    fn contend(self: &Rc<Self>, after: Option<Epoch>) {
         let mut contenders = self.contenders.borrow_mut();
-        let fallback = self.urls.fallback.clone();
+        let (fallback, failing) = (self.urls.fallback.clone(), Rc::clone(self));
+        let fail = move || failing.handle(Input::WorkerFailed);
         match after {
-            None => contenders.wait(self.island(), fallback),
-            Some(after) => contenders.succeed(fallback, after),
+            None => contenders.wait(self.island(), fallback, fail),
+            Some(after) => contenders.succeed(fallback, after, fail),
         }
     }
 

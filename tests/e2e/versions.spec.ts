@@ -7,6 +7,7 @@ import { type Build, Builds } from "./support/builds.ts";
 import { StaticHost } from "./support/host.ts";
 import { type Outcome, ask, kept, keptFor, replaced } from "./support/kept.ts";
 import { finish, flawless, goesOn, talk } from "./support/numbers.ts";
+import { bringRaw } from "./support/raw.ts";
 import { enter, hearsOnly } from "./support/room.ts";
 import { expect, idOf, statusOf, test as base } from "./support/test.ts";
 
@@ -155,6 +156,29 @@ for (const [what, outcome, spoil] of BROKEN) {
     expect(await buildOf(await embed(browser, "a"), host)).toBe(builds.ids.second);
   });
 }
+
+const LOST: [what: string, lost: (builds: Builds) => string | Promise<string>, init?: string][] = [
+  ["its frame's module", (builds) => builds.module("frame")],
+  ["its leader's script", (builds) => builds.script("first", "leader")],
+  ["the script that leads without SharedWorker", (builds) => builds.script("first", "dedicated"), "delete window.SharedWorker;"],
+];
+
+for (const [what, lost, init] of LOST)
+  test(`a deployment that lacks ${what} says so where it was never visited: its page, its badge, and to a site`, async ({ browse, builds, host, visit }) => {
+    await builds.drop(await lost(builds));
+    const browser = await browse({ ...(init !== undefined && { init }) });
+    const own = await browser.newPage();
+    await own.goto(host.node);
+    await expect(own.getByText("Not running. Reload the page to try again.")).toBeVisible();
+
+    const a = await visit(browser, "a");
+    const asked = await a.evaluate((node) => window.sdk.connect({ node }).then(() => "connected", ({ code, message }) => `${code}: ${message}`), host.node);
+    expect(asked).toMatch(/^NoNode: the node('s leader)? can't be loaded/);
+    // The SDK takes its iframe out then; a site of its own making may leave it.
+    await bringRaw(a);
+    await a.evaluate((node) => window.bare.line(node), host.node);
+    await expect(a.frameLocator("iframe").locator(".badge").getByText("not running").filter({ visible: true })).toBeVisible();
+  });
 
 /** The last page of the leader's build goes, and a page of another one has that build lead: stream and topic go on, and nothing is lost. */
 async function moves([page, peer]: [Page, Page], topic: string, last: Page, build: string, message: string): Promise<void> {

@@ -137,21 +137,28 @@ impl Site {
     fn consider_person(&mut self) {
         match self.consent.permissions.person {
             _ if self.config.scope == Scope::Site && self.config.means.any() => {
-                self.refuse_host("one id for all sites needs one node for all sites: unify() first");
+                self.refuse_host(Code::Denied, "one id for all sites needs one node for all sites: unify() first");
             }
             _ if self.config.scope == Scope::Site => {
-                self.refuse_host("one id for all sites needs one node for all sites, to which no way leads from here");
+                self.refuse_host(
+                    Code::Denied,
+                    "one id for all sites needs one node for all sites, to which no way leads from here",
+                );
             }
             Answer::Ask if self.consent.stage == Stage::Quiet => self.ask(Question::Person),
             // With a yes the leader welcomes the frame anew.
             Answer::Ask | Answer::Yes => {}
-            Answer::No => self.refuse_host("the person doesn't want one id for all sites"),
+            Answer::No => self.refuse_host(Code::Denied, "the person doesn't want one id for all sites"),
         }
     }
 
-    fn refuse_host(&mut self, why: &str) {
+    /// Tells the site, if it waits to be welcomed, that it won't be.
+    pub(super) fn refuse_host(&mut self, code: Code, why: &str) {
+        if !matches!(self.host, Host::Waiting(_)) {
+            return;
+        }
         self.host = Host::Greeted;
-        self.fail(0, Failure::new(Code::Denied, why));
+        self.fail(0, Failure::new(code, why));
         self.outbox.push_back(Output::CloseHost);
         self.rest();
     }
@@ -288,9 +295,14 @@ impl Site {
 
     /// The way into this island is over: back into the site's own.
     pub(super) fn on_island_lost(&mut self) {
-        if self.config.scope == Scope::Browser && self.config.means.any() {
+        if self.may_return() {
             self.go_home();
         }
+    }
+
+    /// Whether the frame came here out of the island of its site.
+    pub(super) fn may_return(&self) -> bool {
+        self.config.scope == Scope::Browser && self.config.means.any()
     }
 
     /// The page at the bridge's other end is closed. As long as the leader lives, thanks to another page, this frame needs no bridge.
@@ -303,13 +315,6 @@ impl Site {
             self.vigil.doubt(now);
             self.post(ToLeader::Ping);
         } else {
-            self.on_island_lost();
-        }
-    }
-
-    /// A worker of this build can't be loaded. If nobody leads in this island, it is of no use.
-    pub(super) fn on_worker_failed(&mut self) {
-        if !self.welcomed && self.leads.is_none() {
             self.on_island_lost();
         }
     }

@@ -11,6 +11,7 @@
 
 use bitters_wire::{
     announce::{Announcement, LeaderKind, predecessor, successor_name},
+    failure::Code,
     id::{Boot, Epoch},
     local::ToLeader,
     time::Instant,
@@ -76,6 +77,24 @@ impl Site {
         }
     }
 
+    /// A worker of this build can't be loaded. If nobody leads in this island, it is of no use; where there is no other, the person is told, and
+    /// a worker of another build is called out to, which may lead. When no worker can be loaded after that either, the site is told, if
+    /// it still waits.
+    pub(super) fn on_worker_failed(&mut self, now: Instant) {
+        if self.welcomed || self.leads.is_some() {
+            return;
+        }
+        if self.may_return() {
+            return self.on_island_lost();
+        }
+        self.show_failure("the node's leader can't be loaded here");
+        if self.vigil.lost(now) {
+            self.announce(self.wants_channel());
+        } else {
+            self.refuse_host(Code::NoNode, "the node's leader can't be loaded here");
+        }
+    }
+
     /// The leader hands over: what is said from now on is for the next.
     pub(super) fn on_moving(&mut self, now: Instant) {
         self.post(ToLeader::Moved);
@@ -123,6 +142,9 @@ impl Site {
                 self.connect(Line::Port { name: self.own_name.clone(), worker });
             }
             None => self.outbox.push_back(Output::Contend { after: Some(after) }),
+        }
+        if self.vigil.has_long_tried() && self.persona.is_none() {
+            self.show_failure("the node's leader doesn't start");
         }
     }
 

@@ -219,7 +219,7 @@ impl Site {
             }
             Input::TooLarge { id, bytes } => self.on_too_large(id, bytes, now),
             Input::Visible(visible) => self.on_visible(visible),
-            Input::WorkerFailed => self.on_worker_failed(),
+            Input::WorkerFailed => self.on_worker_failed(now),
         }
         self.drain_endpoint();
         self.vigil.settle(now);
@@ -363,6 +363,13 @@ impl Site {
                 offers: self.offers(),
             });
             self.outbox.push_back(Output::Badge(badge));
+        }
+    }
+
+    /// The node doesn't run, for now.
+    fn show_failure(&mut self, why: &str) {
+        if self.question().is_none() {
+            self.outbox.push_back(Output::Badge(Badge::Failed(why.into())));
         }
     }
 

@@ -118,6 +118,20 @@ impl Vigil {
         self.enter(Stage::Pinged(now + ANSWER));
     }
 
+    /// Nobody leads, and no worker can be loaded: all contexts are asked who leads, or with the answer false they were before, in vain.
+    pub(super) fn lost(&mut self, now: Instant) -> bool {
+        let is_first = self.tried == 0;
+        if is_first {
+            self.enter(Stage::Called(now + ANSWER));
+        }
+        is_first
+    }
+
+    /// Whether several workers were tried since a leader was heard, for half a minute.
+    pub(super) const fn has_long_tried(&self) -> bool {
+        self.tried > 1
+    }
+
     /// A hello was said, or will be as soon as somebody leads.
     pub(super) fn greeted(&mut self, now: Instant) {
         self.enter(Stage::Greeted(now + GREETING * (1 << self.tried.min(MAX_DOUBLINGS))));

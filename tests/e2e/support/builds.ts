@@ -58,6 +58,13 @@ export class Builds {
     return found;
   }
 
+  /** The path of the module of that name; both builds have the same. */
+  async module(name: string): Promise<string> {
+    const found = (await readdir(join(this.dir, "assets"))).find((file) => file.startsWith(`${name}.`) && file.endsWith(".wasm"));
+    if (found === undefined) throw new Error(`no module called ${name}`);
+    return `assets/${found}`;
+  }
+
   /** What is served at a path, until the next deployment. */
   async put(name: string, content: string | Buffer): Promise<void> {
     await writeFile(join(this.dir, `${name}.new`), content);

@@ -1,12 +1,14 @@
 //! The frame's machine and its leaders: dead ones, wedged ones, ones that hand over.
 
 use bitters_wire::{
+    WIRE,
     announce::{Announcement, LeaderKind},
+    failure::{Code, Failure},
     id::{Boot, Epoch, FrameId, LinkId},
     keys::NodeSecret,
     local::{DownReason, Envelope, LinkEvent, ToFrame, ToLeader, Welcome},
     permission::Permissions,
-    rpc::Identity,
+    rpc::{Event, Identity, Tell},
     status::Scope,
     time::Instant,
 };
@@ -151,6 +153,55 @@ fn without_a_shared_worker_a_frame_waits_its_turn_and_contends_when_nobody_answe
     assert_eq!(frame.input(Input::Started), [Output::Contend { after: None }, call.clone()]);
     assert_eq!(frame.timeout(), [call]);
     assert_eq!(frame.timeout(), [Output::Contend { after: Some(Epoch(0)) }]);
+}
+
+#[test]
+fn where_no_worker_can_be_loaded_the_person_is_told_and_the_site_after_a_second_try() {
+    let mut frame = Led::new(config());
+    frame.input(Input::Host { versions: WIRE, identity: Identity::Site });
+    frame.input(Input::Started);
+    frame.input(Input::Connected);
+    let failed = || Output::Badge(Badge::Failed("the node's leader can't be loaded here".into()));
+    assert_eq!(frame.input(Input::WorkerFailed), [failed(), calls()]);
+
+    let called = frame.now;
+    let successor = Line::Port { name: "bitters/1/b1/after/0".into(), worker: "/leader.js".into() };
+    assert_eq!(frame.timeout(), [Output::Connect(successor)]);
+    assert_eq!(frame.now.since(called).as_secs(), 3, "sooner than one that is silent");
+    frame.input(Input::Connected);
+    let failure = Failure::new(Code::NoNode, "the node's leader can't be loaded here");
+    let told = Output::Tell(Event { id: 0, tell: Tell::Failed(failure) });
+    assert_eq!(frame.input(Input::WorkerFailed), [failed(), told, Output::CloseHost]);
+
+    assert_eq!(frame.timeout(), [calls()], "it is tried again all the same");
+    assert!(matches!(frame.timeout()[..], [Output::Connect(_), Output::Badge(Badge::Failed(_))]));
+    frame.input(Input::Connected);
+    assert!(frame.input(Input::Leader(welcome(7, 1))).ends_with(&Led::badge()));
+}
+
+#[test]
+fn a_worker_that_cannot_be_loaded_is_no_matter_where_another_leads() {
+    let mut frame = Led::new(config());
+    frame.input(Input::Started);
+    frame.input(Input::Connected);
+    frame.input(Input::WorkerFailed);
+    let other = Line::Port { name: "bitters/1/b2".into(), worker: "/next.js".into() };
+    assert_eq!(frame.input(leader_up(8, 2, "bitters/1/b2", "/next.js")), [Output::Connect(other)]);
+    assert_eq!(frame.input(Input::WorkerFailed), []);
+}
+
+#[test]
+fn a_leader_that_doesn_t_start_is_told_to_the_person_after_half_a_minute() {
+    let mut frame = Led::new(config());
+    frame.input(Input::Started);
+    frame.input(Input::Connected);
+    assert_eq!(frame.timeout(), [calls()]);
+    assert!(matches!(frame.timeout()[..], [Output::Connect(_)]));
+    frame.input(Input::Connected);
+    assert_eq!(frame.timeout(), [calls()]);
+    let failed = Output::Badge(Badge::Failed("the node's leader doesn't start".into()));
+    assert_eq!(frame.timeout().last(), Some(&failed));
+    assert_eq!(frame.now.as_millis(), 36_000);
 }
 
 /// A frame and what it does, without a leader that answers.
