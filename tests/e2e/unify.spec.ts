@@ -3,7 +3,8 @@ import type { Page } from "@playwright/test";
 
 import { works } from "./support/alive.ts";
 import { meet } from "./support/room.ts";
-import { expect, idOf, statusOf, test } from "./support/test.ts";
+import { enlist } from "./support/tab.ts";
+import { bringSdk, expect, idOf, statusOf, test } from "./support/test.ts";
 import { answer, badgeOf, click, openPage, scopeOf, unify } from "./support/unify.ts";
 
 const BLOCKED = { thirdPartyCookies: "blocked" } as const;
@@ -47,6 +48,25 @@ test("after a click the browser grants one node: the site keeps its id, its stre
   await click(c, "yes", server);
   await expect.poll(() => hostsOf(a)).toEqual(["a", "a", "c"]);
   await works(a, c);
+});
+
+test("once the browser granted one node, a page that is loaded again has it without a click", async ({ browse, connect, server }) => {
+  const browser = await browse({ init: WITHIN_CLICKS });
+  const a = await connect(browser, "a");
+  const id = await idOf(a);
+  await badgeOf(a).locator("[data-act=offer]").click();
+  await click(a, "yes", server);
+  await expect.poll(() => scopeOf(a)).toBe("browser");
+  // Its leader has taken it in, and knows it by its id.
+  expect(await hostsOf(a)).toEqual(["a"]);
+
+  await a.reload();
+  await bringSdk(a, server);
+  await enlist(a, server.node);
+  expect([await scopeOf(a), await idOf(a)]).toEqual(["browser", id]);
+  const root = badgeOf(a).locator("html");
+  await expect(root).toHaveAttribute("data-scope", "browser");
+  await expect(root).not.toHaveAttribute("data-offer");
 });
 
 test("what the browser refuses the node's own page gives, for as long as it is open", async ({ browse, connect, server }) => {
@@ -138,6 +158,7 @@ test("a no is final: nothing is asked again, not after a reload either", async (
   await click(a, "no", server);
   expect(await asked).toMatch(/^Denied: /);
   await expect(badgeOf(a).locator("[data-act=offer]")).toBeHidden();
+  await expect(badgeOf(a).locator(".alone:visible")).toHaveText("1 site");
 
   expect(await unify(a)).toMatch(/^Denied: /);
   const again = await connect(browser, "a");
@@ -178,6 +199,41 @@ test("while the node's page asks the badge says so, and leaving that closes the 
   expect(await asked).toMatch(/^Denied: /);
   await expect(badge).toHaveAttribute("data-state", "ready");
   await expect(badge.locator("[data-act=offer]")).toBeVisible();
+});
+
+test("the node's own page says what came of what it was opened for", async ({ browse, connect, server, visit }) => {
+  const [apart, browser] = [await browse(BLOCKED), await browse()];
+  const cardOf = async (site: string): Promise<Page> => {
+    const page = await connect(apart, site);
+    void unify(page).catch(() => {});
+    await click(page, "yes", server);
+    return openPage(apart, page, "open", server);
+  };
+  const says = async (own: Page, outcome: string, site: string, text: string): Promise<void> => {
+    await expect(own.locator("html")).toHaveAttribute("data-petition", outcome);
+    await expect(own.locator("[data-card] .outcome:visible")).toHaveText(`${server.url(site).slice(0, -1)} ${text}`);
+    await expect(own.locator("[data-card] button:visible")).toHaveCount(0);
+  };
+
+  const joined = await cardOf("a");
+  await answer(joined, "allow");
+  await says(joined, "joined", "a", "is part of your node while this page is open.");
+
+  const refused = await cardOf("b");
+  await answer(refused, "refuse");
+  await says(refused, "refused", "b", "was refused. It won’t ask again. You may close this page.");
+
+  const lost = await cardOf("c");
+  await lost.locator("html[data-petition=join]").waitFor();
+  await apart.pages().find((page) => page.url() === server.url("c"))?.close();
+  await says(lost, "lost", "c", "is gone: its page was closed or reloaded. You may close this page.");
+
+  const page = await visit(browser, "a");
+  const connecting = page.evaluate((node) => window.sdk.connect({ node, identity: "person" }).then(({ id }) => id), server.node);
+  const known = await openPage(browser, page, "open", server);
+  await answer(known, "allow");
+  await says(known, "known", "a", "knows you by your one id. You may close this page.");
+  await connecting;
 });
 
 test("a yes is remembered: the way back over the node's page needs no second one", async ({ browse, connect, server }) => {
