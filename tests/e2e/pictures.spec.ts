@@ -15,6 +15,8 @@ interface State {
   /** Attributes of <html>, by their names after `data-`. */
   readonly marks: Record<string, string>;
   readonly texts?: Record<string, string>;
+  /** A site in the list. */
+  readonly listed?: Record<string, string>;
 }
 
 const WIDTH = 1220;
@@ -22,7 +24,8 @@ const SITE = "https://alice.example";
 const BADGE = [132, 36] as const;
 const ASKING = [320, 172] as const;
 const SMALL = [240, 120] as const;
-const CARD = [560, 400] as const;
+const CARD = [560, 420] as const;
+const PAGE = [560, 980] as const;
 
 const badge = (title: string, marks: Record<string, string>, size: State["size"] = BADGE, more: Partial<State> = {}): State => ({
   title,
@@ -33,11 +36,17 @@ const badge = (title: string, marks: Record<string, string>, size: State["size"]
 });
 const asking = (title: string, question: string, size: State["size"] = ASKING, more: Partial<State> = {}): State =>
   badge(title, { state: "asking", question, guard: "open" }, size, more);
-const card = (petition: string): State => ({
-  title: `the page, petition: ${petition}`,
+const card = (petition: string, marks: State["marks"] = { guard: "open" }, what = ""): State => ({
+  title: `the page, petition: ${petition}${what}`,
   size: CARD,
-  marks: { face: "page", state: "ready", petition, guard: "open" },
+  marks: { face: "page", state: "ready", petition, ...marks },
   texts: { petitioner: SITE },
+});
+const own = (title: string, marks: State["marks"], more: Partial<State> = {}): State => ({
+  title: `the page: ${title}`,
+  size: PAGE,
+  marks: { face: "page", prefer: "can", ...marks },
+  ...more,
 });
 
 const SHEETS: Record<string, State[]> = {
@@ -50,6 +59,7 @@ const SHEETS: Record<string, State[]> = {
     badge("another node", { state: "ready" }, BADGE, { host: "guestbook" }),
     asking("asks: unify", "unify"),
     badge("asks, and doesn’t hear clicks yet", { state: "asking", question: "unify" }, ASKING),
+    badge("asks, and a click came too early", { state: "asking", question: "unify", early: "" }, ASKING),
     asking("asks: visit", "visit"),
     asking("asks: person", "person", ASKING, { texts: { petitioner: SITE } }),
     badge("waits for the browser’s prompt", { state: "waiting", question: "browser", guard: "open" }, ASKING),
@@ -58,7 +68,19 @@ const SHEETS: Record<string, State[]> = {
     asking("asks in little room: person", "person", SMALL, { texts: { petitioner: `https://${"a-long-name.".repeat(4)}example` } }),
     asking("another node asks", "unify", ASKING, { host: "guestbook" }),
   ],
-  petition: ["join", "person", "joined", "known", "refused", "lost"].map(card),
+  petition: [
+    ...["join", "person", "joined", "known", "refused", "lost"].map((petition) => card(petition)),
+    card("join", {}, ", doesn’t hear clicks yet"),
+    card("join", { early: "" }, ", and a click came too early"),
+  ],
+  page: [
+    own("starting", { state: "starting" }),
+    own("failed", { state: "failed" }, { texts: { warning: "the node’s leader can’t be loaded here" } }),
+    own("ready, with a warning", { state: "ready", still: "open" }, { texts: { warning: "no rendezvous is reachable; trying again" } }),
+    own("a site was refused", { state: "ready", still: "open" }, { listed: { site: SITE, open: "2 open", refused: "37 requests refused: it asked for too much" } }),
+    own("the list doesn’t hear changes yet", { state: "ready" }, { listed: { site: SITE, open: "not open" } }),
+    own("no browser to be told which node", { state: "ready", prefer: "cannot", still: "open" }),
+  ],
 };
 
 test.beforeEach(() => test.skip(process.env["PICTURES"] === undefined, "taken on demand"));
@@ -80,7 +102,7 @@ for (const [name, states] of Object.entries(SHEETS))
       await page.screenshot({ path: picture(name, colorScheme), fullPage: true, animations: "disabled" });
     });
 
-for (const [host, colorScheme] of [["node", "light"], ["node", "dark"], ["guestbook", "light"]] as const)
+for (const [host, colorScheme] of [["node", "light"], ["node", "dark"], ["guestbook", "light"], ["guestbook", "dark"]] as const)
   test(`the page of ${host}, ${colorScheme}`, async ({ browse, connect, server }) => {
     const browser = await browse();
     await connect(browser, "a", server.url(host));
@@ -114,18 +136,22 @@ function sheet({ states, urls }: { states: State[]; urls: { node: string; guestb
   }
 }
 
-async function pose(page: Page, at: number, { marks, texts = {} }: State): Promise<void> {
+async function pose(page: Page, at: number, { marks, texts = {}, listed }: State): Promise<void> {
   const frame = await (await page.locator("iframe").nth(at).elementHandle())?.contentFrame();
   await frame?.waitForLoadState();
   await frame?.evaluate(
-    ([marks, texts]) => {
+    ([marks, texts, listed]) => {
       Object.assign(document.documentElement.dataset, marks);
-      for (const [name, text] of Object.entries(texts))
+      if (listed) {
+        const item = document.querySelector<HTMLTemplateElement>("template[data-template=site]")?.content.cloneNode(true);
+        if (item) document.querySelector("[data-list=sites]")?.append(item);
+      }
+      for (const [name, text] of Object.entries({ ...texts, ...listed }))
         for (const place of document.querySelectorAll<HTMLElement>(`[data-text=${name}]`)) {
           place.textContent = text;
           place.hidden = false;
         }
     },
-    [marks, texts] as const,
+    [marks, texts, listed] as const,
   );
 }
