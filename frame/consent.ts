@@ -58,13 +58,13 @@ export function guard(root: Element): () => boolean {
 }
 
 /**
- * Opens the node's own page to ask for `permission` for a site, and gives ports of the bridge to other frames by the worker `exchange`. `tell` hears `closed`, `no`, or `yes` and, for a site that joins,
+ * Opens the node's own page to ask for `permission` for a site, and gives ports of the bridge to other frames by the worker `exchange`. `tell` hears `unopened`, `closed`, `no`, or `yes` and, for a site that joins,
  * its bridge. The result closes the page.
  */
 export function petition(url: string, exchange: string, permission: Permission, site: string, tell: (outcome: string, bridge?: Bridge) => void): (() => void) | undefined {
   const page = open(url, "_blank", "popup,width=560,height=720");
   if (!page) {
-    tell("closed");
+    tell("unopened");
     return undefined;
   }
   let port: MessagePort | undefined;

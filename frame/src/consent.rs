@@ -77,6 +77,7 @@ impl Consent {
                 sink(Input::PetitionOver(Outcome::Yes));
             }
             "no" => sink(Input::PetitionOver(Outcome::No)),
+            "unopened" => sink(Input::PetitionOver(Outcome::Unopened)),
             _ => sink(Input::PetitionOver(Outcome::Closed)),
         });
         let url = format!("{}/", global::origin());

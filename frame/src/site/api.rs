@@ -219,10 +219,12 @@ pub enum Click {
 /// What came of a petition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The page was closed without an answer, or the browser opened none.
+    /// The page was closed without an answer.
     Closed,
     /// The person said no.
     No,
+    /// The browser opened no page, or one that this frame can't reach.
+    Unopened,
     /// The person said yes. If the site is to join, the bridge is there.
     Yes,
 }

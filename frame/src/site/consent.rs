@@ -23,6 +23,10 @@ use bitters_wire::{
 
 use super::{Badge, Click, Elsewhere, Host, Means, Outcome, Output, Question, Site, requests::Pending};
 
+/// Where no page of the node's own comes up, or none that the badge may talk with.
+const UNOPENED: &str = "the browser opened no page of the node's: this site's Cross-Origin-Opener-Policy, a sandbox without allow-popups, \
+                        or a popup blocker is in the way";
+
 /// What the badge needs for a question.
 const ASKING: Room = Room { width: 320, height: 172 };
 
@@ -120,7 +124,7 @@ impl Site {
         let unifying =
             self.config.scope == Scope::Site && self.requests.values().any(|it| matches!(it, Pending::Unify));
         if unifying && self.consent.permissions.join == Answer::No {
-            self.refuse_unify("the person said no");
+            self.refuse_unify(Code::Denied, "the person said no");
         } else if unifying && self.consent.stage == Stage::Quiet {
             self.ask(Question::Unify);
         }
@@ -180,7 +184,7 @@ impl Site {
             }
             (Stage::Requesting(_), Click::Cancel) => {
                 self.rest();
-                self.refuse_unify("the person left the browser's question");
+                self.refuse_unify(Code::Denied, "the person left the browser's question");
             }
             (Stage::Petitioning(_), Click::Cancel) => self.outbox.push_back(Output::ClosePage),
             (Stage::Asking(Question::Unify), Click::Yes) | (Stage::Asking(Question::Visit), Click::Open) => {
@@ -264,7 +268,14 @@ impl Site {
             (Permission::Person, Outcome::Closed) => self.ask(Question::Person),
             (_, Outcome::Closed) => {
                 self.rest();
-                self.refuse_unify("the node's page was closed without an answer, or the browser didn't open it");
+                self.refuse_unify(Code::Denied, "the node's page was closed without an answer");
+            }
+            (permission, Outcome::Unopened) => {
+                self.rest();
+                match permission {
+                    Permission::Person => self.refuse_host(Code::Unsupported, UNOPENED),
+                    _ => self.refuse_unify(Code::Unsupported, UNOPENED),
+                }
             }
         }
     }
@@ -368,10 +379,10 @@ impl Site {
         self.send(ToLeader::Permit { origin, permission, answer });
     }
 
-    fn refuse_unify(&mut self, why: &str) {
+    fn refuse_unify(&mut self, code: Code, why: &str) {
         for id in self.unifying() {
             self.requests.remove(&id);
-            self.fail(id, Failure::new(Code::Denied, why));
+            self.fail(id, Failure::new(code, why));
         }
     }
 

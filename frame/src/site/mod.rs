@@ -368,7 +368,7 @@ impl Site {
 
     /// The node doesn't run, for now.
     fn show_failure(&mut self, why: &str) {
-        if self.question().is_none() {
+        if self.consent.badge().is_none() {
             self.outbox.push_back(Output::Badge(Badge::Failed(why.into())));
         }
     }

@@ -113,6 +113,23 @@ fn a_page_that_is_closed_without_an_answer_is_no_no() {
 }
 
 #[test]
+fn a_page_that_the_browser_doesn_t_open_is_no_no_and_says_what_is_in_the_way() {
+    let mut frame = Asked::new(Means { bridge: true, handle: false });
+    frame.outputs(unify(1));
+    frame.outputs(Input::Clicked(Click::Yes));
+    let outputs = frame.outputs(Input::PetitionOver(Outcome::Unopened));
+    let told = outputs.iter().find_map(|output| match output {
+        Output::Tell(Event { id: 1, tell: Tell::Failed(failure) }) => Some(failure),
+        _ => None,
+    });
+    let Failure { code, message, .. } = told.expect("it is refused");
+    assert_eq!(*code, Code::Unsupported);
+    assert!(message.contains("Cross-Origin-Opener-Policy") && message.contains("allow-popups"), "{message}");
+    assert_eq!(said(&outputs), []);
+    assert_eq!(frame.outputs(unify(2)), asks(Question::Unify));
+}
+
+#[test]
 fn as_long_as_the_person_is_asked_elsewhere_the_badge_says_so() {
     let peers = |frame: &Asked| Input::Leader(frame.leader_says(ToFrame::Peers(3)));
     let mut frame = Asked::new(BOTH);
