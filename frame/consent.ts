@@ -51,9 +51,10 @@ export function guard(root: Element): () => boolean {
   page.addEventListener("pointerdown", () => (pressed = counts()), true);
   page.addEventListener("keydown", () => (pressed = true), true);
   return () => {
-    if (counts() && pressed) return true;
-    page.dataset["early"] = "";
-    return false;
+    const meant = counts() && pressed;
+    if (meant) delete page.dataset["early"];
+    else page.dataset["early"] = "";
+    return meant;
   };
 }
 

@@ -3,6 +3,7 @@ import type { Page } from "@playwright/test";
 
 import { works } from "./support/alive.ts";
 import { meet } from "./support/room.ts";
+import type { Server } from "./support/server.ts";
 import { enlist } from "./support/tab.ts";
 import { bringSdk, expect, idOf, statusOf, test } from "./support/test.ts";
 import { answer, badgeOf, click, openPage, scopeOf, unify } from "./support/unify.ts";
@@ -139,6 +140,7 @@ test("a site that wants one id for all sites gets it when the person says so, th
     const card = await openPage(browser, page, "open", server);
     await expect(card.locator("[data-card] [data-text=petitioner]:visible")).toHaveText(new URL(page.url()).origin);
     await answer(card, "allow");
+    await says(card, server, "known", site, "knows you by your one id. You may close this page.");
     ids.push(await connecting);
     await card.close();
   }
@@ -201,39 +203,27 @@ test("while the node's page asks the badge says so, and leaving that closes the 
   await expect(badge.locator("[data-act=offer]")).toBeVisible();
 });
 
-test("the node's own page says what came of what it was opened for", async ({ browse, connect, server, visit }) => {
-  const [apart, browser] = [await browse(BLOCKED), await browse()];
+test("the node's own page says what came of what it was opened for", async ({ browse, connect, server }) => {
+  const apart = await browse(BLOCKED);
   const cardOf = async (site: string): Promise<Page> => {
     const page = await connect(apart, site);
     void unify(page).catch(() => {});
     await click(page, "yes", server);
     return openPage(apart, page, "open", server);
   };
-  const says = async (own: Page, outcome: string, site: string, text: string): Promise<void> => {
-    await expect(own.locator("html")).toHaveAttribute("data-petition", outcome);
-    await expect(own.locator("[data-card] .outcome:visible")).toHaveText(`${server.url(site).slice(0, -1)} ${text}`);
-    await expect(own.locator("[data-card] button:visible")).toHaveCount(0);
-  };
 
   const joined = await cardOf("a");
   await answer(joined, "allow");
-  await says(joined, "joined", "a", "is part of your node while this page is open.");
+  await says(joined, server, "joined", "a", "is part of your node while this page is open.");
 
   const refused = await cardOf("b");
   await answer(refused, "refuse");
-  await says(refused, "refused", "b", "was refused. It won’t ask again. You may close this page.");
+  await says(refused, server, "refused", "b", "was refused. It won’t ask again. You may close this page.");
 
   const lost = await cardOf("c");
   await lost.locator("html[data-petition=join]").waitFor();
   await apart.pages().find((page) => page.url() === server.url("c"))?.close();
-  await says(lost, "lost", "c", "is gone: its page was closed or reloaded. You may close this page.");
-
-  const page = await visit(browser, "a");
-  const connecting = page.evaluate((node) => window.sdk.connect({ node, identity: "person" }).then(({ id }) => id), server.node);
-  const known = await openPage(browser, page, "open", server);
-  await answer(known, "allow");
-  await says(known, "known", "a", "knows you by your one id. You may close this page.");
-  await connecting;
+  await says(lost, server, "lost", "c", "is gone: its page was closed or reloaded. You may close this page.");
 });
 
 test("a yes is remembered: the way back over the node's page needs no second one", async ({ browse, connect, server }) => {
@@ -288,6 +278,13 @@ test("a site that opens the node's page itself learns nothing and gets nothing",
   expect(await own.locator("html").getAttribute("data-petition")).toBeNull();
   expect(await a.evaluate(() => (window as unknown as { heard: unknown[] }).heard)).toEqual([]);
 });
+
+/** The card on the node's own page has come to this, and asks nothing more. */
+async function says(own: Page, server: Server, outcome: string, site: string, text: string): Promise<void> {
+  await expect(own.locator("html")).toHaveAttribute("data-petition", outcome);
+  await expect(own.locator("[data-card] .outcome:visible")).toHaveText(`${server.url(site).slice(0, -1)} ${text}`);
+  await expect(own.locator("[data-card] button:visible")).toHaveCount(0);
+}
 
 /** Opens a stream that counts, one number after another. */
 async function count(from: Page, to: Page): Promise<void> {

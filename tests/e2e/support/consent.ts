@@ -10,10 +10,12 @@ declare global {
   }
 }
 
-/** Clicks on a button of a node's as soon as a click counts: the pointer has been there for a while. */
+/** Clicks on a button of a node's as soon as a click counts: the pointer has been there for a while. One that came too early is made again. */
 async function press(tab: Tab, node: string, act: string): Promise<void> {
-  await tab.hover(node, `[data-act=${act}]`);
-  await tab.click(node, `[data-guard=open] [data-act=${act}]`);
+  do {
+    await tab.hover(node, `[data-act=${act}]`);
+    await tab.click(node, `[data-guard=open] [data-act=${act}]`);
+  } while (await tab.evaluateIn(node, () => "early" in document.documentElement.dataset));
 }
 
 /**

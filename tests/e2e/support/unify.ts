@@ -25,6 +25,7 @@ export async function click(page: Page, act: string, server: Server): Promise<vo
 export async function clickOpen(frame: Frame, selector: string): Promise<void> {
   const button = frame.locator(`${selector}:visible`);
   const isOpen = (): boolean => document.documentElement.dataset["guard"] === "open";
+  const wasEarly = (): boolean => "early" in document.documentElement.dataset;
   do {
     const open = button.hover().then(() => frame.waitForFunction(isOpen)).then(() => true);
     // A click that counted leads to another question, or to none: that has other buttons.
@@ -32,7 +33,7 @@ export async function clickOpen(frame: Frame, selector: string): Promise<void> {
     if (!(await Promise.race([open, gone].map((settled) => settled.catch(() => false))))) return;
     await button.click();
     // A frame that is gone was answered.
-  } while (!(await frame.evaluate(isOpen).catch(() => true)));
+  } while (await frame.evaluate(wasEarly).catch(() => false));
 }
 
 /** Opens the node's own page by a click on the badge, and returns it. */
