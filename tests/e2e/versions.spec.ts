@@ -172,7 +172,7 @@ for (const [what, lost, init] of LOST)
     await expect(own.getByText("Not running. Reload the page to try again.")).toBeVisible();
 
     const a = await visit(browser, "a");
-    const asked = await a.evaluate((node) => window.sdk.connect({ node }).then(() => "connected", ({ code, message }) => `${code}: ${message}`), host.node);
+    const asked = await a.evaluate((node) => window.sdk.connect({ node, timeout: 30_000 }).then(() => "connected", ({ code, message }) => `${code}: ${message}`), host.node);
     expect(asked).toMatch(/^NoNode: the node('s leader)? can't be loaded/);
     // The SDK takes its iframe out then; a site of its own making may leave it.
     await bringRaw(a);
