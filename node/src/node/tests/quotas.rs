@@ -102,7 +102,7 @@ fn one_site_has_a_thousand_sessions_and_another_its_own() {
 
     lab.later(Duration::from_secs(61));
     assert!((3000..4024).all(|n| !refused(&mut lab, TAB, SITE, n)), "those are over");
-    lab.frame(TAB, ToLeader::Leaving);
+    lab.frame(TAB, ToLeader::Leaving { moves: false });
     assert!(!refused(&mut lab, OTHER, SITE, 5000));
 }
 
