@@ -1,4 +1,5 @@
-// What every test of the contract has: two tabs that are connected, which all tests of a topology share, and more where they want some.
+// What the contract's tests have: two tabs that are connected, which all tests of a topology share (`test`), or a world of their own, whose
+// tabs they may close (`apart`).
 import { test as base } from "@playwright/test";
 
 import type { Server } from "../support/server.ts";
@@ -6,16 +7,18 @@ import type { Tab } from "../support/tab.ts";
 import { TOPOLOGIES, type Topology } from "./topologies.ts";
 import { type End, type How, World } from "./world.ts";
 
-interface WorkerFixtures {
+interface Place {
   /** The topology's name, as the project says. */
   readonly topology: string;
-  readonly world: World;
+  readonly here: Topology;
+}
+
+interface Apart {
+  /** Browsers and a server of the test's own. */
+  readonly own: World;
 }
 
 interface Fixtures {
-  /** Browsers and a server of the test's own, whose tabs it may close. */
-  readonly own: World;
-  readonly here: Topology;
   readonly server: Server;
   /** One end's tab. Tests leave it connected, and name their topics, protocols and methods as no other does. */
   readonly a: Tab;
@@ -27,25 +30,37 @@ interface Fixtures {
   readonly more: (end: End, how?: How) => Promise<Tab>;
 }
 
-export const test = base.extend<Fixtures, WorkerFixtures>({
+const placed = base.extend<object, Place>({
   topology: ["", { option: true, scope: "worker" }],
-  world: [
+  here: [
     async ({ topology }, use) => {
       const found = TOPOLOGIES.find(({ name }) => name === topology);
       if (!found) throw new Error(`no topology has the name ${topology}`);
       base.skip(found.missing !== undefined, found.missing);
-      const world = await World.start(found);
-      await use(world);
-      await world.end();
+      await use(found);
     },
-    { scope: "worker", timeout: 60_000 },
+    { scope: "worker" },
   ],
+});
+
+/** Playwright gives tests that share no `world` a process of their own: no idle browsers run beside theirs. */
+export const apart = placed.extend<Apart>({
   own: async ({ here }, use) => {
     const own = await World.start(here);
     await use(own);
     await own.end();
   },
-  here: ({ world }, use) => use(world.topology),
+});
+
+export const test = placed.extend<Fixtures, { readonly world: World }>({
+  world: [
+    async ({ here }, use) => {
+      const world = await World.start(here);
+      await use(world);
+      await world.end();
+    },
+    { scope: "worker", timeout: 60_000 },
+  ],
   server: ({ world }, use) => use(world.server),
   a: ({ world }, use) => use(world.a),
   b: ({ world }, use) => use(world.b),

@@ -44,8 +44,10 @@ export class World {
     const own = ownAddress();
     // Firefox sends nothing to a proxy of the loopback's.
     const server = await Server.start(own === undefined ? [] : ["--udp", `${own}:0`]);
-    const world = new World(topology, server, await Promise.all(topology.browsers.map((open) => open())));
+    const opened = await Promise.allSettled(topology.browsers.map((open) => open()));
+    const world = new World(topology, server, opened.filter((one) => one.status === "fulfilled").map(({ value }) => value));
     try {
+      for (const one of opened) if (one.status === "rejected") throw one.reason;
       for (const end of ["a", "b"] as const) world.#ends.set(end, await world.#open(end, {}, true));
       return world;
     } catch (error) {
@@ -78,9 +80,13 @@ export class World {
     this.#ways.delete(tab);
   }
 
+  /** Whichever of them fails to, all end. */
   async end(): Promise<void> {
-    await Promise.all(this.#browsers.map((browser) => browser.close()));
-    await this.server.stop();
+    try {
+      await Promise.all(this.#browsers.map((browser) => browser.close()));
+    } finally {
+      await this.server.stop();
+    }
   }
 
   /** Tabs of a site that is `new` must ask for the node of all sites where the browser doesn't give it; others follow those that have. */

@@ -71,6 +71,7 @@ export class Server {
     const [program = REVPROXY, ...before] = [...this.#within, REVPROXY];
     const child = spawn(program, [...before, ...args], { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
+    endsWithUs(child);
     createInterface({ input: child.stderr }).on("line", (line) => this.#output.push(line));
     const lines = createInterface({ input: child.stdout });
     for await (const line of lines) if (line === "ready") return;
@@ -79,12 +80,23 @@ export class Server {
 
   /** Stops it as Ctrl-C would; sockets close. */
   async stop(): Promise<void> {
-    const child = this.#child;
-    if (!child || child.exitCode !== null) return;
-    const gone = once(child, "exit");
-    child.kill("SIGINT");
-    await gone;
+    if (this.#child) await end(this.#child, "SIGINT");
   }
+}
+
+/** Kills a program when this process exits, whatever becomes of the test that started it. */
+export function endsWithUs(child: ChildProcess): void {
+  const kill = (): void => void child.kill("SIGKILL");
+  process.once("exit", kill);
+  child.once("exit", () => process.off("exit", kill));
+}
+
+/** Ends a program that a test started, unless it has ended. */
+export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, "exit");
+  child.kill(signal);
+  await gone;
 }
 
 let calls = 0;

@@ -1,11 +1,11 @@
 // WebKitGTK, the engine of Safari as Debian has it, over WebDriver (https://www.w3.org/TR/webdriver2/) and on a display of its own.
 // By hand: it takes a dozen requests, and what else speaks WebDriver waits for a script's end, while tabs here wait for one another.
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { freePort } from "./server.ts";
+import { end, endsWithUs, freePort } from "./server.ts";
 import { type Driven, Tab } from "./tab.ts";
 
 const DRIVER = process.env["WEBKIT_DRIVER"] ?? "/usr/bin/WebKitWebDriver";
@@ -23,23 +23,30 @@ const PATIENCE = 10_000;
 /** What WebDriver calls an element by (section 12.2 of its specification). */
 const ELEMENT = "element-6066-11e4-a52e-4f735466cecf";
 
+/** Milliseconds that a program may take to start. */
+const START_WITHIN = 15_000;
+
+/** Milliseconds that a tab is waited for, from before the clicks that open it. */
+const ANOTHER_WITHIN = 3 * PATIENCE;
+
 /** Opens a WebKit with a new profile. */
 export async function open(): Promise<Driven> {
   const display = spawn(DISPLAY, ["-displayfd", "3", "-screen", "0", "1024x768x24", "-nolisten", "tcp"], { stdio: ["ignore", "ignore", "ignore", "pipe"] });
-  const [number] = (await once(display.stdio[3] as NodeJS.ReadableStream, "data")) as [Buffer];
-  const port = await freePort();
-  const driver = spawn(DRIVER, [`--port=${port}`], { stdio: "ignore", env: { ...process.env, DISPLAY: `:${String(number).trim()}` } });
-  const programs = [driver, display];
-  // Whatever becomes of the test.
-  const kill = (): void => programs.forEach((program) => program.kill());
-  process.once("exit", kill);
-  const session = await Session.begin(port);
-  const close = async (): Promise<void> => {
-    await session.end();
-    await Promise.all(programs.map(stop));
-    process.off("exit", kill);
-  };
-  return { close, visit: (url, init) => visit(session, url, init) };
+  endsWithUs(display);
+  const programs = [display];
+  const stop = async (): Promise<void> => void (await Promise.all(programs.map((program) => end(program, "SIGTERM"))));
+  try {
+    const [number] = (await once(display.stdio[3] as NodeJS.ReadableStream, "data", { signal: AbortSignal.timeout(START_WITHIN) })) as [Buffer];
+    const port = await freePort();
+    const driver = spawn(DRIVER, [`--port=${port}`], { stdio: "ignore", env: { ...process.env, DISPLAY: `:${String(number).trim()}` } });
+    endsWithUs(driver);
+    programs.unshift(driver);
+    const session = await Session.begin(port);
+    return { close: () => session.end().finally(stop), visit: (url, init) => visit(session, url, init) };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
 async function visit(session: Session, url: string, init?: string): Promise<Tab> {
@@ -75,14 +82,13 @@ class Session {
 
   static async begin(port: number): Promise<Session> {
     const driver = new Session(`http://127.0.0.1:${port}`);
-    for (let tries = 0; ; tries += 1) {
+    for (const end = Date.now() + START_WITHIN; ; await sleep(LOOK_EVERY)) {
       try {
         const { sessionId } = await driver.#send<{ sessionId: string }>("POST", "session", { capabilities: {} });
         return new Session(`http://127.0.0.1:${port}/session/${sessionId}`);
       } catch (error) {
         // It doesn't say when it listens.
-        if (!(error instanceof TypeError) || tries > 100) throw error;
-        await sleep(LOOK_EVERY);
+        if (!(error instanceof TypeError) || Date.now() > end) throw error;
       }
     }
   }
@@ -95,11 +101,11 @@ class Session {
   /** The next tab that a page opens. */
   async another(): Promise<string> {
     const before = await this.#windows();
-    for (;;) {
+    for (const end = Date.now() + ANOTHER_WITHIN; Date.now() < end; await sleep(LOOK_EVERY)) {
       const found = (await this.#windows()).find((handle) => !before.includes(handle));
       if (found !== undefined) return found;
-      await sleep(LOOK_EVERY);
     }
+    throw new Error("no tab was opened");
   }
 
   /** Clicks on an element of a window's page, or of its frame of this origin, as soon as it can be clicked on. */
@@ -188,11 +194,4 @@ class Session {
     if (!response.ok) throw new Error(`${command}: ${value.error}: ${value.message}`);
     return value;
   }
-}
-
-/** Ends a program that a test started. */
-async function stop(child: ChildProcess): Promise<void> {
-  const gone = once(child, "exit");
-  child.kill("SIGTERM");
-  await gone;
 }

@@ -5,7 +5,7 @@ import { enter, heard, moves, present, reach, say } from "../../support/room.ts"
 import { finish, flawless, goesOn, talk } from "../../support/numbers.ts";
 import type { Tab } from "../../support/tab.ts";
 import { idOf, statusOf } from "../../support/test.ts";
-import { expect, test } from "../test.ts";
+import { apart as test, expect } from "../test.ts";
 import type { World } from "../world.ts";
 
 /** Milliseconds between one end's records. */
