@@ -63,10 +63,19 @@ pub const NO_CACHE: &str = "no-cache";
 
 const OPEN: Header = ("access-control-allow-origin", "*");
 
+/// The file that hosts send where there is none. Where it is missing, Cloudflare Pages answers with the node's page and status 200, as if it
+/// were what was asked for.
+pub const MISSING: &str = "404.html";
+
 /// What is said of the file at this URL path, if it is there.
 pub fn headers(path: &str) -> impl Iterator<Item = Header> {
+    ALWAYS.into_iter().chain(own_headers(path))
+}
+
+/// What is said of it beside what is said of all.
+fn own_headers(path: &str) -> impl Iterator<Item = Header> {
     let place = PLACES.iter().find(|place| path.starts_with(place.prefix));
-    ALWAYS.into_iter().chain(place.map_or_else(|| [Some(ELSEWHERE), None], Place::headers).into_iter().flatten())
+    place.map_or_else(|| [Some(ELSEWHERE), None], Place::headers).into_iter().flatten()
 }
 
 impl Place {

@@ -1,18 +1,16 @@
 //! `_headers`, which Netlify and Cloudflare Pages read in the folder that they serve. All rules that fit a path count, and values of
-//! the same name are joined, so no two rules that fit the same path name the same header.
+//! the same name are joined, so no two rules that fit the same path name the same header. Rules count for what isn't there, too, so how
+//! long a file may be kept is said by its whole path.
 
 use std::fmt::Write;
 
-use crate::{ALWAYS, ELSEWHERE, Header, PLACES};
+use crate::{ALWAYS, Header, own_headers};
 
 pub fn file<'a>(paths: impl Iterator<Item = &'a str>) -> String {
     let mut text = String::new();
     rule(&mut text, "/*", ALWAYS);
-    for place in &PLACES {
-        rule(&mut text, &format!("{}*", place.prefix), place.headers().into_iter().flatten());
-    }
-    for path in paths.filter(|path| PLACES.iter().all(|place| !path.starts_with(place.prefix))) {
-        rule(&mut text, path, [ELSEWHERE]);
+    for path in paths {
+        rule(&mut text, path, own_headers(path));
     }
     text
 }
@@ -48,6 +46,15 @@ mod tests {
             }
             said
         });
+    }
+
+    #[test]
+    fn what_isn_t_there_may_not_be_kept() {
+        let text = file(PATHS.into_iter());
+        let rules: Vec<_> = text.lines().filter(|line| !line.starts_with(' ')).collect();
+        assert_eq!(rules, ["/*"].into_iter().chain(PATHS).collect::<Vec<_>>());
+        let (all, _) = text.split_once("\n/\n").expect("the page has a rule");
+        assert!(!all.contains("cache-control"), "{all}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The headers of a node's files, in the words of hosts that aren't ours.
 
-use bitters_hosting::{Path, static_files};
+use bitters_hosting::{MISSING, Path, static_files};
 
 use crate::tree::Tree;
 
@@ -25,7 +25,8 @@ pub fn beside() -> Tree {
     tree
 }
 
-/// Whether a file of the node's folder is read by hosts only.
+/// Whether a file of the node's folder is for hosts: it tells them what to say, or is what they send where there is none.
 pub fn is_theirs(path: &str) -> bool {
-    static_files([].into_iter()).iter().any(|file| matches!(file.path, Path::Within(theirs) if theirs == path))
+    path == MISSING
+        || static_files([].into_iter()).iter().any(|file| matches!(file.path, Path::Within(theirs) if theirs == path))
 }

@@ -146,10 +146,10 @@ mod tests {
 
     #[test]
     fn looks_and_scripts_are_no_files_of_their_own() {
-        let paths = ["colours.css", "icon.svg", "index.html", "link.ts", "mark.svg", "style.css"];
+        let paths = ["404.html", "colours.css", "icon.svg", "index.html", "link.ts", "mark.svg", "style.css"];
         assert_eq!(
             paths.into_iter().filter(|path| is_served(path)).collect::<Vec<_>>(),
-            ["icon.svg", "index.html", "style.css"]
+            ["404.html", "icon.svg", "index.html", "style.css"]
         );
     }
 

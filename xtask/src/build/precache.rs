@@ -63,6 +63,7 @@ mod tests {
             ("config.json", "{}"),
             ("seeds.json", "{}"),
             ("sw.js", "old"),
+            ("404.html", "nothing"),
             ("_headers", "/*"),
             (".htaccess", "Header"),
         ]);
