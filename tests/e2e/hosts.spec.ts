@@ -1,13 +1,38 @@
-// Host pages that are strict: each works, or `connect()` says which header or attribute is in the way.
-import type { BrowserContext, Page } from "@playwright/test";
+// Host pages that are strict: each works, or `connect()` says which header or attribute is in the way, whatever a browser's reports are like.
 import type { OutgoingHttpHeaders } from "node:http";
 
-import { works } from "./support/alive.ts";
-import { keptFor } from "./support/kept.ts";
+import * as firefox from "./support/firefox.ts";
+import { serves } from "./support/kept.ts";
+import { enter, hearsOnly } from "./support/room.ts";
+import type { Server } from "./support/server.ts";
 import { StrictSite } from "./support/strict.ts";
+import { chromium, type Driven, type Tab } from "./support/tab.ts";
 import { expect, test as base } from "./support/test.ts";
 
-const test = base.extend<{ strict: (headers: OutgoingHttpHeaders) => Promise<StrictSite> }>({
+interface Fixtures {
+  /** A Chromium of the test's own. */
+  readonly own: Driven;
+  readonly strict: Strict;
+}
+
+/** Starts a site; ended after the test. */
+type Strict = (headers: OutgoingHttpHeaders) => Promise<StrictSite>;
+
+const test = base.extend<Fixtures, { readonly fox: Driven }>({
+  fox: [
+    async ({}, use) => {
+      base.skip(firefox.missing !== undefined, firefox.missing);
+      const browser = await firefox.open();
+      await use(browser);
+      await browser.close();
+    },
+    { scope: "worker" },
+  ],
+  own: async ({}, use) => {
+    const browser = await chromium();
+    await use(browser);
+    await browser.close();
+  },
   strict: async ({}, use) => {
     const sites: StrictSite[] = [];
     await use(async (headers) => {
@@ -34,30 +59,27 @@ const WORKS: Record<string, OutgoingHttpHeaders> = {
 };
 
 for (const [what, headers] of Object.entries(WORKS)) {
-  test(`a host with ${what}: works, from the network and from what is kept`, async ({ browse, server, strict }) => {
-    const site = await strict(withNode(headers, server.node));
-    const browser = await browse();
-    const a = await open(browser, site);
-    expect(await tryTo(a, server.node, `${server.node}/sdk/bitters.js`)).toBe("connected");
-    await keptFor(a, server);
-
-    const b = await open(browser, site);
-    expect(await tryTo(b, server.node, `${server.node}/sdk/bitters.js`)).toBe("connected");
-    expect(await b.evaluate(() => crossOriginIsolated)).toBe(COEP in headers && COOP in headers);
-    await works(a, b);
-  });
+  const title = `a host with ${what}: works, from the network and from what is kept`;
+  test(title, ({ own, server, strict }) => worksWith(headers, own, server, strict));
+  test(`Firefox: ${title}`, ({ fox, server, strict }) => worksWith(headers, fox, server, strict));
 }
 
-test("a host whose CSP allows no scripts but its own: works with an SDK of its own", async ({ browse, server, strict }) => {
+test("a host whose CSP allows no scripts but its own: works with an SDK of its own", async ({ own, server, strict }) => {
   const site = await strict({ [CSP]: `default-src 'none'; script-src 'self'; frame-src ${server.node}` });
-  const page = await open(await browse(), site);
+  const tab = await own.visit(site.url("a"));
 
-  expect(await tryTo(page, server.node, `${server.node}/sdk/bitters.js`)).toMatch(/^no SDK: TypeError/);
-  expect(await tryTo(page, server.node, site.url("a", "/bitters.js"))).toBe("connected");
+  expect(await tryTo(tab, server.node, `${server.node}/sdk/bitters.js`)).toMatch(/^no SDK: TypeError/);
+  expect(await tryTo(tab, server.node, site.url("a", "/bitters.js"))).toBe("connected");
 });
 
+interface Refusal {
+  headers?: OutgoingHttpHeaders;
+  sandbox?: string;
+  says: RegExp;
+}
+
 /** What hosts say that keeps a node out, and what `connect()` says then. */
-const REFUSED: Record<string, { headers?: OutgoingHttpHeaders; sandbox?: string; says: RegExp }> = {
+const REFUSED: Record<string, Refusal> = {
   "a CSP that doesn't name the node": { headers: { [CSP]: "script-src 'self'; frame-src 'none'" }, says: /^Unsupported: .*frame-src/ },
   "a CSP that only has a default": { headers: { [CSP]: "default-src 'self'" }, says: /^Unsupported: .*frame-src/ },
   "a sandbox by CSP that takes its origin": { headers: { [CSP]: "sandbox allow-scripts" }, says: /^Unsupported: .*sandbox.*allow-same-origin/ },
@@ -65,30 +87,48 @@ const REFUSED: Record<string, { headers?: OutgoingHttpHeaders; sandbox?: string;
   "a sandboxed iframe without scripts": { sandbox: "allow-same-origin", says: /^Unsupported: .*sandbox.*allow-scripts/ },
 };
 
-for (const [what, { headers = {}, sandbox, says }] of Object.entries(REFUSED)) {
-  test(`a host with ${what}: connect() says so`, async ({ browse, server, strict }) => {
-    const site = await strict(headers);
-    const browser = await browse(sandbox === undefined ? {} : { init: sandboxing(sandbox) });
-    const page = await open(browser, site);
-
-    expect(await tryTo(page, server.node, site.url("a", "/bitters.js"))).toMatch(says);
-    // It isn't left in the page.
-    expect(await page.locator("iframe").count()).toBe(0);
-  });
+for (const [what, refusal] of Object.entries(REFUSED)) {
+  const title = `a host with ${what}: connect() says so`;
+  test(title, ({ own, server, strict }) => refusedBy(refusal, own, server, strict));
+  test(`Firefox: ${title}`, ({ fox, server, strict }) => refusedBy(refusal, fox, server, strict));
 }
+
+async function worksWith(headers: OutgoingHttpHeaders, browser: Driven, server: Server, strict: Strict): Promise<void> {
+  const url = (await strict(withNode(headers, server.node))).url(anew());
+  const sdk = `${server.node}/sdk/bitters.js`;
+  const a = await browser.visit(url);
+  expect(await tryTo(a, server.node, sdk)).toBe("connected");
+  await a.evaluateIn(server.node, serves);
+
+  const b = await browser.visit(url);
+  expect(await tryTo(b, server.node, sdk)).toBe("connected");
+  expect(await b.evaluate(() => crossOriginIsolated)).toBe(COEP in headers && COOP in headers);
+  for (const tab of [a, b]) await enter(tab, "strict");
+  await hearsOnly(a, b, "strict", "from b");
+  await Promise.all([a, b].map((tab) => tab.close()));
+}
+
+async function refusedBy({ headers = {}, sandbox, says }: Refusal, browser: Driven, server: Server, strict: Strict): Promise<void> {
+  const [site, host] = [await strict(headers), anew()];
+  const tab = await browser.visit(site.url(host), sandbox === undefined ? undefined : sandboxing(sandbox));
+
+  expect(await tryTo(tab, server.node, site.url(host, "/bitters.js"))).toMatch(says);
+  // It isn't left in the page.
+  expect(await tab.evaluate(() => document.querySelectorAll("iframe").length)).toBe(0);
+  await tab.close();
+}
+
+let hosts = 0;
+
+/** A site of which no browser has kept anything. */
+const anew = (): string => `strict-${++hosts}`;
 
 const withNode = (headers: OutgoingHttpHeaders, node: string): OutgoingHttpHeaders =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value).replaceAll("NODE", node)]));
 
-async function open(browser: BrowserContext, site: StrictSite): Promise<Page> {
-  const page = await browser.newPage();
-  await page.goto(site.url("a"));
-  return page;
-}
-
 /** Connects with the SDK from a URL; says what came of it. */
-const tryTo = (page: Page, node: string, sdk: string): Promise<string> =>
-  page.evaluate(
+const tryTo = (tab: Tab, node: string, sdk: string): Promise<string> =>
+  tab.evaluate(
     async ([node = "", sdk = ""]) => {
       try {
         window.sdk = await import(sdk);
