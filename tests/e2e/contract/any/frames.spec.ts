@@ -19,19 +19,24 @@ const WAYS: Record<string, () => void> = {
 };
 
 for (const [way, lose] of Object.entries(WAYS))
-  test(`an iframe ${way}: topics, methods and protocols go on, a stream that ended there fails`, async ({ b, more }) => {
+  test(`an iframe ${way}: topics, methods and protocols go on, so do calls that may be made twice; what ended there fails`, async ({ b, more }) => {
     const tab = await more("a");
     const name = `lasting when it ${way}`;
     await Promise.all([tab, b].map((tab) => enter(tab, name)));
     await serve(tab, name);
     const peer = await reach(b, await idOf(tab));
     await openStream(b, peer, name);
+    await hold(b, name);
+    await callTwice(tab, await idOf(b), name);
+    await expect.poll(() => b.evaluate(() => window.log)).toEqual(["begun", "begun"]);
 
     await tab.evaluate(lose);
 
-    // Both of its ends, whichever lost its frame.
-    const errors = Promise.all([tab, b].map((tab) => tab.evaluate(() => window.ended)));
-    expect(await errors).toEqual([expect.stringMatching(CODES), expect.stringMatching(CODES)]);
+    // The one end lost its frame, the other its peer.
+    expect(await Promise.all([tab, b].map((tab) => tab.evaluate(() => window.ended)))).toEqual(["LeaderLost", "PeerUnreachable"]);
+    await expect.poll(() => b.evaluate(() => window.log)).toEqual(["begun", "begun", "begun"]);
+    await b.evaluate(() => window.release());
+    expect(await tab.evaluate(() => window.called)).toEqual({ once: "LeaderLost unknown", idempotent: "released" });
     const works = (work: string): Promise<unknown> =>
       b.evaluate(
         ({ peer, name, work }) =>
@@ -48,11 +53,12 @@ declare global {
   interface Window {
     /** The code with which the stream's reading ended. */
     ended: Promise<unknown>;
+    /** What calls came to. */
+    called: Promise<Record<string, unknown>>;
+    /** Has the handler answer. */
+    release: () => void;
   }
 }
-
-/** What a stream fails with whose other end, or whose own frame, is gone. */
-const CODES = /^(LeaderLost|PeerUnreachable|Remote)$/;
 
 /** Answers and serves under this name. */
 const serve = (tab: Tab, name: string): Promise<void> =>
@@ -65,6 +71,29 @@ const serve = (tab: Tab, name: string): Promise<void> =>
       await stream.writable.getWriter().write(new Uint8Array(1));
     });
   }, name);
+
+/** Answers calls once they are released. */
+const hold = (tab: Tab, name: string): Promise<void> =>
+  tab.evaluate((name) => {
+    window.log = [];
+    const released = new Promise<string>((resolve) => (window.release = () => resolve("released")));
+    void window.mine.answer(`held: ${name}`, () => {
+      window.log.push("begun");
+      return released;
+    });
+  }, name);
+
+/** Calls what is held, as a call that may be made twice and as one that may not. */
+async function callTwice(tab: Tab, id: string, name: string): Promise<void> {
+  await tab.evaluate(
+    ({ peer, name }) => {
+      const call = (idempotent: boolean): Promise<unknown> => window.codeOf(() => window.mine.call(peer, `held: ${name}`, null, { idempotent, timeout: 40_000 }));
+      const calls = [call(false), call(true)];
+      window.called = Promise.all(calls).then(([once, idempotent]) => ({ once, idempotent }));
+    },
+    { peer: await reach(tab, id), name },
+  );
+}
 
 /** Opens a stream, and reads until it ends; something has gone both ways then. */
 const openStream = (tab: Tab, peer: string, name: string): Promise<void> =>

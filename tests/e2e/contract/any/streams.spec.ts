@@ -26,6 +26,27 @@ test("what is written arrives, in both directions at once, and each end knows th
   expect(await b.evaluate(() => window.log)).toEqual([await idOf(a)]);
 });
 
+test("close() finishes writing what was begun, and reading goes on", async ({ a, b }) => {
+  await b.evaluate(() => {
+    void window.mine.serve("last word", async (stream) => {
+      const text = await new Response(stream.readable as BodyInit).text();
+      void stream.writable.getWriter().write(new TextEncoder().encode(`heard: ${text}`));
+      await stream.close();
+    });
+  });
+  const peer = await reach(a, await idOf(b));
+
+  const seen = await a.evaluate(async (peer) => {
+    const stream = await window.mine.open(peer, "last word");
+    const writer = stream.writable.getWriter();
+    for (const text of ["all ", "of it"]) void writer.write(new TextEncoder().encode(text));
+    await stream.close();
+    return { late: await window.codeOf(() => writer.write(new Uint8Array(1))), text: await new Response(stream.readable as BodyInit).text() };
+  }, peer);
+
+  expect(seen).toEqual({ late: "Closed", text: "heard: all of it" });
+});
+
 test("either end may abort, and the other learns why", async ({ a, b }) => {
   await b.evaluate(() => {
     window.log = [];

@@ -14,9 +14,6 @@ test("requests refuse what they can't do, with a typed error", async ({ a }) => 
       return new Promise(() => {});
     });
     return {
-      join: await window.codeOf(() => mine.join("")),
-      long: await window.codeOf(() => mine.join("x".repeat(129))),
-      longest: await window.codeOf(async () => (await mine.join("é".repeat(128))).name.length),
       dial: await window.codeOf(() => mine.dial("me")),
       address: await window.codeOf(() => mine.dial("A".repeat(200))),
       aborted: await window.codeOf(() => mine.join("refusals", { signal: AbortSignal.abort() })),
@@ -34,9 +31,6 @@ test("requests refuse what they can't do, with a typed error", async ({ a }) => 
   });
 
   expect(outcomes).toEqual({
-    join: "BadArgument",
-    long: "BadArgument",
-    longest: 128,
     dial: "BadArgument",
     address: "BadArgument",
     aborted: "Aborted",
@@ -51,6 +45,30 @@ test("requests refuse what they can't do, with a typed error", async ({ a }) => 
     open: "NotFound",
     twice: "BadArgument",
   });
+});
+
+test("names have 1 to 128 characters, whatever they name", async ({ a }) => {
+  const outcomes = await a.evaluate(async () => {
+    const { mine } = window;
+    const named = async (name: string): Promise<Record<string, unknown>> => ({
+      topic: await window.codeOf(async () => (await mine.join(name)).leave()),
+      opened: await window.codeOf(() => mine.open(mine.id, name)),
+      called: await window.codeOf(() => mine.call(mine.id, name, null)),
+      service: await window.codeOf(() => mine.service(name)["ring"]?.()),
+      method: await window.codeOf(() => mine.service("telephone")[name]?.()),
+    });
+    const given = async (name: string): Promise<Record<string, unknown>> => ({
+      served: await window.codeOf(() => mine.serve(name, () => {})),
+      answered: await window.codeOf(() => mine.answer(name, () => null)),
+    });
+    const long = "x".repeat(129);
+    return [await named("é".repeat(128)), { ...(await named("")), ...(await given("")) }, { ...(await named(long)), ...(await given(long)) }];
+  });
+
+  const refused = { topic: "BadArgument", opened: "BadArgument", called: "BadArgument no", service: "BadArgument", method: "BadArgument" };
+  const given = { served: "BadArgument", answered: "BadArgument" };
+  const taken = { opened: "NotFound", called: "NotFound no", service: "NotFound", method: "NotFound" };
+  expect(outcomes).toEqual([taken, { ...refused, ...given }, { ...refused, ...given }]);
 });
 
 test("errors are of one class, with a message, and say whether to try again", async ({ a }) => {
