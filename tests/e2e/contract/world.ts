@@ -1,5 +1,5 @@
 // A topology as it runs: a server, browsers, and two tabs that are connected.
-import { scopeBecomes, unify } from "../support/consent.ts";
+import { rejoin, scopeBecomes, unify } from "../support/consent.ts";
 import { ownAddress } from "../support/machine.ts";
 import { Server, type SITES } from "../support/server.ts";
 import { connect, type Driven, type Tab, visit } from "../support/tab.ts";
@@ -33,6 +33,8 @@ export class World {
   readonly #ends = new Map<End, Tab>();
   /** The node's own pages by which tabs reach the node of all sites. */
   readonly #ways = new Map<Tab, Tab>();
+  /** The tabs that reached it so, and for which site and node the person said yes. */
+  readonly #joined = new Map<Tab, string>();
 
   private constructor(topology: Topology, server: Server, browsers: readonly Driven[]) {
     this.topology = topology;
@@ -48,7 +50,7 @@ export class World {
     const world = new World(topology, server, opened.filter((one) => one.status === "fulfilled").map(({ value }) => value));
     try {
       for (const one of opened) if (one.status === "rejected") throw one.reason;
-      for (const end of ["a", "b"] as const) world.#ends.set(end, await world.#open(end, {}, true));
+      for (const end of ["a", "b"] as const) world.#ends.set(end, await world.open(end));
       return world;
     } catch (error) {
       await world.end();
@@ -70,8 +72,26 @@ export class World {
   }
 
   /** Opens one more tab at an end. */
-  open(end: End, how: How = {}): Promise<Tab> {
-    return this.#open(end, how, how.site !== undefined);
+  async open(end: End, how: How = {}): Promise<Tab> {
+    const { connected = true, node = this.server.node, seems, site = this.topology.sites[end === "a" ? 0 : 1] } = how;
+    const browser = this.#browser(end);
+    const init = seems && `Object.defineProperty(Document.prototype, "hidden", { get: () => ${seems === "hidden"} });`;
+    const tab = await (connected ? connect(browser, this.server, site, node, init) : visit(browser, this.server, site, init));
+    await tab.evaluate(teachCodeOf);
+    // Only the first browser asks, where there are two.
+    if (connected && browser === this.#browsers[0] && this.topology.consent.length > 0) await this.#join(tab, node, site);
+    return tab;
+  }
+
+  /** Opens the node's own page at an end. */
+  visit(end: End, node: string): Promise<Tab> {
+    return this.#browser(end).visit(node);
+  }
+
+  /** The person closes the node's own pages by which tabs reach the node of all sites. */
+  async closeWays(): Promise<void> {
+    await Promise.all([...this.#ways.values()].map((way) => way.close()));
+    this.#ways.clear();
   }
 
   /** Closes a tab, and the way by which it came. */
@@ -89,20 +109,22 @@ export class World {
     }
   }
 
-  /** Tabs of a site that is `new` must ask for the node of all sites where the browser doesn't give it; others follow those that have. */
-  async #open(end: End, how: How, isNew: boolean): Promise<Tab> {
-    const { connected = true, node = this.server.node, seems, site = this.topology.sites[end === "a" ? 0 : 1] } = how;
+  /** Tabs follow others of their site that have the node of all sites; the first one must ask for it where the browser doesn't give it. */
+  async #join(tab: Tab, node: string, site: string): Promise<void> {
     const { consent, scope } = this.topology;
+    const asked = `${site} at ${node}`;
+    const others = [...this.#joined].filter(([, joined]) => joined === asked);
+    this.#joined.set(tab, asked);
+    if (others.some(([other]) => !other.isClosed)) await scopeBecomes(tab, scope);
+    else this.#ways.set(tab, await (others.length > 0 ? rejoin(tab, node, consent) : unify(tab, node, consent)));
+    // The leader there knows the frame: until then calls of services are refused.
+    await tab.evaluate(async () => void (await window.mine.status()));
+  }
+
+  #browser(end: End): Driven {
     const browser = this.#browsers[end === "a" ? 0 : this.#browsers.length - 1];
     if (!browser) throw new Error("a topology has a browser");
-    const init = seems && `Object.defineProperty(Document.prototype, "hidden", { get: () => ${seems === "hidden"} });`;
-    const tab = await (connected ? connect(browser, this.server, site, node, init) : visit(browser, this.server, site, init));
-    await tab.evaluate(teachCodeOf);
-    if (connected && node === this.server.node && consent.length > 0) {
-      if (isNew) this.#ways.set(tab, await unify(tab, node, consent));
-      else await scopeBecomes(tab, scope);
-    }
-    return tab;
+    return browser;
   }
 
   #end(end: End): Tab {

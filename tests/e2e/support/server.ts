@@ -13,7 +13,7 @@ const REVPROXY = process.env["REVPROXY"] ?? join(ROOT, "target/release/revproxy"
 const EMPTY_SITE = join(import.meta.dirname, "site");
 
 /** Sites of the tests, each of an origin of its own; the demo's are `alice` and `bob`. */
-export const SITES = ["a", "b", "c"] as const;
+export const SITES = ["a", "b", "c", "d"] as const;
 
 export class Server {
   #child: ChildProcess | undefined;

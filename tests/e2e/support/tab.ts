@@ -76,6 +76,10 @@ export class Tab implements Scripted {
     return (text === "" ? undefined : JSON.parse(text as string)) as R;
   }
 
+  get isClosed(): boolean {
+    return this.#closed !== undefined;
+  }
+
   /** May be said again. */
   async close(): Promise<void> {
     await (this.#closed ??= this.#handle.close());
