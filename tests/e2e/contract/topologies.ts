@@ -15,10 +15,11 @@ export interface Topology {
   readonly browsers: readonly [Open] | readonly [Open, Open];
   /** The ends' sites; the same site is the same persona, if the browser is the same, too. The first sees the whole node. */
   readonly sites: readonly ["a", "a" | "b"];
+  /** Of the first end's node. */
   readonly scope: Scope;
   /** What leads the node of the first end. */
   readonly leader: "dedicated" | "shared";
-  /** The badge's buttons by which a person who is asked gets one node for all sites; none where nobody need be asked, or nobody is. */
+  /** The badge's buttons by which the first end's person, who is asked, gets one node for all sites; none where nobody need be asked, or nobody is. */
   readonly consent: readonly string[];
   /** Why it can't be had on this machine, if so. */
   readonly missing: string | undefined;
@@ -46,6 +47,7 @@ export const NEAR: readonly Topology[] = [
 export const FAR: readonly Topology[] = [
   far("Chromium and Chromium", () => chromium(), () => chromium(), { scope: "browser" }),
   far("Firefox and Chromium", () => firefox.open(), () => chromium(), FIREFOX),
+  far("Firefox over the bridge, and Chromium", () => firefox.open(), () => chromium(), { ...FIREFOX, scope: "browser", consent: ["yes"] }),
   far("Firefox without SharedWorker, and Firefox", () => firefox.open(OLD), () => firefox.open(), { ...FIREFOX, leader: "dedicated" }),
 ];
 

@@ -1,6 +1,7 @@
 // Frames go while two nodes talk.
 import type { Status } from "@bitters/host-sdk";
 
+import { scopeBecomes } from "../../support/consent.ts";
 import { enter, heard, moves, present, reach, say } from "../../support/room.ts";
 import { finish, flawless, goesOn, talk } from "../../support/numbers.ts";
 import type { Tab } from "../../support/tab.ts";
@@ -25,7 +26,10 @@ const WAYS: Record<string, (tab: Tab) => Promise<void>> = {
   navigated: (tab) => tab.evaluate(() => void setTimeout(() => location.assign("/roll.js"))),
 };
 
+const OWN_PAGE = "the node's own page is older than its sites' frames, and holds the used link";
+
 test("the tab that holds the used link, and started the leader, closes: stream and topic go on, nothing is lost", async ({ here, own }) => {
+  test.skip(here.consent.length > 0, OWN_PAGE);
   const { a: carrier, b } = own;
   const idB = await reach(carrier, await idOf(b));
   const a = await own.open("a");
@@ -48,7 +52,8 @@ test("the tab that holds the used link, and started the leader, closes: stream a
   expect(await moves(a, "lasting")).toEqual([`+${idB}`]);
 });
 
-test("frames that hold the used link go in every way: nothing is lost", async ({ own }) => {
+test("frames that hold the used link go in every way: nothing is lost", async ({ here, own }) => {
+  test.skip(here.consent.length > 0, OWN_PAGE);
   const { b } = own;
   const a = await own.open("a", { seems: "hidden" });
   const carriers = new Carriers(own, a);
@@ -61,6 +66,27 @@ test("frames that hold the used link go in every way: nothing is lost", async ({
   }
 
   await haveLostNothing(a, b);
+});
+
+test("the node's own page closes, and with it the leader, the used link and the bridge: the site goes home, and nothing is lost", async ({ here, own }) => {
+  test.skip(here.consent.length === 0, "nothing depends on the node's own page");
+  const { a, b } = own;
+  const [idA, idB] = [await idOf(a), await reach(a, await idOf(b))];
+  await Promise.all([a, b].map((tab) => enter(tab, "homeward")));
+  await expect.poll(() => present(a, "homeward")).toEqual([idB]);
+  await talk(a, b, PACE);
+  await goesOn(a, b);
+
+  await own.closeWays();
+
+  await scopeBecomes(a, "site");
+  await goesOn(a, b);
+  const [ours, theirs] = await finish(a, b);
+  expect(ours).toEqual(flawless(ours, theirs.sent));
+  expect(theirs).toEqual(flawless(theirs, ours.sent));
+  expect(await idOf(a)).toBe(idA);
+  await say(a, "homeward", "still here");
+  await expect.poll(() => heard(b, "homeward")).toEqual([{ from: idA, data: "still here" }]);
 });
 
 test("the tab that answers closes during a call: the handler may have run; of the next call it is known that none did", async ({ own }) => {
