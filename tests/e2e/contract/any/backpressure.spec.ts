@@ -82,7 +82,7 @@ async function serveSlowly(page: Scripted): Promise<void> {
       }
       window.taken.ended = true;
     });
-    void window.mine.serve("echo", (stream) => stream.readable.pipeTo(stream.writable));
+    void window.mine.serve("slow echo", (stream) => stream.readable.pipeTo(stream.writable));
   }, MIB);
 }
 
@@ -109,7 +109,7 @@ async function write(page: Scripted, peer: string, total: number): Promise<void>
 async function echo(page: Scripted, peer: string, size: number): Promise<number> {
   return page.evaluate(
     async ({ peer, size }) => {
-      const stream = await window.mine.open(peer, "echo");
+      const stream = await window.mine.open(peer, "slow echo");
       const back = new Response(stream.readable).arrayBuffer();
       await new Blob([new Uint8Array(size)]).stream().pipeTo(stream.writable);
       return (await back).byteLength;

@@ -1,5 +1,5 @@
 // How two nodes find each other, and how they part.
-import { addressOf, dial } from "../../support/dials.ts";
+import { addressOf, dial, serveEcho, talk } from "../../support/dials.ts";
 import { reach } from "../../support/room.ts";
 import { idOf, statusOf } from "../../support/test.ts";
 import { expect, test } from "../test.ts";
@@ -14,7 +14,9 @@ test("a persona is dialled by its id or by its address, from both ends, over one
   expect(await dial(a, addressB)).toBe(idB);
   expect(await dial(b, addressA)).toBe(idA);
   expect(await a.evaluate((id) => window.codeOf(() => window.mine.call(id, "nobody answers this", null)), idB)).toBe("NotFound no");
-  // Whose sessions talk has a standby, if there is another frame for it.
+  // As long as their sessions talk there is a standby, if there is another frame for it.
+  await serveEcho(b);
+  await talk(a, idB, "hello");
   await expect.poll(async () => (await statusOf(a)).peers.map(({ links, path }) => ({ links, path }))).toEqual([{ links: Math.min(frames, 2), path: "direct" }]);
   // `b` is no observer: it sees the persona that it talks with, and nothing else of the node behind it.
   const seen = async (): Promise<unknown> => {
@@ -22,6 +24,7 @@ test("a persona is dialled by its id or by its address, from both ends, over one
     return { leader, peers: peers.map(({ id }) => id) };
   };
   await expect.poll(seen).toEqual({ leader: undefined, peers: [idA] });
+  await a.evaluate(() => window.echo.abort());
 });
 
 test("what is no good as an address is refused with the reason", async ({ a, b }) => {
