@@ -91,14 +91,11 @@ impl Consent {
 impl Site {
     /// The site wants one node for all sites.
     pub(super) fn on_unify(&mut self, id: u32) -> Result<(), Failure> {
-        if self.config.scope == Scope::Browser && !self.consent.departs() {
-            self.tell(id, Tell::Scope(Scope::Browser));
-            return Ok(());
-        }
-        if !self.config.means.any() {
+        if self.config.scope == Scope::Site && !self.config.means.any() {
             return Err(Failure::new(Code::Unsupported, "from here no way leads to one node for all sites"));
         }
         self.requests.insert(id, Pending::Unify);
+        self.tell_scope();
         self.consider();
         Ok(())
     }
@@ -139,20 +136,42 @@ impl Site {
     }
 
     fn consider_person(&mut self) {
+        if self.config.scope == Scope::Site {
+            return self.consider_joining_first();
+        }
         match self.consent.permissions.person {
-            _ if self.config.scope == Scope::Site && self.config.means.any() => {
-                self.refuse_host(Code::Denied, "one id for all sites needs one node for all sites: unify() first");
-            }
-            _ if self.config.scope == Scope::Site => {
-                self.refuse_host(
-                    Code::Denied,
-                    "one id for all sites needs one node for all sites, to which no way leads from here",
-                );
-            }
             Answer::Ask if self.consent.stage == Stage::Quiet => self.ask(Question::Person),
             // With a yes the leader welcomes the frame anew.
             Answer::Ask | Answer::Yes => {}
             Answer::No => self.refuse_host(Code::Denied, "the person doesn't want one id for all sites"),
+        }
+    }
+
+    /// One id for all sites needs one node for all sites.
+    fn consider_joining_first(&mut self) {
+        if !self.config.means.any() {
+            self.refuse_host(Code::Denied, "one id needs one node for all sites, to which no way leads from here");
+        } else if self.consent.permissions.join == Answer::No {
+            self.refuse_host(Code::Denied, "one id needs one node for all sites, which the person doesn't want");
+        } else if self.consent.stage == Stage::Quiet && !self.consent.follows {
+            self.ask(Question::Unify);
+        }
+    }
+
+    /// Tells the site how far its node reaches, once a leader there has welcomed it.
+    pub(super) fn tell_scope(&mut self) {
+        let scope = self.config.scope;
+        if !self.welcomed || self.consent.departs() {
+            return;
+        }
+        if self.host == Host::Greeted && std::mem::replace(&mut self.scope_told, scope) != scope {
+            self.tell(0, Tell::Scope(scope));
+        }
+        if scope == Scope::Browser {
+            for id in self.unifying() {
+                self.requests.remove(&id);
+                self.tell(id, Tell::Scope(scope));
+            }
         }
     }
 
@@ -222,6 +241,8 @@ impl Site {
         self.consent.follows = false;
         if found && self.may_enter() {
             self.depart(Output::Enter);
+        } else {
+            self.consider();
         }
     }
 
@@ -288,15 +309,6 @@ impl Site {
         if scope == Scope::Site && self.consent.permissions.join == Answer::No {
             // This leader wasn't there, and would offer it again.
             self.permit(Permission::Join, Answer::No);
-        }
-        if self.host == Host::Greeted {
-            self.tell(0, Tell::Scope(scope));
-        }
-        if scope == Scope::Browser {
-            for id in self.unifying() {
-                self.requests.remove(&id);
-                self.tell(id, Tell::Scope(scope));
-            }
         }
         self.on_started(now);
         if remote {
@@ -379,10 +391,14 @@ impl Site {
         self.send(ToLeader::Permit { origin, permission, answer });
     }
 
+    /// Refuses one node for all sites to whoever waits for it, for itself or for one id.
     fn refuse_unify(&mut self, code: Code, why: &str) {
         for id in self.unifying() {
             self.requests.remove(&id);
             self.fail(id, Failure::new(code, why));
+        }
+        if self.wants_person() {
+            self.refuse_host(code, why);
         }
     }
 

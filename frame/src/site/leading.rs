@@ -114,6 +114,7 @@ impl Site {
             return self.go_home();
         }
         self.greet();
+        self.tell_scope();
         self.show_badge();
         for held in std::mem::take(&mut self.held) {
             self.send(held);

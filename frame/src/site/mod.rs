@@ -33,6 +33,7 @@ use bitters_wire::{
     rate::{Bucket, Rate},
     rpc::{Event, FIRST_FRAME_ID, Identity, SiteWelcome, Tell},
     status::Path,
+    status::Scope,
     time::Instant,
 };
 
@@ -69,6 +70,8 @@ pub struct Site {
     /// Which id the site wants, and which it has.
     identity: Identity,
     granted: Identity,
+    /// How far the node reaches, as the site was told.
+    scope_told: Scope,
     consent: Consent,
     /// On the node's own page: what it was opened for, and all sites.
     petition: Option<Petition>,
@@ -139,6 +142,7 @@ impl Site {
         Self {
             random: Random::new(config.seed),
             own_name: worker_name(&config.build),
+            scope_told: config.scope,
             config,
             standing: (Epoch::default(), Boot::default()),
             welcomed: false,
@@ -283,6 +287,7 @@ impl Site {
             rpc,
         };
         self.host = Host::Greeted;
+        self.scope_told = self.config.scope;
         self.tell(0, Tell::Welcome(welcome));
     }
 

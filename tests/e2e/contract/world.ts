@@ -117,8 +117,6 @@ export class World {
     this.#joined.set(tab, asked);
     if (others.some(([other]) => !other.isClosed)) await scopeBecomes(tab, scope);
     else this.#ways.set(tab, await (others.length > 0 ? rejoin(tab, node, consent) : unify(tab, node, consent)));
-    // The leader there knows the frame: until then calls of services are refused.
-    await tab.evaluate(async () => void (await window.mine.status()));
   }
 
   #browser(end: End): Driven {

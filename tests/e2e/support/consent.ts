@@ -12,7 +12,7 @@ declare global {
 }
 
 /** Clicks on a button of a node's as soon as a click counts: the pointer has been there for a while. One that came too early is made again. */
-async function press(tab: Tab, node: string, act: string): Promise<void> {
+export async function press(tab: Tab, node: string, act: string): Promise<void> {
   do {
     await tab.hover(node, `[data-act=${act}]`);
     await tab.click(node, `[data-guard=open] [data-act=${act}]`);

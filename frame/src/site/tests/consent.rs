@@ -27,13 +27,12 @@ fn a_yes_goes_to_the_browser_and_a_grant_leads_into_the_island_of_all_sites() {
     assert_eq!(said(&outputs), [ToLeader::Leaving { moves: true }]);
     assert_eq!(outputs.last(), Some(&Output::Enter));
 
-    let outputs = frame.outputs(Input::Island { scope: Scope::Browser, remote: false });
-    let scope = Tell::Scope(Scope::Browser);
-    let tells: Vec<Event> = tells(&outputs).into_iter().filter(|it| it.tell == scope).collect();
-    assert_eq!(tells, [Event { id: 0, tell: scope.clone() }, Event { id: 1, tell: scope }]);
+    assert_eq!(tells(&frame.outputs(Input::Island { scope: Scope::Browser, remote: false })), []);
     let outputs = frame.outputs(Input::Connected);
     let [ToLeader::Hello(hello)] = &said(&outputs)[..] else { panic!("{outputs:?}") };
     assert_eq!((hello.scope, hello.remote, &hello.brings), (Scope::Browser, false, &Some(id)));
+    frame.welcome(welcome(ALICE));
+    assert_eq!(tells(&frame.heard), [0, 1].map(|id| scope(id, Scope::Browser)), "now it can be asked for all");
 }
 
 #[test]
@@ -225,9 +224,7 @@ fn on_its_way_a_frame_hears_nothing_of_the_island_that_it_leaves() {
         assert_eq!(frame.outputs(heard), []);
     }
     assert_eq!(frame.outputs(unify(2)), [], "it is where that leads");
-    let outputs = frame.outputs(Input::Island { scope: Scope::Browser, remote: false });
-    let scope = |id| Event { id, tell: Tell::Scope(Scope::Browser) };
-    assert_eq!(tells(&outputs), [0, 1, 2].map(scope));
+    assert_eq!(tells(&frame.arrives(Scope::Browser, false)), [0, 1, 2].map(|id| scope(id, Scope::Browser)));
 }
 
 #[test]
@@ -252,10 +249,11 @@ fn what_the_person_takes_back_on_the_node_s_page_ends_it_and_is_told_at_home() {
         assert_eq!(outputs.last(), Some(&Output::Return));
 
         let outputs = frame.outputs(Input::Island { scope: Scope::Site, remote: false });
-        assert!(tells(&outputs).contains(&Event { id: 0, tell: Tell::Scope(Scope::Site) }));
+        assert!(!outputs.contains(&Output::Follow));
         assert_eq!(frame.outputs(granted()), [], "it doesn't follow those who are still there");
         frame.outputs(Input::Connected);
         frame.welcome(welcome(ALICE));
+        assert!(tells(&frame.heard).contains(&scope(0, Scope::Site)));
         assert_eq!(said(&frame.heard), [permit(Permission::Join, Answer::No)]);
         assert!(frame.heard.iter().any(|it| matches!(it, Output::Badge(Badge::Ready { offers: false, .. }))));
         assert_eq!(denied(&frame.outputs(unify(1))), [1]);
@@ -316,8 +314,7 @@ fn a_bridge_whose_page_is_closed_is_over_if_its_leader_is() {
     frame.outputs(Input::BridgeClosed);
     assert_eq!(frame.until_due(), 3000);
     assert_eq!(frame.outputs(Input::Timeout).last(), Some(&Output::Return));
-    let outputs = frame.outputs(Input::Island { scope: Scope::Site, remote: false });
-    assert!(tells(&outputs).contains(&Event { id: 0, tell: Tell::Scope(Scope::Site) }));
+    assert!(tells(&frame.arrives(Scope::Site, false)).contains(&scope(0, Scope::Site)));
 }
 
 #[test]
@@ -345,7 +342,37 @@ fn one_id_for_all_sites_is_refused_after_a_no_and_where_a_node_has_one_site() {
 
     let no = Permissions { person: Answer::No, ..Permissions::default() };
     assert_eq!(denied(&Asked::waiting(Scope::Browser, no).heard), [0]);
-    assert_eq!(denied(&Asked::waiting(Scope::Site, Permissions::default()).heard), [0]);
+    let alone = Config { means: Means::default(), ..config(ALICE) };
+    assert_eq!(denied(&Asked::waiting_in(alone, Permissions::default()).heard), [0]);
+}
+
+#[test]
+fn one_id_for_all_sites_needs_one_node_which_is_asked_for_first() {
+    let mut frame = Asked::waiting(Scope::Site, Permissions::default());
+    assert_eq!(&frame.heard[frame.heard.len() - 2..], &asks(Question::Unify));
+    frame.outputs(Input::Clicked(Click::Yes));
+    frame.outputs(Input::Access(true));
+    let arrived = frame.arrives(Scope::Browser, false);
+    assert_eq!(&arrived[arrived.len() - 2..], &asks(Question::Person));
+    assert_eq!(tells(&arrived).len(), 1, "nobody was welcomed who could be told a scope: {arrived:?}");
+
+    // Another frame leads there.
+    let mut follower = Asked::waiting(Scope::Site, Permissions::default());
+    follower.outputs(granted());
+    follower.outputs(Input::Followed(true));
+    let arrived = follower.arrives(Scope::Browser, true);
+    assert_eq!(&arrived[arrived.len() - 2..], &asks(Question::Person));
+
+    // The person doesn't want the one, and so not the other.
+    let no = Permissions { join: Answer::No, ..Permissions::default() };
+    assert_eq!(denied(&Asked::waiting(Scope::Site, no).heard), [0]);
+    let mut frame = Asked::waiting(Scope::Site, Permissions::default());
+    let outputs = frame.outputs(Input::Clicked(Click::No));
+    assert_eq!((said(&outputs), denied(&outputs)), (vec![permit(Permission::Join, Answer::No)], vec![0]));
+    let mut frame = Asked::waiting(Scope::Site, Permissions::default());
+    frame.outputs(Input::Clicked(Click::Yes));
+    let left = frame.outputs(Input::Clicked(Click::Cancel));
+    assert_eq!((said(&left), denied(&left)), (vec![], vec![0]));
 }
 
 #[test]
@@ -406,7 +433,11 @@ impl Asked {
     }
 
     fn waiting(scope: Scope, permissions: Permissions) -> Self {
-        let mut asked = Self::started(Config { scope, ..config(ALICE) });
+        Self::waiting_in(Config { scope, means: BOTH, ..config(ALICE) }, permissions)
+    }
+
+    fn waiting_in(config: Config, permissions: Permissions) -> Self {
+        let mut asked = Self::started(config);
         asked.outputs(Input::Host { versions: WIRE, identity: Identity::Person });
         asked.welcome(Welcome { permissions, ..welcome(ALICE) });
         asked
@@ -430,6 +461,14 @@ impl Asked {
         self.heard = self.outputs(Input::Leader(self.leader_says(ToFrame::Welcome(welcome))));
     }
 
+    /// Gets into an island, whose leader welcomes the frame.
+    fn arrives(&mut self, scope: Scope, remote: bool) -> Vec<Output> {
+        self.outputs(Input::Island { scope, remote });
+        self.outputs(Input::Connected);
+        self.welcome(welcome(ALICE));
+        self.heard.clone()
+    }
+
     fn leader_says(&self, message: ToFrame) -> Envelope<ToFrame> {
         Envelope { epoch: Epoch(7), boot: boot(1), message }
     }
@@ -448,6 +487,10 @@ impl Asked {
 
 fn unify(id: u32) -> Input {
     Input::Ask(Request { id, ask: Ask::Unify })
+}
+
+fn scope(id: u32, scope: Scope) -> Event {
+    Event { id, tell: Tell::Scope(scope) }
 }
 
 fn granted() -> Input {

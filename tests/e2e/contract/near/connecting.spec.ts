@@ -43,8 +43,8 @@ test("connect fails with a typed error where there is no node, in time, or when 
     time: "BadArgument",
     badge: "BadArgument",
     identity: "BadArgument",
-    // Where one node is for all sites, the person is asked, and says nothing here; a frame that isn't there from its start is refused.
-    person: here.scope === "site" || here.consent.length > 0 ? "Denied" : "Timeout",
+    // The person is asked, for one node for all sites first, and says nothing here; but where no way leads to such a node.
+    person: here.leader === "dedicated" ? "Denied" : "Timeout",
     // Whatever fails leaves nothing behind.
     iframes: 0,
     fallback: server.node,

@@ -1,5 +1,5 @@
 // One node for all sites as a person gives it where browsers keep sites apart: what the sites are told of it, from the yes to the end.
-import { answer, petition, rejoin } from "../../support/consent.ts";
+import { answer, petition, press, rejoin } from "../../support/consent.ts";
 import { enlist, type Tab } from "../../support/tab.ts";
 import { idOf } from "../../support/test.ts";
 import { apart, expect, test } from "../test.ts";
@@ -45,6 +45,28 @@ test("a no on the node's own page is told to the site, and counts without being 
 
   const again = await tab.evaluate(async () => [await window.codeOf(() => window.mine.unify()), window.mine.scope]);
   expect(again).toEqual(["Denied", "site"]);
+});
+
+apart("one id for all sites: the person is asked for one node first, then for the id, which is the same on each site that gets it", async ({ here, own }) => {
+  apart.skip(here.consent.length === 0, NOBODY_ASKS);
+  const { node } = own.server;
+  const ids = [];
+  for (const site of ["c", "d"] as const) {
+    const tab = await own.open("a", { site, connected: false });
+    await tab.evaluate((node) => {
+      const connecting = window.sdk.connect({ node, identity: "person" }).then((mine) => (window.mine = mine));
+      Object.assign(window, { connecting });
+    }, node);
+    for (const acts of [here.consent, ["open"]]) {
+      const opened = tab.popup();
+      for (const act of acts) await press(tab, node, act);
+      await answer(await opened, node, "allow");
+    }
+    await tab.evaluate(async () => void (await (window as unknown as { connecting: Promise<unknown> }).connecting));
+    ids.push(await idOf(tab));
+  }
+  expect(ids[1]).toBe(ids[0]);
+  expect([await idOf(own.a), await idOf(own.b)]).not.toContain(ids[0]);
 });
 
 /** Keeps what the site is told of its node's scope and of its id. */
