@@ -106,15 +106,18 @@ impl Site {
         self.peers = welcome.peers;
         self.node = Some(welcome.node);
         self.granted = welcome.identity;
+        self.consent.permissions = self.with_answers(welcome.permissions);
+        let unwanted = self.is_unwanted();
+        if !unwanted {
+            self.tell_scope();
+        }
         self.adopt_persona(welcome.persona);
         self.brings = None;
-        self.consent.permissions = self.with_answers(welcome.permissions);
-        if self.is_unwanted() {
+        if unwanted {
             // Before the site hears of an island that it isn't to be in.
             return self.go_home();
         }
         self.greet();
-        self.tell_scope();
         self.show_badge();
         for held in std::mem::take(&mut self.held) {
             self.send(held);

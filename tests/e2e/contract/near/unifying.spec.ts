@@ -53,9 +53,10 @@ apart("one id for all sites: the person is asked for one node first, then for th
   const ids = [];
   for (const site of ["c", "d"] as const) {
     const tab = await own.open("a", { site, connected: false });
-    await tab.evaluate((node) => {
+    await tab.evaluate(async (node) => {
       const connecting = window.sdk.connect({ node, identity: "person" }).then((mine) => (window.mine = mine));
       Object.assign(window, { connecting });
+      await new Promise((resolve) => document.querySelector("iframe")?.addEventListener("load", resolve));
     }, node);
     for (const acts of [here.consent, ["open"]]) {
       const opened = tab.popup();
