@@ -29,7 +29,7 @@ const BADGES = {
 };
 
 /** What most pages never need is loaded when it is; without it the rest works. */
-const rarely = (work: (rare: typeof import("./rare.js")) => unknown, otherwise?: () => void): unknown => import("./rare.js").then(work, otherwise ?? (() => {}));
+const rarely = (work: (rare: typeof import("./rare.js")) => unknown): unknown => import("./rare.js").then(work, () => {});
 
 /**
  * Embeds the person's node in this page.
@@ -113,7 +113,7 @@ export async function connect(options: ConnectOptions = {}): Promise<BittersNode
     iframe.allow = "storage-access *";
     dress();
     if (chosen && origin != "null" && !iframe.sandbox.length) show(chosen);
-    else rarely(({ seek }) => seek(search, timeout), () => (spare ? show(spare) : close(new BittersError("Unsupported", "no rare.js"))));
+    else rarely(({ seek }) => seek(search, timeout));
     addEventListener("message", onMessage, life);
     addEventListener("securitypolicyviolation", (event) => rarely(({ forbid }) => forbid(search, event)), life);
     (badge instanceof HTMLElement ? badge : (document.body ?? document.documentElement)).append(iframe);
