@@ -7,6 +7,7 @@ import type { Page } from "@playwright/test";
 
 import { ROOT } from "./support/server.ts";
 import { expect, test } from "./support/test.ts";
+import { clickOpen } from "./support/unify.ts";
 
 interface State {
   readonly title: string;
@@ -110,6 +111,7 @@ for (const [host, colorScheme] of [["node", "light"], ["node", "dark"], ["guestb
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await page.setViewportSize({ width: 640, height: 900 });
     await page.goto(`${server.url(host)}?uri=web%2Boverlay%3Atopic%2Fplum%2520cake`);
+    await clickOpen(page.mainFrame(), "[data-do=follow]");
     await expect(page.getByText("Nobody else is there yet.")).toBeVisible();
     await expect(page.locator("[data-list=frames] > *")).toHaveCount(3);
     await page.screenshot({ path: picture(`page-${host}`, colorScheme), fullPage: true, animations: "disabled" });
