@@ -63,7 +63,7 @@ export function guard(root: Element): () => boolean {
  * its bridge. The result closes the page.
  */
 export function petition(url: string, exchange: string, permission: Permission, site: string, tell: (outcome: string, bridge?: Bridge) => void): (() => void) | undefined {
-  const page = open(url, "_blank", "popup,width=560,height=720");
+  const page = opened(url);
   if (!page) {
     tell("unopened");
     return undefined;
@@ -98,6 +98,15 @@ export function petition(url: string, exchange: string, permission: Permission, 
     page.close();
     end("closed");
   };
+}
+
+/** Firefox throws in a sandbox that allows no windows. */
+function opened(url: string): Window | null {
+  try {
+    return open(url, "_blank", "popup,width=560,height=720");
+  } catch {
+    return null;
+  }
 }
 
 /** A bridge from another frame of this site, if one has it. */

@@ -1,6 +1,7 @@
 // Host pages that are strict: each works, or `connect()` says which header or attribute is in the way, whatever a browser's reports are like.
 import type { OutgoingHttpHeaders } from "node:http";
 
+import { press } from "./support/consent.ts";
 import * as firefox from "./support/firefox.ts";
 import { serves } from "./support/kept.ts";
 import { enter, hearsOnly } from "./support/room.ts";
@@ -91,6 +92,37 @@ for (const [what, refusal] of Object.entries(REFUSED)) {
   const title = `a host with ${what}: connect() says so`;
   test(title, ({ own, server, strict }) => refusedBy(refusal, own, server, strict));
   test(`Firefox: ${title}`, ({ fox, server, strict }) => refusedBy(refusal, fox, server, strict));
+}
+
+/** What keeps the badge from the page that it opens: a node works there, and can't be one for all sites. */
+const CUT: Record<string, { headers?: OutgoingHttpHeaders; sandbox?: string }> = {
+  "an opener policy": { headers: { [COOP]: "same-origin" } },
+  "a sandboxed iframe without popups": { sandbox: "allow-scripts allow-same-origin" },
+};
+
+for (const [what, host] of Object.entries(CUT)) {
+  const title = `a host with ${what}: unify() says what is in the way where the node's own page is the only way`;
+  test(title, async ({ server, strict }) => {
+    const browser = await chromium({ thirdPartyCookies: "blocked" });
+    await cutOff(host, ["yes", "open"], browser, server, strict).finally(() => browser.close());
+  });
+  test(`Firefox: ${title}`, ({ fox, server, strict }) => cutOff(host, ["yes"], fox, server, strict));
+}
+
+async function cutOff({ headers = {}, sandbox }: { headers?: OutgoingHttpHeaders; sandbox?: string }, acts: string[], browser: Driven, server: Server, strict: Strict): Promise<void> {
+  const [site, host] = [await strict(headers), anew()];
+  const tab = await browser.visit(site.url(host), sandbox === undefined ? undefined : sandboxing(sandbox));
+  expect(await tryTo(tab, server.node, site.url(host, "/bitters.js"))).toBe("connected");
+
+  await tab.evaluate(() => {
+    window.unified = window.mine.unify();
+    window.unified.catch(() => {});
+  });
+  for (const act of acts) await press(tab, server.node, act);
+  const outcome = await tab.evaluate(() => window.unified.then(String, ({ code, message }) => `${code}: ${message}`));
+  expect(outcome).toMatch(/^Unsupported: .*Cross-Origin-Opener-Policy.*allow-popups/);
+  expect(await tab.evaluate(() => window.mine.scope)).toBe("site");
+  await tab.close();
 }
 
 async function worksWith(headers: OutgoingHttpHeaders, browser: Driven, server: Server, strict: Strict): Promise<void> {
