@@ -55,8 +55,11 @@ const origin = (url: string): string => new URL(url).origin;
 /** Opens a link's page past the browser's handler. */
 const open = (page: Page, node: string, uri: string): Promise<unknown> => page.goto(`${node}/?uri=${encodeURIComponent(uri)}`);
 
-/** Does what a link's page offers. */
-const follow = (page: Page): Promise<void> => clickOpen(page.mainFrame(), "[data-do=follow]");
+/** Does what a link's page offers: clicks until the button is gone, as one misses that moves while the page fills. */
+async function follow(page: Page): Promise<void> {
+  do await clickOpen(page.mainFrame(), "[data-do=follow]");
+  while (await page.locator("[data-do=follow]").isVisible());
+}
 
 /** A site's link, clicked: the browser leads to the page that is registered for it. */
 async function clickLink(site: Page, href: string): Promise<void> {
