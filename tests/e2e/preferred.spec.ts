@@ -55,10 +55,10 @@ const origin = (url: string): string => new URL(url).origin;
 /** Opens a link's page past the browser's handler. */
 const open = (page: Page, node: string, uri: string): Promise<unknown> => page.goto(`${node}/?uri=${encodeURIComponent(uri)}`);
 
-/** Does what a link's page offers: clicks until the button is gone, as one misses that moves while the page fills. */
+/** Does what a link's page offers, once it does. */
 async function follow(page: Page): Promise<void> {
-  do await clickOpen(page.mainFrame(), "[data-do=follow]");
-  while (await page.locator("[data-do=follow]").isVisible());
+  await page.locator("[data-do=follow]").waitFor();
+  await clickOpen(page.mainFrame(), "[data-do=follow]");
 }
 
 /** A site's link, clicked: the browser leads to the page that is registered for it. */
