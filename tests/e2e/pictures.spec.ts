@@ -111,6 +111,7 @@ for (const [host, colorScheme] of [["node", "light"], ["node", "dark"], ["guestb
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await page.setViewportSize({ width: 640, height: 900 });
     await page.goto(`${server.url(host)}?uri=web%2Boverlay%3Atopic%2Fplum%2520cake`);
+    await page.locator("[data-do=follow]").waitFor();
     await clickOpen(page.mainFrame(), "[data-do=follow]");
     await expect(page.getByText("Nobody else is there yet.")).toBeVisible();
     await expect(page.locator("[data-list=frames] > *")).toHaveCount(3);
