@@ -230,7 +230,7 @@ impl Site {
     /// Another frame of this island was let out of it: this one tries to follow. Each frame beyond a bridge calls, so several may.
     pub(super) fn on_granted_elsewhere(&mut self) {
         let settled = !matches!(self.consent.stage, Stage::Petitioning(_) | Stage::Requesting(_));
-        if self.may_enter() && self.config.means.any() && settled && !self.consent.follows {
+        if self.offers() && settled && !self.consent.follows {
             self.consent.follows = true;
             self.outbox.push_back(Output::Follow);
         }
@@ -255,8 +255,7 @@ impl Site {
     /// Whether the person took back that the site shares this node, on the node's own page. That counts where the browser lets the
     /// site in without asking, too.
     pub(super) fn is_unwanted(&self) -> bool {
-        let joined = self.config.scope == Scope::Browser && self.config.means.any();
-        joined && self.consent.permissions.join == Answer::No
+        self.may_return() && self.consent.permissions.join == Answer::No
     }
 
     /// Back into the site's own island.
@@ -291,12 +290,9 @@ impl Site {
                 self.rest();
                 self.refuse_unify(Code::Denied, "the node's page was closed without an answer");
             }
-            (permission, Outcome::Unopened) => {
+            (_, Outcome::Unopened) => {
                 self.rest();
-                match permission {
-                    Permission::Person => self.refuse_host(Code::Unsupported, UNOPENED),
-                    _ => self.refuse_unify(Code::Unsupported, UNOPENED),
-                }
+                self.refuse_unify(Code::Unsupported, UNOPENED);
             }
         }
     }

@@ -58,13 +58,6 @@ fn frames_of_one_site_share_what_it_may_spend() {
 #[test]
 fn one_site_is_in_a_quarter_of_the_topics_that_a_node_may_be_in() {
     let mut lab = Lab::without_server();
-    let joins = |lab: &mut Lab, frame: FrameId, n: u16| {
-        let mut topic = TopicId([0; 32]);
-        topic.0[..2].copy_from_slice(&n.to_le_bytes());
-        lab.now = lab.now + Duration::from_millis(50);
-        let outputs = lab.frame(frame, ToLeader::Join { request: 1, topic });
-        outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Asked { outcome: Ok(()), .. })))
-    };
     let frames = (0..8).map(flooding).inspect(|frame| assert!(lab.admit(*frame, SITE))).collect::<Vec<_>>();
     let joined = (0..512).filter(|n| joins(&mut lab, frames[usize::from(*n) / 64], *n));
     assert_eq!(joined.count(), 256);
@@ -150,13 +143,6 @@ fn a_hidden_page_gives_way_before_a_visible_one_of_its_site() {
 #[test]
 fn one_group_is_in_three_quarters_of_the_topics_that_a_node_may_be_in() {
     let mut lab = Lab::without_server();
-    let joins = |lab: &mut Lab, frame: FrameId, n: u16| {
-        let mut topic = TopicId([0; 32]);
-        topic.0[..2].copy_from_slice(&n.to_le_bytes());
-        lab.now = lab.now + Duration::from_millis(50);
-        let outputs = lab.frame(frame, ToLeader::Join { request: 1, topic });
-        outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Asked { outcome: Ok(()), .. })))
-    };
     for n in 0..20 {
         lab.now = lab.now + Duration::from_millis(100);
         lab.admitted(numbered(n), &format!("https://{}.greedy.example", n / 4)).expect("there is room");
@@ -354,4 +340,13 @@ fn a_site_that_has_all_the_links_gives_one_to_another() {
     let outputs = lab.server(ToNode::Found(Claim::sign(&alice, away().id())));
     assert!(dialled_in(&outputs).is_some(), "{outputs:?}");
     assert_eq!(lab.node.links.up_len(), 63);
+}
+
+/// Whether a frame may join the topic of this number, as soon as its site's rate allows another.
+fn joins(lab: &mut Lab, frame: FrameId, n: u16) -> bool {
+    let mut topic = TopicId([0; 32]);
+    topic.0[..2].copy_from_slice(&n.to_le_bytes());
+    lab.now = lab.now + Duration::from_millis(50);
+    let outputs = lab.frame(frame, ToLeader::Join { request: 1, topic });
+    outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Asked { outcome: Ok(()), .. })))
 }
