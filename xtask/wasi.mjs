@@ -5,8 +5,8 @@ import { argv, env, exit } from "node:process";
 import { WASI } from "node:wasi";
 
 const [, , program, ...args] = argv;
-const { PROPTEST_CASES, RUST_BACKTRACE, SEED } = env;
-const chosen = Object.entries({ PROPTEST_CASES, RUST_BACKTRACE, SEED }).filter(([, value]) => value !== undefined);
+const { PROPTEST_CASES, RUST_BACKTRACE, RUSTC_BOOTSTRAP, SEED } = env;
+const chosen = Object.entries({ PROPTEST_CASES, RUST_BACKTRACE, RUSTC_BOOTSTRAP, SEED }).filter(([, value]) => value !== undefined);
 const wasi = new WASI({
   version: "preview1",
   args: [program, ...args],

@@ -228,6 +228,7 @@ async fn a_head_that_does_not_end_ends_the_connection() {
 
     let drip = async {
         while stream.write_all(b"x").await.is_ok() {
+            // Of a clock that is paused: no time passes.
             sleep(Duration::from_secs(1)).await;
         }
     };

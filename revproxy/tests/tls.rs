@@ -56,6 +56,7 @@ async fn a_new_certificate_leaves_old_connections_alone() {
 async fn a_changed_file_is_read_without_being_told() {
     let (server, _, certs) = secure(|_| {}).await;
     tokio::time::pause();
+    // Of a clock that is paused: no time passes, here and below.
     sleep(Duration::from_secs(1)).await;
 
     let (new_root, _) = certify(certs.path());

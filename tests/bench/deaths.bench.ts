@@ -135,6 +135,7 @@ async function firstNews({ began, without, frame }: { began: number; without: st
 async function endOfGap({ began, known }: { began: number; known: number }): Promise<number> {
   const { arrivals } = window.exchange;
   const enough = arrivals.length + 25;
+  // The page notes arrivals and tells nobody of them: nothing more is to run beside what is measured.
   while (arrivals.length < enough) await new Promise((resolve) => setTimeout(resolve, 20));
   const times = arrivals.map(({ at }) => performance.timeOrigin + at).filter((at) => at > began - 100);
   let [longest, end] = [0, 0];

@@ -52,6 +52,7 @@ for (const peers of [0, 1]) {
     await new Promise((resolve) => setTimeout(resolve, 10_000));
 
     const before = { ours: await processes.used(), plain: await baseline.used(), counts: await counts.read(), server: await serverTold(metrics) };
+    // What is measured: a minute in which nothing is asked.
     await new Promise((resolve) => setTimeout(resolve, MINUTE));
     const after = { ours: await processes.used(), plain: await baseline.used(), counts: await counts.read(), server: await serverTold(metrics) };
 

@@ -52,6 +52,7 @@ function sample(site: Page, which: "ours" | "plain"): Promise<number[]> {
         const began = performance.now();
         await ask();
         times.push(performance.now() - began);
+        // A site may ask for a hundred statuses a second.
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
       return times;

@@ -111,6 +111,7 @@ function call(page: Page, peer: string): Promise<void> {
     const hangUp = new AbortController();
     const add = async (at: number): Promise<void> => {
       const camera = await navigator.mediaDevices.getUserMedia({ video: true });
+      // Both pages begin in the same millisecond.
       while (Date.now() < at) await new Promise((resolve) => setTimeout(resolve, 0));
       for (const track of camera.getTracks()) pc.addTrack(track, camera);
     };

@@ -11,7 +11,7 @@ interface Fixtures {
   readonly start: (kind: Kind) => Promise<Driven>;
 }
 
-const BROWSERS = { Chromium: () => chromium(), Firefox: () => firefox.open() };
+const BROWSERS = { Chromium: (place: number) => chromium({}, place), Firefox: (place: number) => firefox.open({}, place) };
 
 type Kind = keyof typeof BROWSERS;
 
@@ -19,13 +19,13 @@ const own = ownAddress();
 
 const test = base.extend<Fixtures>({
   start: async ({}, use) => {
-    const started: Driven[] = [];
-    await use(async (kind) => {
-      const browser = await BROWSERS[kind]();
-      started.push(browser);
+    const starting: Promise<Driven>[] = [];
+    await use((kind) => {
+      const browser = BROWSERS[kind](starting.length);
+      starting.push(browser);
       return browser;
     });
-    await Promise.all(started.map((browser) => browser.close()));
+    await Promise.all(starting.map(async (browser) => (await browser).close()));
   },
 });
 

@@ -11,7 +11,9 @@ import { chromium, type Driven, type Tab } from "./support/tab.ts";
 import { expect, test as base } from "./support/test.ts";
 
 interface Fixtures {
-  /** A Chromium of the test's own. */
+  /** Firefox. */
+  readonly fox: Driven;
+  /** Chromium. */
   readonly own: Driven;
   readonly strict: Strict;
 }
@@ -19,16 +21,13 @@ interface Fixtures {
 /** Starts a site; ended after the test. */
 type Strict = (headers: OutgoingHttpHeaders) => Promise<StrictSite>;
 
-const test = base.extend<Fixtures, { readonly fox: Driven }>({
-  fox: [
-    async ({}, use) => {
-      base.skip(firefox.missing !== undefined, firefox.missing);
-      const browser = await firefox.open();
-      await use(browser);
-      await browser.close();
-    },
-    { scope: "worker" },
-  ],
+const test = base.extend<Fixtures>({
+  fox: async ({}, use) => {
+    base.skip(firefox.missing !== undefined, firefox.missing);
+    const browser = await firefox.open();
+    await use(browser);
+    await browser.close();
+  },
   own: async ({}, use) => {
     const browser = await chromium();
     await use(browser);

@@ -74,7 +74,7 @@ for (const thirdPartyCookies of ["allowed", "blocked"] as const) {
 test("the node's own page was never visited, so nothing has the worker that sites share: each site has a node of its own", async ({ browse, embed, away, server }) => {
   const browser = await browse({ thirdPartyCookies: "allowed" });
   await keptFor(await embed(browser, "a"), away);
-  await Promise.all(browser.pages().slice(1).map((page) => page.close()));
+  await Promise.all(browser.pages().map((page) => page.close()));
 
   await away.stop();
   const page = await browser.newPage();

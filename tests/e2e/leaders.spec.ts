@@ -1,12 +1,12 @@
 // One leader after another: terminated, wedged, superseded; and what must go on meanwhile.
 import type { BrowserContext, Page } from "@playwright/test";
 
-import { quietPage, works } from "./support/alive.ts";
+import { frameOf, quietPage, works } from "./support/alive.ts";
 import { type Build, Builds } from "./support/builds.ts";
 import { enter, heard, meet, reach, say } from "./support/room.ts";
 import { Server } from "./support/server.ts";
 import { expect, idOf, statusOf, test as base } from "./support/test.ts";
-import { Workers } from "./support/workers.ts";
+import { wedgeWorkerOf, Workers } from "./support/workers.ts";
 
 const test = base.extend<{ builds: Builds }>({
   builds: async ({}, use) => {
@@ -45,7 +45,6 @@ test("the leader's worker is terminated alone: topics and streams go on, and not
 });
 
 test("a wedged leader is replaced, and doesn't come back when it comes to", async ({ browse, connect }) => {
-  test.setTimeout(120_000);
   const browser = await browse();
   const [a, b] = [await connect(browser, "a"), await connect(browser, "b")];
   await Promise.all([enter(a, "lasting"), enter(b, "lasting")]);
@@ -53,7 +52,7 @@ test("a wedged leader is replaced, and doesn't come back when it comes to", asyn
   const [wedged] = await workers.running();
   const [id, before] = [await idOf(a), (await statusOf(a)).leader];
 
-  await workers.wedge(wedged as string, 40_000);
+  const release = await workers.wedge(wedged as string);
   await silence(a);
   void say(a, "lasting", "kept for the next");
   await newLeader(a, before, 30_000);
@@ -64,23 +63,25 @@ test("a wedged leader is replaced, and doesn't come back when it comes to", asyn
   expect(after?.epoch).toBeGreaterThan(before?.epoch ?? Infinity);
   await works(a, b);
 
-  await expect.poll(() => workers.running(), { message: "the old one is gone", timeout: 40_000 }).not.toContain(wedged);
+  expect(await workers.running()).toContain(wedged);
+  await release();
+  await expect.poll(() => workers.running(), { message: "the old one is gone" }).not.toContain(wedged);
   expect((await statusOf(a)).leader).toEqual(after);
   await works(a, b);
 });
 
 test("a page that opens while the leader is wedged is in the node, too", async ({ browse, connect, visit, server }) => {
-  test.setTimeout(120_000);
   const browser = await browse();
   await connect(browser, "a");
   const workers = await Workers.of(browser);
   const [wedged] = await workers.running();
 
-  await workers.wedge(wedged as string, 60_000);
+  const release = await workers.wedge(wedged as string);
   const [b, c] = [await visit(browser, "b"), await visit(browser, "c")];
   await Promise.all([b, c].map((page) => connectHere(page, server.node, 50_000)));
 
   await works(b, c);
+  await release();
 });
 
 test("the fallback's leading page goes into the back/forward cache: another leads", async ({ browse, connect, server }) => {
@@ -100,8 +101,7 @@ test("the fallback's leading page goes into the back/forward cache: another lead
   await works(leading, second, third);
 });
 
-test("the fallback's leader is wedged: another frame's leads, and the old one ends when it comes to", async ({ browse, connect }) => {
-  test.setTimeout(120_000);
+test("the fallback's leader is wedged: another frame's leads, and the old one ends when it comes to", async ({ browse, connect, server }) => {
   const browser = await browse({ init: "delete window.SharedWorker;" });
   const leading = await connect(browser, "a");
   const [second, third] = [await connect(browser, "a"), await connect(browser, "a")];
@@ -110,10 +110,7 @@ test("the fallback's leader is wedged: another frame's leads, and the old one en
   const [wedged] = leading.workers();
   const ended = new Promise((resolve) => wedged?.once("close", resolve));
 
-  const wedging = wedged?.evaluate(() => {
-    for (const end = Date.now() + 40_000; Date.now() < end; );
-  });
-  wedging?.catch(() => {});
+  const release = await wedgeWorkerOf(frameOf(leading, server));
   await silence(second);
   void say(second, "lasting", "kept for the next");
   await newLeader(second, before, 30_000);
@@ -122,6 +119,7 @@ test("the fallback's leader is wedged: another frame's leads, and the old one en
   expect(await idOf(second)).toBe(id);
   const after = (await statusOf(second)).leader;
   await works(leading, second, third);
+  await release();
   await ended;
   expect((await statusOf(second)).leader).toEqual(after);
   await works(leading, second, third);
@@ -193,6 +191,7 @@ async function newLeader(page: Page, before: Awaited<ReturnType<typeof statusOf>
 async function silence(page: Page): Promise<void> {
   const answers = (): Promise<boolean> =>
     page.evaluate(() => {
+      // Many times what an answer takes; nothing tells that there is none.
       const late = new Promise<boolean>((resolve) => setTimeout(resolve, 500, false));
       return Promise.race([window.mine.status().then(() => true), late]);
     });
@@ -216,6 +215,7 @@ const speak = (page: Page, name: string, boot: string | undefined): Promise<numb
       })();
       while (said < more) {
         await window.rooms[name as string]?.topic.publish(said++);
+        // The pace at which it is said.
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
       return said;
@@ -247,6 +247,7 @@ async function count(page: Page, other: Page): Promise<Counting> {
       let sent = 0;
       for (; goes; sent++) {
         await writer.write(new TextEncoder().encode(`${sent}\n`));
+        // The pace at which it is sent.
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
       return sent;

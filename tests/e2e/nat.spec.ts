@@ -42,7 +42,7 @@ const test = base.extend<Fixtures>({
     await rm(dir, { recursive: true });
   },
   homes: async ({ nets, server }, use) => {
-    const open: Driven[] = await Promise.all((["a", "b"] as const).map((side) => chromium(nets.chromium(side))));
+    const open: Driven[] = await Promise.all((["a", "b"] as const).map((side) => chromium({ ...nets.chromium(side), own: true })));
     const [one, two] = open as [Driven, Driven];
     const a = await connect(one, server, "a");
     const b = await connect(two, server, "b", server.url("quiet"));

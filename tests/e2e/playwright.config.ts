@@ -3,15 +3,22 @@ import { defineConfig } from "@playwright/test";
 
 import { FAR, NEAR, type Topology } from "./contract/topologies.ts";
 
-/** The contract in a topology: what holds everywhere, and what holds `where`. */
+/** The contract in a topology: what holds everywhere, and what holds `where`. All of it in one process, whose world it shares. */
 const contract = (topologies: readonly Topology[], where: "far" | "near"): object[] =>
-  topologies.map(({ name }) => ({ name, testDir: "contract", testMatch: [`any/**`, `${where}/**`], dependencies: ["ground"], use: { topology: name } }));
+  topologies.map(({ name }) => ({
+    name,
+    testDir: "contract",
+    testMatch: [`any/**`, `${where}/**`],
+    dependencies: ["ground"],
+    use: { topology: name },
+    workers: 1,
+  }));
 
 export default defineConfig({
   testDir: ".",
   outputDir: "../../test-results",
-  // Two cores: one test's browsers keep them busy.
-  workers: 1,
+  // On two cores: a test waits for more than half of its time.
+  workers: 2,
   // A stall of a shared machine costs a second try there; what needed one is listed as flaky, and is a bug to be found.
   retries: process.env["CI"] ? 1 : 0,
   timeout: 60_000,

@@ -35,6 +35,9 @@ const test = base.extend<Fixtures>({
   },
 });
 
+/** Only a browser with a profile has handlers of schemes. */
+const OWN = { own: true };
+
 const originOf = (page: Page): Promise<string> => page.evaluate(() => window.mine.origin);
 /** Tells, once a node was shown, after how many ms it was: a node takes as long to start as it takes. */
 async function watchShown(page: Page): Promise<() => Promise<number>> {
@@ -80,7 +83,7 @@ test("an unchanged site gets the node that the person prefers now, and through a
   server,
   visit,
 }) => {
-  const [browser, others] = await Promise.all([browse(), browse()]);
+  const [browser, others] = await Promise.all([browse(OWN), browse()]);
   const far = await connect(others, "b");
   const here = await visit(browser, "a");
 
@@ -107,7 +110,7 @@ test("an unchanged site gets the node that the person prefers now, and through a
 });
 
 test("the demo's sites use the node that the person made theirs, if asked to", async ({ browse, prefer, server }) => {
-  const browser = await browse();
+  const browser = await browse(OWN);
   await prefer(browser, "guestbook");
   for (const [query, host] of [["", "node"], ["?mine", "guestbook"]] as const) {
     const page = await browser.newPage();
@@ -132,7 +135,7 @@ test("a person who prefers none gets the fallback, after the bounded wait; and n
 });
 
 test("a person who no longer wants it gets the fallback again", async ({ browse, prefer, seek, server, visit }) => {
-  const browser = await browse();
+  const browser = await browse(OWN);
   await prefer(browser, "node");
   const page = await browser.newPage();
   await page.goto(server.node);
@@ -173,7 +176,7 @@ test("a page whose policy forbids the scheme gets the fallback at once", async (
 });
 
 test("a link to a topic leads to a page where people talk", async ({ browse, connect, prefer, server, visit }) => {
-  const [browser, others] = await Promise.all([browse(), browse()]);
+  const [browser, others] = await Promise.all([browse(OWN), browse()]);
   await prefer(browser, "node");
   const name = "plum cake & ☕ <b>%41</b>";
   const far = await connect(others, "b");
@@ -219,7 +222,7 @@ test("a link to an address or an id leads to a page that connects, and says who 
 });
 
 test("a link to an address leads there by the browser's handler, too", async ({ browse, connect, prefer, visit }) => {
-  const [browser, others] = await Promise.all([browse(), browse()]);
+  const [browser, others] = await Promise.all([browse(OWN), browse()]);
   await prefer(browser, "node");
   const far = await connect(others, "b");
   const site = await visit(browser, "a");
@@ -292,7 +295,7 @@ test("a hostile link is nothing that the node understands, and nothing of it is 
 });
 
 test("a hostile link comes through the browser's handler as one, and in a site's iframe it is a badge at most", async ({ browse, prefer, visit }) => {
-  const browser = await browse();
+  const browser = await browse(OWN);
   await prefer(browser, "node");
   for (const what of ["a script within the scheme", "markup", "an attribute's end", "another site"] as const) {
     const site = await visit(browser, "a");

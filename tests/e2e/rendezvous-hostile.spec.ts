@@ -32,6 +32,7 @@ function speakRubbish(page: Page, url: string): Promise<string[]> {
       const socket = new WebSocket(url);
       const closed = new Promise<string>((resolve) => socket.addEventListener("close", () => resolve("closed")));
       socket.addEventListener("open", () => socket.send(said));
+      // The server closes such a socket at once; nothing tells that one stays open.
       const patience = new Promise<string>((resolve) => setTimeout(resolve, 10_000, "open"));
       return Promise.race([closed, patience]);
     });

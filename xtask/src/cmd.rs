@@ -13,7 +13,7 @@ use crate::step::step;
 /// A program that is about to run.
 pub struct Cmd(Command);
 
-/// How a program that ran in sight came out.
+/// How a program came out.
 pub struct Seen {
     /// Whether it exited with 0.
     pub success: bool,
@@ -57,6 +57,12 @@ impl Cmd {
             bail!("{name}: `{shown}` failed ({status})");
         }
         Ok(())
+    }
+
+    /// Runs it out of sight, whatever comes of it.
+    pub fn watch(self) -> Result<Seen> {
+        let (status, text) = self.capture(|_| Ok(()))?;
+        Ok(Seen { success: status.success(), text })
     }
 
     /// Runs it and passes on what it writes, line by line.

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "this is a command line tool: what it finds out belongs on stdout")]
 
 mod bench;
+mod budget;
 mod build;
 mod check;
 mod children;
@@ -16,6 +17,7 @@ mod serve;
 mod size;
 mod step;
 mod test;
+mod times;
 mod tools;
 mod tree;
 mod workspace;
@@ -68,7 +70,11 @@ enum Command {
         sites: Vec<Site>,
     },
     /// Print what a first visit loads, against the goals, from a release build.
-    Size,
+    Size {
+        /// Fail where it is more than README.md promises.
+        #[arg(long)]
+        check: bool,
+    },
     /// Install what the tests need and run them: all parts in order, or one.
     Test {
         /// The part to run.
@@ -80,6 +86,8 @@ enum Command {
         #[arg(last = true, requires = "part")]
         extra: Vec<String>,
     },
+    /// Print what the run took that noted it in the file of the variable `XTASK_TIMES`: its steps against their budget, and the slowest tests.
+    Times,
 }
 
 fn main() -> ExitCode {
@@ -106,7 +114,8 @@ fn run(command: Command) -> Result<()> {
         Command::Check => check::check(&workspace),
         Command::Deny => deny::deny(&workspace),
         Command::Serve { port, release, sites } => serve::serve(&workspace, port, release, &sites),
-        Command::Size => size::size(&workspace),
+        Command::Size { check } => size::size(&workspace, check),
         Command::Test { part, seed, extra } => test::test(&workspace, part, seed, &extra),
+        Command::Times => times::times(&workspace),
     }
 }

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use crate::budget::Budget;
 use crate::build::precache::is_kept;
 use crate::build::{self, hosts};
 use crate::tree::{Tree, brotli};
@@ -24,8 +25,8 @@ struct Size {
     brotli: usize,
 }
 
-/// Builds for release and prints the table.
-pub fn size(workspace: &Workspace) -> Result<()> {
+/// Builds for release and prints the table; fails, if asked to `check`, where something is more than README.md promises.
+pub fn size(workspace: &Workspace, check: bool) -> Result<()> {
     build::build(workspace, true)?;
     let node = Tree::read(&workspace.dist("node"))?;
     let sum = |wanted: &dyn Fn(&str) -> bool| {
@@ -56,7 +57,21 @@ pub fn size(workspace: &Workspace) -> Result<()> {
     println!();
     print_goal("SDK, gzip", rows[0].1.gzip, SDK_GOAL);
     print_goal("first visit, brotli", all.brotli, FIRST_VISIT_GOAL);
+    if check {
+        let exceeding =
+            exceeding(&[("SDK, gzip", rows[0].1.gzip), ("first visit, brotli", all.brotli)], &Budget::read(workspace)?);
+        if !exceeding.is_empty() {
+            bail!("more than README.md promises (.ci/budget.toml): {}", exceeding.join("; "));
+        }
+    }
     Ok(())
+}
+
+/// Which of these have more bytes than they may, or no budget.
+fn exceeding(sizes: &[(&str, usize)], budget: &Budget) -> Vec<String> {
+    let may = |name: &str| budget.bytes.get(name).copied().unwrap_or_default();
+    let exceeding = sizes.iter().filter(|(name, bytes)| *bytes > may(name));
+    exceeding.map(|(name, bytes)| format!("{name} is {bytes} of {} bytes", may(name))).collect()
 }
 
 /// The document and what it links and fetches, at the top of the node.
@@ -103,6 +118,30 @@ mod tests {
         let paths =
             ["index.html", "style.css", "seeds.json", "sdk/bitters.js", "assets/frame.1.js", "sw.js", "_headers"];
         assert_eq!(paths.map(is_page), [true, true, true, false, false, false, false]);
+    }
+
+    #[test]
+    fn what_exceeds_its_budget_is_named() {
+        let bytes = [("SDK, gzip", 5120)].map(|(name, bytes)| (name.to_owned(), bytes)).into();
+        let budget = Budget { seconds: [].into(), bytes };
+        assert_eq!(exceeding(&[("SDK, gzip", 5120)], &budget), Vec::<String>::new());
+        let sizes = [("SDK, gzip", 5121), ("first visit, brotli", 7)];
+        assert_eq!(
+            exceeding(&sizes, &budget),
+            ["SDK, gzip is 5121 of 5120 bytes", "first visit, brotli is 7 of 0 bytes"]
+        );
+    }
+
+    #[test]
+    fn readme_promises_what_the_budget_allows() {
+        let workspace = Workspace::find().unwrap();
+        let readme = std::fs::read_to_string(workspace.path("README.md")).unwrap();
+        let bytes = Budget::read(&workspace).unwrap().bytes;
+        let sdk = format!("| the SDK | {:.1} KB gzipped |", bytes["SDK, gzip"] as f64 / 1000.0);
+        let visit = format!("| a first visit, everything | {} KiB brotli |", bytes["first visit, brotli"] / 1024);
+        for row in [sdk, visit] {
+            assert!(readme.contains(&row), "README.md has no {row}");
+        }
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! Runs the tests, part by part, and adds up what they say.
 
+mod counts;
+mod durations;
 mod parts;
-mod summary;
+mod programs;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::workspace::Workspace;
 
-use summary::Counts;
+use counts::Counts;
 
 /// A part of the tests, in the order in which they run.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use anyhow::{Context, Result};
 
 use crate::hash::digest;
+use crate::step::{at_once, cores};
 
 /// What is worth compressing ahead: text and modules.
 const COMPRESSIBLE: [&str; 10] = ["css", "html", "js", "json", "map", "mjs", "svg", "txt", "wasm", "webmanifest"];
@@ -77,14 +79,12 @@ impl Tree {
     /// Puts a `.br` beside each file that gets smaller by it. What was compressed before is taken from the folder `cache`.
     pub fn add_brotli(&mut self, cache: &Path) -> Result<()> {
         fs::create_dir_all(cache)?;
-        let mut packed = Vec::new();
-        for (path, content) in self.files().filter(|(path, _)| is_compressible(path)) {
-            let small = cached(&cache.join(digest([content])), || brotli(content))?;
-            if small.len() < content.len() {
-                packed.push((format!("{path}.br"), small));
-            }
-        }
-        self.0.extend(packed);
+        let files: Vec<_> = self.files().filter(|(path, _)| is_compressible(path)).collect();
+        let packed = at_once(cores(), &files, |(path, content)| {
+            let small = cached(&cache.join(digest([*content])), || brotli(content))?;
+            Ok((small.len() < content.len()).then(|| (format!("{path}.br"), small)))
+        })?;
+        self.0.extend(packed.into_iter().flatten());
         Ok(())
     }
 
@@ -110,7 +110,9 @@ pub fn cached(path: &Path, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec
         return Ok(content);
     }
     let content = make()?;
-    let partial = PathBuf::from(format!("{}.{}", path.display(), std::process::id()));
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+    let call = CALLS.fetch_add(1, Relaxed);
+    let partial = PathBuf::from(format!("{}.{}.{call}", path.display(), std::process::id()));
     fs::write(&partial, &content)?;
     fs::rename(&partial, path)?;
     Ok(content)

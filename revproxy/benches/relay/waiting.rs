@@ -25,6 +25,7 @@ pub fn measure() {
     println!("- {:.0} µs of CPU to come", per(server.process.cpu() - cpu));
     println!("- {:.1} s in all, one after the other", begun.elapsed().as_secs_f64());
     let cpu = server.process.cpu();
+    // What is measured: five seconds in which nothing comes.
     std::thread::sleep(Duration::from_secs(5));
     println!("- {:.2} % of a core while they idle", (server.process.cpu() - cpu).as_secs_f64() * 20.0);
 

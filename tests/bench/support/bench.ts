@@ -12,6 +12,8 @@ export const test = base.extend({
     await use(server);
     await server.stop();
   },
+  // What one that ran before has kept or compiled would be measured, too.
+  browse: ({ browse }, use) => use((profile) => browse({ ...profile, own: true })),
 });
 
 export { expect, idOf } from "../../e2e/support/test.ts";

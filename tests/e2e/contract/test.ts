@@ -1,9 +1,8 @@
-// What the contract's tests have: two tabs that are connected, which all tests of a topology share (`test`), or a world of their own, whose
-// tabs they may close (`apart`).
-import { test as base } from "@playwright/test";
-
+// What the contract's tests have: two tabs that are connected, which all tests of a topology share, or a world of their own, whose tabs they
+// may close.
 import type { Server } from "../support/server.ts";
 import type { Tab } from "../support/tab.ts";
+import { shared } from "../support/test.ts";
 import { TOPOLOGIES, type Topology } from "./topologies.ts";
 import { type End, type How, World } from "./world.ts";
 
@@ -13,12 +12,13 @@ interface Place {
   readonly here: Topology;
 }
 
-interface Apart {
-  /** Browsers and a server of the test's own. */
-  readonly own: World;
+interface Shared extends Place {
+  readonly world: World;
 }
 
 interface Fixtures {
+  /** Browsers and a server of the test's own. */
+  readonly own: World;
   readonly server: Server;
   /** One end's tab. Tests leave it connected, and name their topics, protocols and methods as no other does. */
   readonly a: Tab;
@@ -30,29 +30,17 @@ interface Fixtures {
   readonly more: (end: End, how?: How) => Promise<Tab>;
 }
 
-const placed = base.extend<object, Place>({
+export const test = shared.extend<Fixtures, Shared>({
   topology: ["", { option: true, scope: "worker" }],
   here: [
     async ({ topology }, use) => {
       const found = TOPOLOGIES.find(({ name }) => name === topology);
       if (!found) throw new Error(`no topology has the name ${topology}`);
-      base.skip(found.missing !== undefined, found.missing);
+      shared.skip(found.missing !== undefined, found.missing);
       await use(found);
     },
     { scope: "worker" },
   ],
-});
-
-/** Playwright gives tests that share no `world` a process of their own: no idle browsers run beside theirs. */
-export const apart = placed.extend<Apart>({
-  own: async ({ here }, use) => {
-    const own = await World.start(here);
-    await use(own);
-    await own.end();
-  },
-});
-
-export const test = placed.extend<Fixtures, { readonly world: World }>({
   world: [
     async ({ here }, use) => {
       const world = await World.start(here);
@@ -61,6 +49,11 @@ export const test = placed.extend<Fixtures, { readonly world: World }>({
     },
     { scope: "worker", timeout: 60_000 },
   ],
+  own: async ({ here }, use) => {
+    const own = await World.start(here);
+    await use(own);
+    await own.end();
+  },
   server: ({ world }, use) => use(world.server),
   a: ({ world }, use) => use(world.a),
   b: ({ world }, use) => use(world.b),
@@ -76,7 +69,7 @@ export const test = placed.extend<Fixtures, { readonly world: World }>({
   },
 });
 
-export { expect } from "@playwright/test";
+export { expect } from "../support/test.ts";
 
 /** Waits for a status with so many frames, as who may see the whole node is told. */
 export function framesBecome(tab: Tab, count: number): Promise<void> {

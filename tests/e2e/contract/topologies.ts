@@ -6,7 +6,8 @@ import * as firefox from "../support/firefox.ts";
 import { chromium, type Driven } from "../support/tab.ts";
 import * as webkit from "../support/webkit.ts";
 
-type Open = () => Promise<Driven>;
+/** Opens a browser; those of different places are different ones. */
+type Open = (place: number) => Promise<Driven>;
 
 /** Two ends, `a` and `b`, that talk with each other. */
 export interface Topology {
@@ -29,26 +30,29 @@ const OLD = { init: "delete window.SharedWorker;" };
 const BLOCKED: Profile = { thirdPartyCookies: "blocked" };
 const FIREFOX = { missing: firefox.missing };
 
+const inChromium = (profile?: Profile): Open => (place) => chromium(profile, place);
+const inFirefox = (init?: { init: string }): Open => (place) => firefox.open(init, place);
+
 const BRIDGED: Partial<Topology> = { sites: ["a", "b"], scope: "browser" };
 
 /** Both ends are of one node. */
 export const NEAR: readonly Topology[] = [
-  near("Chromium: two sites", () => chromium(), { sites: ["a", "b"], scope: "browser" }),
-  near("Chromium: a site's tabs", () => chromium(BLOCKED)),
-  near("Chromium over the bridge: two sites", () => chromium(BLOCKED), { ...BRIDGED, consent: ["yes", "open"] }),
-  near("Chromium without SharedWorker: a site's tabs", () => chromium(OLD), { leader: "dedicated" }),
-  near("Firefox: a site's tabs", () => firefox.open(), FIREFOX),
-  near("Firefox over the bridge: two sites", () => firefox.open(), { ...FIREFOX, ...BRIDGED, consent: ["yes"] }),
+  near("Chromium: two sites", inChromium(), { sites: ["a", "b"], scope: "browser" }),
+  near("Chromium: a site's tabs", inChromium(BLOCKED)),
+  near("Chromium over the bridge: two sites", inChromium(BLOCKED), { ...BRIDGED, consent: ["yes", "open"] }),
+  near("Chromium without SharedWorker: a site's tabs", inChromium(OLD), { leader: "dedicated" }),
+  near("Firefox: a site's tabs", inFirefox(), FIREFOX),
+  near("Firefox over the bridge: two sites", inFirefox(), { ...FIREFOX, ...BRIDGED, consent: ["yes"] }),
   near("WebKit: a site's tabs", webkit.open, { missing: webkit.missing }),
   near("WebKit over the bridge: two sites", webkit.open, { missing: webkit.missing, ...BRIDGED, consent: ["yes"] }),
 ];
 
 /** Each end has a node of its own. */
 export const FAR: readonly Topology[] = [
-  far("Chromium and Chromium", () => chromium(), () => chromium(), { scope: "browser" }),
-  far("Firefox and Chromium", () => firefox.open(), () => chromium(), FIREFOX),
-  far("Firefox over the bridge, and Chromium", () => firefox.open(), () => chromium(), { ...FIREFOX, scope: "browser", consent: ["yes"] }),
-  far("Firefox without SharedWorker, and Firefox", () => firefox.open(OLD), () => firefox.open(), { ...FIREFOX, leader: "dedicated" }),
+  far("Chromium and Chromium", inChromium(), inChromium(), { scope: "browser" }),
+  far("Firefox and Chromium", inFirefox(), inChromium(), FIREFOX),
+  far("Firefox over the bridge, and Chromium", inFirefox(), inChromium(), { ...FIREFOX, scope: "browser", consent: ["yes"] }),
+  far("Firefox without SharedWorker, and Firefox", inFirefox(OLD), inFirefox(), { ...FIREFOX, leader: "dedicated" }),
 ];
 
 export const TOPOLOGIES: readonly Topology[] = [...NEAR, ...FAR];

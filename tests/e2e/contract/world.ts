@@ -46,7 +46,7 @@ export class World {
     const own = ownAddress();
     // Firefox sends nothing to a proxy of the loopback's.
     const server = await Server.start(own === undefined ? [] : ["--udp", `${own}:0`]);
-    const opened = await Promise.allSettled(topology.browsers.map((open) => open()));
+    const opened = await Promise.allSettled(topology.browsers.map((open, place) => open(place)));
     const world = new World(topology, server, opened.filter((one) => one.status === "fulfilled").map(({ value }) => value));
     try {
       for (const one of opened) if (one.status === "rejected") throw one.reason;

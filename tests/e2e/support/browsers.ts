@@ -1,9 +1,11 @@
-// Browsers as people have them: a profile of their own, storage partitioned, third-party cookies allowed (Chrome's default).
+// Browsers as people have them: storage partitioned, third-party cookies allowed (Chrome's default).
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { type BrowserContext, type CDPSession, chromium } from "@playwright/test";
+
+import { running } from "./running.ts";
 
 const QUIET = [
   "--no-sandbox",
@@ -15,7 +17,8 @@ const QUIET = [
   "--disable-sync",
 ];
 
-export interface Profile {
+/** How a browser is set up when it starts. */
+interface Setup {
   /** Third-party cookies, as the person set them. */
   readonly thirdPartyCookies?: "allowed" | "blocked";
   /** Pages may go into the back/forward cache, as in people's browsers. */
@@ -24,15 +27,34 @@ export interface Profile {
   readonly executable?: string;
   /** More command line arguments. */
   readonly args?: readonly string[];
+}
+
+export interface Profile extends Setup {
   /** Runs in every page and frame before anything else. */
   readonly init?: string;
+  /** A browser of the test's own, with a profile: what only those have are handlers of schemes. */
+  readonly own?: boolean;
 }
 
 /**
- * Opens a browser with a new profile. Playwright turns storage partitioning off by default; naming the features to disable
- * once more, last, turns it on again. The field trial refuses edits of local descriptions, as browsers will.
+ * Opens a browser, as far as a test can tell: a context in one that runs, unless the profile wants one of its own. Those of different `places`
+ * are in different browsers, as two people's are.
  */
-export async function open(profile: Profile = {}): Promise<BrowserContext> {
+export async function open(profile: Profile = {}, place = 0): Promise<BrowserContext> {
+  const { init, own, ...setup } = profile;
+  if (own) return openOwn(profile);
+  const started = await running(JSON.stringify(["Chromium", setup, place]), async (ended) => {
+    const browser = await openOwn(setup);
+    return browser.on("close", ended);
+  });
+  const context = await started.browser()?.newContext();
+  if (!context) throw new Error("a browser with a profile opens no contexts");
+  if (init !== undefined) await context.addInitScript(init);
+  return context;
+}
+
+/** Opens a browser of its own with a new profile, which ends with it. */
+export async function openOwn(profile: Profile = {}): Promise<BrowserContext> {
   const home = await Home.make();
   const context = await home.open(profile);
   context.on("close", () => void home[Symbol.asyncDispose]());
@@ -67,6 +89,10 @@ export async function sessionOf(browser: BrowserContext): Promise<CDPSession> {
   return session;
 }
 
+/**
+ * Playwright turns storage partitioning off by default; naming the features to disable once more, last, turns it on again. The field trial
+ * refuses edits of local descriptions, as browsers will.
+ */
 async function launch(dir: string, profile: Profile): Promise<BrowserContext> {
   const blocked = profile.thirdPartyCookies === "blocked";
   const preferences = { profile: { block_third_party_cookies: blocked, cookie_controls_mode: blocked ? 1 : 0 } };

@@ -1,8 +1,9 @@
 // Firefox as people have it, over WebDriver BiDi: Playwright drives none but its own.
 import { existsSync } from "node:fs";
 
-import puppeteer, { type Browser, type ElementHandle, type Frame, type Page } from "puppeteer-core";
+import puppeteer, { type Browser, type BrowserContext, type ElementHandle, type Frame, type Page } from "puppeteer-core";
 
+import { running } from "./running.ts";
 import { Tab, type Driven } from "./tab.ts";
 
 const FIREFOX = process.env["FIREFOX"] ?? "/usr/bin/firefox-esr";
@@ -23,13 +24,22 @@ const PREFERENCES = {
 /** How long an element may take to appear. */
 const PATIENCE = { timeout: 10_000 };
 
-/** Opens a Firefox with a new profile; `init` runs in every page and frame before anything else. */
-export async function open({ init }: { init?: string } = {}): Promise<Driven> {
-  const browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true, extraPrefsFirefox: PREFERENCES });
+/**
+ * Opens a Firefox, as far as a test can tell: a container in one that runs. Those of different places are in different ones. `init` runs in
+ * every page and frame before anything else.
+ */
+export async function open({ init }: { init?: string } = {}, place = 0): Promise<Driven> {
+  const started = await running(`Firefox ${place}`, start);
+  const browser = await started.createBrowserContext();
   return { close: () => browser.close(), visit: (url, more) => visit(browser, url, [init, more]) };
 }
 
-async function visit(browser: Browser, url: string, inits: (string | undefined)[]): Promise<Tab> {
+async function start(ended: () => void): Promise<Browser> {
+  const browser = await puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true, extraPrefsFirefox: PREFERENCES });
+  return browser.on("disconnected", ended);
+}
+
+async function visit(browser: BrowserContext, url: string, inits: (string | undefined)[]): Promise<Tab> {
   const page = await browser.newPage();
   for (const init of inits) if (init !== undefined) await page.evaluateOnNewDocument(init);
   await page.goto(url);
@@ -47,6 +57,6 @@ function tabOf(page: Page): Tab {
   const run = async (script: string, origin?: string): Promise<unknown> => (origin === undefined ? page : await frameOf(origin)).evaluate(script);
   // The page's own event `popup` isn't fired for what its frames open.
   const popup = (): Promise<Tab> =>
-    new Promise((resolve, reject) => page.browser().once("targetcreated", (target) => void target.page().then((page) => page && resolve(tabOf(page)), reject)));
+    new Promise((resolve, reject) => page.browserContext().once("targetcreated", (target) => void target.page().then((page) => page && resolve(tabOf(page)), reject)));
   return new Tab({ click, close: () => page.close(), hover, popup, reload: () => page.reload(), run });
 }

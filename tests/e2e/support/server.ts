@@ -99,15 +99,20 @@ export async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<
   await gone;
 }
 
+/** No more than this many processes run tests at once. */
+const LANES = 8;
+const LANE = Number(process.env["TEST_PARALLEL_INDEX"] ?? 0) % LANES;
+
 let calls = 0;
 
 /**
  * A port that nobody has, and that nobody gets by chance: below those that systems choose for sockets that ask for none, above those that
- * browsers refuse, and another one at each call. The one after it, where a server answers STUN, is left for whoever has this one.
+ * browsers refuse, another one at each call, and none that tests at the same time may get. The one after it, where a server answers STUN,
+ * is left for whoever has this one.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = 11_000 + 2 * ((process.pid * 37 + calls++) % 4_500);
+    const port = 11_000 + 2 * (LANES * ((process.pid * 37 + calls++) % 562) + LANE);
     const probe = createServer().listen(port);
     const isFree = await once(probe, "listening").then(() => true, () => false);
     if (!isFree) continue;

@@ -86,9 +86,9 @@ export class Tab implements Scripted {
   }
 }
 
-/** Chromium, like the others. */
-export async function chromium(profile: Profile = {}): Promise<Driven> {
-  const browser = await open(profile);
+/** Chromium, like the others; those of different places are different browsers. */
+export async function chromium(profile: Profile = {}, place = 0): Promise<Driven> {
+  const browser = await open(profile, place);
   const visit = async (url: string, init?: string): Promise<Tab> => {
     const page = await browser.newPage();
     if (init !== undefined) await page.addInitScript(init);

@@ -1,8 +1,9 @@
 // What every test has: a server of its own, browsers, and sites that are connected to the node.
-import { test as base, type BrowserContext, type Page } from "@playwright/test";
+import { test as base, type BrowserContext, expect as expected, type Page } from "@playwright/test";
 import type * as sdk from "@bitters/host-sdk";
 
 import { open, type Profile } from "./browsers.ts";
+import { closeAll } from "./running.ts";
 import type { Scripted } from "./scripted.ts";
 import { Server } from "./server.ts";
 import { bringSdk, enlist } from "./tab.ts";
@@ -26,20 +27,31 @@ interface Fixtures {
   readonly connect: (browser: BrowserContext, site: string, node?: string) => Promise<Page>;
 }
 
-export const test = base.extend<Fixtures>({
+/** Browsers that tests share end with the process that runs the tests. */
+export const shared = base.extend<object, { readonly browsers: void }>({
+  browsers: [
+    async ({}, use) => {
+      await use();
+      await closeAll();
+    },
+    { auto: true, scope: "worker" },
+  ],
+});
+
+export const test = shared.extend<Fixtures>({
   server: async ({}, use) => {
     const server = await Server.start();
     await use(server);
     await server.stop();
   },
   browse: async ({}, use) => {
-    const open_: BrowserContext[] = [];
-    await use(async (profile) => {
-      const browser = await open(profile);
-      open_.push(browser);
+    const opening: Promise<BrowserContext>[] = [];
+    await use((profile) => {
+      const browser = open(profile, opening.length);
+      opening.push(browser);
       return browser;
     });
-    await Promise.all(open_.map((browser) => browser.close()));
+    await Promise.all(opening.map(async (browser) => (await browser).close()));
   },
   visit: async ({ server }, use) => {
     await use(async (browser, site, path) => {
@@ -64,5 +76,15 @@ export const idOf = (page: Scripted): Promise<string> => page.evaluate(() => win
 /** The whole node, as an observer sees it. */
 export const statusOf = (page: Scripted): Promise<sdk.Status> => page.evaluate(() => window.mine.status());
 
+/** Milliseconds between looks: mostly something is waited for that takes some milliseconds. The last one is repeated. */
+const INTERVALS = [10, 20, 40, 80];
+
+/** Playwright's, but that it looks more often than after 100, 350, 850 and 1850 ms. */
+export const expect = new Proxy(expected, {
+  get: (target, name) => (name === "poll" ? poll : Reflect.get(target, name)),
+});
+
+const poll: typeof expected.poll = (actual, options) =>
+  expected.poll(actual, { intervals: INTERVALS, ...(typeof options === "string" ? { message: options } : options) });
+
 export { bringSdk } from "./tab.ts";
-export { expect } from "@playwright/test";

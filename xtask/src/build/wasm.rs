@@ -10,7 +10,7 @@ use wasm_bindgen_cli_support::Bindgen;
 use super::Mode;
 use super::node::CRATES;
 use crate::hash::digest;
-use crate::step::step;
+use crate::step::{at_once, cores, step};
 use crate::tools::WASM_TARGET;
 use crate::tree::{Tree, cached};
 use crate::workspace::Workspace;
@@ -48,11 +48,12 @@ impl Modules {
             ])
             .args(packages)
             .run(&format!("build modules ({profile})"))?;
-        let modules = CRATES.iter().map(|name| {
+        let bind = |name: &&'static str| {
             let module = Module::bind(workspace, mode, name).with_context(|| format!("the module of {name}"))?;
             Ok((*name, module))
-        });
-        Ok(Self(modules.collect::<Result<_>>()?))
+        };
+        let modules = step("bind and optimise modules", || at_once(cores(), &CRATES, bind))?;
+        Ok(Self(modules.into_iter().collect()))
     }
 
     /// The module of a crate in [`CRATES`].
@@ -71,7 +72,7 @@ impl Module {
         let dir = workspace.scratch("glue").join(mode.wasm_profile()).join(name);
         let key = digest([content.as_slice()]); // names wasm-bindgen's version too, which must be ours
         if fs::read_to_string(dir.join("key")).ok().as_deref() != Some(key.as_str()) {
-            step(&format!("wasm-bindgen {name}"), || bindgen(&input, &dir, mode))?;
+            bindgen(&input, &dir, mode)?;
             fs::write(dir.join("key"), &key)?;
         }
         let glue = Tree::read(&dir)?;
@@ -106,9 +107,9 @@ fn optimised(workspace: &Workspace, name: &str, wasm: &[u8]) -> Result<Vec<u8>> 
     let lock = fs::read(workspace.path("package-lock.json"))?; // pins the optimiser
     let key = digest([wasm, &lock]);
     cached(&cache.join(&key), || {
-        let (input, output) = (cache.join(format!("{key}.in")), cache.join(format!("{key}.out")));
+        let (input, output) = (cache.join(format!("{key}.{name}.in")), cache.join(format!("{key}.{name}.out")));
         fs::write(&input, wasm)?;
-        workspace.npm_bin("wasm-opt").arg("-Oz").arg(&input).arg("-o").arg(&output).run(&format!("wasm-opt {name}"))?;
+        workspace.npm_bin("wasm-opt").arg("-Oz").arg(&input).arg("-o").arg(&output).read()?;
         let optimised = fs::read(&output)?;
         fs::remove_file(&input)?;
         fs::remove_file(&output)?;

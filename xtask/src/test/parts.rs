@@ -3,48 +3,53 @@
 use anyhow::{Result, bail};
 
 use super::Part;
-use super::summary::Counts;
+use super::counts::Counts;
+use super::durations;
+use super::programs::{Built, Program, Run};
 use crate::bench;
-use crate::build::Mode;
-use crate::cmd::Cmd;
+use crate::cmd::Seen;
+use crate::times::{note, timed};
 use crate::tools;
 use crate::workspace::Workspace;
 
 /// The crates that know no platform, whose tests run on wasm32 as well.
 const PURE: [&str; 4] = ["bitters-wire", "bitters-session", "bitters-node", "bitters-peercon"];
-/// The simulated worlds, a part of their own.
-const SIM: &str = "bitters-sim";
-/// Optimised, so that thousands of them take a minute.
-const SIM_PROFILE: &str = "sim";
+/// Where the simulated worlds are, a part of their own.
+const SIM: &str = "tests/sim";
 
 /// Runs a part, in sight.
 pub fn run(workspace: &Workspace, part: Part, seed: Option<u64>, extra: &[String]) -> Result<Counts> {
     match part {
         Part::E2e => e2e(workspace, extra),
-        Part::Native => {
-            tools::want_pebble(workspace);
-            cargo_test(native(workspace), extra)
-        }
+        Part::Native => native(workspace, extra),
         Part::Sdk => sdk(workspace),
         Part::Sim => sim(workspace, seed, extra),
         Part::Wasm => wasm(workspace, extra),
     }
 }
 
-/// What the native tests are of.
-fn native(workspace: &Workspace) -> Cmd {
-    workspace.cargo().args(["test", "--locked", "--workspace", "--exclude", SIM])
+/// All of this machine's programs in one build: whatever part is run, nothing is built with other features than for the next.
+fn built(workspace: &Workspace) -> Result<Built> {
+    Built::make(workspace.cargo().args(["test", "--locked", "--workspace"]), "build test programs")
 }
 
-fn cargo_test(cargo: Cmd, extra: &[String]) -> Result<Counts> {
-    let seen = cargo.arg("--no-fail-fast").arg("--").args(extra).show()?;
-    Ok(Counts::of_cargo(&seen.text).checked(seen.success))
+fn native(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
+    tools::want_pebble(workspace);
+    let sim = workspace.path(SIM);
+    let programs: Vec<Program> = built(workspace)?.tests.into_iter().filter(|program| !program.is_of(&sim)).collect();
+    // One after the other: some watch the clock, and each has a thread for each core.
+    let mut counts = Run { name: "run native tests", runner: &[], extra, seed: None, jobs: 1 }.all(&programs)?;
+    let doc = workspace.cargo().args(["test", "--locked", "--workspace", "--doc", "--no-fail-fast", "--"]).args(extra);
+    let Seen { success, text } = timed("run examples in docs", || doc.show())?;
+    counts += Counts::of_libtest(&text).or_broken_down(success);
+    Ok(counts)
 }
 
 /// A seed's worlds print what led to a failure; `TIMES` in the environment tells more of them.
 fn sim(workspace: &Workspace, seed: Option<u64>, extra: &[String]) -> Result<Counts> {
-    let cargo = workspace.cargo().args(["test", "--locked", "--profile", SIM_PROFILE, "--package", SIM]);
-    cargo_test(if let Some(seed) = seed { cargo.env("SEED", seed.to_string()) } else { cargo }, extra)
+    let sim = workspace.path(SIM);
+    let programs: Vec<Program> = built(workspace)?.tests.into_iter().filter(|program| program.is_of(&sim)).collect();
+    Run { name: "run the simulation", runner: &[], extra, seed, jobs: 1 }.all(&programs)
 }
 
 /// Each test program is run by Node's WASI, all of it compiled before it starts: now and then Node dies where code is replaced while it
@@ -52,30 +57,39 @@ fn sim(workspace: &Workspace, seed: Option<u64>, extra: &[String]) -> Result<Cou
 fn wasm(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
     tools::ensure_target(workspace, tools::WASI_TARGET)?;
     tools::ensure_npm(workspace)?;
-    let wasi = workspace.path("xtask/wasi.mjs");
-    let runner = serde_json::json!(["node", "--no-warnings", "--no-liftoff", "--no-wasm-lazy-compilation", wasi]);
-    let runner = format!("target.{}.runner={runner}", tools::WASI_TARGET);
     let packages = PURE.iter().flat_map(|name| ["--package", name]);
-    let cargo = workspace.cargo().args(["test", "--locked", "--target", tools::WASI_TARGET, "--config", &runner]);
+    let cargo = workspace.cargo().args(["test", "--locked", "--target", tools::WASI_TARGET]);
+    let built = Built::make(cargo.args(packages).args(["--lib", "--tests"]), "build test programs (wasm32)")?;
+    let wasi = workspace.path("xtask/wasi.mjs").display().to_string();
+    let runner = ["node", "--no-warnings", "--no-liftoff", "--no-wasm-lazy-compilation", &wasi].map(str::to_owned);
     // Captured output would be lost with the program.
     let extra: Vec<_> = ["--nocapture".to_owned()].into_iter().chain(extra.iter().cloned()).collect();
-    cargo_test(cargo.args(packages).args(["--lib", "--tests"]), &extra)
+    // Each has one thread.
+    Run { name: "run tests in wasm32", runner: &runner, extra: &extra, seed: None, jobs: 2 }.all(&built.tests)
 }
 
-/// Types and size count as a test each. The service worker's tests run here, too: the same runner, no browser.
+/// The build, types and size count as a test each. The tests run on the sources, and on the files that sites load. The service worker's run
+/// here, too: the same runner, no browser.
 fn sdk(workspace: &Workspace) -> Result<Counts> {
     tools::ensure_npm(workspace)?;
-    let npm = |script| {
-        workspace.command("npm").args(["run", "--silent", "-w", "host-sdk", script]).env("NO_COLOR", "1").show()
-    };
     let mut counts = Counts::default();
-    for script in ["build", "check", "size"] {
-        let success = npm(script)?.success;
+    for (name, command) in [
+        ("build the SDK", workspace.command("npm").args(["run", "--silent", "-w", "host-sdk", "build"])),
+        ("check the SDK's types", workspace.npm_bin("tsc").args(["--noEmit", "-p", "host-sdk"])),
+        ("measure the SDK", workspace.command("node").arg("host-sdk/size.js")),
+    ] {
+        let success = timed(name, || command.env("NO_COLOR", "1").show())?.success;
         counts += Counts { passed: success.into(), failed: (!success).into(), ..Counts::default() };
     }
-    let service_worker = workspace.npm_bin("vitest").args(["run", "--root", "service-worker"]).env("NO_COLOR", "1");
-    for seen in [npm("test")?, service_worker.show()?] {
-        counts += Counts::of_vitest(&seen.text).checked(seen.success);
+    for (name, args) in [
+        ("test the SDK's sources", ["--root", "host-sdk"].as_slice()),
+        ("test the SDK's files", &["--root", "host-sdk", "--mode", "shipped"]),
+        ("test the service worker", &["--root", "service-worker"]),
+    ] {
+        let vitest = workspace.npm_bin("vitest").arg("run").args(args).env("NO_COLOR", "1");
+        let Seen { success, text } = timed(name, || vitest.show())?;
+        note(&durations::of_vitest(&text));
+        counts += Counts::of_vitest(&text).checked(success);
     }
     Ok(counts)
 }
@@ -84,16 +98,16 @@ fn e2e(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
     if !workspace.path("tests/e2e").is_dir() {
         bail!("tests/e2e is missing");
     }
-    // The server of the native tests, which one of them runs as a command: another build of it, and of all that it depends on, shows nothing.
-    native(workspace).args(["--test", "command", "--no-run"]).run("build revproxy")?;
-    let server = workspace.target(Mode::Work.native_dir()).join("revproxy");
-    let playwright = bench::playwright(workspace, "tests/e2e", &server)?;
+    // The server of the native tests: a build of its own, and of all that it depends on, would show nothing.
+    let built = built(workspace)?;
+    let playwright = bench::playwright(workspace, "tests/e2e", built.other("revproxy")?)?;
     tools::want_nftables(workspace);
     tools::want_webkit(workspace);
     let playwright = match tools::want_firefox(workspace) {
         Some(firefox) => playwright.env("FIREFOX", firefox),
         None => playwright,
     };
-    let seen = playwright.args(extra).show()?;
-    Ok(Counts::of_playwright(&seen.text).checked(seen.success))
+    let Seen { success, text } = timed("run browser tests", || playwright.args(extra).show())?;
+    note(&durations::of_playwright(&text));
+    Ok(Counts::of_playwright(&text).checked(success))
 }

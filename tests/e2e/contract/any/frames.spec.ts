@@ -14,6 +14,7 @@ const WAYS: Record<string, () => void> = {
     const iframe = document.querySelector("iframe") as HTMLIFrameElement;
     const parent = iframe.parentElement as HTMLElement;
     iframe.remove();
+    // As frameworks do that draw a page anew: not in the same turn.
     setTimeout(() => parent.append(iframe), 100);
   },
 };

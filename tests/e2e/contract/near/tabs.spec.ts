@@ -2,12 +2,12 @@
 import { enter, heard, say } from "../../support/room.ts";
 import { finish, flawless, goesOn, talk } from "../../support/numbers.ts";
 import { idOf } from "../../support/test.ts";
-import { apart, expect, framesBecome, test } from "../test.ts";
+import { expect, framesBecome, test } from "../test.ts";
 
 /** Milliseconds between one end's records. */
 const PACE = 10;
 
-apart("the tab that started the leader closes while a stream runs between two others: nothing is lost", async ({ here, own }) => {
+test("the tab that started the leader closes while a stream runs between two others: nothing is lost", async ({ here, own }) => {
   const { a: first, b, frames } = own;
   const c = await own.open("a");
   const [id, before] = [await idOf(c), (await c.evaluate(() => window.mine.status())).leader];

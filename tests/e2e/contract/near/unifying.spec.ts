@@ -2,12 +2,12 @@
 import { answer, petition, press, rejoin } from "../../support/consent.ts";
 import { enlist, type Tab } from "../../support/tab.ts";
 import { idOf } from "../../support/test.ts";
-import { apart, expect, test } from "../test.ts";
+import { expect, test } from "../test.ts";
 
 const NOBODY_ASKS = "nobody is asked here";
 
-apart("it lasts as long as a page of the node's own is open: sites are told of both, and have their ids there and at home", async ({ here, own }) => {
-  apart.skip(here.consent.length === 0, NOBODY_ASKS);
+test("it lasts as long as a page of the node's own is open: sites are told of both, and have their ids there and at home", async ({ here, own }) => {
+  test.skip(here.consent.length === 0, NOBODY_ASKS);
   const { a, b, server } = own;
   const ids = [await idOf(a), await idOf(b)];
   for (const tab of [a, b]) await notes(tab);
@@ -47,8 +47,8 @@ test("a no on the node's own page is told to the site, and counts without being 
   expect(again).toEqual(["Denied", "site"]);
 });
 
-apart("one id for all sites: the person is asked for one node first, then for the id, which is the same on each site that gets it", async ({ here, own }) => {
-  apart.skip(here.consent.length === 0, NOBODY_ASKS);
+test("one id for all sites: the person is asked for one node first, then for the id, which is the same on each site that gets it", async ({ here, own }) => {
+  test.skip(here.consent.length === 0, NOBODY_ASKS);
   const { node } = own.server;
   const ids = [];
   for (const site of ["c", "d"] as const) {

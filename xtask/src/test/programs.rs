@@ -1,0 +1,169 @@
+//! Rust's test programs: built in one run of cargo, then run by us, several at once where a program has one thread.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use super::counts::Counts;
+use super::durations;
+use crate::cmd::{Cmd, Seen};
+use crate::step::{at_once, step};
+use crate::times::{note, timed};
+
+/// What cargo has built.
+#[derive(Debug, Default, PartialEq)]
+pub struct Built {
+    /// Test programs, in cargo's order.
+    pub tests: Vec<Program>,
+    /// Other programs, which tests run.
+    pub others: Vec<PathBuf>,
+}
+
+/// A test program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    path: PathBuf,
+    /// The folder of its package, where cargo would run it, too.
+    dir: PathBuf,
+    /// The package, and its target where that is another.
+    name: String,
+}
+
+impl Built {
+    /// Builds what `cargo`, a `cargo test`, would run.
+    pub fn make(cargo: Cmd, name: &str) -> Result<Self> {
+        let cargo = cargo.args(["--no-run", "--message-format", "json-render-diagnostics"]);
+        Self::told(&step(name, || cargo.read())?)
+    }
+
+    /// Reads cargo's messages, of which there is one a line.
+    fn told(messages: &str) -> Result<Self> {
+        let mut built = Self::default();
+        for line in messages.lines() {
+            let message: Value = serde_json::from_str(line).context("a message of cargo's isn't JSON")?;
+            let Some(path) = message["executable"].as_str().map(PathBuf::from) else { continue };
+            if message["profile"]["test"] == true {
+                built.tests.push(
+                    Program::told(&message, path)
+                        .context("cargo's message of a test program is another than it was")?,
+                );
+            } else {
+                built.others.push(path);
+            }
+        }
+        Ok(built)
+    }
+
+    /// The program of this name.
+    pub fn other(&self, name: &str) -> Result<&Path> {
+        let found = self.others.iter().find(|path| path.file_stem().is_some_and(|stem| stem == name));
+        Ok(found.with_context(|| format!("cargo built no {name}"))?)
+    }
+}
+
+impl Program {
+    /// Whether it is of the package in this folder.
+    pub fn is_of(&self, dir: &Path) -> bool {
+        self.dir == dir
+    }
+
+    fn told(message: &Value, path: PathBuf) -> Option<Self> {
+        let dir = Path::new(message["manifest_path"].as_str()?).parent()?.to_path_buf();
+        let package = dir.file_name()?.to_str()?.to_owned();
+        let target = message["target"]["name"].as_str()?;
+        let is_whole = message["target"]["kind"].as_array()?.iter().all(|kind| kind != "test");
+        let name = if is_whole { package } else { format!("{package} {target}") };
+        Some(Self { path, dir, name })
+    }
+
+    fn command(&self, run: &Run<'_>) -> Cmd {
+        let command = match run.runner {
+            [] => Cmd::new(&self.path),
+            [program, args @ ..] => Cmd::new(program).args(args).arg(&self.path),
+        };
+        // How long tests take libtest only says to whom it takes for a developer of Rust's.
+        let command = command.args(["-Zunstable-options", "--report-time"]).env("RUSTC_BOOTSTRAP", "1");
+        let command = command.args(run.extra).env("CARGO_MANIFEST_DIR", &self.dir).dir(&self.dir);
+        match run.seed {
+            Some(seed) => command.env("SEED", seed.to_string()),
+            None => command,
+        }
+    }
+}
+
+/// How programs are run.
+pub struct Run<'a> {
+    /// What the step is called.
+    pub name: &'a str,
+    /// What runs them, and its arguments; nothing where this machine can.
+    pub runner: &'a [String],
+    /// Arguments of libtest's.
+    pub extra: &'a [String],
+    /// The one seed of whose worlds tests tell.
+    pub seed: Option<u64>,
+    /// How many programs at once.
+    pub jobs: usize,
+}
+
+impl Run<'_> {
+    /// Runs the programs; what one writes is shown when it has ended.
+    pub fn all(&self, programs: &[Program]) -> Result<Counts> {
+        let counts = timed(self.name, || at_once(self.jobs, programs, |program| self.one(program)))?;
+        let mut sum = Counts::default();
+        for counts in counts {
+            sum += counts;
+        }
+        Ok(sum.checked(true))
+    }
+
+    fn one(&self, program: &Program) -> Result<Counts> {
+        let Seen { success, text } = program.command(self).watch()?;
+        print!("\n== {}\n{text}", program.name);
+        note(&durations::of_libtest(&program.name, &text));
+        Ok(Counts::of_libtest(&text).or_broken_down(success))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cargo_built_is_told_apart() {
+        let messages = r#"{"reason":"compiler-artifact","manifest_path":"/w/wire/Cargo.toml","target":{"kind":["lib"],"name":"bitters_wire"},"profile":{"test":false},"executable":null}
+{"reason":"compiler-artifact","manifest_path":"/w/wire/Cargo.toml","target":{"kind":["lib"],"name":"bitters_wire"},"profile":{"test":true},"executable":"/t/bitters_wire-1"}
+{"reason":"compiler-artifact","manifest_path":"/w/revproxy/Cargo.toml","target":{"kind":["bin"],"name":"revproxy"},"profile":{"test":false},"executable":"/t/revproxy"}
+{"reason":"compiler-artifact","manifest_path":"/w/revproxy/Cargo.toml","target":{"kind":["test"],"name":"tls"},"profile":{"test":true},"executable":"/t/tls-2"}
+{"reason":"build-finished","success":true}"#;
+        let built = Built::told(messages).unwrap();
+        let program =
+            |path: &str, dir: &str, name: &str| Program { path: path.into(), dir: dir.into(), name: name.to_owned() };
+        assert_eq!(
+            built.tests,
+            [program("/t/bitters_wire-1", "/w/wire", "wire"), program("/t/tls-2", "/w/revproxy", "revproxy tls")]
+        );
+        assert_eq!(built.other("revproxy").unwrap(), Path::new("/t/revproxy"));
+        assert_eq!(built.other("coturn").unwrap_err().to_string(), "cargo built no coturn");
+    }
+
+    #[test]
+    fn programs_run_where_their_packages_are_and_those_that_end_badly_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        let program = |name: &str, code: &str| {
+            let path = dir.join(name);
+            let pwd = dir.display();
+            std::fs::write(
+                &path,
+                format!("[ \"$PWD\" = '{pwd}' ] && echo 'test result: ok. 2 passed; 0 failed;'; exit {code}"),
+            )
+            .unwrap();
+            Program { path, dir: dir.clone(), name: name.to_owned() }
+        };
+        let programs = [program("good", "0"), program("bad", "1"), program("another", "0")];
+        let run = Run { name: "try", runner: &["sh".to_owned()], extra: &[], seed: None, jobs: 2 };
+        assert_eq!(run.all(&programs).unwrap(), Counts { passed: 6, failed: 1, ..Counts::default() });
+        assert_eq!(run.all(&[]).unwrap(), Counts { failed: 1, ..Counts::default() });
+    }
+}
