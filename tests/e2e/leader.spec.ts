@@ -2,6 +2,7 @@
 import type { Page } from "@playwright/test";
 
 import { frameOf, works } from "./support/alive.ts";
+import { keptFor } from "./support/kept.ts";
 import { enter, heard, say } from "./support/room.ts";
 import { bringSdk, expect, idOf, statusOf, test } from "./support/test.ts";
 
@@ -124,6 +125,8 @@ for (const cached of [true, false]) {
     const a = await connect(browser, "a");
     const b = await connect(browser, "b");
     await Promise.all([enter(a, "lasting"), enter(b, "lasting")]);
+    // A page in the cache is dropped when its first service worker begins.
+    await keptFor(b, server);
 
     await b.goto(server.url("c"));
     await framesBecome(a, 1);

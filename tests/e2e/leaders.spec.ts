@@ -3,6 +3,7 @@ import type { BrowserContext, Page } from "@playwright/test";
 
 import { frameOf, quietPage, works } from "./support/alive.ts";
 import { type Build, Builds } from "./support/builds.ts";
+import { keptFor } from "./support/kept.ts";
 import { enter, heard, meet, reach, say } from "./support/room.ts";
 import { Server } from "./support/server.ts";
 import { expect, idOf, statusOf, test as base } from "./support/test.ts";
@@ -91,6 +92,8 @@ test("the fallback's leading page goes into the back/forward cache: another lead
   const [id, before] = [await idOf(second), (await statusOf(second)).leader];
   await Promise.all([second, third].map((page) => enter(page, "lasting")));
 
+  // A page in the cache is dropped when its first service worker begins.
+  await keptFor(leading, server);
   await leading.goto(server.url("c"));
   for (const page of [second, third]) await newLeader(page, before);
   await says(second, "lasting", third, "with a new leader");

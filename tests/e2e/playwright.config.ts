@@ -18,7 +18,7 @@ export default defineConfig({
   testDir: ".",
   outputDir: "../../test-results",
   // On two cores: a test waits for more than half of its time.
-  workers: 2,
+  workers: 3,
   // A stall of a shared machine costs a second try there; what needed one is listed as flaky, and is a bug to be found.
   retries: process.env["CI"] ? 1 : 0,
   timeout: 60_000,

@@ -43,6 +43,16 @@ impl Cmd {
         self
     }
 
+    /// Without the variables whose names start like this.
+    pub fn without_env(mut self, prefixes: &[&str]) -> Self {
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))) {
+                self.0.env_remove(name);
+            }
+        }
+        self
+    }
+
     pub fn dir(mut self, dir: &Path) -> Self {
         self.0.current_dir(dir);
         self

@@ -66,6 +66,9 @@ impl Workspace {
     }
 }
 
+/// What the cargo that runs this tool says of it is kept from others: build scripts that look at it would run again, and much be built again.
+const OURS: [&str; 5] = ["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_PRIMARY_"];
+
 fn cargo(root: &Path) -> Cmd {
-    Cmd::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).dir(root)
+    Cmd::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).without_env(&OURS).dir(root)
 }

@@ -84,7 +84,8 @@ impl Program {
         };
         // How long tests take libtest only says to whom it takes for a developer of Rust's.
         let command = command.args(["-Zunstable-options", "--report-time"]).env("RUSTC_BOOTSTRAP", "1");
-        let command = command.args(run.extra).env("CARGO_MANIFEST_DIR", &self.dir).dir(&self.dir);
+        let command =
+            command.args(run.extra).env("CARGO_MANIFEST_DIR", &self.dir).without_env(&["XTASK_"]).dir(&self.dir);
         match run.seed {
             Some(seed) => command.env("SEED", seed.to_string()),
             None => command,
