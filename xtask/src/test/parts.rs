@@ -8,6 +8,7 @@ use super::durations;
 use super::programs::{Built, Program, Run};
 use crate::bench;
 use crate::cmd::Seen;
+use crate::step::{at_once, cores};
 use crate::times::{note, timed};
 use crate::tools;
 use crate::workspace::Workspace;
@@ -81,13 +82,12 @@ fn sdk(workspace: &Workspace) -> Result<Counts> {
         let success = timed(name, || command.env("NO_COLOR", "1").show())?.success;
         counts += Counts { passed: success.into(), failed: (!success).into(), ..Counts::default() };
     }
-    for (name, args) in [
-        ("test the SDK's sources", ["--root", "host-sdk"].as_slice()),
-        ("test the SDK's files", &["--root", "host-sdk", "--mode", "shipped"]),
-        ("test the service worker", &["--root", "service-worker"]),
-    ] {
-        let vitest = workspace.npm_bin("vitest").arg("run").args(args).env("NO_COLOR", "1");
-        let Seen { success, text } = timed(name, || vitest.show())?;
+    // Each keeps one core busy.
+    let suites: [&[&str]; 3] = [&["host-sdk"], &["host-sdk", "--mode", "shipped"], &["service-worker"]];
+    let run =
+        |args: &&[&str]| workspace.npm_bin("vitest").args(["run", "--root"]).args(*args).env("NO_COLOR", "1").watch();
+    for Seen { success, text } in timed("test the SDK and the service worker", || at_once(cores(), &suites, run))? {
+        print!("{text}");
         note(&durations::of_vitest(&text));
         counts += Counts::of_vitest(&text).checked(success);
     }

@@ -163,10 +163,21 @@ class Carriers {
     this.#tabs.set(frame, tab);
   }
 
-  /** Waits until two carriers hold a link each to the only peer. */
-  #linked(): Promise<Status> {
-    const fits = ({ peers }: Status, among: string[]): boolean => among.filter((frame) => peers[0]?.frames.includes(frame)).length === 2;
-    return until(this.#talker, fits, [...this.#tabs.keys()]);
+  /**
+   * Waits until two carriers hold a link each to the only peer. Where the leader died with a carrier the next one may have given a link to the
+   * talker, before the other carriers had come to it: a page that is frozen gives its links away.
+   */
+  async #linked(): Promise<Status> {
+    const two = ({ peers }: Status): boolean => new Set(peers[0]?.frames).size === 2;
+    const twoAmong = ({ peers }: Status, among: string[]): boolean => among.filter((frame) => peers[0]?.frames.includes(frame)).length === 2;
+    const carriers = [...this.#tabs.keys()];
+    const status = await until(this.#talker, two, undefined);
+    if (twoAmong(status, carriers)) return status;
+    const { node } = this.#world.server;
+    await this.#talker.evaluateIn(node, () => void document.dispatchEvent(new Event("freeze")));
+    const next = await until(this.#talker, twoAmong, carriers);
+    await this.#talker.evaluateIn(node, () => void document.dispatchEvent(new Event("resume")));
+    return next;
   }
 }
 
