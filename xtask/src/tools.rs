@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 
@@ -147,7 +148,11 @@ fn apt_install(workspace: &Workspace, missing: &str, packages: &[&str]) -> Resul
         let apt = if root { workspace.command("apt-get") } else { workspace.command("sudo").args(["-n", "apt-get"]) };
         apt.env("DEBIAN_FRONTEND", "noninteractive")
     };
-    apt_get().arg("update").run("apt-get update")?;
+    static UPDATED: OnceLock<()> = OnceLock::new();
+    if UPDATED.get().is_none() {
+        apt_get().arg("update").run("apt-get update")?;
+        let _ = UPDATED.set(());
+    }
     apt_get().args(["install", "-y", "--no-install-recommends"]).args(packages).run(&format!("install {missing}"))
 }
 

@@ -1,6 +1,7 @@
 // A person who wants one node for all sites: asked by a badge, they say yes, and on the node's own page once more.
 import type { BittersNode, Scope } from "@bitters/host-sdk";
 
+import { counted, listen } from "./clicks.ts";
 import type { Tab } from "./tab.ts";
 import { expect } from "./test.ts";
 
@@ -15,8 +16,9 @@ declare global {
 export async function press(tab: Tab, node: string, act: string): Promise<void> {
   do {
     await tab.hover(node, `[data-act=${act}]`);
+    await tab.evaluateIn(node, listen);
     await tab.click(node, `[data-guard=open] [data-act=${act}]`);
-  } while (await tab.evaluateIn(node, () => "early" in document.documentElement.dataset));
+  } while (!(await tab.evaluateIn(node, counted)));
 }
 
 /**

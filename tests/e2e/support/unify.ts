@@ -2,6 +2,7 @@
 import type { BrowserContext, Frame, FrameLocator, Page } from "@playwright/test";
 
 import { frameOf } from "./alive.ts";
+import { counted, listen } from "./clicks.ts";
 import type { Scripted } from "./scripted.ts";
 import type { Server } from "./server.ts";
 
@@ -25,15 +26,15 @@ export async function click(page: Page, act: string, server: Server): Promise<vo
 export async function clickOpen(frame: Frame, selector: string): Promise<void> {
   const button = frame.locator(`${selector}:visible`);
   const isOpen = (): boolean => document.documentElement.dataset["guard"] === "open";
-  const wasEarly = (): boolean => "early" in document.documentElement.dataset;
   do {
     const open = button.hover().then(() => frame.waitForFunction(isOpen)).then(() => true);
     // A click that counted leads to another question, or to none: that has other buttons.
     const gone = button.waitFor({ state: "hidden" }).then(() => false);
     if (!(await Promise.race([open, gone].map((settled) => settled.catch(() => false))))) return;
+    await frame.evaluate(listen);
     await button.click();
     // A frame that is gone was answered.
-  } while (await frame.evaluate(wasEarly).catch(() => false));
+  } while (!(await frame.evaluate(counted).catch(() => true)));
 }
 
 /** Opens the node's own page by a click on the badge, and returns it. */
