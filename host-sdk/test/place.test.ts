@@ -66,21 +66,26 @@ describe("a badge in a shadow tree within another", () => {
     expect(events).toEqual(["gone", "back"]);
   });
 
-  it("is watched there when it came into the page after connect()", async () => {
-    const { outer, inner, holder } = nested();
-    inner.remove();
-    const connecting = connect({ node: NODE, badge: asBadge(holder) });
+  it.each(["outer", "inner", "holder"] as const)("is watched there when the %s element came into the page after connect()", async (which) => {
+    const tree = nested();
+    const parent = which == "outer" ? page.body : (tree[which].parent as FakeElement);
+    tree[which].remove();
+    if (which != "outer") page.body.append(tree.outer);
+    const connecting = connect({ node: NODE, badge: asBadge(tree.holder) });
     await settled();
-    page.body.append(outer);
-    (outer["shadow"] as FakeElement).append(inner);
+    // Nobody looks into trees in which there was no iframe.
+    parent.append(tree[which]);
+    await settled();
     const frame = FakeFrame.newest();
     frame.welcome();
     const node = await connecting;
+    const events = eventsOf(node);
     const lost = failing(reading(node, frame), { code: "LeaderLost" });
     await frame.take("credit");
 
-    inner.remove();
+    tree.inner.remove();
     await lost;
+    expect(events).toEqual(["gone"]);
   });
 
   it("is watched in the tree that it was moved to", async () => {
