@@ -50,7 +50,7 @@ export async function connect(options: ConnectOptions = {}): Promise<BittersNode
   });
   const { iframe } = place;
   let node: BittersNode | undefined;
-  /** The site was told so. */
+  /** Once the site was told that the iframe is gone, until it runs again. */
   let gone: string | undefined;
   // Nothing of another origin is loaded before the page is shown.
   if ((document as { prerendering?: boolean }).prerendering) await rarely(({ shown }) => shown(signal));
