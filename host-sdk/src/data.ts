@@ -1,6 +1,7 @@
 // What sites say to one another, and what they call things.
 
 import { BittersError, badArgument } from "./error.js";
+import { unsendable, walk, whole } from "./json.js";
 import type { WireData } from "./rpc.js";
 
 /** A JSON value. */
@@ -17,9 +18,9 @@ const MAX_MESSAGE = 256 * 1024;
 
 const encoder = new TextEncoder();
 
-/** @throws `BadArgument` for what is not bytes, text or JSON, `TooLarge`. */
+/** @throws `BadArgument` for what can't arrive as it is, `TooLarge`. */
 export function toWire(data: unknown): WireData {
-  if (typeof data == "string") return { text: fitting(data) };
+  if (typeof data == "string") return { text: whole(fitting(data)) };
   const bytes = viewOf(data);
   if (!bytes) return { json: toJson(data) };
   fits(bytes.length);
@@ -40,15 +41,15 @@ export function sizeOf(data: WireData): number {
 
 /** @throws `BadArgument` for what isn't a JSON value, `TooLarge`. */
 export function toJson(value: unknown): string {
-  let text: unknown;
-  let cause: unknown;
   try {
-    text = JSON.stringify(value);
-  } catch (error) {
-    cause = error;
+    let size = 0;
+    // What is far too large takes no longer than what just is.
+    walk(value, (characters) => fits((size += characters)));
+    return fitting(JSON.stringify(value));
+  } catch (cause) {
+    // Of a getter or a `toJSON` of the site's, or of a stack that was almost full.
+    throw cause instanceof BittersError ? cause : badArgument("no bytes, text or JSON", cause);
   }
-  if (typeof text != "string") throw badArgument("no bytes, text or JSON", cause);
-  return fitting(text);
 }
 
 /** @throws `Remote` for what isn't JSON. */
@@ -60,15 +61,32 @@ export function fromJson(text: string): Json {
   }
 }
 
-/** The bytes of a `BufferSource` of any realm, not copied. */
+/**
+ * The bytes of a `BufferSource` of any realm, not copied.
+ *
+ * @throws `BadArgument` where they are no longer there.
+ */
 export function viewOf(data: unknown): Uint8Array | undefined {
-  if (ArrayBuffer.isView(data)) return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return /ArrayBuffer]$/.test({}.toString.call(data)) ? new Uint8Array(data as ArrayBuffer) : undefined;
+  const isView = ArrayBuffer.isView(data);
+  if (!isView && !/ArrayBuffer]$/.test({}.toString.call(data))) return undefined;
+  try {
+    if (!isView) return new Uint8Array(data as ArrayBuffer);
+    // Throws where its length would be 0 for want of a buffer. A DataView's length does so by itself.
+    (data as Partial<Uint8Array>).keys?.();
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  } catch (cause) {
+    throw detached(cause);
+  }
 }
 
-/** @throws `BadArgument` unless it has 1 to 128 characters (code points) and no control characters. */
+/** Bytes that were given away, or cut off. */
+export function detached(cause?: unknown): BittersError {
+  return unsendable("a detached buffer, or a view outside its buffer", "", cause);
+}
+
+/** @throws `BadArgument` unless it has 1 to 128 characters (code points), no control characters and no lone surrogates. */
 export function nameOf(name: unknown): string {
-  return matching(name, /^\P{Cc}{1,128}$/u, "not 1 to 128 characters");
+  return whole(matching(name, /^\P{Cc}{1,128}$/u, "not 1 to 128 characters"));
 }
 
 /** @throws `BadArgument` unless it is a persona's id: z-base-32, 52 characters. */

@@ -58,7 +58,11 @@ export function badArgument(message: string, cause?: unknown): BittersError {
   return new BittersError("BadArgument", message, { cause });
 }
 
-/** What was thrown, for whoever only reads text. */
+/** What was thrown, for whoever only reads text: nothing where it is no text, as of an object without a prototype. */
 export function textOf(thrown: unknown): string {
-  return String((thrown as Error | null | undefined)?.message ?? thrown ?? "");
+  try {
+    return String((thrown as Error | null | undefined)?.message ?? thrown ?? "");
+  } catch {
+    return "";
+  }
 }

@@ -13,6 +13,7 @@ export type { Data, Json, Received } from "./data.js";
 export { BittersError, type Code, type Executed } from "./error.js";
 export type { Abortable, BittersNode, CallContext, CallOptions, SignalOptions } from "./node.js";
 export type { Limits } from "./limits.js";
+export type { Badge } from "./place.js";
 export type { Returned, Service } from "./service.js";
 export type { FrameStatus, LeaderStatus, PeerStatus, Scope, Status } from "./status.js";
 export type { Signalling } from "./signal.js";

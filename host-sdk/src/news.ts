@@ -1,4 +1,4 @@
-/** An event that has one thing to say. */
-export function tellOf(target: EventTarget, type: string, detail: string): void {
+/** An event that has one thing to say at most. */
+export function tellOf(target: EventTarget, type: string, detail?: string): void {
   target.dispatchEvent(new CustomEvent(type, { detail }));
 }

@@ -2,6 +2,7 @@
 import { type Data, type Received, fromWire, nameOf, peerOf, toWire, whereOf } from "./data.js";
 import { BittersError, type Executed, aborted, ofCall, textOf } from "./error.js";
 import type { Limits } from "./limits.js";
+import type { Badge } from "./place.js";
 import type { Port, Talk, Terms } from "./port.js";
 import { tellOf } from "./news.js";
 import { Queue } from "./queue.js";
@@ -41,13 +42,18 @@ export interface Abortable {
 export interface BittersNode extends AsyncDisposable {
   addEventListener(type: "scope", listener: ((event: CustomEvent<Scope>) => void) | null, options?: AddEventListenerOptions | boolean): void;
   addEventListener(type: "identity", listener: ((event: CustomEvent<string>) => void) | null, options?: AddEventListenerOptions | boolean): void;
+  addEventListener(type: "back" | "gone", listener: ((event: Event) => void) | null, options?: AddEventListenerOptions | boolean): void;
   addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: AddEventListenerOptions | boolean): void;
   removeEventListener(type: "scope", listener: ((event: CustomEvent<Scope>) => void) | null, options?: EventListenerOptions | boolean): void;
   removeEventListener(type: "identity", listener: ((event: CustomEvent<string>) => void) | null, options?: EventListenerOptions | boolean): void;
+  removeEventListener(type: "back" | "gone", listener: ((event: Event) => void) | null, options?: EventListenerOptions | boolean): void;
   removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: EventListenerOptions | boolean): void;
 }
 
-/** The person's node, as this site has it. Event `scope`: how much it covers changed; `identity`: its id had to change with that. */
+/**
+ * The person's node, as this site has it. Event `scope`: how much it covers changed; `identity`: its id had to change with that. `gone`: the
+ * page took the iframe away, and the SDK doesn't put it back; `back`: it runs again.
+ */
 export class BittersNode extends EventTarget {
   /** Whose software answers. */
   declare readonly origin: string;
@@ -59,13 +65,15 @@ export class BittersNode extends EventTarget {
   declare readonly scope: Scope;
   readonly #port: Port;
   readonly #close: () => void;
+  readonly #revive: (badge?: Badge) => void;
 
   /** @internal */
-  constructor(port: Port, origin: string, close: () => void) {
+  constructor(port: Port, origin: string, close: () => void, revive: (badge?: Badge) => void) {
     super();
     this.#port = port;
     this.origin = origin;
     this.#close = close;
+    this.#revive = revive;
     // Not a method of the class: where the symbol is a polyfill's, it may have come after this module.
     if (Symbol.asyncDispose) this[Symbol.asyncDispose] = () => this.close();
   }
@@ -199,6 +207,16 @@ export class BittersNode extends EventTarget {
     });
     const signalling = loading.then(({ drive }) => drive({ node: this, pc, peer, options, talk, fault: BittersError }));
     return Promise.race([talk.answer, signalling]);
+  }
+
+  /**
+   * Puts the iframe back into the page: where it was, or where its badge is to be from now on, as `connect` is told. Where the iframe is in the
+   * page, it does nothing, or moves it, which loads it again.
+   *
+   * @throws `BadArgument` for what is no badge, `Closed`.
+   */
+  revive(badge?: Badge): void {
+    this.#revive(badge);
   }
 
   /** Ends everything and takes the node out of the page. */

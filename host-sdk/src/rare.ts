@@ -1,7 +1,9 @@
-// What most pages never need: finding the node that the person prefers, saying what forbids a node, and room for a badge that asks.
+// What most pages never need: finding the node that the person prefers, saying what forbids a node, waiting for a page to be shown, and
+// room for a badge that asks.
 // Loaded when the first of them is.
 
 import type { BittersError, Fault } from "./error.js";
+import { BEGUN_WITHIN } from "./limits.js";
 import type { Begun, Ready, Room } from "./rpc.js";
 
 /** A node that is looked for. */
@@ -30,9 +32,6 @@ const PREFERRED = "web+overlay:connect";
 /** Milliseconds that the preferred node has to begin: connections over slow networks, and a page from a cache. */
 const PREFERRED_WITHIN = 3000;
 
-/** Milliseconds that one which said that it began has to be ready: some 160 KB over the slowest networks. */
-const BEGUN_WITHIN = 30_000;
-
 /** CSS pixels that a badge may take, which leave the page what matters in it. */
 const MAX_WIDTH = 400;
 const MAX_HEIGHT = 300;
@@ -40,11 +39,21 @@ const MAX_HEIGHT = 300;
 /** CSS pixels between the badge and the edges of the window. */
 const MARGIN = 12;
 
+/** Resolves when a page that is prerendered is shown, or the signal is aborted. */
+export async function shown(signal: AbortSignal | undefined): Promise<void> {
+  if (!(document as { prerendering?: boolean }).prerendering || signal?.aborted) return;
+  const over = new AbortController();
+  await new Promise((resolve) => {
+    for (const [target, type] of [[document, "prerenderingchange"], [signal, "abort"]] as const) target?.addEventListener(type, resolve, over);
+  });
+  over.abort();
+}
+
 /**
  * The preferred node is asked; whether there is one, no browser tells. Where nothing begins for a while, or nothing could have been
- * registered, there is none. A quarter of the time is left to the fallback.
+ * registered, there is none. If the site gave a timeout, a quarter of it is left to the fallback.
  */
-export function seek(search: Search, timeout: number): void {
+export function seek(search: Search, timeout: number | undefined): void {
   const { chosen, close, fault, iframe, life, owner, show } = search;
   const missing = missingOf(iframe.sandbox);
   if (missing) return close(new fault("Unsupported", `sandbox: ${missing} is missing`));
@@ -56,11 +65,12 @@ export function seek(search: Search, timeout: number): void {
   if (!("registerProtocolHandler" in navigator)) return absent();
   iframe.src = PREFERRED;
   let hasBegun = false;
-  const onBegun = (): void => void (hasBegun = true);
-  const timers = [
-    setTimeout(() => hasBegun || absent(), Math.min(PREFERRED_WITHIN, timeout / 2)),
-    setTimeout(absent, Math.min(BEGUN_WITHIN, timeout * 0.75)),
-  ];
+  const timers = [setTimeout(() => hasBegun || absent(), Math.min(PREFERRED_WITHIN, (timeout ?? Infinity) / 2))];
+  if (timeout !== undefined) timers.push(setTimeout(absent, Math.min(BEGUN_WITHIN, timeout * 0.75)));
+  const onBegun = (): void => {
+    if (!hasBegun && timeout === undefined) timers.push(setTimeout(absent, BEGUN_WITHIN));
+    hasBegun = true;
+  };
   life.signal.addEventListener("abort", () => timers.forEach(clearTimeout));
   addEventListener("message", (event) => onMessage(search, event, onBegun), life);
 }

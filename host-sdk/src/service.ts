@@ -28,7 +28,7 @@ function invoke(port: Port, name: string, method: string, args: unknown[], limit
   let talk: Talk | undefined;
   const sequence = new Queue<unknown>(() => talk?.cancel());
   const returned = (async (): Promise<unknown> => {
-    const ask = { service: { name: nameOf(name), method: nameOf(method), args: toJson(args) } };
+    const ask = { service: { name: nameOf(name), method: nameOf(method), args: toJson(args.map((arg) => arg ?? null)) } };
     talk = port.begin(() => ask, ["value", "next", "end"], { ...limits, lasts: true, bound: true }, (text, talk, kind) => {
       if (kind == "value") {
         talk.over();

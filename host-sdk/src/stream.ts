@@ -1,4 +1,4 @@
-import { viewOf } from "./data.js";
+import { detached, viewOf } from "./data.js";
 import { BittersError, aborted, badArgument, textOf } from "./error.js";
 import type { Talk } from "./port.js";
 
@@ -123,8 +123,11 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
     if (writeEnded) throw new BittersError("Closed", "the stream was closed");
     const bytes = viewOf(chunk);
     if (!bytes) throw badArgument("no bytes");
-    for (let at = 0; at < bytes.length; ) {
+    const { length } = bytes;
+    for (let at = 0; at < length; ) {
       if (failure ?? writeEnded) throw failure ?? new BittersError("Closed", "not read any more");
+      // By the site, while they waited for the reader.
+      if (bytes.length < length) throw detached();
       // Copied, as the site keeps its buffer; the copy is transferred.
       const slice = bytes.slice(at, at + Math.min(SLICE, credit - sent));
       at += slice.length;

@@ -9,7 +9,7 @@ import { FakeElement, type FakeIframe, page } from "./page.js";
 beforeAll(() => import("../src/rare.js"));
 
 afterEach(() => {
-  for (const iframe of page.iframes()) iframe.remove();
+  page.clear();
 });
 
 /** What counts: of each property the last. */

@@ -1,11 +1,11 @@
-import { afterEach, describe, expect, it, vi } from "vitest";
-import { BittersError, type BittersNode, connect } from "../src/index.js";
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { BittersError, type BittersNode, type ConnectOptions, connect } from "../src/index.js";
 import { ALICE, BOB, FakeFrame, NODE, WELCOME, connected, failing, settled } from "./frame.js";
 import { FakeElement, page } from "./page.js";
 
 afterEach(() => {
   vi.useRealTimers();
-  for (const iframe of page.iframes()) iframe.remove();
+  page.clear();
 });
 
 describe("connecting", () => {
@@ -117,6 +117,169 @@ describe("what can't be connected", () => {
     controller.abort("enough");
     await failing(connecting, { code: "Aborted", cause: "enough" });
     expect(page.iframes()).toEqual([]);
+  });
+});
+
+describe("a first visit over a slow network", () => {
+  const begin = (frame: FakeFrame, origin = NODE): void => page.post({ bitters: "begun" }, origin, frame.iframe.contentWindow);
+
+  /** Connects; how many milliseconds later that fails is in `failedAt`. */
+  function begins(options: Partial<ConnectOptions> = {}): { connecting: Promise<BittersNode>; frame: FakeFrame; failedAt: () => number | undefined } {
+    const before = performance.now();
+    let at: number | undefined;
+    const connecting = connect({ node: NODE, ...options });
+    connecting.catch(() => (at = performance.now() - before));
+    return { connecting, frame: FakeFrame.newest(), failedAt: () => at };
+  }
+
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+  });
+
+  it("has 30 s from when the frame began", async () => {
+    const { connecting, frame } = begins();
+    await vi.advanceTimersByTimeAsync(9_000);
+    begin(frame);
+    await vi.advanceTimersByTimeAsync(20_000);
+    frame.ready();
+    await vi.advanceTimersByTimeAsync(9_900);
+    frame.tell(0, { welcome: WELCOME });
+    expect((await connecting).id).toBe(ALICE);
+  });
+
+  it("has no more than that, however often the frame says so", async () => {
+    const { connecting, frame, failedAt } = begins();
+    const failed = failing(connecting, { code: "NoNode" });
+    for (let second = 0; second < 31; second++) {
+      begin(frame);
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    await failed;
+    expect(failedAt()).toBe(30_000);
+  });
+
+  it("has no more than the site gave it", async () => {
+    const { connecting, frame, failedAt } = begins({ timeout: 12_000 });
+    const failed = failing(connecting, { code: "NoNode" });
+    begin(frame);
+    await vi.advanceTimersByTimeAsync(12_000);
+    await failed;
+    expect(failedAt()).toBe(12_000);
+  });
+
+  it("is for a frame that began: not what another window or origin says", async () => {
+    const { connecting, frame, failedAt } = begins();
+    const failed = failing(connecting, { code: "NoNode" });
+    begin(frame, "https://evil.example");
+    page.post({ bitters: "begun" }, NODE, {});
+    await vi.advanceTimersByTimeAsync(10_000);
+    await failed;
+    expect(failedAt()).toBe(10_000);
+  });
+
+  it("is over once there is a node: a document that begins later isn't waited for", async () => {
+    const { node, frame } = await connected();
+    const connecting = begins();
+    frame.iframe.remove();
+    await settled();
+    begin(frame);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(connecting.failedAt()).toBe(10_000);
+    new FakeFrame(frame.iframe, "n2").welcome({ version: "0.2.0" });
+    await vi.waitFor(() => expect(node.version).toBe("0.2.0"));
+  });
+
+  it("gives the signal up as before", async () => {
+    const controller = new AbortController();
+    const { connecting, frame } = begins({ signal: controller.signal });
+    begin(frame);
+    await vi.advanceTimersByTimeAsync(20_000);
+    controller.abort("enough");
+    await failing(connecting, { code: "Aborted", cause: "enough" });
+  });
+});
+
+describe("a page that is prerendered", () => {
+  // So that it is there when it is wanted: a module takes as long as it takes.
+  beforeAll(() => import("../src/rare.js"));
+
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    page.root["prerendering"] = true;
+  });
+
+  afterEach(() => {
+    page.root["prerendering"] = false;
+  });
+
+  const show = (): void => {
+    page.root["prerendering"] = false;
+    page.root.dispatchEvent(new Event("prerenderingchange"));
+  };
+
+  it.each<ConnectOptions>([{ node: NODE }, { node: NODE, timeout: 5_000 }])("has its time from when it is shown: %o", async (options) => {
+    const connecting = connect(options);
+    await settled();
+    await vi.advanceTimersByTimeAsync(60_000);
+    show();
+    await settled();
+    await vi.advanceTimersByTimeAsync(4_900);
+    FakeFrame.newest().welcome();
+    expect((await connecting).id).toBe(ALICE);
+  });
+
+  it("is told when there is none then", async () => {
+    const failed = failing(connect({ node: NODE }), { code: "NoNode" });
+    await settled();
+    await vi.advanceTimersByTimeAsync(60_000);
+    show();
+    await settled();
+    await vi.advanceTimersByTimeAsync(10_000);
+    await failed;
+  });
+
+  it("looks for the preferred node then, too", async () => {
+    const connecting = connect({ fallback: NODE });
+    await settled();
+    await vi.advanceTimersByTimeAsync(60_000);
+    show();
+    await settled();
+    const frame = FakeFrame.newest();
+    expect(frame.iframe["src"]).toBe("web+overlay:connect");
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(frame.iframe["src"]).toBe(`${NODE}/`);
+    frame.welcome();
+    expect((await connecting).origin).toBe(NODE);
+  });
+
+  it("may be given up before, and leaves nothing on the signal or the page", async () => {
+    const controller = new AbortController();
+    const listeners = new Set<unknown>();
+    const { signal } = controller;
+    const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)];
+    signal.addEventListener = ((type: string, listener: () => void, options?: AddEventListenerOptions) => {
+      listeners.add(listener);
+      options?.signal?.addEventListener("abort", () => listeners.delete(listener));
+      add(type, listener, options);
+    }) as typeof signal.addEventListener;
+    signal.removeEventListener = ((type: string, listener: () => void) => {
+      listeners.delete(listener);
+      remove(type, listener);
+    }) as typeof signal.removeEventListener;
+
+    const failed = failing(connect({ node: NODE, signal }), { code: "Aborted", cause: "enough" });
+    await settled();
+    expect(listeners.size).toBe(1);
+    controller.abort("enough");
+    await failed;
+    expect(listeners.size).toBe(0);
+    expect(page.iframes()).toEqual([]);
+    await failing(connect({ node: NODE, signal }), { code: "Aborted", cause: "enough" });
+  });
+
+  it("is told at once what can't be connected", async () => {
+    await failing(connect({ node: "nowhere" }), { code: "BadArgument" });
+    await failing(connect({ node: NODE, badge: "loud" as "auto" }), { code: "BadArgument" });
   });
 });
 

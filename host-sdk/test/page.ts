@@ -25,7 +25,7 @@ class FakeTokens {
   }
 }
 
-export class FakeElement {
+export class FakeElement extends EventTarget {
   children: FakeElement[] = [];
   parent: FakeElement | undefined;
   style = new FakeStyle();
@@ -35,18 +35,31 @@ export class FakeElement {
     child.remove();
     child.parent = this;
     this.children.push(child);
-    mutated();
+    mutated(this);
   }
 
   remove(): void {
-    if (!this.parent) return;
-    this.parent.children = this.parent.children.filter((child) => child != this);
+    const { parent } = this;
+    if (!parent) return;
+    parent.children = parent.children.filter((child) => child != this);
     this.parent = undefined;
-    mutated();
+    mutated(parent);
+  }
+
+  /** A tree of its own. */
+  attachShadow(): FakeElement {
+    const shadow = Object.assign(new FakeElement(), { host: this });
+    this["shadow"] = shadow;
+    return shadow;
+  }
+
+  get parentNode(): FakeElement | undefined {
+    return this.parent;
   }
 
   get isConnected(): boolean {
-    return this.getRootNode() == page.root;
+    const root = this.getRootNode();
+    return root == page.root || Boolean((root["host"] as FakeElement | undefined)?.isConnected);
   }
 
   getRootNode(): FakeElement {
@@ -61,7 +74,7 @@ export interface Posted {
   ports: MessagePort[];
 }
 
-/** An iframe: its window stays the same when its document changes. */
+/** An iframe: its window stays the same when its document changes, and is another when it was out of the page. */
 export class FakeIframe extends FakeElement {
   posted: Posted[] = [];
 
@@ -72,14 +85,20 @@ export class FakeIframe extends FakeElement {
 
   sandbox = new FakeTokens();
 
-  readonly #window = {
-    postMessage: (data: unknown, targetOrigin: string, ports: MessagePort[]) => {
-      this.posted.push({ data, targetOrigin, ports });
-    },
-  };
+  #window: object | undefined;
 
   get contentWindow(): object | null {
-    return this.isConnected ? this.#window : null;
+    if (!this.isConnected) return null;
+    return (this.#window ??= {
+      postMessage: (data: unknown, targetOrigin: string, ports: MessagePort[]) => {
+        this.posted.push({ data, targetOrigin, ports });
+      },
+    });
+  }
+
+  /** Its window is gone. */
+  unload(): void {
+    this.#window = undefined;
   }
 }
 
@@ -87,6 +106,8 @@ interface Page {
   root: FakeElement;
   body: FakeElement;
   window: EventTarget;
+  /** Takes away what tests left, and nobody puts it back. */
+  clear(): void;
   /** Those in the page, oldest first. */
   iframes(): FakeIframe[];
   /** This page's headers forbid something. */
@@ -96,10 +117,16 @@ interface Page {
 }
 
 const created: FakeIframe[] = [];
-const observers = new Set<() => void>();
+const observers = new Map<() => void, Set<FakeElement>>();
 
-function mutated(): void {
-  for (const observer of observers) queueMicrotask(observer);
+/** Who watches this element, or what it is in, is told; another tree's isn't. */
+function mutated(element: FakeElement): void {
+  for (const iframe of created) if (!iframe.isConnected) iframe.unload();
+  for (const [run, watched] of observers) {
+    for (let at: FakeElement | undefined = element; at; at = at.parent) {
+      if (watched.has(at)) queueMicrotask(() => observers.has(run) && run());
+    }
+  }
 }
 
 export const page: Page = {
@@ -108,6 +135,10 @@ export const page: Page = {
   window: new EventTarget(),
 
   iframes: () => created.filter((iframe) => iframe.isConnected),
+  clear(): void {
+    observers.clear();
+    for (const iframe of page.iframes()) iframe.remove();
+  },
   forbid(violation): void {
     const enforced = { disposition: "enforce", effectiveDirective: "frame-src" };
     page.window.dispatchEvent(Object.assign(new Event("securitypolicyviolation"), enforced, violation));
@@ -120,10 +151,9 @@ export const page: Page = {
 page.root.append(page.body);
 setMaxListeners(0, page.window);
 
-vi.stubGlobal("document", {
-  body: page.body,
-  createElement: (name: string) => (name == "iframe" ? new FakeIframe() : new FakeElement()),
-});
+Object.defineProperty(page.root, "body", { get: () => page.body });
+page.root["createElement"] = (name: string) => (name == "iframe" ? new FakeIframe() : new FakeElement());
+vi.stubGlobal("document", page.root);
 vi.stubGlobal("origin", "https://site.example");
 vi.stubGlobal("navigator", { registerProtocolHandler: () => {} });
 vi.stubGlobal("HTMLElement", FakeElement);
@@ -136,8 +166,8 @@ vi.stubGlobal(
     constructor(run: () => void) {
       this.#run = run;
     }
-    observe(): void {
-      observers.add(this.#run);
+    observe(target: FakeElement): void {
+      observers.set(this.#run, (observers.get(this.#run) ?? new Set()).add(target));
     }
     disconnect(): void {
       observers.delete(this.#run);

@@ -17,7 +17,7 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.useRealTimers();
-  for (const iframe of page.iframes()) iframe.remove();
+  page.clear();
 });
 
 /** Connects, and waits until something is shown. */
@@ -59,6 +59,30 @@ describe("the preferred node", () => {
     expect(iframe["src"]).toBe(`${NODE}/`);
     frame.welcome();
     expect((await connecting).origin).toBe(NODE);
+  });
+
+  it("may take 30 s where the site gave no timeout, and its fallback as long as one that is asked first", async () => {
+    const { connecting, iframe, frame } = await sought({ fallback: NODE });
+    page.post({ bitters: "begun" }, OTHER, iframe.contentWindow);
+    await vi.advanceTimersByTimeAsync(29_900);
+    expect(iframe["src"]).toBe(PREFERRED);
+    await vi.advanceTimersByTimeAsync(100);
+    expect(iframe["src"]).toBe(`${NODE}/`);
+    await vi.advanceTimersByTimeAsync(9_900);
+    page.post({ bitters: "begun" }, NODE, iframe.contentWindow);
+    await vi.advanceTimersByTimeAsync(29_900);
+    frame.welcome();
+    expect((await connecting).origin).toBe(NODE);
+  });
+
+  it("that began and is never ready is no node, if there is no fallback", async () => {
+    const connecting = connect();
+    const failed = failing(connecting, { code: "NoNode", message: "no node is preferred, and there is no fallback" });
+    const { iframe } = FakeFrame.newest();
+    await vi.waitFor(() => expect(iframe["src"]).toBe(PREFERRED));
+    page.post({ bitters: "begun" }, OTHER, iframe.contentWindow);
+    await vi.advanceTimersByTimeAsync(30_000);
+    await failed;
   });
 
   it("is whom another window doesn't speak for", async () => {

@@ -5,7 +5,7 @@ import { page } from "./page.js";
 
 afterEach(() => {
   vi.useRealTimers();
-  for (const iframe of page.iframes()) iframe.remove();
+  page.clear();
 });
 
 /** The iframe loads again: another document in the same window. */

@@ -5,7 +5,7 @@ import { page } from "./page.js";
 
 afterEach(() => {
   vi.useRealTimers();
-  for (const iframe of page.iframes()) iframe.remove();
+  page.clear();
 });
 
 const STATUS: Status = { scope: "site", leader: undefined, frames: [], peers: [], seeds: 0, topics: [], warnings: [] };

@@ -14,7 +14,7 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
   vi.stubGlobal("RTCPeerConnection", undefined);
-  for (const iframe of page.iframes()) iframe.remove();
+  page.clear();
 });
 
 /** What was written to a stream: each message behind its length. */

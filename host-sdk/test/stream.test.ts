@@ -6,7 +6,7 @@ import { page } from "./page.js";
 const WINDOW = 2 * 1024 * 1024;
 
 afterEach(() => {
-  for (const iframe of page.iframes()) iframe.remove();
+  page.clear();
 });
 
 async function opened(): Promise<{ frame: FakeFrame; stream: Stream; id: number }> {

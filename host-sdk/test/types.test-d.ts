@@ -21,6 +21,14 @@ export async function site(element: HTMLElement, signal: AbortSignal): Promise<v
   node.addEventListener("scope", ({ detail }) => is<Scope>(detail));
   node.addEventListener("identity", ({ detail }) => is<string>(detail), { signal });
 
+  node.addEventListener("gone", ({ type }) => is<string>(type));
+  node.addEventListener("back", () => {}, { once: true });
+  is<void>(node.revive());
+  node.revive(element);
+  node.revive("hidden");
+  // @ts-expect-error: not a badge
+  node.revive("loud");
+
   is<Status>(await node.status({ signal }));
   for await (const { leader } of node.watch({ signal })) is<number | undefined>(leader?.epoch);
   is<Scope>(await node.unify({ signal }));

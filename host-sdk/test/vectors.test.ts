@@ -27,7 +27,7 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.useRealTimers();
-  for (const iframe of page.iframes()) iframe.remove();
+  page.clear();
 });
 
 type Drive = (node: BittersNode, frame: FakeFrame) => Promise<unknown>;

@@ -100,7 +100,10 @@ async function die(browser: BrowserContext, page: Page, kind: Kind): Promise<num
   if (kind !== "removed") return began;
   return page.evaluate(() => {
     const began = performance.timeOrigin + performance.now();
-    for (const iframe of document.querySelectorAll("iframe")) iframe.remove();
+    const take = (): void => document.querySelectorAll("iframe").forEach((iframe) => iframe.remove());
+    // The SDK puts it back, and gives that up.
+    new MutationObserver(take).observe(document, { childList: true, subtree: true });
+    take();
     return began;
   });
 }

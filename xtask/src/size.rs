@@ -13,7 +13,7 @@ use crate::tree::{Tree, brotli};
 use crate::workspace::Workspace;
 
 /// The SDK, gzipped.
-const SDK_GOAL: usize = 5 * 1024;
+const SDK_GOAL: usize = 6 * 1024;
 /// Everything that a first visit loads, in brotli.
 const FIRST_VISIT_GOAL: usize = 150 * 1024;
 

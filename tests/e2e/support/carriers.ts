@@ -2,6 +2,7 @@
 import type { BrowserContext, CDPSession, Page } from "@playwright/test";
 
 import type { Server } from "./server.ts";
+import { takeAway } from "./taken.ts";
 
 /** How a frame dies. */
 export const DEATHS = ["closed", "crashed", "frozen", "navigated", "removed"] as const;
@@ -70,7 +71,7 @@ export class Carriers {
         await page.goto(this.#server.url("bob", "/shared/style.css"));
         return () => this.#goBack(page);
       case "removed":
-        await page.evaluate(() => document.querySelector("iframe")?.remove());
+        await page.evaluate(takeAway);
         return another;
     }
   }

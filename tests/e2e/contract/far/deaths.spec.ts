@@ -5,6 +5,7 @@ import { scopeBecomes } from "../../support/consent.ts";
 import { enter, heard, moves, present, reach, say } from "../../support/room.ts";
 import { finish, flawless, goesOn, talk } from "../../support/numbers.ts";
 import type { Tab } from "../../support/tab.ts";
+import { takeAway } from "../../support/taken.ts";
 import { idOf, statusOf } from "../../support/test.ts";
 import { expect, test } from "../test.ts";
 import type { World } from "../world.ts";
@@ -17,7 +18,7 @@ const STALL = 3000;
 /** How a tab's frame goes. */
 const WAYS: Record<string, (tab: Tab) => Promise<void>> = {
   closed: (tab) => tab.close(),
-  removed: (tab) => tab.evaluate(() => document.querySelector("iframe")?.remove()),
+  removed: (tab) => tab.evaluate(takeAway),
   reloaded: (tab) =>
     tab.evaluate(() => {
       const iframe = document.querySelector("iframe") as HTMLIFrameElement;
