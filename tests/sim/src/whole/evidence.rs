@@ -53,6 +53,12 @@ evidence! {
     partitions,
     /// Times that the rendezvous stopped.
     server_stops,
+    /// Times that the rendezvous fell silent behind its open sockets.
+    server_silences,
+    /// Sockets that lost everything from some moment on, and stayed open.
+    sockets_cut,
+    /// Sockets that a leader gave up because the server didn't answer.
+    silences_noticed,
     /// Machines that were suspended.
     suspends,
     /// Streams that were opened and accepted.

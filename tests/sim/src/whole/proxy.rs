@@ -48,8 +48,13 @@ impl World {
 
     /// A browser's first check arrives.
     pub(super) fn on_check(&mut self, dialler: End, token: Token) {
-        let Some(conn) = self.server.proxy.listeners.get(&token).copied().filter(|_| self.server.up) else { return };
+        let Some(conn) = self.server.proxy.listeners.get(&token).copied().filter(|_| self.server.answers()) else {
+            return;
+        };
         let Some((browser, worker)) = self.server.sockets.get(&conn).copied() else { return };
+        if self.server.cut.contains(&conn) {
+            return;
+        }
         let session = u64::try_from(self.server.proxy.sessions.len()).expect("few");
         self.server.proxy.sessions.insert(session, Session { dialler, listener: None });
         self.evidence.introduced += 1;
