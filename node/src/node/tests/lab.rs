@@ -12,7 +12,7 @@ use bitters_wire::{
     id::{Boot, Epoch, FrameId, LinkId, NodeId, PersonaId, SessionId, Tag, TopicId},
     keys::NodeSecret,
     link::{LinkMessage, Signal},
-    local::{Certificate, Dial, Door, Hello, LinkCommand, LinkEvent, ToFrame, ToLeader},
+    local::{Dial, Door, Hello, LinkCommand, LinkEvent, ToFrame, ToLeader},
     packet::Body,
     rendezvous::{ToNode, ToServer},
     rpc::Identity,
@@ -20,7 +20,7 @@ use bitters_wire::{
     time::Instant,
 };
 
-use crate::{Config, Input, Node, Output, Seed, SeedId, Site, UplinkCommand, UplinkEvent};
+use crate::{Config, Input, Kept, Node, Output, Seed, SeedId, Site, UplinkCommand, UplinkEvent};
 
 pub(super) const TAB: FrameId = FrameId::from_random([0xa0; 16]);
 pub(super) const OTHER: FrameId = FrameId::from_random([0xb0; 16]);
@@ -62,11 +62,11 @@ impl Lab {
         Self::with(Vec::new(), sites, Vec::new())
     }
 
-    pub(super) fn with_certificates(certificates: Vec<(Owner, Certificate)>) -> Self {
+    pub(super) fn with_certificates(certificates: Vec<(Owner, Kept)>) -> Self {
         Self::with(vec![Seed::new(SeedId::Server(URL.into()))], Vec::new(), certificates)
     }
 
-    fn with(seeds: Vec<Seed>, sites: Vec<Site>, certificates: Vec<(Owner, Certificate)>) -> Self {
+    fn with(seeds: Vec<Seed>, sites: Vec<Site>, certificates: Vec<(Owner, Kept)>) -> Self {
         let config = Config {
             secret: home(),
             epoch: Epoch(3),

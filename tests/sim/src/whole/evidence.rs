@@ -27,6 +27,8 @@ evidence! {
     ups,
     /// Connections that went down, counted at each end that knows.
     downs,
+    /// Certificates that could not be kept.
+    certificates_refused,
     /// Pages that died.
     frames_died,
     /// Deaths that a leader was told of twice.

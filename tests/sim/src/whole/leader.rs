@@ -20,6 +20,9 @@ use super::{
     uplink::SERVER,
 };
 
+/// When all stories begin.
+const EPOCH_MS: u64 = 1_700_000_000_000;
+
 /// As the leader's shell reminds.
 const REMINDER_PACE: Duration = Duration::from_millis(250);
 
@@ -146,7 +149,12 @@ impl World {
         for (frame, port, envelope) in inbox {
             self.on_heard(browser, id, frame, port, envelope);
         }
-        self.tell_node(browser, id, Input::Timeout);
+        self.tell_node(browser, id, Input::WallClock(self.unix_ms()));
+    }
+
+    /// The time of day.
+    pub(super) fn unix_ms(&self) -> u64 {
+        EPOCH_MS + self.now.as_millis()
     }
 
     fn config(&mut self, browser: usize) -> Config {

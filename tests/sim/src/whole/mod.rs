@@ -8,6 +8,7 @@
 //! | Web Locks | a dead frame's lock is granted after 30 to 90 ms, now and then 473 |
 //! | connections | stand when both ends have each other's signals; ordered; an end whose other end died notices after 5 to 15 s |
 //! | the proxy | introduces who dials an address to who listens there, without reading a packet |
+//! | the database | may have no room for certificates |
 //! | the server | stops, or falls silent behind its open sockets; a middlebox forgets a socket |
 //! | a frozen page | takes nothing in and its timers wait; all of it comes at once when it thaws |
 //! | a suspended machine | the same for all of a browser |
@@ -74,7 +75,7 @@ enum Fact {
     Asked(Request),
     /// The connection's other end closed it.
     Bye(LinkId, End),
-    Certified(Owner, Certificate),
+    Certified(Owner, Result<Certificate, String>),
     Connected,
     Data(LinkId, Vec<u8>),
     /// The connection has had its time to stand.

@@ -35,7 +35,7 @@ pub enum Harm {
     DeathsAndLeaders,
 }
 
-/// No timer of a node is set for longer.
+/// No timer of a node is set for longer, but the one that ends the memory of a certificate that could not be kept.
 const REST: Duration = Duration::from_secs(5 * 60);
 
 const ORIGINS: [&str; 3] = ["https://a.example", "https://b.example", "https://c.example"];
@@ -99,7 +99,7 @@ impl Story {
     fn harm(self, world: &mut World, browser: usize, page: FrameId) {
         let other = world.rng.usize(0..self.browsers);
         let dice = match self.harm {
-            Harm::All => world.rng.u8(0..30),
+            Harm::All => world.rng.u8(0..31),
             Harm::Deaths => 0,
             Harm::DeathsAndLeaders => [0, 12, 13, 14][world.rng.usize(0..4)],
         };
@@ -123,6 +123,10 @@ impl Story {
                 world.mute_server(silence);
             }
             29 => world.cut_socket(browser),
+            30 => {
+                let full = world.chance(60);
+                world.fill(browser, full);
+            }
             _ => world.suspend(browser, long),
         }
     }
@@ -259,6 +263,9 @@ impl World {
         self.peace = true;
         self.model.make_peace(self.now);
         self.start_server();
+        for browser in 0..self.browsers.len() {
+            self.fill(browser, false);
+        }
         for pair in std::mem::take(&mut self.apart) {
             self.repair(pair);
         }
