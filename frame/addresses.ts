@@ -7,6 +7,11 @@ const STORE = "certificates";
 /** As long as browsers let one live. */
 const YEAR = 365 * 24 * 60 * 60 * 1000;
 
+const DAY = 24 * 60 * 60 * 1000;
+
+/** One that takes longer (a database that another tab blocks) doesn't keep the next waiting. */
+const PATIENCE = 10_000;
+
 /** As many as a node remembers (`MAX_CERTIFICATES` of its leader). */
 const MAX_KEPT = 512;
 
@@ -16,24 +21,53 @@ interface Kept {
   certificate: RTCCertificate;
 }
 
+/** As large as a certificate is in a database, or larger. */
+const SIZE = 4096;
+
+/** The key of what is written to see whether anything can be kept. No fingerprint is like it. */
+const TRIAL = "trial";
+
 export interface Certified {
   fingerprint: string;
   expires: number;
 }
 
-/** Makes a certificate and keeps it for all frames of the island; those that have expired go, and beyond the bound those that do first. */
-export async function certify(databases: IDBFactory): Promise<Certified> {
-  const algorithm = { name: "ECDSA", namedCurve: "P-256", expires: YEAR };
-  const certificate = await RTCPeerConnection.generateCertificate(algorithm);
-  const fingerprint = await fingerprintOf(certificate);
+/** What was made and could not be kept: the next that is wanted, so that none is made in vain twice. */
+let spare: Kept | undefined;
+
+let last: Promise<unknown> = Promise.resolve();
+
+/**
+ * Makes a certificate and keeps it for all frames of the island; those that have expired go, and beyond the bound those that do first.
+ * One after the other, and none before it is seen that one can be kept: Chromium counts each against the connections of a process.
+ */
+export function certify(databases: IDBFactory): Promise<Certified> {
+  const certified = last.then(() => makeAndKeep(databases));
+  last = Promise.race([certified.catch(() => {}), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+  return certified;
+}
+
+async function makeAndKeep(databases: IDBFactory): Promise<Certified> {
   await within(databases, "readwrite", async (store) => {
     const all: Kept[] = await done(store.getAll());
     all.sort((one, other) => other.certificate.expires - one.certificate.expires);
     const over = all.filter((kept, at) => at >= MAX_KEPT - 1 || kept.certificate.expires <= Date.now());
     for (const kept of over) store.delete(kept.fingerprint);
-    store.put({ fingerprint, certificate } satisfies Kept);
+    // It is gone when the transaction ends, so that no other build finds it.
+    await done(store.put({ fingerprint: TRIAL, trial: new Uint8Array(SIZE) }));
+    await done(store.delete(TRIAL));
   });
-  return { fingerprint, expires: certificate.expires };
+  const kept = spare && spare.certificate.expires > Date.now() + DAY ? spare : await make();
+  spare = kept;
+  await within(databases, "readwrite", async (store) => done(store.put(kept)));
+  spare = undefined;
+  return { fingerprint: kept.fingerprint, expires: kept.certificate.expires };
+}
+
+async function make(): Promise<Kept> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256", expires: YEAR };
+  const certificate = await RTCPeerConnection.generateCertificate(algorithm);
+  return { fingerprint: await fingerprintOf(certificate), certificate };
 }
 
 /** The certificate with this fingerprint. */
@@ -75,8 +109,10 @@ interface Stats {
   port?: number | null;
 }
 
-/** Not every browser tells it of a certificate; every description does. */
+/** Not every browser tells it of a certificate; every description does, but costs a connection. */
 async function fingerprintOf(certificate: RTCCertificate): Promise<string> {
+  const told = certificate.getFingerprints?.().find(({ algorithm }) => algorithm?.toLowerCase() === "sha-256")?.value;
+  if (told) return told.toUpperCase();
   const pc = new RTCPeerConnection({ certificates: [certificate] });
   try {
     pc.createDataChannel("");

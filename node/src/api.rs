@@ -5,13 +5,14 @@ use bitters_wire::{
     announce::LeaderKind,
     id::{Boot, Epoch, FrameId, PersonaId},
     keys::NodeSecret,
-    local::{Certificate, ServiceReply, ToFrame, ToLeader},
+    local::{ServiceReply, ToFrame, ToLeader},
     name::Name,
     permission::Permissions,
     rendezvous::{ToNode, ToServer},
 };
 
 use crate::{
+    addresses::Kept,
     seeds::{Seed, SeedId},
     sites::Site,
 };
@@ -38,7 +39,7 @@ pub struct Config {
     /// What is known of sites, as it was stored.
     pub sites: Vec<Site>,
     /// Certificates that the node's frames keep for its addresses, as they were stored.
-    pub certificates: Vec<(Owner, Certificate)>,
+    pub certificates: Vec<(Owner, Kept)>,
     /// What went wrong before the node was started; shown in its status.
     pub warnings: Vec<String>,
     /// For the node's dice: jitter and the numbers of links.
@@ -91,7 +92,7 @@ pub enum Output {
     /// back. Nothing follows.
     HandOver,
     /// Store that the node's frames keep this certificate for an owner's addresses, beside those stored before.
-    SaveCertificate(Owner, Certificate),
+    SaveCertificate(Owner, Kept),
     /// Store what is known of a seed, in place of what was stored of it.
     SaveSeed(Seed),
     /// Store what is known of a site, in place of what was stored of its origin.

@@ -59,7 +59,7 @@ mod topics;
 mod uplink;
 mod warnings;
 
-pub use addresses::MAX_CERTIFICATES;
+pub use addresses::{Kept, MAX_CERTIFICATES};
 pub use api::{Config, Input, Output, UplinkCommand, UplinkEvent};
 pub use candidacy::{Candidacy, CandidacyInput, CandidacyOutput};
 pub use node::Node;

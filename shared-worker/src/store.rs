@@ -14,9 +14,9 @@
 
 use std::{cell::RefCell, error::Error as _, fmt::Display, rc::Rc, time::Duration};
 
-use bitters_node::{MAX_CERTIFICATES, Seed, SeedId, Site};
+use bitters_node::{Kept, MAX_CERTIFICATES, Seed, SeedId, Site};
 use bitters_web::{clock, random};
-use bitters_wire::{address::Owner, id::Epoch, keys::NodeSecret, local::Certificate};
+use bitters_wire::{address::Owner, id::Epoch, keys::NodeSecret};
 use futures::{channel::oneshot, join};
 use js_sys::Uint8Array;
 use rexie::{KeyRange, ObjectStore, Rexie, Transaction, TransactionMode};
@@ -66,7 +66,7 @@ pub struct Loaded {
     /// What is known of sites.
     pub sites: Vec<Site>,
     /// Certificates that the node's frames keep for its addresses.
-    pub certificates: Vec<(Owner, Certificate)>,
+    pub certificates: Vec<(Owner, Kept)>,
     /// What went wrong.
     pub warnings: Vec<String>,
 }
@@ -207,7 +207,7 @@ impl Store {
     ///
     /// # Errors
     /// A warning for people.
-    pub async fn save_certificate(&self, owner: Owner, certificate: Certificate) -> Result<(), String> {
+    pub async fn save_certificate(&self, owner: Owner, certificate: Kept) -> Result<(), String> {
         let saved = self.write(async |database: &Rexie| keep(database, owner, certificate).await.map_err(broken));
         saved.await.map_err(|warning| format!("an address won't outlive this session: {warning}"))
     }
@@ -333,7 +333,7 @@ async fn load_sites(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) ->
 
 /// Adds a certificate to those that are kept, without the ones that have expired; beyond the bound the node has forgotten those that expire
 /// first.
-async fn keep(database: &Rexie, owner: Owner, certificate: Certificate) -> rexie::Result<()> {
+async fn keep(database: &Rexie, owner: Owner, certificate: Kept) -> rexie::Result<()> {
     let transaction = database.transaction(&[NODE], TransactionMode::ReadWrite)?;
     let node = transaction.store(NODE)?;
     let mut kept = certificates_of(node.get(CERTIFICATES.into()).await?);
@@ -346,7 +346,7 @@ async fn keep(database: &Rexie, owner: Owner, certificate: Certificate) -> rexie
     transaction.done().await.map(drop)
 }
 
-async fn load_certificates(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) -> Vec<(Owner, Certificate)> {
+async fn load_certificates(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) -> Vec<(Owner, Kept)> {
     let Some(database) = database else { return Vec::new() };
     match get(database, CERTIFICATES).await {
         Ok(stored) => certificates_of(stored),
@@ -358,7 +358,7 @@ async fn load_certificates(database: Option<&Rc<Rexie>>, warnings: &mut Vec<Stri
 }
 
 /// What is stored of certificates; what can't be read is lost, and made anew.
-fn certificates_of(stored: Option<JsValue>) -> Vec<(Owner, Certificate)> {
+fn certificates_of(stored: Option<JsValue>) -> Vec<(Owner, Kept)> {
     stored.and_then(|stored| serde_wasm_bindgen::from_value(stored).ok()).unwrap_or_default()
 }
 

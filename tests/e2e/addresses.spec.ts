@@ -1,9 +1,11 @@
 // A browser that holds an address connects to the browser behind it and signals nothing; then the two go on without the server.
 import type { Page } from "@playwright/test";
 
+import { frameOf } from "./support/alive.ts";
 import { Home } from "./support/browsers.ts";
 import { test } from "./support/apart.ts";
 import { addressOf, again, dial, pathsOf as pathsNow, serveEcho, talk } from "./support/dials.ts";
+import { meet } from "./support/room.ts";
 import { expect, idOf, statusOf } from "./support/test.ts";
 
 /** How an observer's only peer is reached, as often as that changed. */
@@ -23,8 +25,75 @@ const notePaths = (page: Page): Promise<void> =>
 declare global {
   interface Window {
     paths: string[];
+    /** What a frame has tried in vain: certificates that it made, and databases that it opened for them. */
+    tried: { certificates: number; databases: number };
   }
 }
+
+/** Counts, in every page and frame. */
+const COUNTING = `{
+  window.tried = { certificates: 0, databases: 0 };
+  const { generateCertificate } = RTCPeerConnection;
+  RTCPeerConnection.generateCertificate = (...args) => {
+    window.tried.certificates += 1;
+    return generateCertificate.apply(RTCPeerConnection, args);
+  };
+  const { open } = IDBFactory.prototype;
+  IDBFactory.prototype.open = function (name, ...args) {
+    if (name === "bitters-certificates") window.tried.databases += 1;
+    return open.call(this, name, ...args);
+  };
+}`;
+
+/** How the frames' database refuses. */
+const REFUSALS = {
+  "can't be opened": `{
+    const { open } = IDBFactory.prototype;
+    IDBFactory.prototype.open = function (name, ...args) {
+      const opening = open.call(this, name, ...args);
+      if (name === "bitters-certificates") throw new DOMException("the disk is on fire", "UnknownError");
+      return opening;
+    };
+  }`,
+  "takes nothing": `IDBObjectStore.prototype.put = () => { throw new DOMException("the disk is full", "QuotaExceededError"); };`,
+};
+
+for (const [what, breakage] of Object.entries(REFUSALS)) {
+  test(`a database of certificates that ${what}: no certificate is made, it is tried a few times, and links come up`, async ({ browse, connect, server }) => {
+    const [one, two, three] = await Promise.all([browse({ init: COUNTING + breakage }), browse(), browse()]);
+    const [a, b] = [await connect(one, "a"), await connect(two, "b")];
+    // With a link the node wants an address of its own.
+    await meet("lobby", a, b);
+    const frame = frameOf(a, server);
+    await expect.poll(() => frame.evaluate(() => window.tried.databases)).toBeGreaterThan(0);
+    // What is tested is this time: it was thousands of times in five seconds.
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+
+    const refused = a.evaluate(() => window.mine.address().catch(({ code }) => code as string));
+    expect(await refused).toBe("Unsupported");
+    const { certificates, databases } = await frame.evaluate(() => window.tried);
+    expect(certificates).toBe(0);
+    expect(databases).toBeLessThan(10);
+    await meet("kitchen", a, await connect(three, "c"));
+  });
+}
+
+test("certificates that live for thirty days only are made once", async ({ browse, connect, server }) => {
+  const MONTHLY = `{
+    const { generateCertificate } = RTCPeerConnection;
+    const MONTH = 30 * 24 * 60 * 60 * 1000;
+    RTCPeerConnection.generateCertificate = (algorithm) => generateCertificate.call(RTCPeerConnection, { ...algorithm, expires: MONTH });
+  }`;
+  const a = await connect(await browse({ init: MONTHLY + COUNTING }), "a");
+  const address = await addressOf(a);
+  const caller = await connect(await browse(), "c", server.url("quiet"));
+  expect(await dial(caller, address)).toBe(await idOf(a));
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+
+  expect(await addressOf(a)).toBe(address);
+  // The site's, and the node's own.
+  expect(await frameOf(a, server).evaluate(() => window.tried.certificates)).toBeLessThanOrEqual(2);
+});
 
 for (const trial of ["Enabled", "Disabled"]) {
   test(`a browser that has never met the server's WebSocket dials an address; both move to a direct path, and the server can go (mangling refused: ${trial})`, async ({ browse, connect, server, metrics }) => {

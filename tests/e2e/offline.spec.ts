@@ -1,6 +1,9 @@
 // Once connected, peers don't need the server: it stops, and topics, calls and streams go on; it is back, and newcomers find them.
-import { hashOf, teachBytes } from "./support/streams.ts";
+import { test as apart } from "./support/apart.ts";
+import { Metrics } from "./support/metrics.ts";
 import { enter, heard, meet, present, reach, say } from "./support/room.ts";
+import { Server } from "./support/server.ts";
+import { hashOf, teachBytes } from "./support/streams.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
 
 const SIZE = 3_000_000;
@@ -64,4 +67,53 @@ test("a dial while the server is down fails with PeerUnreachable, and succeeds o
 
   await server.start();
   expect(await reach(a, idB)).toBe(idB);
+});
+
+apart("a server that falls silent behind open sockets is left for another of the seeds, and links notice nothing", async ({ browse, connect, server, quiet }) => {
+  apart.setTimeout(150_000);
+  const counters = [await Metrics.free(), await Metrics.free()];
+  const servers = await Promise.all(counters.map(({ extra }) => Server.start(extra)));
+  const nodesAt = async (at: number): Promise<number> => ((await counters[at]?.read())?.sum("rendezvous_nodes") ?? 0);
+  try {
+    await quiet.seed(servers.map(({ port }) => ({ server: `ws://node.localhost:${port}/rendezvous` })));
+    const [one, two, three] = await Promise.all([browse(), browse(), browse()]);
+    const [a, b] = [await connect(one, "a", server.url("quiet")), await connect(two, "b", server.url("quiet"))];
+    await meet("lobby", a, b);
+    const silent = (await nodesAt(0)) === 2 ? 0 : 1;
+    const other = 1 - silent;
+    expect([await nodesAt(silent), await nodesAt(other)]).toEqual([2, 0]);
+
+    servers[silent]?.freeze();
+
+    // Asked after ten seconds, waited for for five; then the other one.
+    await expect.poll(() => nodesAt(other), { timeout: 30_000 }).toBe(2);
+    await say(a, "lobby", "still here");
+    await expect.poll(() => heard(b, "lobby")).toEqual([{ from: await idOf(a), data: "still here" }]);
+    // A newcomer may try the silent one first, for fifteen seconds.
+    const c = await connect(three, "c", server.url("quiet"));
+    await enter(c, "lobby");
+    await expect.poll(() => present(c, "lobby"), { timeout: 40_000 }).toEqual([await idOf(a), await idOf(b)].toSorted());
+    expect((await statusOf(b)).peers.map(({ links }) => links)).toEqual([1, 1]);
+  } finally {
+    await Promise.all(servers.map((each) => each.stop()));
+  }
+});
+
+apart("the only server stands still for half a minute: links notice nothing, and when it goes on a newcomer finds everybody", async ({ browse, connect, server, metrics }) => {
+  apart.setTimeout(150_000);
+  const [one, two, three] = await Promise.all([browse(), browse(), browse()]);
+  const [a, b] = [await connect(one, "a"), await connect(two, "b")];
+  await meet("lobby", a, b);
+  await expect.poll(async () => (await metrics.read()).sum("rendezvous_sent", { kind: "alive" }), { timeout: 15_000 }).toBeGreaterThan(1);
+
+  server.freeze();
+  // What is tested is this time: nodes ask, give the server up, and try again.
+  await new Promise((resolve) => setTimeout(resolve, 30_000));
+  await say(a, "lobby", "still here");
+  await expect.poll(() => heard(b, "lobby")).toEqual([{ from: await idOf(a), data: "still here" }]);
+  server.thaw();
+
+  const c = await connect(three, "c");
+  await enter(c, "lobby");
+  await expect.poll(() => present(c, "lobby"), { timeout: 40_000 }).toEqual([await idOf(a), await idOf(b)].toSorted());
 });

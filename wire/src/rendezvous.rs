@@ -140,6 +140,23 @@ pub enum ToNode {
     Unreachable(NodeId),
 }
 
+impl ToServer {
+    /// Are you there? The node looks up its own id, which is nobody's persona. Every server answers a look-up, so this needs no message
+    /// of its own, and servers of older builds answer it, too. The answer is the one that [`ToNode::is_here`] knows.
+    #[must_use]
+    pub const fn are_you_there(node: NodeId) -> Self {
+        Self::Lookup(PersonaId(node.0))
+    }
+}
+
+impl ToNode {
+    /// Whether this is the answer to the [question](ToServer::are_you_there) of `node`.
+    #[must_use]
+    pub fn is_here(&self, node: NodeId) -> bool {
+        *self == Self::Missing(PersonaId(node.0))
+    }
+}
+
 /// The path of the rendezvous on its server: `ws://HOST/rendezvous`.
 pub const PATH: &str = "/rendezvous";
 

@@ -76,7 +76,11 @@ impl Site {
         match message {
             ToFrame::Address { request, outcome } => self.on_address(request, outcome),
             ToFrame::Asked { request, outcome } => self.on_asked(request, outcome, now),
-            ToFrame::Certify { owner } => self.outbox.push_back(Output::Certify(owner)),
+            ToFrame::Certify { owner } => {
+                if self.certifying.insert(owner) {
+                    self.outbox.push_back(Output::Certify(owner));
+                }
+            }
             ToFrame::FrameGone { persona, frame } => {
                 self.endpoint_input(bitters_session::Input::FrameGone(persona, frame), now);
             }

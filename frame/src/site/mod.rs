@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 use bitters_session::{CallKey, Endpoint, StreamKey};
 use bitters_wire::{
     WIRE,
+    address::Owner,
     announce::worker_name,
     failure::{Code, Failure},
     id::{Boot, Epoch, LinkId, NodeId, PersonaId, TopicId},
@@ -93,6 +94,8 @@ pub struct Site {
     links: Map<LinkId, HeldLink>,
     /// Packets for a leader that hasn't taken us in yet.
     held: Vec<ToLeader>,
+    /// Whose certificates are being made. A page that stood still hears at once of all that its leader asked for meanwhile.
+    certifying: Set<Owner>,
     nonsense: u32,
     asks: Bucket,
     data: Bucket,
@@ -169,6 +172,7 @@ impl Site {
             reachable: Set::new(),
             links: Map::new(),
             held: Vec::new(),
+            certifying: Set::new(),
             nonsense: 0,
             asks: Bucket::new(ASKS, Instant::START),
             data: Bucket::new(DATA_KIB, Instant::START),
@@ -196,13 +200,20 @@ impl Site {
             Input::AnnouncedAtHome(announcement) => self.on_announced_at_home(&announcement),
             Input::Ask(request) => self.on_ask(request, now),
             Input::BridgeClosed => self.on_bridge_closed(now),
-            Input::Certified(owner, outcome) => self.send(ToLeader::Certified { owner, outcome }),
+            Input::Certified(owner, outcome) => {
+                self.certifying.remove(&owner);
+                self.send(ToLeader::Certified { owner, outcome });
+            }
             Input::Clicked(click) => self.on_click(click, now),
             Input::Connected => self.on_connected(now),
             Input::Followed(found) => self.on_followed(found),
             Input::Frozen(frozen) => self.send(ToLeader::Frozen(frozen)),
             Input::Host { versions, identity } => self.on_host(versions.common(WIRE), identity, now),
-            Input::Island { scope, remote } => self.on_island(scope, remote, now),
+            Input::Island { scope, remote } => {
+                // What is being made is kept where the frame was before.
+                self.certifying.clear();
+                self.on_island(scope, remote, now);
+            }
             Input::IslandLost => self.on_island_lost(),
             Input::Leader(envelope) => self.on_leader(envelope, now),
             Input::LeaderGone(boot) => self.on_leader_gone(boot, now),

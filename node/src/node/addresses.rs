@@ -30,12 +30,13 @@ impl Node {
         if !self.addresses.is_certifying(owner, id) {
             return;
         }
-        match outcome {
-            Ok(certificate) => {
-                self.addresses.add(owner, certificate);
-                self.act(Output::SaveCertificate(owner, certificate));
-            }
+        let unix_ms = self.wall_clock(self.now);
+        let kept =
+            outcome.and_then(|certificate| self.addresses.made(owner, certificate, unix_ms).map_err(str::to_owned));
+        match kept {
+            Ok(kept) => self.act(Output::SaveCertificate(owner, kept)),
             Err(why) => {
+                self.addresses.failed(Some(why.clone()), self.now, &mut self.rng);
                 self.warn(Audience::Everyone, &format!("no address can be had: {why}"));
                 let failure = Failure::new(Code::Unsupported, why);
                 for (asker, _) in self.addresses.asking(self.now) {
@@ -79,7 +80,7 @@ impl Node {
         }
         let unix_ms = self.wall_clock(now).unwrap_or_default();
         self.addresses.expire(unix_ms);
-        self.addresses.give_up(now);
+        self.addresses.give_up(now, &mut self.rng);
         if !self.addresses.proxies().is_empty() {
             for owner in self.wanted_owners(now) {
                 self.provide(owner, unix_ms, now);
@@ -155,6 +156,8 @@ impl Node {
         } else if self.uplink.is_registered() && self.addresses.proxies().is_empty() {
             let url = self.uplink.url().unwrap_or("the node's server");
             (Code::Unsupported, format!("{url} doesn't forward, so there is no address to be reached at"))
+        } else if let Some(why) = self.addresses.trouble(owner) {
+            (Code::Unsupported, why.to_owned())
         } else if is_over {
             (Code::Timeout, "no server that this node could be reached at answered in time".to_owned())
         } else {

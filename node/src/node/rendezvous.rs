@@ -44,6 +44,9 @@ impl Node {
     }
 
     fn on_server_message(&mut self, message: ToNode, now: Instant) {
+        if message.is_here(self.id) {
+            self.uplink.answered(now);
+        }
         match message {
             ToNode::Challenge { nonce, wire } => {
                 if WIRE.common(wire).is_some() {
@@ -207,6 +210,9 @@ impl Node {
                 self.close_uplink(now);
             }
         }
+        if self.uplink.ask(now) {
+            self.tell_server(ToServer::are_you_there(self.id));
+        }
         if self.uplink.is_waiting() && self.redials.is_any_wanted(now) {
             self.uplink.wait_until(now + IMPATIENCE);
         }
@@ -236,9 +242,9 @@ impl Node {
 
     /// Links, topics and streams go on without it; only those who waited for an answer hear of it.
     fn after_uplink(&mut self, ended: Option<Ended>) {
-        let Some(Ended { url, registered }) = ended else { return };
+        let Some(Ended { url, failed }) = ended else { return };
         self.addresses.closed();
-        if !registered && let Some(seed) = self.seeds.failed(&SeedId::Server(url.clone())) {
+        if failed && let Some(seed) = self.seeds.failed(&SeedId::Server(url.clone())) {
             self.save_seed(seed);
         }
         for persona in self.dials.at(Stage::Lookup) {

@@ -143,6 +143,37 @@ fn the_uplink_registers_the_node_its_personas_and_topics() {
 }
 
 #[test]
+fn a_server_that_falls_silent_behind_an_open_socket_is_left_for_another() {
+    let second = "wss://second.example/rendezvous";
+    let mut lab = Lab::with_seeds(vec![Seed { latency_ms: Some(5), ..seed(URL) }, seed(second)]);
+    lab.admit(TAB, SITE);
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    lab.register(Vec::new());
+    let link = lab.dialled(ToNode::Signal { from: away().id(), signal: dial(7) });
+    lab.link(link, LinkEvent::Up(away().id()));
+    let without_pings = |outputs: Vec<Output>| {
+        outputs.into_iter().filter(|it| !matches!(it, Output::Frame(_, ToFrame::Ping))).collect::<Vec<_>>()
+    };
+    assert_eq!(without_pings(lab.within(Duration::from_secs(60))), [], "it answers");
+
+    lab.answers = false;
+    let given_up = without_pings(lab.within(Duration::from_secs(16)));
+    let failed = Seed { failures: 1, latency_ms: Some(0), ..seed(URL) };
+    let ask = send(ToServer::are_you_there(home().id()));
+    assert_eq!(given_up, [ask, Output::Uplink(UplinkCommand::Close), Output::SaveSeed(failed)]);
+
+    lab.answers = true;
+    lab.input(Input::Uplink(UplinkEvent::Closed));
+    lab.server(ToNode::Members { topic: LOBBY, nodes: vec![away().id()] });
+    let again = without_pings(lab.within(Duration::from_secs(2)));
+    assert_eq!(again, [Output::Uplink(UplinkCommand::Connect(second.into()))]);
+    let told = lab.register(Vec::new());
+    assert!(told.contains(&send(ToServer::Advertise(LOBBY))), "{told:?}");
+    assert!(told.iter().any(|it| matches!(it, Output::Uplink(UplinkCommand::Send(ToServer::Persona { .. })))));
+    assert!(!told.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Link(..)))), "links notice nothing: {told:?}");
+}
+
+#[test]
 fn a_dial_is_answered_once_its_persona_is_linked() {
     let mut lab = Lab::registered();
     let alice = away().persona(SITE).id();
@@ -509,6 +540,10 @@ proptest! {
 }
 
 /// Garbage, and messages with a flipped byte.
+fn seed(url: &str) -> Seed {
+    Seed::new(SeedId::Server(url.into()))
+}
+
 fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     let persona = away().persona(SITE);
     let messages = vec![

@@ -8,6 +8,9 @@
 //! A node listens at addresses, each by a signature of its owner: itself, or a persona of this connection. What it says of dials is
 //! checked here and handed on to the [proxy](crate::proxy), a machine of its own.
 //!
+//! A node that looks up its own id, which is nobody's persona, asks whether the server is still there
+//! ([`are_you_there`](ToServer::are_you_there)). This costs a look-up, and counts against the same rates as every message.
+//!
 //! Keys decide: a node that registers from a new connection replaces its old one, which is closed; addresses move
 //! likewise. A persona is where it was last said to be, and where it was said to be before when that connection says so no longer: a
 //! browser whose sites are kept apart has several nodes, and a site's tabs move between them. What
@@ -215,7 +218,7 @@ impl Rendezvous {
             return Err(Refusal::ending(Code::Quota, "too many messages"));
         }
         let message = codec::decode(bytes, MAX_RENDEZVOUS)?;
-        self.counts.received(&message);
+        self.counts.received(&message, connection.node());
         match (message, connection.node()) {
             (ToServer::Register { node, signature, wire }, None) => self.on_register(conn, node, &signature, wire),
             (_, None) => Err(Refusal::ending(Code::Denied, "register first")),
@@ -497,7 +500,8 @@ impl Rendezvous {
     }
 
     fn send(&mut self, conn: ConnId, message: ToNode) {
-        self.counts.sent(&message);
+        let node = self.connections.get(&conn).and_then(Connection::node);
+        self.counts.sent(&message, node);
         self.outbox.push_back(Output::Send(conn, message));
     }
 

@@ -78,8 +78,19 @@ export class Server {
     throw new Error(`revproxy ended before it was ready:\n${this.log}`);
   }
 
+  /** Its process stands still: sockets stay open, and nobody answers on them. */
+  freeze(): void {
+    this.#child?.kill("SIGSTOP");
+  }
+
+  /** It goes on where it stood still. */
+  thaw(): void {
+    this.#child?.kill("SIGCONT");
+  }
+
   /** Stops it as Ctrl-C would; sockets close. */
   async stop(): Promise<void> {
+    this.thaw();
     if (this.#child) await end(this.#child, "SIGINT");
   }
 }

@@ -21,6 +21,8 @@ fn what_is_written_is_read_in_a_small_world() {
     prove(|| sum.calls_done > 2000 && sum.calls_not_run > 100 && sum.calls_failed > 100 && sum.heard > 5000, sum);
     prove(|| sum.streams_done > 3000 && sum.refused > 5, sum);
     prove(|| sum.dials_at_addresses > 800 && sum.introduced > 120, sum);
+    prove(|| sum.server_silences > 200 && sum.sockets_cut > 100 && sum.silences_noticed > 200, sum);
+    prove(|| sum.certificates_refused > 25, sum);
 }
 
 #[test]

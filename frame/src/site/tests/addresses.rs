@@ -69,11 +69,13 @@ fn a_certificate_is_made_for_the_leader() {
         std::iter::from_fn(|| site.poll_output()).collect::<Vec<_>>()
     };
     let asked = Input::Leader(Envelope { epoch, boot, message: ToFrame::Certify { owner } });
-    assert_eq!(after(asked), [Output::Certify(owner)]);
+    assert_eq!(after(asked.clone()), [Output::Certify(owner)]);
+    assert_eq!(after(asked.clone()), [], "it is being made");
 
     let outcome = Ok(Certificate { fingerprint: [7; 32], expires: 9 });
     let message = ToLeader::Certified { owner, outcome: outcome.clone() };
     assert_eq!(after(Input::Certified(owner, outcome)), [Output::Leader(Envelope { epoch, boot, message })]);
+    assert_eq!(after(asked), [Output::Certify(owner)]);
 }
 
 fn proxies() -> Vec<std::net::SocketAddr> {

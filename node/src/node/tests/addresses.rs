@@ -10,6 +10,7 @@ use bitters_wire::{
 };
 
 use super::{lab::*, *};
+use crate::Kept;
 
 #[test]
 fn an_address_is_a_certificate_a_servers_ear_and_a_signature() {
@@ -17,7 +18,7 @@ fn an_address_is_a_certificate_a_servers_ear_and_a_signature() {
 
     assert_eq!(lab.frame(TAB, ToLeader::Address { request: 7 }), [certify(site())]);
     let certified = lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
-    assert_eq!(certified, [Output::SaveCertificate(site(), CERTIFICATE), listen(site(), &CERTIFICATE)]);
+    assert_eq!(certified, [Output::SaveCertificate(site(), KEPT), listen(site(), &CERTIFICATE)]);
     let told = lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
     assert_eq!(told, [address_told(7, Ok(address_of_site(&CERTIFICATE).to_string()))]);
 
@@ -27,7 +28,7 @@ fn an_address_is_a_certificate_a_servers_ear_and_a_signature() {
 
 #[test]
 fn a_stored_address_is_answered_as_long_as_its_persona_is_here() {
-    let mut lab = Lab::with_certificates(vec![(site(), CERTIFICATE)]);
+    let mut lab = Lab::with_certificates(vec![(site(), KEPT)]);
     lab.admit(TAB, SITE);
     assert!(lab.register(vec![PROXY]).contains(&listen(site(), &CERTIFICATE)), "nobody needs to ask again");
 
@@ -55,7 +56,7 @@ fn certificates_are_kept_where_all_frames_find_them() {
 
 #[test]
 fn an_address_is_renewed_long_before_and_both_are_answered() {
-    let mut lab = Lab::with_certificates(vec![(site(), CERTIFICATE)]);
+    let mut lab = Lab::with_certificates(vec![(site(), KEPT)]);
     lab.input(Input::WallClock(CERTIFICATE.expires - 179 * DAY));
     lab.admit(TAB, SITE);
     let outputs = lab.register(vec![PROXY]);
@@ -66,7 +67,9 @@ fn an_address_is_renewed_long_before_and_both_are_answered() {
     let old = lab.frame(TAB, ToLeader::Address { request: 1 });
     assert_eq!(old, [address_told(1, Ok(address_of_site(&CERTIFICATE).to_string()))], "it is good meanwhile");
     let certified = lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(next) });
-    assert_eq!(certified, [Output::SaveCertificate(site(), next), listen(site(), &next)]);
+    let kept =
+        Kept { fingerprint: next.fingerprint, expires: next.expires, made: Some(CERTIFICATE.expires - 179 * DAY) };
+    assert_eq!(certified, [Output::SaveCertificate(site(), kept), listen(site(), &next)]);
     lab.server(ToNode::Listening(token(site(), &next)));
     let new = lab.frame(TAB, ToLeader::Address { request: 2 });
     assert_eq!(new, [address_told(2, Ok(address_of_site(&next).to_string()))]);
@@ -99,6 +102,49 @@ fn who_cannot_have_an_address_is_told_why() {
     asked(&mut refused);
     let told = refused.frame(TAB, ToLeader::Certified { owner: site(), outcome: Err("no database".into()) });
     assert!(told.contains(&address_told(1, Err(Failure::new(Code::Unsupported, "no database")))), "{told:?}");
+}
+
+#[test]
+fn certificates_that_cannot_be_kept_are_tried_a_dozen_times_in_an_hour() {
+    let mut lab = at_server();
+    let link = lab.dialled(ToNode::Signal { from: away().id(), signal: dial(7) });
+    let node = Owner::Node(home().id());
+    let mut outputs = lab.link(link, LinkEvent::Up(away().id()));
+    let (end, mut tries) = (lab.now + Duration::from_secs(3600), 0);
+    while lab.now < end {
+        while let Some(at) = outputs.iter().position(|it| *it == certify(node)) {
+            tries += 1;
+            assert!(tries < 20, "{tries} by {:?}", lab.now);
+            outputs.remove(at);
+            outputs = lab.frame(TAB, ToLeader::Certified { owner: node, outcome: Err("no room".into()) });
+        }
+        let due = lab.node.poll_timeout().expect("it is tried again");
+        outputs = lab.later(due.since(lab.now));
+    }
+    assert!(tries > 10, "{tries}");
+
+    let told = lab.frame(TAB, ToLeader::Address { request: 1 });
+    assert!(told.contains(&address_told(1, Err(Failure::new(Code::Unsupported, "no room")))), "at once: {told:?}");
+}
+
+#[test]
+fn certificates_of_thirty_days_are_renewed_after_fifteen() {
+    let made = 29_000_000 * 60_000;
+    let mut fresh = at_server();
+    fresh.input(Input::WallClock(made));
+    fresh.frame(TAB, ToLeader::Address { request: 1 });
+    let short = Certificate { fingerprint: [9; 32], expires: made + 30 * DAY };
+    let certified = fresh.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(short) });
+    let kept = Kept { fingerprint: [9; 32], expires: short.expires, made: Some(made) };
+    assert_eq!(certified, [Output::SaveCertificate(site(), kept), listen(site(), &short)]);
+
+    for (day, is_renewed) in [(14, false), (15, true)] {
+        let mut later = Lab::with_certificates(vec![(site(), kept)]);
+        later.input(Input::WallClock(made + day * DAY));
+        later.admit(TAB, SITE);
+        let outputs = later.register(vec![PROXY]);
+        assert_eq!(outputs.contains(&certify(site())), is_renewed, "on day {day}");
+    }
 }
 
 #[test]
@@ -342,6 +388,7 @@ fn a_dial_outlives_the_frame_that_carried_it() {
 const DAY: u64 = 24 * 60 * 60 * 1000;
 const PROXY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1)), 3478);
 const CERTIFICATE: Certificate = Certificate { fingerprint: [7; 32], expires: 30_000_000 * 60_000 };
+const KEPT: Kept = Kept { fingerprint: CERTIFICATE.fingerprint, expires: CERTIFICATE.expires, made: None };
 
 fn site() -> Owner {
     Owner::Persona(home().persona(SITE).id())

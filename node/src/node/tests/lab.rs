@@ -9,10 +9,10 @@ use bitters_wire::{
     claim::Claim,
     codec,
     failure::{Code, Failure},
-    id::{Boot, Epoch, FrameId, LinkId, NodeId, SessionId, Tag, TopicId},
+    id::{Boot, Epoch, FrameId, LinkId, NodeId, PersonaId, SessionId, Tag, TopicId},
     keys::NodeSecret,
     link::{LinkMessage, Signal},
-    local::{Certificate, Dial, Door, Hello, LinkCommand, LinkEvent, ToFrame, ToLeader},
+    local::{Dial, Door, Hello, LinkCommand, LinkEvent, ToFrame, ToLeader},
     packet::Body,
     rendezvous::{ToNode, ToServer},
     rpc::Identity,
@@ -20,7 +20,7 @@ use bitters_wire::{
     time::Instant,
 };
 
-use crate::{Config, Input, Node, Output, Seed, SeedId, Site, UplinkCommand, UplinkEvent};
+use crate::{Config, Input, Kept, Node, Output, Seed, SeedId, Site, UplinkCommand, UplinkEvent};
 
 pub(super) const TAB: FrameId = FrameId::from_random([0xa0; 16]);
 pub(super) const OTHER: FrameId = FrameId::from_random([0xb0; 16]);
@@ -41,6 +41,8 @@ pub(super) const SESSION: SessionId = SessionId(TAB.0);
 pub(super) struct Lab {
     pub(super) node: Node,
     pub(super) now: Instant,
+    /// Whether the server says that it is there when it is asked.
+    pub(super) answers: bool,
 }
 
 impl Lab {
@@ -60,11 +62,11 @@ impl Lab {
         Self::with(Vec::new(), sites, Vec::new())
     }
 
-    pub(super) fn with_certificates(certificates: Vec<(Owner, Certificate)>) -> Self {
+    pub(super) fn with_certificates(certificates: Vec<(Owner, Kept)>) -> Self {
         Self::with(vec![Seed::new(SeedId::Server(URL.into()))], Vec::new(), certificates)
     }
 
-    fn with(seeds: Vec<Seed>, sites: Vec<Site>, certificates: Vec<(Owner, Certificate)>) -> Self {
+    fn with(seeds: Vec<Seed>, sites: Vec<Site>, certificates: Vec<(Owner, Kept)>) -> Self {
         let config = Config {
             secret: home(),
             epoch: Epoch(3),
@@ -79,7 +81,7 @@ impl Lab {
             warnings: Vec::new(),
             seed: 1,
         };
-        Self { node: Node::new(config, Instant::START), now: Instant::START }
+        Self { node: Node::new(config, Instant::START), now: Instant::START, answers: true }
     }
 
     /// One frame, registered at the rendezvous.
@@ -112,7 +114,18 @@ impl Lab {
         (lab, link)
     }
 
+    /// What follows, but for the question whether the server is there, as long as it answers.
     pub(super) fn input(&mut self, input: Input) -> Vec<Output> {
+        let mut outputs = self.take(input);
+        let question = send(ToServer::are_you_there(home().id()));
+        if self.answers && outputs.contains(&question) {
+            outputs.retain(|it| *it != question);
+            outputs.extend(self.take(Input::Uplink(UplinkEvent::Received(here()))));
+        }
+        outputs
+    }
+
+    fn take(&mut self, input: Input) -> Vec<Output> {
         self.node.handle_input(input, self.now);
         std::iter::from_fn(|| self.node.poll_output()).collect()
     }
@@ -145,6 +158,18 @@ impl Lab {
     pub(super) fn later(&mut self, pause: Duration) -> Vec<Output> {
         self.now = self.now + pause;
         self.input(Input::Timeout)
+    }
+
+    /// What happens within that time, with the timer fired as often as it is due.
+    pub(super) fn within(&mut self, pause: Duration) -> Vec<Output> {
+        let end = self.now + pause;
+        let mut outputs = Vec::new();
+        while let Some(due) = self.node.poll_timeout().filter(|due| *due <= end) {
+            self.now = due.max(self.now);
+            outputs.extend(self.input(Input::Timeout));
+        }
+        self.now = end;
+        outputs
     }
 
     /// Tells whether the frame was welcomed.
@@ -226,6 +251,11 @@ pub(super) fn dial(attempt: u32) -> Signal {
 
 pub(super) fn send(message: ToServer) -> Output {
     Output::Uplink(UplinkCommand::Send(message))
+}
+
+/// The server's answer to the question whether it is there.
+pub(super) fn here() -> ToNode {
+    ToNode::Missing(PersonaId(home().id().0))
 }
 
 pub(super) fn asked(request: u32, outcome: Result<(), Failure>) -> Output {

@@ -155,7 +155,7 @@ fn a_standby_beside_the_link_it_stands_by_for_is_had_again_from_a_frame_that_cam
 #[test]
 fn a_standby_is_let_go_when_no_session_speaks() {
     let (mut lab, used, standby) = standing_by();
-    assert_eq!(lab.later(Duration::from_secs(119)), []);
+    assert_eq!(lab.within(Duration::from_secs(119)), []);
     let gone = said(used, &LinkMessage::StandbyGone { attempt: standby.number });
     assert_eq!(lab.later(Duration::from_secs(1)), [command(OTHER, standby, LinkCommand::HangUp), gone]);
 }

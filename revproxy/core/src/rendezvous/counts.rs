@@ -4,8 +4,12 @@ use std::collections::HashMap;
 
 use bitters_wire::{
     failure::Code,
+    id::NodeId,
     rendezvous::{ToNode, ToServer},
 };
+
+/// The question whether we are there, and its answer.
+const ALIVE: &str = "alive";
 
 /// How much the machine holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,8 +42,10 @@ pub struct Counts {
 }
 
 impl Counts {
-    pub(super) fn received(&mut self, message: &ToServer) {
+    /// From a registered `node`, or from one that isn't registered. Whoever only asks whether we are there looks nobody up.
+    pub(super) fn received(&mut self, message: &ToServer, node: Option<NodeId>) {
         let kind = match message {
+            message if node.is_some_and(|node| *message == ToServer::are_you_there(node)) => ALIVE,
             ToServer::Advertise(_) => "advertise",
             ToServer::Answer { .. } => "answer",
             ToServer::Discover(_) => "discover",
@@ -56,8 +62,10 @@ impl Counts {
         *self.received.entry(kind).or_default() += 1;
     }
 
-    pub(super) fn sent(&mut self, message: &ToNode) {
+    /// To a registered `node`, or to one that isn't registered.
+    pub(super) fn sent(&mut self, message: &ToNode, node: Option<NodeId>) {
         let kind = match message {
+            message if node.is_some_and(|node| message.is_here(node)) => ALIVE,
             ToNode::Challenge { .. } => "challenge",
             ToNode::Dialled { .. } => "dialled",
             ToNode::Found(_) => "found",

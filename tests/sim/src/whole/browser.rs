@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use bitters_node::{Node, Seed, Site};
+use bitters_node::{Kept, Node, Seed, Site};
 use bitters_revproxy_core::rendezvous::ConnId;
 use bitters_wire::{
     address::Owner,
     id::{Boot, Epoch, FrameId, NodeId},
     keys::NodeSecret,
-    local::{Certificate, Envelope, ToLeader},
+    local::{Envelope, ToLeader},
     time::Instant,
 };
 
@@ -28,7 +28,11 @@ pub struct Browser {
     /// The last leadership.
     pub epoch: Epoch,
     /// Certificates in its database, and what its leaders know of them.
-    pub certificates: Vec<(Owner, Certificate)>,
+    pub certificates: Vec<(Owner, Kept)>,
+    /// Whether the database of certificates has no room.
+    pub full: bool,
+    /// When frames were told to make a certificate, lately.
+    pub(super) certifying: VecDeque<Instant>,
     /// Seeds in its database.
     pub seeds: Vec<Seed>,
     /// What the leader has stored of sites.
@@ -81,7 +85,20 @@ impl Browser {
         let id = secret.id();
         let (certificates, seeds, sites) = (Vec::new(), Vec::new(), Vec::new());
         let (workers, waiting) = (Vec::new(), VecDeque::new());
-        Self { secret, id, epoch: Epoch(0), certificates, seeds, sites, workers, asleep: false, waiting }
+        let (full, certifying) = (false, VecDeque::new());
+        Self {
+            secret,
+            id,
+            epoch: Epoch(0),
+            certificates,
+            full,
+            certifying,
+            seeds,
+            sites,
+            workers,
+            asleep: false,
+            waiting,
+        }
     }
 
     /// A living worker.

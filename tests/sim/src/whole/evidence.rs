@@ -27,6 +27,8 @@ evidence! {
     ups,
     /// Connections that went down, counted at each end that knows.
     downs,
+    /// Certificates that could not be kept.
+    certificates_refused,
     /// Pages that died.
     frames_died,
     /// Deaths that a leader was told of twice.
@@ -53,6 +55,12 @@ evidence! {
     partitions,
     /// Times that the rendezvous stopped.
     server_stops,
+    /// Times that the rendezvous fell silent behind its open sockets.
+    server_silences,
+    /// Sockets that lost everything from some moment on, and stayed open.
+    sockets_cut,
+    /// Sockets that a leader gave up because the server didn't answer.
+    silences_noticed,
     /// Machines that were suspended.
     suspends,
     /// Streams that were opened and accepted.

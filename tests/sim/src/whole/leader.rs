@@ -5,11 +5,12 @@ use std::{
     time::Duration,
 };
 
-use bitters_node::{Config, Input, Node, Output, Seed, SeedId, UplinkEvent, seeds};
+use bitters_node::{Config, Input, Node, Output, Seed, SeedId, UplinkCommand, UplinkEvent, seeds};
 use bitters_wire::{
     announce::{Announcement, LeaderKind},
     id::{Boot, Epoch, FrameId},
     local::{Envelope, ToFrame, ToLeader},
+    rendezvous::ToServer,
 };
 
 use super::{
@@ -18,6 +19,9 @@ use super::{
     tab::BUILD,
     uplink::SERVER,
 };
+
+/// When all stories begin.
+const EPOCH_MS: u64 = 1_700_000_000_000;
 
 /// As the leader's shell reminds.
 const REMINDER_PACE: Duration = Duration::from_millis(250);
@@ -145,7 +149,12 @@ impl World {
         for (frame, port, envelope) in inbox {
             self.on_heard(browser, id, frame, port, envelope);
         }
-        self.tell_node(browser, id, Input::Timeout);
+        self.tell_node(browser, id, Input::WallClock(self.unix_ms()));
+    }
+
+    /// The time of day.
+    pub(super) fn unix_ms(&self) -> u64 {
+        EPOCH_MS + self.now.as_millis()
     }
 
     fn config(&mut self, browser: usize) -> Config {
@@ -222,12 +231,17 @@ impl World {
         self.note(|| format!("{browser} < {input:?}"));
         let Some(worker) = self.browsers[browser].worker_mut(id) else { return };
         let Some(lead) = &mut worker.lead else { return };
+        let is_timer = matches!(input, Input::Timeout);
         lead.node.handle_input(input, now);
         let mut outputs = Vec::new();
         while let Some(output) = lead.node.poll_output() {
             outputs.push(output);
         }
         worker.wake = lead.node.poll_timeout();
+        let asks = |output: &Output| matches!(output, Output::Uplink(UplinkCommand::Send(ToServer::Lookup(it))) if it.0 == self.browsers[browser].id.0);
+        if !outputs.iter().all(asks) || is_timer && outputs.is_empty() {
+            self.stirred = now;
+        }
         for output in outputs {
             self.perform_node(browser, id, output);
         }

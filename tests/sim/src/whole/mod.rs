@@ -8,6 +8,8 @@
 //! | Web Locks | a dead frame's lock is granted after 30 to 90 ms, now and then 473 |
 //! | connections | stand when both ends have each other's signals; ordered; an end whose other end died notices after 5 to 15 s |
 //! | the proxy | introduces who dials an address to who listens there, without reading a packet |
+//! | the database | may have no room for certificates |
+//! | the server | stops, or falls silent behind its open sockets; a middlebox forgets a socket |
 //! | a frozen page | takes nothing in and its timers wait; all of it comes at once when it thaws |
 //! | a suspended machine | the same for all of a browser |
 //!
@@ -73,7 +75,7 @@ enum Fact {
     Asked(Request),
     /// The connection's other end closed it.
     Bye(LinkId, End),
-    Certified(Owner, Certificate),
+    Certified(Owner, Result<Certificate, String>),
     Connected,
     Data(LinkId, Vec<u8>),
     /// The connection has had its time to stand.
@@ -109,7 +111,11 @@ enum News {
 /// How the world changes by itself.
 #[derive(Clone, Copy, Debug)]
 enum Turn {
+    /// The server has pinged a socket in vain.
+    Missed(ConnId),
     Repaired(Pair),
+    /// The server, that fell silent at the silence of this number.
+    Speaks(usize),
     Thaws(FrameId),
     Wakes(usize),
 }
@@ -150,6 +156,8 @@ pub struct World {
     peace: bool,
     /// Whether all that went wrong is over and done with.
     settled: bool,
+    /// When anything happened last but that a leader asked whether the server is there, and was answered.
+    stirred: Instant,
     rng: fastrand::Rng,
     agenda: Agenda<Event, Pipe>,
     server: Server,
@@ -179,6 +187,7 @@ impl World {
             trace: Vec::new(),
             peace: false,
             settled: false,
+            stirred: Instant::START,
             rng,
             agenda: Agenda::default(),
             server,
@@ -215,7 +224,7 @@ impl World {
     /// When something happens next.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
-        self.next_timer().into_iter().chain(self.server.rendezvous.poll_timeout()).min()
+        self.next_timer().into_iter().chain(self.server.poll_timeout()).min()
     }
 
     /// When something happens in a browser next.
@@ -238,8 +247,9 @@ impl World {
         let browsers = &self.browsers;
         let tab = self.tabs.iter().find(|(_, it)| due(it.wake) && !it.frozen && !browsers[it.browser].asleep);
         if let Some(frame) = tab.map(|(id, _)| *id) {
+            self.stirred = now;
             self.tick_tab(frame);
-        } else if due(self.server.rendezvous.poll_timeout()) {
+        } else if due(self.server.poll_timeout()) {
             self.server.rendezvous.handle_input(rendezvous::Input::Timeout, now);
             self.serve();
         } else if let Some(event) = self.agenda.take() {
@@ -248,6 +258,9 @@ impl World {
     }
 
     fn happen(&mut self, event: Event) {
+        if !self.is_idle(&event) {
+            self.stirred = self.now;
+        }
         match event {
             Event::Check(dialler, token) => self.on_check(dialler, token),
             Event::Frame(frame, fact) => {
@@ -272,9 +285,21 @@ impl World {
         }
     }
 
+    /// Whether this is about a leader's question whether the server is there. What a leader says is noted as it says it.
+    fn is_idle(&self, event: &Event) -> bool {
+        match event {
+            Event::Server(..) => true,
+            Event::Worker(browser, _, News::SocketSays(_, message)) => message.is_here(self.browsers[*browser].id),
+            _ => false,
+        }
+    }
+
     fn on_turn(&mut self, turn: Turn) {
         match turn {
+            Turn::Missed(conn) => self.miss_socket(conn),
             Turn::Repaired(pair) => self.repair(pair),
+            Turn::Speaks(silence) if silence == self.evidence.server_silences => self.unmute_server(),
+            Turn::Speaks(_) => {}
             Turn::Thaws(frame) => self.thaw(frame),
             Turn::Wakes(browser) => self.wake(browser),
         }

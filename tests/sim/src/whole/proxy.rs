@@ -1,7 +1,7 @@
 //! Who dials an address is introduced to whoever listens there. The real proxy does so by what browsers send each other, which isn't
 //! simulated here (its own tests have browsers' agents); what nodes, frames and the rendezvous say to each other about it is real.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use bitters_peercon::{Credentials, signal::Signal};
 use bitters_revproxy_core::{proxy, rendezvous::ConnId};
@@ -19,8 +19,12 @@ use crate::connection::End;
 /// Where it is.
 pub const PROXY: &str = "203.0.113.1:3478";
 
-/// Later than any story.
-const EXPIRES: u64 = 1 << 50;
+/// How long certificates live.
+const MONTH_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// A leader has as many owners at most: its node, and a persona for each of three origins. A leader that is new asks anew.
+const MAX_CERTIFYING: usize = 40;
+const CERTIFYING_SPAN: Duration = Duration::from_secs(5);
 
 /// Its listeners, and who was introduced.
 #[derive(Debug, Default)]
@@ -48,8 +52,13 @@ impl World {
 
     /// A browser's first check arrives.
     pub(super) fn on_check(&mut self, dialler: End, token: Token) {
-        let Some(conn) = self.server.proxy.listeners.get(&token).copied().filter(|_| self.server.up) else { return };
+        let Some(conn) = self.server.proxy.listeners.get(&token).copied().filter(|_| self.server.answers()) else {
+            return;
+        };
         let Some((browser, worker)) = self.server.sockets.get(&conn).copied() else { return };
+        if self.server.cut.contains(&conn) {
+            return;
+        }
         let session = u64::try_from(self.server.proxy.sessions.len()).expect("few");
         self.server.proxy.sessions.insert(session, Session { dialler, listener: None });
         self.evidence.introduced += 1;
@@ -83,10 +92,29 @@ impl World {
         }
     }
 
-    /// A frame makes a certificate.
+    /// A frame makes a certificate, if it can be kept. One that is tried in vain is tried again seldom.
     pub(super) fn certify(&mut self, frame: FrameId, owner: Owner) {
-        let fingerprint = std::array::from_fn(|_| self.rng.u8(..));
-        let certificate = Certificate { fingerprint, expires: EXPIRES };
-        self.later(5, 60, Event::Frame(frame, Fact::Certified(owner, certificate)));
+        let now = self.now;
+        let browser = &mut self.browsers[self.tabs[&frame].browser];
+        browser.certifying.push_back(now);
+        while browser.certifying.front().is_some_and(|at| now.since(*at) > CERTIFYING_SPAN) {
+            browser.certifying.pop_front();
+        }
+        let (count, full) = (browser.certifying.len(), browser.full);
+        self.must(count < MAX_CERTIFYING, || format!("{frame} makes certificate after certificate: {count}"));
+        let outcome = if full {
+            self.evidence.certificates_refused += 1;
+            Err("no room".to_owned())
+        } else {
+            let fingerprint = std::array::from_fn(|_| self.rng.u8(..));
+            Ok(Certificate { fingerprint, expires: self.unix_ms() + MONTH_MS })
+        };
+        self.later(5, 60, Event::Frame(frame, Fact::Certified(owner, outcome)));
+    }
+
+    /// The disk of a browser is full, or has room again.
+    pub fn fill(&mut self, browser: usize, full: bool) {
+        self.browsers[browser].full = full;
+        self.note(|| format!("{browser}'s disk is full: {full}"));
     }
 }

@@ -35,6 +35,9 @@ pub enum Harm {
     DeathsAndLeaders,
 }
 
+/// No timer of a node is set for longer, but the one that ends the memory of a certificate that could not be kept.
+const REST: Duration = Duration::from_secs(5 * 60);
+
 const ORIGINS: [&str; 3] = ["https://a.example", "https://b.example", "https://c.example"];
 
 impl Story {
@@ -96,7 +99,7 @@ impl Story {
     fn harm(self, world: &mut World, browser: usize, page: FrameId) {
         let other = world.rng.usize(0..self.browsers);
         let dice = match self.harm {
-            Harm::All => world.rng.u8(0..28),
+            Harm::All => world.rng.u8(0..31),
             Harm::Deaths => 0,
             Harm::DeathsAndLeaders => [0, 12, 13, 14][world.rng.usize(0..4)],
         };
@@ -115,6 +118,15 @@ impl Story {
             20..22 => world.with_link(World::hang_link),
             22..25 => world.part(browser, other, long),
             25 => self.isolate(world, browser, other),
+            28 => {
+                let silence = world.millis(3000, 40_000);
+                world.mute_server(silence);
+            }
+            29 => world.cut_socket(browser),
+            30 => {
+                let full = world.chance(60);
+                world.fill(browser, full);
+            }
             _ => world.suspend(browser, long),
         }
     }
@@ -128,11 +140,15 @@ impl Story {
         }
     }
 
-    /// Runs until nothing happens any longer by itself; tells when that was, or `None` if it took more than `patience`.
+    /// Runs until nothing happens any longer by itself, but that leaders ask whether the server is there; tells since when, or `None` if it
+    /// took more than `patience`.
     #[must_use]
     pub fn rest(world: &mut World, patience: Duration) -> Option<Instant> {
         let until = world.now + patience;
         while let Some(next) = world.next_timer() {
+            if next.since(world.stirred) > REST {
+                return Some(world.stirred);
+            }
             if next > until {
                 return None;
             }
@@ -247,6 +263,9 @@ impl World {
         self.peace = true;
         self.model.make_peace(self.now);
         self.start_server();
+        for browser in 0..self.browsers.len() {
+            self.fill(browser, false);
+        }
         for pair in std::mem::take(&mut self.apart) {
             self.repair(pair);
         }

@@ -85,7 +85,7 @@ impl World {
             Fact::Announced(announcement) => self.inform(frame, Input::Announced(announcement)),
             Fact::Asked(request) => self.inform(frame, Input::Ask(request)),
             Fact::Bye(link, remote) => self.on_bye((frame, link), remote),
-            Fact::Certified(owner, certificate) => self.inform(frame, Input::Certified(owner, Ok(certificate))),
+            Fact::Certified(owner, outcome) => self.inform(frame, Input::Certified(owner, outcome)),
             Fact::Connected => self.inform(frame, Input::Connected),
             Fact::Data(link, bytes) => self.on_data((frame, link), bytes),
             Fact::Deadline(link) => self.on_deadline((frame, link)),

@@ -1,14 +1,19 @@
 //! Sockets between the leaders and the rendezvous.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    time::Duration,
+};
 
 use bitters_node::{Input, UplinkCommand, UplinkEvent};
 use bitters_revproxy_core::rendezvous::{self, ConnId, Rendezvous};
-use bitters_wire::codec;
+use bitters_wire::{codec, time::Instant};
 
 use super::{
-    Event, News, Pipe, World,
+    Event, News, Pipe, Turn, World,
     browser::WorkerId,
+    fault::Whom,
     proxy::{PROXY, Proxy},
 };
 
@@ -18,11 +23,21 @@ pub const SERVER: &str = "ws://rendezvous.example/rendezvous";
 /// Its name.
 const NAME: &str = "rendezvous.example";
 
+/// A leader asks after ten seconds, waits for five, and connects anew within a few more, but for what it waited before.
+const NOTICED: Duration = Duration::from_secs(25);
+
+/// The server pings a socket, and gives one up that stays silent for a minute.
+const MISSED: Duration = Duration::from_secs(60);
+
 /// The rendezvous.
 #[derive(Debug)]
 pub struct Server {
     pub rendezvous: Rendezvous,
     pub up: bool,
+    /// What it will take in when its process goes on, while that stands still.
+    pub stopped: Option<Vec<Waits>>,
+    /// Sockets of which a middlebox has forgotten all: they stay open, and nothing comes through.
+    pub cut: BTreeSet<ConnId>,
     /// Open sockets, and whose they are.
     pub sockets: BTreeMap<ConnId, (usize, WorkerId)>,
     /// Who listens at which address.
@@ -30,10 +45,29 @@ pub struct Server {
     connected: u64,
 }
 
+/// What waits for the server's process.
+#[derive(Clone, Debug)]
+pub enum Waits {
+    Closed(ConnId),
+    Opens(usize, WorkerId, ConnId),
+    Says(ConnId, Vec<u8>),
+}
+
 impl Server {
     pub fn new(seed: u64) -> Self {
         let rendezvous = Rendezvous::new(rendezvous::Config::default(), seed);
-        Self { rendezvous, up: true, sockets: BTreeMap::new(), proxy: Proxy::default(), connected: 0 }
+        let (stopped, cut, sockets) = (None, BTreeSet::new(), BTreeMap::new());
+        Self { rendezvous, up: true, stopped, cut, sockets, proxy: Proxy::default(), connected: 0 }
+    }
+
+    /// Whether its process runs.
+    pub const fn answers(&self) -> bool {
+        self.up && self.stopped.is_none()
+    }
+
+    /// When its timer is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.rendezvous.poll_timeout().filter(|_| self.stopped.is_none())
     }
 }
 
@@ -44,6 +78,9 @@ impl World {
         match command {
             UplinkCommand::Close => {
                 if let Some(conn) = socket {
+                    let is_silent = self.server.stopped.is_some() || self.server.cut.contains(&conn);
+                    let noticed = is_silent && self.server.sockets.contains_key(&conn);
+                    self.evidence.silences_noticed += usize::from(noticed);
                     self.drop_socket(socket);
                     self.agenda.at(self.now, Event::Worker(browser, id, News::SocketCloses(conn)));
                 }
@@ -69,6 +106,9 @@ impl World {
         if lead.and_then(|it| it.socket) != Some(conn) {
             return;
         }
+        if let Some(waiting) = &mut self.server.stopped {
+            return waiting.push(Waits::Opens(browser, id, conn));
+        }
         if !self.server.up {
             return self.on_news(browser, id, News::SocketCloses(conn));
         }
@@ -83,6 +123,12 @@ impl World {
     }
 
     pub(super) fn on_server_hears(&mut self, conn: ConnId, bytes: Vec<u8>) {
+        if self.server.cut.contains(&conn) {
+            return;
+        }
+        if let Some(waiting) = &mut self.server.stopped {
+            return waiting.push(Waits::Says(conn, bytes));
+        }
         if self.server.sockets.contains_key(&conn) {
             self.server.rendezvous.handle_input(rendezvous::Input::Received(conn, bytes), self.now);
             self.serve();
@@ -90,9 +136,12 @@ impl World {
     }
 
     pub(super) fn drop_socket(&mut self, socket: Option<ConnId>) {
-        if let Some(conn) = socket
-            && self.server.sockets.remove(&conn).is_some()
-        {
+        let Some(conn) = socket else { return };
+        if let Some(waiting) = &mut self.server.stopped {
+            return waiting.push(Waits::Closed(conn));
+        }
+        // The server doesn't hear of the end of a socket that is cut, until its node comes again.
+        if !self.server.cut.contains(&conn) && self.server.sockets.remove(&conn).is_some() {
             self.server.rendezvous.handle_input(rendezvous::Input::Closed(conn), self.now);
             self.serve();
         }
@@ -109,6 +158,12 @@ impl World {
                 rendezvous::Output::Send(conn, message) => (conn, Some(message)),
             };
             let Some((browser, worker)) = self.server.sockets.get(&conn).copied() else { continue };
+            if self.server.cut.contains(&conn) {
+                if message.is_none() {
+                    self.server.sockets.remove(&conn);
+                }
+                continue;
+            }
             let news = match message {
                 Some(message) => News::SocketSays(conn, message),
                 None => {
@@ -122,6 +177,7 @@ impl World {
 
     /// The rendezvous stops, and forgets everybody.
     pub fn stop_server(&mut self) {
+        self.unmute_server();
         self.server.up = false;
         for (conn, (browser, worker)) in std::mem::take(&mut self.server.sockets) {
             self.server.rendezvous.handle_input(rendezvous::Input::Closed(conn), self.now);
@@ -133,7 +189,59 @@ impl World {
 
     /// The rendezvous starts.
     pub fn start_server(&mut self) {
+        self.unmute_server();
         self.server.up = true;
         self.model.trouble.server(self.now, false);
+    }
+
+    /// The process of the rendezvous stands still: its sockets stay open, and what is said to it waits.
+    pub fn mute_server(&mut self, time: Duration) {
+        if !self.server.up || self.server.stopped.is_some() {
+            return;
+        }
+        self.server.stopped = Some(Vec::new());
+        self.evidence.server_silences += 1;
+        self.model.trouble.server(self.now, true);
+        self.note(|| format!("the server is silent for {time:?}"));
+        self.agenda.at(self.now + time, Event::Turn(Turn::Speaks(self.evidence.server_silences)));
+    }
+
+    /// It goes on.
+    pub(super) fn unmute_server(&mut self) {
+        let Some(waiting) = self.server.stopped.take() else { return };
+        self.note(|| "the server speaks again".into());
+        self.model.trouble.server(self.now, false);
+        for what in waiting {
+            match what {
+                Waits::Closed(conn) => self.drop_socket(Some(conn)),
+                Waits::Opens(browser, id, conn) => {
+                    self.later(0, 20, Event::Worker(browser, id, News::SocketOpens(conn)));
+                }
+                Waits::Says(conn, bytes) => self.on_server_hears(conn, bytes),
+            }
+        }
+    }
+
+    /// A middlebox forgets the socket of a browser's leader.
+    pub fn cut_socket(&mut self, browser: usize) {
+        let socket = self.browsers[browser].leader().and_then(|it| it.lead.as_ref()).and_then(|it| it.socket);
+        let Some(conn) = socket.filter(|conn| self.server.sockets.contains_key(conn)) else { return };
+        if self.server.cut.insert(conn) {
+            self.evidence.sockets_cut += 1;
+            self.note(|| format!("{browser}'s socket {conn:?} is cut"));
+            self.model.trouble.note(Whom::Browser(browser), self.now, self.now + NOTICED);
+            self.agenda.at(self.now + MISSED, Event::Turn(Turn::Missed(conn)));
+        }
+    }
+
+    /// The server gives up a socket that is cut, if its node hasn't come again.
+    pub(super) fn miss_socket(&mut self, conn: ConnId) {
+        if self.server.stopped.is_some() {
+            return self.agenda.at(self.now + MISSED, Event::Turn(Turn::Missed(conn)));
+        }
+        if self.server.sockets.remove(&conn).is_some() {
+            self.server.rendezvous.handle_input(rendezvous::Input::Closed(conn), self.now);
+            self.serve();
+        }
     }
 }

@@ -46,6 +46,21 @@ fn a_node_of_other_versions_is_refused() {
 }
 
 #[test]
+fn a_node_that_asks_whether_we_are_there_is_told_so() {
+    let mut world = World::of([ALICE]);
+
+    assert_eq!(
+        world.say(A, &ToServer::are_you_there(node(ALICE))),
+        [sent(A, ToNode::Missing(PersonaId(node(ALICE).0)))]
+    );
+    world.say(A, &ToServer::are_you_there(node(BOB)));
+
+    let counts = world.machine.counts();
+    assert_eq!((counts.received["alive"], counts.sent["alive"]), (1, 1));
+    assert_eq!((counts.received["lookup"], counts.sent["missing"]), (1, 1), "another's id is a look-up");
+}
+
+#[test]
 fn who_has_not_registered_is_told_nothing() {
     for request in [
         ToServer::Advertise(LOBBY),
