@@ -55,6 +55,8 @@ evidence! {
     server_stops,
     /// Machines that were suspended.
     suspends,
+    /// Pages that stopped serving and stayed.
+    stopped_serving,
     /// Streams that were opened and accepted.
     streams,
     /// Streams of which both ends have all.
