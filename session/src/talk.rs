@@ -44,11 +44,6 @@ impl Stray {
 
     /// It isn't opened again.
     pub fn fail(self, failure: Failure, ctx: &mut Context) {
-        match &self.stream.user {
-            User::Caller(caller) => drop(ctx.calls.remove(&caller.call)),
-            User::Handler(_) => {}
-            User::Site(key) => drop(ctx.streams.remove(key)),
-        }
         tell_failure(self.stream.user, failure, ctx);
     }
 }
@@ -408,11 +403,8 @@ impl Talk {
     /// whoever serves now. A stream goes there once, and only as long as nothing was heard of it but the refusal.
     fn take_stray(&mut self, stream: u64, ctx: &mut Context) -> Option<Stray> {
         let found = self.streams.get_mut(&stream)?;
-        let opening = found.opening.take()?;
+        let opening = found.opening.take().filter(|opening| !opening.again)?;
         self.unserved = true;
-        if opening.again {
-            return None;
-        }
         let deadline = match &found.user {
             User::Caller(caller) => ctx.calls.get(&caller.call)?.deadline,
             User::Handler(_) | User::Site(_) => None,

@@ -200,6 +200,15 @@ fn a_call_goes_to_a_second_tab_and_not_to_a_third() {
 
     assert_eq!(failed(&mut net, near), (Code::NotFound, Executed::No));
     assert_eq!(opens(&net), before + 1);
+
+    // Nor does a peer that goes on like that make this side work for more than one handshake for each call.
+    for calls in 2..20 {
+        let near = start_call(&mut net, text(""));
+        assert_eq!(failed(&mut net, near), (Code::NotFound, Executed::No));
+        assert_eq!(opens(&net), before + calls);
+    }
+    net.pass(Duration::from_secs(180));
+    assert_eq!(net.next_timeout(), None);
 }
 
 #[test]
