@@ -2,6 +2,10 @@
 //!
 //! The browser's steps are promises and must follow one another: the local description is set before the remote one, that
 //! before a candidate. So they wait in a queue.
+//!
+//! Browsers, their policies and extensions take parts of WebRTC away: the constructor, a method, or what it returns. So
+//! every call that can throw goes through [`global`], and whatever is missing or throws ends the connection at once
+//! ([`Input::PlatformError`]).
 
 use std::{
     cell::{OnceCell, RefCell},
@@ -14,6 +18,7 @@ use bitters_peercon::{Config, Input, Output, Peercon};
 use bitters_web::{
     clock::{self, Timer},
     error::WebError,
+    global,
     pipe::bytes_of,
     random,
 };
@@ -30,11 +35,11 @@ use futures::{
 use gloo_events::EventListener;
 use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
-use wasm_bindgen_futures::{JsFuture, spawn_local};
+use wasm_bindgen_futures::spawn_local;
 use web_sys::{
-    MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelInit, RtcDataChannelType, RtcIceCandidate,
-    RtcIceCandidateInit, RtcIceServer, RtcOfferOptions, RtcPeerConnection, RtcPeerConnectionIceEvent,
-    RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
+    EventTarget, MessageEvent, RtcConfiguration, RtcDataChannel, RtcDataChannelInit, RtcDataChannelType,
+    RtcIceCandidate, RtcIceCandidateInit, RtcIceGatheringState, RtcIceServer, RtcOfferOptions, RtcPeerConnection,
+    RtcPeerConnectionIceEvent, RtcPeerConnectionState, RtcSdpType, RtcSessionDescriptionInit,
 };
 
 use crate::addresses::Addresses;
@@ -89,7 +94,7 @@ impl Connection {
     /// Makes a connection and its offer.
     ///
     /// # Errors
-    /// What the browser threw.
+    /// What the browser threw, or what it lacks.
     pub fn open(
         node: NodeId,
         dial: Dial,
@@ -97,14 +102,16 @@ impl Connection {
         addresses: Addresses,
         on_event: impl Fn(LinkEvent) + 'static,
     ) -> Result<Rc<Self>, WebError> {
-        let pc =
-            RtcPeerConnection::new_with_configuration(configuration).map_err(WebError::calling("RTCPeerConnection"))?;
+        let pc = connection(configuration)?;
+        let (control, data) = channel(&pc, "control", 0)
+            .and_then(|control| Ok((control, channel(&pc, "data", 1)?)))
+            .inspect_err(|_| close(&pc))?;
         let Dial { peer, door, .. } = dial;
         let (steps, queue) = unbounded();
         let connection = Rc::new(Self {
             machine: RefCell::new(Peercon::new(Config { node, peer, door, nonce: random::bytes() }, clock::now())),
-            control: channel(&pc, "control", 0),
-            data: channel(&pc, "data", 1),
+            control,
+            data,
             pc,
             waiting: RefCell::default(),
             steps,
@@ -280,15 +287,14 @@ impl Connection {
             Step::Answer(sdp) => {
                 let answer = RtcSessionDescriptionInit::new(RtcSdpType::Answer);
                 answer.set_sdp(&sdp);
-                settle("setRemoteDescription", self.pc.set_remote_description(&answer)).await
+                self.settle("setRemoteDescription", &answer).await.map(drop)
             }
             Step::Candidate(candidate) => {
                 let init = RtcIceCandidateInit::new(&candidate);
                 init.set_sdp_mid(Some("0"));
                 let candidate = RtcIceCandidate::new(&init).map_err(WebError::calling("RTCIceCandidate"))?;
-                let adding = self.pc.add_ice_candidate_with_opt_rtc_ice_candidate(Some(&candidate));
                 // One that this browser can't use is no reason to give up the others.
-                settle("addIceCandidate", adding).await.or(Ok(()))
+                self.settle("addIceCandidate", &candidate).await.map(drop).or(Ok(()))
             }
             Step::Offer => self.offer(false).await,
             Step::Restart => self.offer(true).await,
@@ -298,14 +304,16 @@ impl Connection {
     async fn offer(self: &Rc<Self>, restarts: bool) -> Result<(), WebError> {
         let options = RtcOfferOptions::new();
         options.set_ice_restart(restarts);
-        let offer = JsFuture::from(self.pc.create_offer_with_rtc_offer_options(&options))
-            .await
-            .map_err(WebError::calling("createOffer"))?;
-        let offer: RtcSessionDescriptionInit = offer.unchecked_into();
-        settle("setLocalDescription", self.pc.set_local_description(&offer)).await?;
+        let offer = self.settle("createOffer", &options).await?;
+        self.settle("setLocalDescription", &offer).await?;
         let sdp = self.pc.local_description().map(|description| description.sdp()).unwrap_or_default();
         self.handle(Input::LocalDescription(sdp));
         Ok(())
+    }
+
+    /// Calls a method of the connection's and waits for its promise.
+    async fn settle(&self, method: &'static str, arg: &JsValue) -> Result<JsValue, WebError> {
+        global::call_async(&self.pc, method, arg).await
     }
 
     fn on_timer(self: &Rc<Self>) {
@@ -317,15 +325,14 @@ impl Connection {
 
     fn listen(self: &Rc<Self>) {
         let mut listeners = self.listeners.borrow_mut();
-        let mut on =
-            |target: &web_sys::EventTarget, name: &'static str, input: fn(&web_sys::Event) -> Option<Input>| {
-                let this = Rc::clone(self);
-                listeners.push(EventListener::new(target, name, move |event| {
-                    if let Some(input) = input(event) {
-                        this.handle(input);
-                    }
-                }));
-            };
+        let mut on = |target: &EventTarget, name: &'static str, input: fn(&web_sys::Event) -> Option<Input>| {
+            let this = Rc::clone(self);
+            listeners.push(EventListener::new(target, name, move |event| {
+                if let Some(input) = input(event) {
+                    this.handle(input);
+                }
+            }));
+        };
         on(&self.control, "open", |_| Some(Input::ControlOpen));
         on(&self.control, "message", |event| message(event).map(Input::Control));
         on(&self.control, "close", |_| Some(Input::ChannelClosed));
@@ -333,6 +340,10 @@ impl Connection {
         on(&self.data, "message", |event| message(event).map(Input::Data));
         on(&self.data, "close", |_| Some(Input::ChannelClosed));
         on(&self.pc, "icecandidate", |event| Some(candidate(event.unchecked_ref())));
+        on(&self.pc, "icegatheringstatechange", |event| {
+            let pc: RtcPeerConnection = event.target()?.unchecked_into();
+            (pc.ice_gathering_state() == RtcIceGatheringState::Complete).then_some(Input::GatheringDone)
+        });
         on(&self.pc, "iceconnectionstatechange", |_| Some(Input::PathChanged));
         on(&self.pc, "connectionstatechange", |event| {
             let pc: RtcPeerConnection = event.target()?.unchecked_into();
@@ -355,7 +366,7 @@ impl Connection {
         self.steps.close_channel();
         self.listeners.borrow_mut().clear();
         self.waiting.replace(Waiting::default());
-        self.pc.close();
+        close(&self.pc);
     }
 }
 
@@ -377,18 +388,25 @@ pub fn configuration(stun: &[SocketAddr]) -> RtcConfiguration {
     configuration
 }
 
-fn channel(pc: &RtcPeerConnection, label: &str, id: u16) -> RtcDataChannel {
+fn connection(configuration: &RtcConfiguration) -> Result<RtcPeerConnection, WebError> {
+    let pc =
+        RtcPeerConnection::new_with_configuration(configuration).map_err(WebError::calling("RTCPeerConnection"))?;
+    if pc.is_instance_of::<EventTarget>() { Ok(pc) } else { Err(WebError::missing("RTCPeerConnection")) }
+}
+
+fn channel(pc: &RtcPeerConnection, label: &str, id: u16) -> Result<RtcDataChannel, WebError> {
     let init = RtcDataChannelInit::new();
     init.set_negotiated(true);
     init.set_id(id);
-    let channel = pc.create_data_channel_with_data_channel_dict(label, &init);
+    let channel = global::invoke(pc, "createDataChannel", &Array::of2(&label.into(), &init))?;
+    let channel: RtcDataChannel = channel.dyn_into().map_err(|_| WebError::missing("RTCDataChannel"))?;
     channel.set_binary_type(RtcDataChannelType::Arraybuffer);
-    channel
+    Ok(channel)
 }
 
-async fn settle(call: &'static str, promise: impl Into<JsValue>) -> Result<(), WebError> {
-    let promise: js_sys::Promise = promise.into().unchecked_into();
-    JsFuture::from(promise).await.map(drop).map_err(WebError::calling(call))
+/// A connection that can't even be closed is none.
+fn close(pc: &RtcPeerConnection) {
+    drop(global::invoke(pc, "close", &Array::new()));
 }
 
 fn message(event: &web_sys::Event) -> Option<Vec<u8>> {

@@ -104,7 +104,7 @@ impl Live {
             Input::ControlOpen => self.on_control_open(outbox),
             Input::Data(part) => self.on_data(part, outbox)?,
             Input::DataOpen => self.data_open = true,
-            Input::GatheringDone => self.described().on_gathered(),
+            Input::GatheringDone => self.described().on_gathered(now),
             Input::HangUp => return self.on_hang_up(outbox),
             Input::LocalCandidate(text) => self.described().on_candidate(&text, now),
             Input::LocalDescription(offer) => self.on_description(&offer, now, outbox)?,
@@ -144,7 +144,7 @@ impl Live {
         match &self.traffic {
             Traffic::Held { .. } => {
                 let signal = self.local.poll_timeout().filter(|_| self.telling == Telling::All);
-                signal.map_or(self.deadline, |at| at.min(self.deadline))
+                [signal, self.local.hopeless_at()].into_iter().flatten().fold(self.deadline, Instant::min)
             }
             Traffic::Up { heartbeat, .. } => {
                 let others = [self.restarts.poll_timeout(), self.paths.poll_timeout()];
@@ -366,6 +366,7 @@ impl Live {
     fn on_timeout(&mut self, now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
         match &mut self.traffic {
             Traffic::Held { .. } if now >= self.deadline => Err(DownReason::DialTimeout),
+            Traffic::Held { .. } if self.local.hopeless_at().is_some_and(|at| at <= now) => Err(DownReason::Platform),
             Traffic::Held { .. } => Ok(()),
             Traffic::Up { heartbeat, .. } => {
                 outbox.extend(heartbeat.poll(now)?.map(|number| control(&Control::Ping(number))));

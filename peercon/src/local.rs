@@ -15,6 +15,10 @@ use crate::{
 /// Chromium 125.
 const CANDIDATES_TOGETHER: Duration = Duration::from_millis(30);
 
+/// A browser that has gathered and names no candidate has no way out, mostly: UDP is blocked, or a policy or an extension
+/// forbids it. Some only hide where they are, and their peer sees it when they knock: a second is enough for that.
+const HIDDEN_WITHIN: Duration = Duration::from_secs(1);
+
 /// Candidates that one end may have; a machine with many interfaces has a dozen.
 pub(crate) const MAX_KNOWN: usize = 32;
 
@@ -25,7 +29,8 @@ pub(crate) struct Local {
     /// Every candidate once, those of the signal first as soon as it is sent.
     candidates: Vec<Candidate>,
     first_candidate: Option<Instant>,
-    gathered: bool,
+    /// Since when the browser looks for no more.
+    gathered: Option<Instant>,
     /// How many candidates the peer was told, from the moment that the signal was sent.
     told: Option<usize>,
 }
@@ -61,13 +66,18 @@ impl Local {
         }
     }
 
-    pub(crate) const fn on_gathered(&mut self) {
-        self.gathered = true;
+    pub(crate) fn on_gathered(&mut self, now: Instant) {
+        self.gathered.get_or_insert(now);
+    }
+
+    /// Until when a browser that has no candidates is waited for, if it has none.
+    pub(crate) fn hopeless_at(&self) -> Option<Instant> {
+        self.gathered.filter(|_| self.first_candidate.is_none()).map(|at| at + HIDDEN_WITHIN)
     }
 
     /// The signal, once, when the description is known and no more candidates are to be waited for.
     pub(crate) fn poll_signal(&mut self, now: Instant) -> Option<Vec<u8>> {
-        let due = self.gathered || self.poll_timeout().is_some_and(|at| at <= now);
+        let due = self.gathered.is_some() || self.poll_timeout().is_some_and(|at| at <= now);
         if self.told.is_some() || !due {
             return None;
         }

@@ -12,6 +12,7 @@ use bitters_wire::{
 use crate::{
     Output,
     keys::{CallKey, StreamKey},
+    talk::Stray,
 };
 
 /// The side of a session. A frame that calls itself has both.
@@ -52,6 +53,8 @@ pub struct Context {
     /// Streams and calls that are open in all sessions: of this side's opening, and of the peers'.
     pub ours: usize,
     pub theirs: usize,
+    /// Streams that are to be opened again, in another session.
+    pub strays: VecDeque<Stray>,
     pub outbox: VecDeque<Output>,
     keys: u64,
 }
@@ -67,6 +70,7 @@ impl Context {
             calls: Map::new(),
             ours: 0,
             theirs: 0,
+            strays: VecDeque::new(),
             outbox: VecDeque::new(),
             keys: 0,
         }

@@ -155,6 +155,7 @@ impl Endpoint {
             Input::PathRestored(peer) => self.on_path_restored(peer),
             Input::Timeout => self.on_timeout(),
         }
+        self.reopen_strays();
     }
 
     /// What is to be done next; to be asked until there is nothing, after each call of another method.
@@ -280,9 +281,24 @@ impl Endpoint {
         begun.flatten().and_then(Result::ok).ok_or(OpenError::Quota)
     }
 
+    /// What one frame of a peer's didn't serve goes to whoever does now, as the peer's leader knows. Nothing is opened a third time, so
+    /// no stray comes of this.
+    fn reopen_strays(&mut self) {
+        while let Some(stray) = self.ctx.strays.pop_front() {
+            let (peer, tag, now) = (stray.peer, stray.tag(), self.ctx.now);
+            let mut stray = Some(stray);
+            let opened = self.begin(peer, tag, now, |talk, ctx| talk.reopen(&mut stray, ctx));
+            if let (Err(_), Some(stray)) = (opened, stray) {
+                let failure = Failure::new(Code::Quota, "too much is open with the peer").executed(Executed::No);
+                stray.fail(failure, &mut self.ctx);
+            }
+        }
+    }
+
     fn session_for(&mut self, peer: PersonaId, tag: Tag) -> Result<SessionKey, OpenError> {
         let known = |(key, session): (&SessionKey, &Session)| {
-            (key.1 == Role::Opener && session.peer() == peer && session.tag() == tag).then_some(*key)
+            let fits = key.1 == Role::Opener && session.peer() == peer && session.tag() == tag && session.is_served();
+            fits.then_some(*key)
         };
         if let Some(key) = self.sessions.iter().find_map(known) {
             return Ok(key);

@@ -6,6 +6,9 @@
 //! **Opening.** The opener knows whom it wants to talk to and what about (a *tag*), not which frame: the peer's leader picks it.
 //! One round trip of Noise IK (`noise.rs`) proves both personas; from then on packets name both frames, and packets of the
 //! session from anybody else are dropped. There is one session for each peer and tag, and only its opener opens streams in it.
+//! A session is bound to the frame that answered. When that frame refuses a stream because it doesn't serve the name any longer, the
+//! session takes no more streams and ends with its last one. The refused stream is opened again in a new session, for which the
+//! leader picks who serves now (`talk.rs`). That happens once for each stream; a second refusal is `NotFound`.
 //!
 //! **Messages** (`message.rs`) are numbered from 1 in each direction and kept until they are acknowledged, which happens with
 //! the next packet, or after 8 packets, 64 KiB or 25 ms. What arrives is delivered in order, without gaps and once. After a

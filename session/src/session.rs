@@ -135,6 +135,11 @@ impl Session {
         self.talk.tag()
     }
 
+    /// Whether its frame serves what it is about, as far as is known: new streams are opened in such a session only.
+    pub const fn is_served(&self) -> bool {
+        !self.talk.is_unserved()
+    }
+
     pub const fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over { .. })
     }
@@ -177,6 +182,7 @@ impl Session {
             return Some(unproven.deadline);
         }
         let patience = match self.key.1 {
+            Role::Opener if !self.is_served() => Duration::ZERO,
             Role::Listener => IDLE_TIMEOUT * 2,
             Role::Opener => IDLE_TIMEOUT,
         };

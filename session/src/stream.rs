@@ -5,7 +5,10 @@
 
 use std::collections::VecDeque;
 
-use bitters_wire::limits::{MAX_CHUNK, STREAM_WINDOW};
+use bitters_wire::{
+    limits::{MAX_CHUNK, STREAM_WINDOW},
+    packet::Service,
+};
 
 use crate::{
     WriteError,
@@ -20,6 +23,24 @@ pub struct Stream {
     pub user: User,
     pub sender: Sender,
     pub receiver: Receiver,
+    /// Opened here, and the peer hasn't taken it yet.
+    pub opening: Option<Opening>,
+}
+
+/// What it takes to open a stream again: the frame that was asked may serve this no longer while another of the peer's does.
+#[derive(Debug)]
+pub struct Opening {
+    pub service: Service,
+    /// What has gone of a call's argument.
+    pub sent: Vec<u8>,
+    /// One frame has refused it already. There is no third.
+    pub again: bool,
+}
+
+impl Opening {
+    pub const fn new(service: Service) -> Self {
+        Self { service, sent: Vec::new(), again: false }
+    }
 }
 
 /// Whom a stream is for.
@@ -30,15 +51,7 @@ pub enum User {
     /// A call that this side answers.
     Handler(Handler),
     /// The site's own.
-    Site(Site),
-}
-
-/// A stream that the site uses.
-#[derive(Debug)]
-pub struct Site {
-    pub key: StreamKey,
-    /// Opened here and not yet accepted.
-    pub opening: bool,
+    Site(StreamKey),
 }
 
 impl Stream {
@@ -150,6 +163,17 @@ impl Sender {
         Some(Act::Data(slice))
     }
 
+    /// As it was before anything went, for another frame of the peer's. `sent` is all that has gone.
+    pub fn restart(self, limit: u64, sent: &[u8]) -> Self {
+        let mut sender = Self::new(limit);
+        sender.queue(sent);
+        self.pending.iter().for_each(|slice| sender.queue(slice));
+        if self.end != SenderEnd::Open {
+            sender.finish();
+        }
+        sender
+    }
+
     /// The peer has received `bytes` bytes more.
     pub const fn on_acked(&mut self, bytes: usize) {
         self.acked += bytes as u64;
@@ -208,6 +232,17 @@ impl Receiver {
         }
         self.told = self.wanted;
         Some(self.told)
+    }
+
+    /// As it was before the peer was told anything, for another frame of the peer's. `None` if this one has said something already.
+    pub fn restarted(&self, limit: u64) -> Option<Self> {
+        let is_untouched = self.received == 0 && self.end != ReceiverEnd::Finished;
+        is_untouched.then_some(Self { wanted: self.wanted, told: limit, received: 0, end: self.end })
+    }
+
+    /// Whether the peer is to send nothing.
+    pub fn is_stopped(&self) -> bool {
+        self.end == ReceiverEnd::Stopped
     }
 
     /// Bytes arrived: they are for the reader, or for nobody after a stop.

@@ -19,12 +19,34 @@ use crate::{
     keys::{CallKey, StreamKey},
     message::{Act, Message, Reason},
     over::Over,
-    stream::{Receiver, Sender, Site, Stream, User},
+    stream::{Opening, Receiver, Sender, Stream, User},
 };
 
 /// As many streams are open as may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
+
+/// A stream or call that the session's frame doesn't serve any longer, and that another of the peer's frames may.
+#[derive(Debug)]
+pub struct Stray {
+    pub peer: PersonaId,
+    stream: Stream,
+    opening: Opening,
+    /// A call's.
+    deadline: Option<Instant>,
+}
+
+impl Stray {
+    /// By which the peer's leader finds who serves it.
+    pub fn tag(&self) -> Tag {
+        self.opening.service.tag()
+    }
+
+    /// It isn't opened again.
+    pub fn fail(self, failure: Failure, ctx: &mut Context) {
+        tell_failure(self.stream.user, failure, ctx);
+    }
+}
 
 /// The streams of one session.
 #[derive(Debug)]
@@ -40,6 +62,8 @@ pub struct Talk {
     control: VecDeque<Message>,
     /// The stream that sent last.
     turn: u64,
+    /// The peer's frame serves this no longer, so nothing more is opened here.
+    unserved: bool,
 }
 
 /// What this side's site does.
@@ -49,7 +73,22 @@ impl Talk {
             Role::Listener => (1, 0),
             Role::Opener => (0, 1),
         };
-        Self { session, peer, tag, streams: Map::new(), ours, theirs, control: VecDeque::new(), turn: 0 }
+        Self {
+            session,
+            peer,
+            tag,
+            streams: Map::new(),
+            ours,
+            theirs,
+            control: VecDeque::new(),
+            turn: 0,
+            unserved: false,
+        }
+    }
+
+    /// Whether the peer's frame has said that it doesn't serve what the session is about.
+    pub const fn is_unserved(&self) -> bool {
+        self.unserved
     }
 
     pub fn is_empty(&self) -> bool {
@@ -61,9 +100,9 @@ impl Talk {
     }
 
     pub fn open(&mut self, service: Service, ctx: &mut Context) -> Result<StreamKey, Full> {
-        let stream = self.begin(service, ctx)?;
+        let stream = self.begin(&service, ctx)?;
         let key = ctx.new_stream(Place { session: self.session, stream });
-        self.insert(stream, User::Site(Site { key, opening: true }), (0, 0), ctx);
+        self.insert(stream, User::Site(key), (0, 0), ctx).opening = Some(Opening::new(service));
         Ok(key)
     }
 
@@ -74,14 +113,36 @@ impl Talk {
         deadline: Instant,
         ctx: &mut Context,
     ) -> Result<CallKey, Full> {
-        let stream = self.begin(method, ctx)?;
+        let stream = self.begin(&method, ctx)?;
         let place = Place { session: self.session, stream };
         let call = ctx.new_call(Call { place, deadline: Some(deadline) });
         let caller = Caller { call, reply: Vec::new() };
-        let sender = &mut self.insert(stream, User::Caller(caller), (REQUEST_FREE, CALL_LIMIT), ctx).sender;
-        sender.queue(request);
-        sender.finish();
+        let made = self.insert(stream, User::Caller(caller), (REQUEST_FREE, CALL_LIMIT), ctx);
+        made.opening = Some(Opening::new(method));
+        made.sender.queue(request);
+        made.sender.finish();
         Ok(call)
+    }
+
+    /// Opens a stream again that another frame of the peer's has refused. It keeps its key.
+    pub fn reopen(&mut self, stray: &mut Option<Stray>, ctx: &mut Context) -> Result<(), Full> {
+        let Some(service) = stray.as_ref().map(|stray| stray.opening.service.clone()) else { return Ok(()) };
+        let id = self.begin(&service, ctx)?;
+        let Some(Stray { stream, opening, deadline, .. }) = stray.take() else { return Ok(()) };
+        let place = Place { session: self.session, stream: id };
+        match &stream.user {
+            User::Caller(caller) => drop(ctx.calls.insert(caller.call, Call { place, deadline })),
+            User::Handler(_) => {}
+            User::Site(key) => drop(ctx.streams.insert(*key, place)),
+        }
+        let is_stopped = stream.receiver.is_stopped();
+        *self.count(id, ctx) += 1;
+        self.streams.insert(id, Stream { opening: Some(opening), ..stream });
+        self.tell_credit(id);
+        if is_stopped {
+            self.say(id, Act::Stop);
+        }
+        Ok(())
     }
 
     pub fn credit(&mut self, stream: u64, limit: u64) {
@@ -134,13 +195,13 @@ impl Talk {
         self.streams.get(&stream).is_some_and(|found| matches!(found.user, User::Caller(_)))
     }
 
-    fn begin(&mut self, service: Service, ctx: &Context) -> Result<u64, Full> {
+    fn begin(&mut self, service: &Service, ctx: &Context) -> Result<u64, Full> {
         let stream = self.ours;
         if self.opened_like(stream) >= MAX_STREAMS || ctx.ours >= MAX_STREAMS_PER_FRAME {
             return Err(Full);
         }
         self.ours += 2;
-        self.say(stream, Act::Open(service));
+        self.say(stream, Act::Open(service.clone()));
         Ok(stream)
     }
 
@@ -155,7 +216,7 @@ impl Talk {
 
     fn insert(&mut self, stream: u64, user: User, (send, receive): (u64, u64), ctx: &mut Context) -> &mut Stream {
         *self.count(stream, ctx) += 1;
-        let new = Stream { user, sender: Sender::new(send), receiver: Receiver::new(receive) };
+        let new = Stream { user, sender: Sender::new(send), receiver: Receiver::new(receive), opening: None };
         self.streams.entry(stream).insert(new)
     }
 }
@@ -170,7 +231,11 @@ impl Talk {
         let after = self.streams.range(self.turn + 1..).chain(self.streams.range(..=self.turn));
         let stream = *after.filter(|(_, stream)| room && stream.sender.is_ready()).map(|(id, _)| id).next()?;
         self.turn = stream;
-        let act = self.streams.get_mut(&stream)?.sender.next()?;
+        let found = self.streams.get_mut(&stream)?;
+        let act = found.sender.next()?;
+        if let (Act::Data(bytes), Some(opening)) = (&act, &mut found.opening) {
+            opening.sent.extend_from_slice(bytes);
+        }
         self.remove_if_over(stream, ctx);
         Some(Message { stream, act })
     }
@@ -262,7 +327,7 @@ impl Talk {
             }
             Service::Protocol(protocol) => {
                 let key = ctx.new_stream(Place { session: self.session, stream });
-                self.insert(stream, User::Site(Site { key, opening: false }), (0, 0), ctx);
+                self.insert(stream, User::Site(key), (0, 0), ctx);
                 self.say(stream, Act::Accept);
                 ctx.tell(Output::IncomingStream { stream: key, peer: self.peer, protocol });
             }
@@ -275,10 +340,13 @@ impl Talk {
             Err(_) => return self.on_protocol_error(stream, ctx),
             Ok(None) => {}
             Ok(Some(bytes)) => match &mut found.user {
-                User::Caller(caller) => caller.reply.extend(bytes),
+                User::Caller(caller) => {
+                    found.opening = None;
+                    caller.reply.extend(bytes);
+                }
                 User::Handler(Handler::Collecting { request, .. }) => request.extend(bytes),
                 User::Handler(Handler::Replied | Handler::Told(_)) => {}
-                User::Site(site) => ctx.tell(Output::Data { stream: site.key, bytes }),
+                User::Site(key) => ctx.tell(Output::Data { stream: *key, bytes }),
             },
         }
         if matches!(found.user, User::Site(_)) { self.tell_credit(stream) } else { self.grant() }
@@ -299,14 +367,17 @@ impl Talk {
                 self.remove(stream, ctx);
             }
             User::Handler(_) => self.on_request(stream, ctx),
-            User::Site(site) => ctx.tell(Output::Finished(site.key)),
+            User::Site(key) => ctx.tell(Output::Finished(*key)),
         }
     }
 
     fn on_request(&mut self, stream: u64, ctx: &mut Context) {
         let Some(Stream { user: User::Handler(handler), .. }) = self.streams.get_mut(&stream) else { return };
         let Handler::Collecting { method, request } = handler else { return };
-        if let Ok(data) = call::read_request(request) {
+        if !ctx.served.contains(&Service::Method(method.clone())) {
+            // Given up while the argument was on its way. The handler never heard of it, so another frame's may run.
+            self.give_up(stream, Reason::NotServed, ctx);
+        } else if let Ok(data) = call::read_request(request) {
             let place = Place { session: self.session, stream };
             let call = ctx.new_call(Call { place, deadline: None });
             ctx.tell(Output::IncomingCall { call, from: self.peer, method: method.clone(), data });
@@ -318,10 +389,36 @@ impl Talk {
     }
 
     fn on_reset(&mut self, stream: u64, reason: Reason, ctx: &mut Context) {
-        if let Some(Stream { user, .. }) = self.remove(stream, ctx) {
+        if reason == Reason::NotServed
+            && let Some(stray) = self.take_stray(stream, ctx)
+        {
+            ctx.strays.push_back(stray);
+        } else if let Some(Stream { user, .. }) = self.remove(stream, ctx) {
             tell_failure(user, call::reset_failure(reason), ctx);
             self.grant();
         }
+    }
+
+    /// The peer's frame doesn't serve it. The session is bound to that frame, so it is of no more use; another session leads to
+    /// whoever serves now. A stream goes there once, and only as long as nothing was heard of it but the refusal.
+    fn take_stray(&mut self, stream: u64, ctx: &mut Context) -> Option<Stray> {
+        let found = self.streams.get_mut(&stream)?;
+        let opening = found.opening.take().filter(|opening| !opening.again)?;
+        self.unserved = true;
+        let deadline = match &found.user {
+            User::Caller(caller) => ctx.calls.get(&caller.call)?.deadline,
+            User::Handler(_) | User::Site(_) => None,
+        };
+        let (send, receive) = match &found.user {
+            User::Caller(_) => (REQUEST_FREE, CALL_LIMIT),
+            User::Handler(_) | User::Site(_) => (0, 0),
+        };
+        let receiver = found.receiver.restarted(receive)?;
+        let Stream { user, sender, .. } = self.remove(stream, ctx)?;
+        let sender = sender.restart(send, &opening.sent);
+        let stream = Stream { user, sender, receiver, opening: None };
+        let opening = Opening { sent: Vec::new(), again: true, ..opening };
+        Some(Stray { peer: self.peer, stream, opening, deadline })
     }
 
     fn on_protocol_error(&mut self, stream: u64, ctx: &mut Context) {
@@ -345,30 +442,36 @@ impl Talk {
             User::Caller(Caller { call, .. }) => drop(ctx.calls.remove(call)),
             User::Handler(Handler::Told(call)) => drop(ctx.calls.remove(call)),
             User::Handler(Handler::Collecting { .. } | Handler::Replied) => {}
-            User::Site(site) => drop(ctx.streams.remove(&site.key)),
+            User::Site(key) => drop(ctx.streams.remove(key)),
         }
         Some(removed)
     }
 }
 
 fn on_accept(stream: &mut Stream, ctx: &mut Context) {
-    if let User::Site(Site { key, opening }) = &mut stream.user
-        && *opening
+    if let User::Site(key) = &stream.user
+        && stream.opening.take().is_some()
     {
-        *opening = false;
         ctx.tell(Output::Opened(*key));
     }
 }
 
 fn on_credit(stream: &mut Stream, limit: u64, ctx: &mut Context) {
-    if let (Some(limit), User::Site(site)) = (stream.sender.on_credit(limit), &stream.user) {
-        ctx.tell(Output::Credit { stream: site.key, limit });
+    match &stream.user {
+        // Whoever gives credit has accepted first. If it were taken now, the site would write to whom it may never reach.
+        User::Site(_) if stream.opening.is_some() => {}
+        User::Caller(_) | User::Handler(_) => drop(stream.sender.on_credit(limit)),
+        User::Site(key) => {
+            if let Some(limit) = stream.sender.on_credit(limit) {
+                ctx.tell(Output::Credit { stream: *key, limit });
+            }
+        }
     }
 }
 
 fn on_stop(stream: &mut Stream, ctx: &mut Context) {
-    if let (true, User::Site(site)) = (stream.sender.stop(), &stream.user) {
-        ctx.tell(Output::Stopped(site.key));
+    if let (true, User::Site(key)) = (stream.sender.stop(), &stream.user) {
+        ctx.tell(Output::Stopped(*key));
     }
 }
 
@@ -377,7 +480,7 @@ fn tell_failure(user: User, failure: Failure, ctx: &mut Context) {
         User::Caller(caller) => ctx.tell(Output::CallDone { call: caller.call, outcome: Err(failure) }),
         User::Handler(Handler::Told(call)) => ctx.tell(Output::CallCancelled(call)),
         User::Handler(Handler::Collecting { .. } | Handler::Replied) => {}
-        User::Site(Site { key, .. }) => {
+        User::Site(key) => {
             let failure = Failure { executed: None, ..failure };
             ctx.tell(Output::Reset { stream: key, failure });
         }

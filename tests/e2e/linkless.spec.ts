@@ -1,4 +1,4 @@
-// A browser without RTCPeerConnection, as Debian's WebKitGTK: its node works within the browser, and says what it can't do.
+// A browser without RTCPeerConnection, as Debian's WebKitGTK, or with parts of it: its node works within the browser, and says what it can't do.
 import { addressOf } from "./support/dials.ts";
 import { meet } from "./support/room.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
@@ -30,3 +30,46 @@ test("without RTCPeerConnection sites of the browser meet, and what needs a conn
   await meet("lobby", a, c);
   expect((await statusOf(a)).warnings).toEqual([expect.stringContaining("no address can be had")]);
 });
+
+/** What browsers, their policies and extensions take away, as scripts that run before anything else. */
+const BROKEN = {
+  "the constructor throws": `window.RTCPeerConnection = class { constructor() { throw new Error("blocked"); } };`,
+  "the constructor makes something else": `window.RTCPeerConnection = function () { return {}; };`,
+  "createDataChannel is missing": `delete window.RTCPeerConnection?.prototype.createDataChannel;`,
+  "createDataChannel throws": `window.RTCPeerConnection.prototype.createDataChannel = () => { throw new DOMException("blocked", "NotSupportedError"); };`,
+  "createDataChannel makes nothing": `window.RTCPeerConnection.prototype.createDataChannel = () => undefined;`,
+  "createOffer is missing": `delete window.RTCPeerConnection?.prototype.createOffer;`,
+  "createOffer rejects": `window.RTCPeerConnection.prototype.createOffer = () => Promise.reject(new DOMException("blocked", "NotSupportedError"));`,
+  "setLocalDescription throws": `window.RTCPeerConnection.prototype.setLocalDescription = () => { throw new Error("blocked"); };`,
+  // As where UDP is blocked: gathering ends, and has found nothing.
+  "there are no candidates": `window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(configuration) { super({ ...configuration, iceTransportPolicy: "relay" }); }
+  };`,
+};
+
+for (const [what, init] of Object.entries(BROKEN)) {
+  test(`RTCPeerConnection is there, but ${what}: dials fail at once with the reason, and nothing is thrown in the frame`, async ({ browse, connect }) => {
+    const [one, two] = await Promise.all([browse({ init }), browse()]);
+    const uncaught: string[] = [];
+    one.on("weberror", (error) => uncaught.push(error.error().message));
+    const [a, c, b] = [await connect(one, "a"), await connect(one, "c"), await connect(two, "b")];
+    const [address, peer] = [await addressOf(b), await idOf(b)];
+
+    const started = Date.now();
+    const failures = await a.evaluate(async ({ address, peer }) => {
+      const { mine } = window;
+      const failureOf = (work: Promise<unknown>): Promise<string> => work.then(() => "done", ({ code, message }) => `${code}: ${message}`);
+      // Alone, as dials of one persona share their way.
+      const byAddress = await failureOf(mine.dial(address));
+      const others = [mine.dial(peer), mine.open(peer, "any"), mine.call(peer, "any", null)];
+      return [byAddress, ...(await Promise.all(others.map(failureOf)))];
+    }, { address, peer });
+
+    for (const failure of failures) expect(failure).toMatch(/^PeerUnreachable: .*WebRTC's data channels or UDP are missing or blocked$/);
+    expect(failures).toHaveLength(4);
+    expect(Date.now() - started).toBeLessThan(4_000);
+    // The frame goes on, and so does the node.
+    await meet("lobby", a, c);
+    expect(uncaught).toEqual([]);
+  });
+}

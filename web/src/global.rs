@@ -1,6 +1,6 @@
 //! The global object, whichever it is: a window's, a worker's, a shared worker's.
 
-use js_sys::{Function, Promise, Reflect};
+use js_sys::{Array, Function, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -43,14 +43,19 @@ pub fn call(
     method: &'static str,
     arg: &JsValue,
 ) -> impl Future<Output = Result<JsValue, WebError>> + use<> {
-    let called = property(object, method).ok_or_else(|| WebError::missing(method)).and_then(|function| {
-        let function: Function = function.dyn_into().map_err(WebError::calling(method))?;
-        function.call1(object, arg).map_err(WebError::calling(method))
-    });
-    async move {
-        let promise: Promise = called?.unchecked_into();
-        JsFuture::from(promise).await.map_err(WebError::calling(method))
-    }
+    let called = invoke(object, method, &Array::of1(arg));
+    async move { JsFuture::from(Promise::resolve(&called?)).await.map_err(WebError::calling(method)) }
+}
+
+/// Calls a method that this browser may lack. Bindings without `catch` would let the exception through Rust's frames, whose
+/// destructors then never run.
+///
+/// # Errors
+/// That there is no such method, or what it threw.
+pub fn invoke(object: &JsValue, method: &'static str, args: &Array) -> Result<JsValue, WebError> {
+    let function = property(object, method).and_then(|function| function.dyn_into::<Function>().ok());
+    let function = function.ok_or_else(|| WebError::missing(method))?;
+    function.apply(object, args).map_err(WebError::calling(method))
 }
 
 /// The origin of this context: a document's or a worker's.

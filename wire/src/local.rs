@@ -394,7 +394,7 @@ pub enum DownReason {
     HungUp,
     /// The peer proved another identity, or none.
     Identity,
-    /// The browser refused a step.
+    /// The browser refused a step, or has no network path.
     Platform,
     /// The peer broke the protocol.
     Protocol,

@@ -476,7 +476,7 @@ pub(super) fn why(reason: DownReason) -> &'static str {
         DownReason::FrameSilent => "the page that connected is frozen, and no other is open",
         DownReason::HungUp => "its node hung up",
         DownReason::Identity => "its node did not prove who it is",
-        DownReason::Platform => "the browser refused to connect",
+        DownReason::Platform => "the browser can't connect: WebRTC's data channels or UDP are missing or blocked",
         DownReason::Protocol => "its node broke the protocol",
     }
 }

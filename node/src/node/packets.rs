@@ -122,6 +122,12 @@ impl Node {
         if !lenient && self.routes.home(packet.from) != Some(peer) {
             return;
         }
+        match packet.body {
+            // The persona moved, or its last page is gone: its next dial asks where it lives.
+            Body::Refused { reason: Refusal::NoRoute } => self.routes.miss(packet.from, peer),
+            Body::Refused { .. } => {}
+            Body::Accept { .. } | Body::Open { .. } | Body::Sealed { .. } => self.routes.heard(packet.from, peer),
+        }
         self.use_for_sessions(link, now);
         if !self.frames.has_persona(packet.to) {
             if let Some(refusal) = self.refusal(&packet, self.absence(&packet), now) {

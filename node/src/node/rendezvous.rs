@@ -186,7 +186,14 @@ impl Node {
     }
 
     fn on_missing(&mut self, persona: PersonaId) {
-        if self.dials.stage(persona) == Some(Stage::Lookup) {
+        if self.dials.stage(persona) != Some(Stage::Lookup) {
+            return;
+        }
+        // Nobody knows better than the node where it was: it may be back there, and not registered here.
+        self.routes.found(persona);
+        if self.is_reachable(persona) {
+            self.finish_dial(persona);
+        } else {
             let url = self.uplink.url().unwrap_or("the rendezvous").to_owned();
             self.fail_dial(persona, format!("{persona}: nobody registered this persona at {url}"));
         }

@@ -51,7 +51,12 @@ impl Node {
 
     pub(super) fn is_reachable(&self, peer: PersonaId) -> bool {
         let linked = |node: NodeId| self.links.up_to(node).is_some();
-        self.frames.has_persona(peer) || self.routes.home(peer).is_some_and(linked)
+        self.frames.has_persona(peer) || (self.routes.home(peer).is_some_and(linked) && !self.asks_anew(peer))
+    }
+
+    /// Whether the rendezvous is to say where `peer` lives, though its home is known: that one says that it isn't there.
+    fn asks_anew(&self, peer: PersonaId) -> bool {
+        self.routes.is_missed(peer) && self.uplink.is_registered()
     }
 
     fn begin_dial(&mut self, peer: PersonaId, address: Option<&Address>, now: Instant) -> Result<Stage, String> {
@@ -62,7 +67,7 @@ impl Node {
             let begun = self.dial_address(address, now);
             return begun.map(Stage::Address).map_err(|why| format!("{peer}: {why}"));
         }
-        if let Some(node) = self.routes.home(peer) {
+        if let Some(node) = self.routes.home(peer).filter(|_| !self.asks_anew(peer)) {
             return self.dial_node(node, now).map(|()| Stage::Node(node)).map_err(|why| format!("{peer}: {why}"));
         }
         if !self.uplink.is_hopeful() {

@@ -316,6 +316,45 @@ fn packets_pass_a_link_behind_a_claim() {
 }
 
 #[test]
+fn a_persona_that_moved_to_another_node_is_looked_up_again() {
+    let (mut lab, link) = Lab::linked();
+    let alice = away().persona(SITE);
+    let dial = |request| ToLeader::Dial { request, peer: alice.id(), address: None };
+    let mut packet = Packet {
+        to: alice.id(),
+        to_frame: None,
+        from: home().persona(SITE).id(),
+        from_frame: TAB,
+        session: SESSION,
+        body: open(),
+    };
+    assert_eq!(lab.frame(TAB, dial(1)), [asked(1, Ok(()))]);
+
+    // Her node is still linked, and says that she isn't there.
+    let refusal = packet.refuse(Refusal::NoRoute).unwrap();
+    lab.peer(link, &LinkMessage::Packet(refusal.clone()));
+    assert_eq!(lab.frame(TAB, dial(2)), [send(ToServer::Lookup(alice.id()))]);
+    let moved = NodeSecret::new([0x77; 32]).id();
+    let link = lab.dialled(ToNode::Found(Claim::sign(&alice, moved)));
+    assert!(lab.link(link, LinkEvent::Up(moved)).contains(&asked(2, Ok(()))));
+    let sent = lab.frame(TAB, ToLeader::Packet(packet.clone()));
+    assert!(sent.contains(&said(link, &LinkMessage::Packet(packet.clone()))), "{sent:?}");
+
+    // If nobody knows better, she may be back where she was.
+    lab.peer(link, &LinkMessage::Packet(refusal));
+    assert_eq!(lab.frame(TAB, dial(3)), [send(ToServer::Lookup(alice.id()))]);
+    assert_eq!(lab.server(ToNode::Missing(alice.id())), [asked(3, Ok(()))]);
+    assert_eq!(lab.frame(TAB, dial(4)), [asked(4, Ok(()))]);
+
+    // So she is where she speaks from.
+    let refusal = packet.refuse(Refusal::NoRoute).unwrap();
+    lab.peer(link, &LinkMessage::Packet(refusal));
+    std::mem::swap(&mut packet.to, &mut packet.from);
+    lab.peer(link, &LinkMessage::Packet(packet));
+    assert_eq!(lab.frame(TAB, dial(5)), [asked(5, Ok(()))]);
+}
+
+#[test]
 fn a_message_reaches_sites_and_neighbours_once() {
     let (mut lab, link) = Lab::linked();
     lab.admit(OTHER, "https://other.example");

@@ -137,7 +137,7 @@ impl Node {
         by_age.into_values().map(status).collect()
     }
 
-    /// A persona of this node looks as one does that is linked directly: no site learns whom it shares its node with.
+    /// A persona of this node looks as one does that is linked directly: the status tells no site whom it shares its node with.
     fn persona_status(&self, peer: PersonaId) -> PeerStatus {
         if self.frames.has_persona(peer) {
             return peer_status(peer, 1, Path::Direct);

@@ -82,6 +82,34 @@ fn the_end_of_gathering_sends_the_signal_even_without_candidates() {
 }
 
 #[test]
+fn a_browser_without_candidates_is_given_up_soon() {
+    let mut peercon = new();
+    let bare = OFFER.replace("a=candidate", "a=x");
+    feed_at(&mut peercon, [Input::LocalDescription(bare), Input::GatheringDone, Input::GatheringDone], at(100));
+
+    assert_eq!(peercon.poll_timeout(), Some(at(1100)));
+    assert_eq!(feed_at(&mut peercon, [Input::GatheringDone, Input::Timeout], at(1099)), []);
+    assert_eq!(feed_at(&mut peercon, [Input::Timeout], at(1100)), [Output::Down(DownReason::Platform)]);
+}
+
+#[test]
+fn a_browser_that_only_hides_its_candidates_connects() {
+    let bare = OFFER.replace("a=candidate", "a=x");
+    let mut peercon = new();
+    feed(&mut peercon, [Input::LocalDescription(bare.clone()), Input::GatheringDone, Input::Signal(peers_signal())]);
+    feed(&mut peercon, [Input::ControlOpen, Input::DataOpen, said(&hello())]);
+    let signature = us().sign(&our_text().to_bytes());
+    feed(&mut peercon, [Input::Signed(signature), said(&Control::Identity(peers_proof())), said(&Control::Pong(0))]);
+    assert!(peercon.poll_timeout() > Some(at(1000)));
+    assert_eq!(feed_at(&mut peercon, [Input::Timeout], at(1000)), []);
+
+    // So does one whose candidates come after all.
+    let mut peercon = new();
+    feed(&mut peercon, [Input::LocalDescription(bare), Input::GatheringDone, Input::LocalCandidate(candidate(5001))]);
+    assert_eq!(peercon.poll_timeout(), Some(NOW + DIAL_TIMEOUT));
+}
+
+#[test]
 fn late_candidates_go_over_the_control_channel() {
     let mut peercon = new();
     feed(&mut peercon, [Input::LocalDescription(OFFER.to_owned()), Input::GatheringDone]);

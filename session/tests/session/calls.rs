@@ -8,7 +8,7 @@ use bitters_wire::{
     data::Data,
     failure::{Code, Executed},
     limits::MAX_MESSAGE,
-    packet::Service,
+    packet::{Body, Service},
     rpc::Outcome,
 };
 
@@ -161,6 +161,117 @@ fn a_page_that_is_gone_may_have_run_it() {
     };
     let told: Vec<_> = net.told(0).iter().map(lost).collect();
     assert_eq!(told, [first, second].map(|call| (call, Code::PeerUnreachable, Executed::Unknown)));
+}
+
+#[test]
+fn a_call_goes_to_the_tab_that_serves_now() {
+    for argument in [text("small"), Data::Bytes(vec![7; 16 * 1024]), Data::Bytes(vec![7; MAX_MESSAGE])] {
+        let mut net = two_tabs();
+        net.at(2, |endpoint, _| endpoint.unserve(&echo()));
+        net.frames[2].idle = true;
+
+        let near = start_call(&mut net, argument.clone());
+
+        assert_eq!(net.told(2), []);
+        let Some(Output::IncomingCall { call: far, data, .. }) = net.told(1).pop() else { panic!("no call") };
+        assert_eq!(data, argument);
+        net.at(1, |endpoint, _| endpoint.reply(far, Outcome::Ok(text("here"))));
+        assert_eq!(net.told(0), [Output::CallDone { call: near, outcome: Ok(text("here")) }]);
+
+        // The next one goes there straight away, and nothing is left of the way that led nowhere.
+        let opens = opens(&net);
+        let (near, far) = (start_call(&mut net, text("again")), net.told(1));
+        assert!(matches!(far[..], [Output::IncomingCall { .. }]), "{far:?}");
+        assert_eq!(self::opens(&net), opens);
+        net.at(0, |endpoint, _| endpoint.cancel_call(near));
+        net.pass(Duration::from_secs(180));
+        assert_eq!(net.next_timeout(), None);
+    }
+}
+
+#[test]
+fn a_call_goes_to_a_second_tab_and_not_to_a_third() {
+    let mut net = two_tabs();
+    let before = opens(&net);
+    // The leader hasn't heard of it, so it names the same tab again.
+    net.at(2, |endpoint, _| endpoint.unserve(&echo()));
+
+    let near = start_call(&mut net, text(""));
+
+    assert_eq!(failed(&mut net, near), (Code::NotFound, Executed::No));
+    assert_eq!(opens(&net), before + 1);
+
+    // Nor does a peer that goes on like that make this side work for more than one handshake for each call.
+    for calls in 2..20 {
+        let near = start_call(&mut net, text(""));
+        assert_eq!(failed(&mut net, near), (Code::NotFound, Executed::No));
+        assert_eq!(opens(&net), before + calls);
+    }
+    net.pass(Duration::from_secs(180));
+    assert_eq!(net.next_timeout(), None);
+}
+
+#[test]
+fn a_call_that_no_tab_serves_any_longer_is_not_found() {
+    let mut net = two_tabs();
+    for tab in [1, 2] {
+        net.at(tab, |endpoint, _| endpoint.unserve(&echo()));
+        net.frames[tab].idle = true;
+    }
+    let near = start_call(&mut net, text(""));
+    assert_eq!(failed(&mut net, near), (Code::NotFound, Executed::No));
+}
+
+#[test]
+fn a_call_whose_argument_is_on_its_way_to_a_tab_that_stops_serving_runs_in_another() {
+    let mut net = two_tabs();
+    let argument = Data::Bytes(vec![7; MAX_MESSAGE]);
+    // The tab has the beginning of the argument, and its grant of the rest is lost.
+    net.deaf = Some(0);
+    let near = start_call(&mut net, argument.clone());
+    net.deaf = None;
+    net.at(2, |endpoint, _| endpoint.unserve(&echo()));
+    net.frames[2].idle = true;
+    net.pass(Duration::from_secs(6));
+
+    assert_eq!(net.told(2), []);
+    let Some(Output::IncomingCall { call: far, data, .. }) = net.told(1).pop() else { panic!("no call") };
+    assert_eq!(data, argument);
+    net.at(1, |endpoint, _| endpoint.reply(far, Outcome::Ok(text("here"))));
+    assert_eq!(net.told(0), [Output::CallDone { call: near, outcome: Ok(text("here")) }]);
+}
+
+#[test]
+fn a_call_that_goes_to_a_second_tab_keeps_its_deadline_and_can_be_given_up() {
+    let mut net = two_tabs();
+    net.at(2, |endpoint, _| endpoint.unserve(&echo()));
+    net.frames[2].idle = true;
+    let late = start_call(&mut net, text(""));
+    net.pass(Duration::from_secs(15));
+    assert_eq!(failed(&mut net, late), (Code::Timeout, Executed::Unknown));
+
+    let near = start_call(&mut net, text(""));
+    net.at(0, |endpoint, _| endpoint.cancel_call(near));
+    assert_eq!(failed(&mut net, near), (Code::Aborted, Executed::Unknown));
+    let told = net.told(1);
+    assert_eq!(told.iter().filter(|output| matches!(output, Output::CallCancelled(_))).count(), 2, "{told:?}");
+}
+
+/// A caller, and two tabs of one persona that both answer. The caller has spoken with the second.
+fn two_tabs() -> Net {
+    let mut net = Net::new([1, 2, 2]);
+    net.frames[1].endpoint.serve(echo());
+    net.frames[2].endpoint.serve(echo());
+    let near = start_call(&mut net, text("first"));
+    let Some(Output::IncomingCall { call: far, .. }) = net.told(2).pop() else { panic!("no call") };
+    net.at(2, |endpoint, _| endpoint.reply(far, Outcome::Ok(text("hello"))));
+    assert_eq!(net.told(0), [Output::CallDone { call: near, outcome: Ok(text("hello")) }]);
+    net
+}
+
+/// How many sessions were opened.
+fn opens(net: &Net) -> usize {
+    net.sent.iter().filter(|packet| matches!(packet.body, Body::Open { .. })).count()
 }
 
 fn failed(net: &mut Net, call: CallKey) -> (Code, Executed) {

@@ -89,6 +89,80 @@ fn what_is_not_served_is_not_found() {
 }
 
 #[test]
+fn a_stream_is_opened_at_the_tab_that_serves_now_and_those_that_are_open_go_on() {
+    let mut net = Net::new([1, 2, 2]);
+    net.frames[1].endpoint.serve(chat());
+    net.frames[2].endpoint.serve(chat());
+    let peer = net.frames[1].persona;
+    let old = net.at(0, |endpoint, now| endpoint.open(peer, chat(), now)).unwrap();
+    let Some(Output::IncomingStream { stream: old_far, .. }) = net.told(2).pop() else { panic!("no stream") };
+    assert_eq!(net.told(0), [Output::Opened(old)]);
+    net.at(2, |endpoint, _| endpoint.unserve(&chat()));
+    net.frames[2].idle = true;
+
+    let near = net.at(0, |endpoint, now| {
+        let near = endpoint.open(peer, chat(), now).unwrap();
+        endpoint.credit(near, 5);
+        endpoint.finish(near);
+        near
+    });
+
+    assert_eq!((net.told(0), net.told(2)), (vec![Output::Opened(near)], vec![]));
+    let told = net.told(1);
+    let Some(Output::IncomingStream { stream: far, .. }) = told.first() else { panic!("{told:?}") };
+    assert_eq!(told[1..], [Output::Credit { stream: *far, limit: 5 }, Output::Finished(*far)]);
+    net.at(1, |endpoint, _| endpoint.write(*far, b"hello")).unwrap();
+    assert_eq!(net.told(0), [Output::Data { stream: near, bytes: b"hello".to_vec() }]);
+    net.at(2, |endpoint, _| endpoint.credit(old_far, 3));
+    net.at(0, |endpoint, _| endpoint.write(old, b"old")).unwrap();
+    assert_eq!(net.told(2), [Output::Data { stream: old_far, bytes: b"old".to_vec() }]);
+    net.told(0);
+
+    // Whoever wants to read nothing isn't written to there, either.
+    let near = net.at(0, |endpoint, now| endpoint.open(peer, chat(), now)).unwrap();
+    assert_eq!(net.told(0), [Output::Opened(near)]);
+    net.at(0, |endpoint, _| [old, near].map(|stream| endpoint.reset(stream, "enough")));
+    net.at(1, |endpoint, _| endpoint.reset(*far, "enough"));
+    net.pass(Duration::from_secs(180));
+    assert_eq!(net.next_timeout(), None);
+}
+
+#[test]
+fn a_stop_goes_with_the_stream_to_the_tab_that_serves_now() {
+    let mut net = Net::new([1, 2, 2]);
+    net.frames[1].endpoint.serve(chat());
+    net.frames[2].endpoint.serve(chat());
+    let peer = net.frames[1].persona;
+    net.at(0, |endpoint, now| endpoint.open(peer, chat(), now)).unwrap();
+    net.told(0);
+    net.at(2, |endpoint, _| endpoint.unserve(&chat()));
+    net.frames[2].idle = true;
+
+    net.at(0, |endpoint, now| {
+        let near = endpoint.open(peer, chat(), now).unwrap();
+        endpoint.stop(near);
+    });
+
+    let told = net.told(1);
+    let [Output::IncomingStream { stream: far, .. }, Output::Stopped(stopped)] = told[..] else { panic!("{told:?}") };
+    assert_eq!(far, stopped);
+}
+
+#[test]
+fn a_stream_that_two_tabs_refuse_is_not_found() {
+    let mut net = Net::new([1, 2, 2]);
+    net.frames[2].endpoint.serve(chat());
+    let peer = net.frames[1].persona;
+    net.at(0, |endpoint, now| endpoint.open(peer, chat(), now)).unwrap();
+    net.told(0);
+    net.at(2, |endpoint, _| endpoint.unserve(&chat()));
+
+    net.at(0, |endpoint, now| endpoint.open(peer, chat(), now)).unwrap();
+
+    assert_eq!(codes(&net.told(0)), [Code::NotFound]);
+}
+
+#[test]
 fn a_persona_without_a_way_is_unreachable() {
     let mut net = Net::new([1]);
     let stranger = PersonaSecret::new([9; 32]).id();

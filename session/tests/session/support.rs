@@ -17,6 +17,8 @@ pub struct Net {
     pub now: Instant,
     /// Packets vanish.
     pub cut: bool,
+    /// Packets to this frame vanish.
+    pub deaf: Option<usize>,
     /// Every packet that was sent.
     pub sent: Vec<Packet>,
 }
@@ -26,6 +28,8 @@ pub struct Frame {
     pub persona: PersonaId,
     pub id: FrameId,
     pub gone: bool,
+    /// Its leader knows that it serves nothing.
+    pub idle: bool,
     /// What its shell was told, but for packets.
     pub told: VecDeque<Output>,
 }
@@ -34,7 +38,7 @@ impl Net {
     /// One frame for each persona's number; equal numbers are frames of one persona.
     pub fn new<const N: usize>(personas: [u8; N]) -> Self {
         let frames = personas.iter().zip(1..).map(|(&persona, frame)| Frame::new(persona, frame)).collect();
-        Self { frames, now: Instant::START, cut: false, sent: Vec::new() }
+        Self { frames, now: Instant::START, cut: false, deaf: None, sent: Vec::new() }
     }
 
     /// Does something at a frame, and then all that follows from it.
@@ -94,13 +98,15 @@ impl Net {
                 None => return,
             },
         };
-        self.frames[to].endpoint.handle_input(Input::Packet(packet), self.now);
+        if self.deaf != Some(to) {
+            self.frames[to].endpoint.handle_input(Input::Packet(packet), self.now);
+        }
     }
 
-    /// As leaders do: by frame, else by what is served, here the persona's last frame.
+    /// As leaders do: by frame, else by what is served, here the persona's last frame that isn't idle.
     fn receiver(&self, packet: &Packet) -> Result<usize, Refusal> {
         let is_persona = |frame: &Frame| frame.persona == packet.to;
-        let is_frame = |frame: &Frame| packet.to_frame.is_none_or(|id| id == frame.id) && !frame.gone;
+        let is_frame = |frame: &Frame| packet.to_frame.map_or(!frame.idle, |id| id == frame.id) && !frame.gone;
         if !self.frames.iter().any(is_persona) {
             return Err(Refusal::NoRoute);
         }
@@ -114,7 +120,7 @@ impl Frame {
         let (persona, id) = (PersonaSecret::new([persona; 32]), FrameId::from_random([frame; 16]));
         let (known, seed) = (persona.id(), [frame; 32]);
         let endpoint = Endpoint::new(Config { persona, frame: id, seed });
-        Self { endpoint, persona: known, id, gone: false, told: VecDeque::new() }
+        Self { endpoint, persona: known, id, gone: false, idle: false, told: VecDeque::new() }
     }
 }
 

@@ -50,6 +50,18 @@ fn a_stream_survives_its_leaders() {
 }
 
 #[test]
+fn what_is_asked_goes_to_the_page_that_serves_now() {
+    let mut sum = Evidence::default();
+    for seed in seeds(60) {
+        let world = World::new(seed, 2);
+        let mut world = if is_one() { world.traced() } else { world };
+        world.serve_in_turn(3, 20);
+        sum += world.evidence;
+    }
+    prove(|| sum.stopped_serving > 600 && sum.calls_done == 1200 && sum.streams_done == 1200, sum);
+}
+
+#[test]
 fn a_seed_is_a_whole_story() {
     for seed in seeds(5) {
         let trace = || std::mem::take(&mut BIG.tell(World::new(seed, BIG.browsers).traced()).trace);

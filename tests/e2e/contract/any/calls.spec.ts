@@ -1,4 +1,6 @@
 // Calls from one site to another: what comes back, what fails, and what the handler learns of it.
+import type { Stream } from "@bitters/host-sdk";
+
 import { reach } from "../../support/room.ts";
 import type { Tab } from "../../support/tab.ts";
 import { idOf } from "../../support/test.ts";
@@ -118,6 +120,64 @@ test("fifty calls at once each get their own answer, idempotent or not", async (
   );
   expect(answers).toEqual(Array.from({ length: 50 }, (_, at) => at));
 });
+
+test("a tab that stops serving and stays open: calls and streams go to the tab that serves now, and to nobody if none does", async ({ a, b, more }) => {
+  const other = await more("b");
+  await Promise.all([serveAs(b, "first"), serveAs(other, "second")]);
+  const peer = await reach(a, await idOf(b));
+  const [bound, free] = (await whoServes(a, peer)).call === "first" ? [b, other] : [other, b];
+  const [boundName, freeName] = bound === b ? ["first", "second"] : ["second", "first"];
+  expect(await whoServes(a, peer)).toEqual({ call: boundName, stream: boundName });
+
+  await stopServing(bound);
+  expect(await whoServes(a, peer)).toEqual({ call: freeName, stream: freeName });
+
+  await stopServing(free);
+  const started = Date.now();
+  expect(await whoServes(a, peer)).toEqual({ call: "NotFound no", stream: "NotFound" });
+  expect(Date.now() - started).toBeLessThan(5_000);
+
+  await serveAs(bound, boundName);
+  expect(await whoServes(a, peer)).toEqual({ call: boundName, stream: boundName });
+  await stopServing(bound);
+});
+
+/** Answers the call and serves the protocol "whose turn" with a name. */
+function serveAs(tab: Tab, name: string): Promise<unknown> {
+  return tab.evaluate((name) => {
+    window.answering = new AbortController();
+    const { mine } = window;
+    const { signal } = window.answering;
+    void mine.answer("whose turn", () => name, { signal });
+    const tell = async (stream: Stream): Promise<void> => {
+      await stream.writable.getWriter().write(new TextEncoder().encode(name));
+      await stream.close();
+    };
+    void mine.serve("whose turn", tell, { signal });
+    // After this the leader knows.
+    return mine.status();
+  }, name);
+}
+
+async function stopServing(tab: Tab): Promise<void> {
+  await tab.evaluate(() => {
+    window.answering.abort();
+    return window.mine.status();
+  });
+}
+
+/** Which tab answers a call and takes a stream, or how those fail. */
+function whoServes(tab: Tab, peer: string): Promise<{ call: unknown; stream: unknown }> {
+  return tab.evaluate(async (peer) => {
+    const read = async (): Promise<string> => {
+      const stream = await window.mine.open(peer, "whose turn");
+      const text = await new Response(stream.readable as BodyInit).text();
+      await stream.close();
+      return text;
+    };
+    return { call: await window.codeOf(() => window.mine.call(peer, "whose turn", null)), stream: await window.codeOf(read) };
+  }, peer);
+}
 
 /** How a call without argument fails. */
 function failure(tab: Tab, peer: string, method: string, timeout = 15_000): Promise<Failure> {

@@ -63,6 +63,8 @@ evidence! {
     silences_noticed,
     /// Machines that were suspended.
     suspends,
+    /// Pages that stopped serving and stayed.
+    stopped_serving,
     /// Streams that were opened and accepted.
     streams,
     /// Streams of which both ends have all.

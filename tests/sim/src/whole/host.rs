@@ -38,6 +38,8 @@ pub struct Host {
     pub said: usize,
     /// Calls that it is about to answer: which, and how.
     answers: BTreeMap<u32, Outcome>,
+    /// The numbers of what it serves and answers.
+    serving: Vec<u32>,
     /// Credit for streams that it hasn't recognised yet.
     pub early: BTreeMap<u32, u64>,
     /// Numbers of streams that it gave up.
@@ -138,6 +140,21 @@ impl World {
         self.ask_about(frame, id, Ask::Cancel);
     }
 
+    /// The page serves and answers what all pages do.
+    pub fn serve_again(&mut self, frame: FrameId) {
+        let asked = [Ask::Serve { protocol: PROTOCOL.into() }, Ask::Answer { method: METHOD.into() }];
+        self.host(frame).serving = asked.into_iter().map(|ask| self.ask(frame, ask)).collect();
+    }
+
+    /// The page stops serving and answering. It stays open.
+    pub fn stop_serving(&mut self, frame: FrameId) {
+        self.evidence.stopped_serving += 1;
+        for id in std::mem::take(&mut self.host(frame).serving) {
+            self.host(frame).asked.insert(id, Asked::Once);
+            self.ask_about(frame, id, Ask::Cancel);
+        }
+    }
+
     /// What the page is told.
     pub(super) fn on_tell(&mut self, frame: FrameId, Told { id, tell }: Told) {
         self.note(|| format!("{frame} {id} > {tell:?}"));
@@ -171,8 +188,7 @@ impl World {
     fn on_welcome(&mut self, frame: FrameId, id: String) {
         let twice = self.host(frame).id.replace(id).is_some();
         self.must(!twice, || format!("{frame} is welcomed twice"));
-        self.ask(frame, Ask::Serve { protocol: PROTOCOL.into() });
-        self.ask(frame, Ask::Answer { method: METHOD.into() });
+        self.serve_again(frame);
         if self.chance(85) {
             let join = self.ask(frame, Ask::Join { name: "lobby".into() });
             let host = self.host(frame);
@@ -196,6 +212,7 @@ impl World {
     fn on_end(&mut self, frame: FrameId, id: u32) {
         match self.host(frame).asked.get(&id).copied() {
             Some(Asked::Cancelled(call)) => self.settle_call(frame, id, call, Settled::Failed(Executed::Unknown)),
+            Some(Asked::Once) => self.on_answered(frame, id, true),
             _ => self.on_stopped(frame, id),
         }
     }

@@ -158,6 +158,48 @@ impl Story {
     }
 }
 
+/// Pages of one site that serve in turn.
+impl World {
+    /// A page calls another site and opens streams to it, whose pages stop serving and serve again, `flips` times. As there is always one
+    /// that serves, all calls are answered and all streams accepted.
+    pub fn serve_in_turn(&mut self, pages: usize, flips: usize) {
+        self.make_peace();
+        let caller = self.open_tab(0, ORIGINS[0]);
+        let servers: Vec<FrameId> = (0..pages).map(|_| self.open_tab(1, ORIGINS[1])).collect();
+        self.run_for(Duration::from_secs(2));
+        let Some(peer) = self.tabs[&servers[0]].host.id.clone() else {
+            return self.must(false, || "a page was never welcomed".into());
+        };
+        let mut serving = servers.clone();
+        for _ in 0..flips {
+            let wait = self.millis(0, 60);
+            self.open_stream(caller, peer.clone(), 900);
+            self.call(caller, peer.clone(), Duration::from_secs(10));
+            self.run_for(wait);
+            if serving.len() > 1 {
+                let one = serving.swap_remove(self.rng.usize(0..serving.len()));
+                self.stop_serving(one);
+            } else {
+                for page in servers.iter().filter(|page| !serving.contains(page)) {
+                    self.serve_again(*page);
+                }
+                serving.clone_from(&servers);
+            }
+            // What is on its way to a page may be refused once, not twice.
+            let pause = self.millis(500, 3000);
+            self.run_for(pause);
+        }
+        self.finish_all();
+        self.run_for(Duration::from_secs(60));
+        self.must_be_settled();
+        let failed = self.model.calls.iter().find(|it| it.outcome != Some(Settled::Done));
+        self.must(failed.is_none(), || format!("a call fails though a page serves: {failed:?}"));
+        let failed =
+            self.model.streams.iter().find(|it| !it.opened || it.sides.iter().any(|side| side.failed.is_some()));
+        self.must(failed.is_none(), || format!("a stream fails though a page serves: {failed:?}"));
+    }
+}
+
 /// Something at random.
 impl World {
     fn some_page(&mut self) -> Option<FrameId> {
