@@ -20,7 +20,7 @@ use bitters_wire::{
 use crate::{
     attempt::Standing,
     lanes::Lanes,
-    quotas::{Bucket, LINK_CONTROL, LINK_PUBLISHES, LINK_RESUMES, LINK_SIGNALS, MAX_CLAIMS},
+    quotas::{Bucket, LINK_CONTROL, LINK_PUBLISHES, LINK_RESUMES, LINK_SIGNALS, LINK_STANDBYS, MAX_CLAIMS},
 };
 
 /// After a change of leader a peer's claims are on their way to us; what comes before them is believed that long.
@@ -165,6 +165,8 @@ pub struct Up {
     pub standby_failures: u32,
     /// No standby is tried before.
     pub standby_not_before: Instant,
+    /// How often the peer may give up a standby that is then had again at once.
+    pub standbys: Bucket,
     /// What waits for it.
     pub lanes: Lanes,
     /// How often the peer may tell of claims and topics.
@@ -193,6 +195,7 @@ impl Up {
             probed: None,
             standby_failures: 0,
             standby_not_before: now,
+            standbys: Bucket::new(LINK_STANDBYS, now),
             lanes: Lanes::default(),
             control: Bucket::new(LINK_CONTROL, now),
             publishes: Bucket::new(LINK_PUBLISHES, now),

@@ -78,7 +78,7 @@ impl Node {
             LinkMessage::Resume => self.on_resume(link, now),
             LinkMessage::Signal(signal) => self.on_link_signal(link, peer, signal, now),
             LinkMessage::StandbyGone { attempt } => {
-                self.on_standby_gone(peer, attempt);
+                self.on_standby_gone(peer, attempt, now);
                 Ok(())
             }
             LinkMessage::Switch => {

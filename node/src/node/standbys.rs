@@ -157,7 +157,7 @@ impl Node {
     }
 
     /// A standby is over at the peer's end.
-    pub(super) fn on_standby_gone(&mut self, peer: NodeId, attempt: u32) {
+    pub(super) fn on_standby_gone(&mut self, peer: NodeId, attempt: u32, now: Instant) {
         let fits = |paired: Option<u32>| paired.is_none_or(|paired| paired == attempt);
         let standby =
             self.links.standby_to(peer).filter(|id| self.links.standby(*id).is_some_and(|it| fits(it.paired)));
@@ -167,6 +167,10 @@ impl Node {
             self.links.remove(link);
             self.changed.plans = true;
             self.changed.status = true;
+            let used = self.links.up_to(peer).and_then(|used| self.links.up_mut(used));
+            if used.is_some_and(|up| !up.standbys.take(now)) {
+                self.standby_failed(peer, now);
+            }
         }
     }
 

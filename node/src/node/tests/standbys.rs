@@ -129,6 +129,21 @@ fn a_standby_that_is_over_is_told_and_had_again() {
 }
 
 #[test]
+fn a_peer_that_gives_up_standby_after_standby_is_not_dialled_for_ever() {
+    let (mut lab, used) = talking();
+    let mut outputs = lab.frame(OTHER, ToLeader::Hello(hello(OTHER, SITE)));
+    let mut dials = 0;
+    while let Some((_, standby)) = dialled_in(&outputs) {
+        dials += 1;
+        assert!(dials < 20, "a connection for each word of the peer's");
+        lab.link_in(OTHER, standby, LinkEvent::Signal(vec![4]));
+        lab.peer(used, &LinkMessage::Signal(Signal { attempt: 9, answers: Some(standby.number), blob: vec![5] }));
+        outputs = lab.peer(used, &LinkMessage::StandbyGone { attempt: 9 });
+    }
+    assert_eq!(dials, 9);
+}
+
+#[test]
 fn a_standby_that_cannot_be_had_is_tried_less_often() {
     let (mut lab, used) = talking();
     let (_, standby) = dialled_in(&lab.frame(OTHER, ToLeader::Hello(hello(OTHER, SITE)))).expect("a session speaks");
