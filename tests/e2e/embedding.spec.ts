@@ -1,10 +1,21 @@
 // What pages do to the node's iframe, and to what they send: it is shown late, kept deep, taken away, loaded slowly, and given what can't be sent.
 import type { Page } from "@playwright/test";
+import puppeteer, { type Browser } from "puppeteer-core";
 
 import { meet, reach } from "./support/room.ts";
 import { SlowLine } from "./support/slow.ts";
 import { StrictSite } from "./support/strict.ts";
-import { expect, idOf, test } from "./support/test.ts";
+import { expect, idOf, test as base } from "./support/test.ts";
+
+const test = base.extend<{ prerendering: Browser }>({
+  // Chromium prerenders nothing in a page that Playwright drives (`PrerenderingDisabledByDevTools`).
+  prerendering: async ({}, use) => {
+    const executablePath = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
+    const browser = await puppeteer.launch({ executablePath, headless: true, args: ["--no-sandbox", "--disable-gpu"] });
+    await use(browser);
+    await browser.close();
+  },
+});
 
 declare global {
   interface Window {
@@ -17,7 +28,7 @@ declare global {
   }
 }
 
-test("a prerendered page connects when it is shown, however late", async ({ browse, server }) => {
+test("a prerendered page connects when it is shown, however late", async ({ prerendering, server }) => {
   // It tells its site what it does: a page that isn't shown is no page for what drives the browser.
   await using site = await StrictSite.start(
     {},
@@ -32,7 +43,7 @@ test("a prerendered page connects when it is shown, however late", async ({ brow
       }
     </script>`,
   );
-  const page = await (await browse()).newPage();
+  const page = await prerendering.newPage();
   await page.goto(site.url("prerendering"));
   await page.evaluate(() => {
     const rules = document.createElement("script");
