@@ -9,6 +9,9 @@ use bitters_wire::{
 
 use crate::{browser::Page, faults::Faults, world::World};
 
+/// No timer of a node is set for longer, but the one that ends the memory of a certificate that could not be kept.
+pub(crate) const REST: Duration = Duration::from_secs(5 * 60);
+
 /// What the stories are about.
 #[derive(Clone, Copy, Debug)]
 pub struct Story {
@@ -79,11 +82,15 @@ impl Story {
         }
     }
 
-    /// Runs until nothing happens any longer by itself; tells when that was, or `None` if it took more than `patience`.
+    /// Runs until nothing happens any longer by itself, but that leaders ask whether the server is there; tells since when, or `None` if it
+    /// took more than `patience`.
     #[must_use]
     pub fn rest(world: &mut World, patience: Duration) -> Option<Instant> {
         let until = world.now + patience;
         while let Some(next) = world.next_timer() {
+            if next.since(world.stirred) > REST {
+                return Some(world.stirred);
+            }
             if next > until {
                 return None;
             }

@@ -14,6 +14,7 @@ use bitters_wire::{
     keys::NodeSecret,
     local::{DownReason, ToFrame, ToLeader},
     packet::{Body, Packet},
+    rendezvous::ToServer,
     time::Instant,
 };
 
@@ -105,6 +106,8 @@ pub struct World {
     sockets: BTreeMap<ConnId, usize>,
     connected: u64,
     tracing: bool,
+    /// When anything happened last but that a leader asked whether the server is there, and was answered.
+    pub(crate) stirred: Instant,
 }
 
 impl World {
@@ -128,6 +131,7 @@ impl World {
             sockets: BTreeMap::new(),
             connected: 0,
             tracing: false,
+            stirred: Instant::START,
         };
         for _ in 0..browsers {
             let secret = NodeSecret::new(std::array::from_fn(|_| world.rng.u8(..)));
@@ -358,12 +362,21 @@ impl World {
     }
 
     fn inform(&mut self, browser: usize, input: Input) {
+        let id = self.browsers[browser].node.id();
+        let is_answer = matches!(&input, Input::Uplink(UplinkEvent::Received(message)) if message.is_here(id));
+        let (mut asks, mut acts) = (false, false);
         self.browsers[browser].node.handle_input(input, self.now);
         while let Some(output) = self.browsers[browser].node.poll_output() {
             if self.tracing {
                 self.trace.push((self.now, browser, format!("{output:?}")));
             }
+            let is_question = output == Output::Uplink(UplinkCommand::Send(ToServer::are_you_there(id)));
+            asks |= is_question;
+            acts |= !is_question;
             self.perform(browser, output);
+        }
+        if acts || !(asks || is_answer) {
+            self.stirred = self.now;
         }
     }
 

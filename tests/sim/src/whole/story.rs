@@ -9,7 +9,10 @@ use super::{
     host::{Asked, Place},
     model::Settled,
 };
-use crate::connection::{End, Phase};
+use crate::{
+    connection::{End, Phase},
+    story::REST,
+};
 
 /// What happens in a story.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +37,6 @@ pub enum Harm {
     /// Leaders die and restart, besides.
     DeathsAndLeaders,
 }
-
-/// No timer of a node is set for longer, but the one that ends the memory of a certificate that could not be kept.
-const REST: Duration = Duration::from_secs(5 * 60);
 
 const ORIGINS: [&str; 3] = ["https://a.example", "https://b.example", "https://c.example"];
 
