@@ -17,6 +17,8 @@ pub struct Cmd(Command);
 pub struct Seen {
     /// Whether it exited with 0.
     pub success: bool,
+    /// Whether a signal ended it.
+    pub killed: bool,
     /// All that it wrote, to stdout and stderr, in its order.
     pub text: String,
 }
@@ -69,16 +71,19 @@ impl Cmd {
         Ok(())
     }
 
-    /// Runs it out of sight, whatever comes of it.
+    /// Runs it out of sight, whatever comes of it; how it ended badly is the last line of what it wrote.
     pub fn watch(self) -> Result<Seen> {
-        let (status, text) = self.capture(|_| Ok(()))?;
-        Ok(Seen { success: status.success(), text })
+        let (status, mut text) = self.capture(|_| Ok(()))?;
+        if !status.success() {
+            text.push_str(&format!("ended with {status}\n"));
+        }
+        Ok(Seen { success: status.success(), killed: status.code().is_none(), text })
     }
 
     /// Runs it and passes on what it writes, line by line.
     pub fn show(self) -> Result<Seen> {
         let (status, text) = self.capture(|line| io::stdout().write_all(line))?;
-        Ok(Seen { success: status.success(), text })
+        Ok(Seen { success: status.success(), killed: status.code().is_none(), text })
     }
 
     /// Runs it for what it writes to stdout.

@@ -41,7 +41,7 @@ fn native(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
     // One after the other: some watch the clock, and each has a thread for each core.
     let mut counts = Run { name: "run native tests", runner: &[], extra, seed: None, jobs: 1 }.all(&programs)?;
     let doc = workspace.cargo().args(["test", "--locked", "--workspace", "--doc", "--no-fail-fast", "--"]).args(extra);
-    let Seen { success, text } = timed("run examples in docs", || doc.show())?;
+    let Seen { success, text, .. } = timed("run examples in docs", || doc.show())?;
     counts += Counts::of_libtest(&text).or_broken_down(success);
     Ok(counts)
 }
@@ -86,7 +86,7 @@ fn sdk(workspace: &Workspace) -> Result<Counts> {
     let suites: [&[&str]; 3] = [&["host-sdk"], &["host-sdk", "--mode", "shipped"], &["service-worker"]];
     let run =
         |args: &&[&str]| workspace.npm_bin("vitest").args(["run", "--root"]).args(*args).env("NO_COLOR", "1").watch();
-    for Seen { success, text } in timed("test the SDK and the service worker", || at_once(cores(), &suites, run))? {
+    for Seen { success, text, .. } in timed("test the SDK and the service worker", || at_once(cores(), &suites, run))? {
         print!("{text}");
         note(&durations::of_vitest(&text));
         counts += Counts::of_vitest(&text).checked(success);
@@ -107,7 +107,7 @@ fn e2e(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
         Some(firefox) => playwright.env("FIREFOX", firefox),
         None => playwright,
     };
-    let Seen { success, text } = timed("run browser tests", || playwright.args(extra).show())?;
+    let Seen { success, text, .. } = timed("run browser tests", || playwright.args(extra).show())?;
     note(&durations::of_playwright(&text));
     Ok(Counts::of_playwright(&text).checked(success))
 }

@@ -119,7 +119,13 @@ impl Run<'_> {
     }
 
     fn one(&self, program: &Program) -> Result<Counts> {
-        let Seen { success, text } = program.command(self).watch()?;
+        let mut seen = program.command(self).watch()?;
+        // A runner that dies, as Node does now and then (nodejs/node#64500), says nothing of the tests: those that fail exit.
+        if seen.killed && !self.runner.is_empty() {
+            println!("\n== {}, again: its runner died\n{}", program.name, seen.text);
+            seen = program.command(self).watch()?;
+        }
+        let Seen { success, text, .. } = seen;
         print!("\n== {}\n{text}", program.name);
         note(&durations::of_libtest(&program.name, &text));
         Ok(Counts::of_libtest(&text).or_broken_down(success))
@@ -146,6 +152,20 @@ mod tests {
         );
         assert_eq!(built.other("revproxy").unwrap(), Path::new("/t/revproxy"));
         assert_eq!(built.other("coturn").unwrap_err().to_string(), "cargo built no coturn");
+    }
+
+    #[test]
+    fn a_program_whose_runner_died_runs_once_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, mark) = (dir.path().join("program"), dir.path().join("mark"));
+        let script = format!(
+            "[ -e '{0}' ] && echo 'test result: ok. 2 passed; 0 failed;' || {{ touch '{0}'; kill -9 $$; }}",
+            mark.display()
+        );
+        std::fs::write(&path, script).unwrap();
+        let programs = [Program { path, dir: dir.path().into(), name: "mortal".to_owned() }];
+        let run = Run { name: "try", runner: &["sh".to_owned()], extra: &[], seed: None, jobs: 1 };
+        assert_eq!(run.all(&programs).unwrap(), Counts { passed: 2, ..Counts::default() });
     }
 
     #[test]
