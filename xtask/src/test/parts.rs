@@ -34,10 +34,15 @@ fn built(workspace: &Workspace) -> Result<Built> {
     Built::make(workspace.cargo().args(["test", "--locked", "--workspace"]), "build test programs")
 }
 
+/// The test programs of the simulated worlds, and all others.
+fn simulation_and_others(workspace: &Workspace) -> Result<(Vec<Program>, Vec<Program>)> {
+    let sim = workspace.path(SIM);
+    Ok(built(workspace)?.tests.into_iter().partition(|program| program.is_of(&sim)))
+}
+
 fn native(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
     tools::want_pebble(workspace);
-    let sim = workspace.path(SIM);
-    let programs: Vec<Program> = built(workspace)?.tests.into_iter().filter(|program| !program.is_of(&sim)).collect();
+    let (_, programs) = simulation_and_others(workspace)?;
     // One after the other: some watch the clock, and each has a thread for each core.
     let mut counts = Run { name: "run native tests", runner: &[], extra, seed: None, jobs: 1 }.all(&programs)?;
     let doc = workspace.cargo().args(["test", "--locked", "--workspace", "--doc", "--no-fail-fast", "--"]).args(extra);
@@ -48,8 +53,7 @@ fn native(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
 
 /// A seed's worlds print what led to a failure; `TIMES` in the environment tells more of them.
 fn sim(workspace: &Workspace, seed: Option<u64>, extra: &[String]) -> Result<Counts> {
-    let sim = workspace.path(SIM);
-    let programs: Vec<Program> = built(workspace)?.tests.into_iter().filter(|program| program.is_of(&sim)).collect();
+    let (programs, _) = simulation_and_others(workspace)?;
     Run { name: "run the simulation", runner: &[], extra, seed, jobs: 1 }.all(&programs)
 }
 
@@ -66,7 +70,7 @@ fn wasm(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
     // Captured output would be lost with the program.
     let extra: Vec<_> = ["--nocapture".to_owned()].into_iter().chain(extra.iter().cloned()).collect();
     // Each has one thread.
-    Run { name: "run tests in wasm32", runner: &runner, extra: &extra, seed: None, jobs: 2 }.all(&built.tests)
+    Run { name: "run tests in wasm32", runner: &runner, extra: &extra, seed: None, jobs: cores() }.all(&built.tests)
 }
 
 /// The build, types and size count as a test each. The tests run on the sources, and on the files that sites load. The service worker's run

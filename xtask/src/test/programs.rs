@@ -82,7 +82,7 @@ impl Program {
             [] => Cmd::new(&self.path),
             [program, args @ ..] => Cmd::new(program).args(args).arg(&self.path),
         };
-        // How long tests take libtest only says to whom it takes for a developer of Rust's.
+        // How long each test took is an unstable option of libtest's, which a stable one takes with this variable.
         let command = command.args(["-Zunstable-options", "--report-time"]).env("RUSTC_BOOTSTRAP", "1");
         let command =
             command.args(run.extra).env("CARGO_MANIFEST_DIR", &self.dir).without_env(&["XTASK_"]).dir(&self.dir);
