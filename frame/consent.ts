@@ -165,9 +165,10 @@ export class Bridge {
     return ports[0];
   }
 
-  /** Waits until nobody in the island holds this lock any longer, however long that takes. */
-  async gone(lock: string): Promise<void> {
-    await this.#ask({ gone: lock });
+  /** Waits until nobody in the island holds this lock any longer, however long that takes; tells whether anybody was seen to hold it. */
+  async gone(lock: string): Promise<boolean> {
+    const { data } = await this.#ask({ gone: lock });
+    return data.seen === true;
   }
 
   /** A bridge like this one, for another frame. */
@@ -231,6 +232,13 @@ function whenClosed(window: WindowProxy, closed: () => void): () => void {
   return () => clearInterval(looking);
 }
 
+/** Waits until nobody holds a lock; tells whether anybody was seen to hold it: if not, that it is free proves nothing. */
+async function whenFree(lock: string): Promise<boolean> {
+  const seen = await navigator.locks.request(lock, { mode: "shared", ifAvailable: true }, (held) => held === null);
+  if (seen) await navigator.locks.request(lock, { mode: "shared" }, () => {});
+  return seen;
+}
+
 function serve(port: MessagePort, name: string): void {
   const { port1, port2 } = new MessageChannel();
   const channel = new BroadcastChannel(name);
@@ -249,7 +257,7 @@ function serve(port: MessagePort, name: string): void {
       const opened = new SharedWorker(worker.url, { name: worker.name, type: "module", sameSiteCookies: "none" } as WorkerOptions);
       port.postMessage({ id }, [opened.port]);
     }
-    if (gone) void navigator.locks.request(gone, { mode: "shared" }, () => port.postMessage({ id }));
+    if (gone) void whenFree(gone).then((seen) => port.postMessage({ id, seen }));
   };
   port.postMessage("yes", [port2]);
 }

@@ -13,7 +13,7 @@ use bitters_web::{
     clock::{self, Timer},
     error::WebError,
     island::Island,
-    lock::Held,
+    lock::{Fate, Held},
 };
 use bitters_wire::{
     address::Owner,
@@ -237,8 +237,9 @@ impl Shell {
         let this = Rc::clone(self);
         let (waiting, handle) = abortable(async move {
             let island = this.island();
-            match island.gone(&life_lock(boot)).await {
-                Ok(()) => this.handle(Input::LeaderGone(boot)),
+            match island.fate(&life_lock(boot)).await {
+                Ok(Fate::Gone) => this.handle(Input::LeaderGone(boot)),
+                Ok(Fate::Unseen) => this.handle(Input::LeaderUnseen(boot)),
                 Err(error) => console::warn_1(&format!("bitters: the leader isn't watched: {error}").into()),
             }
         });

@@ -58,6 +58,10 @@ pub enum Input {
     Frame(FrameId, ToLeader),
     /// The frame is gone: the lock named by its id was granted to us.
     FrameGone(FrameId),
+    /// The frame's lock was free as soon as it was asked for. That proves nothing: the frame is asked whether it is there.
+    FrameUnseen(FrameId),
+    /// A leadership of this epoch says that it leads.
+    LeaderUp(Epoch),
     /// A service replies to [`Output::Service`].
     ServiceReply {
         /// Who asked.
@@ -125,7 +129,7 @@ pub enum Output {
     },
     /// For the socket to the rendezvous.
     Uplink(UplinkCommand),
-    /// Ask for the lock named by the frame's id, and report it with [`Input::FrameGone`].
+    /// Ask for the lock named by the frame's id, and report it with [`Input::FrameGone`] or [`Input::FrameUnseen`].
     WatchFrame(FrameId),
 }
 

@@ -6,6 +6,10 @@
 //! back/forward cache that keeps the lock; then it steals the lock, if the store says that nobody stole from this leadership and
 //! none began since. So a leadership is stolen once at most, however many frames complain of it. Whoever leads answers
 //! [`Announcement::Candidate`], and from a leader that says a word nothing is stolen.
+//!
+//! That the lock is granted doesn't prove that nobody leads: the leader may hold it in another namespace of locks (browser-facts:
+//! "Locks and the person's data"). So a worker with the lock that hears a leader, other than the one whose end it waited for, *doubts*: it
+//! keeps the lock, asks that leader now and then, and leads when it isn't answered any more. Should both lead, the earlier stands down.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -21,6 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// A fresh request puts a page out of the back/forward cache at once; its renderer may be busy.
 const INSISTENCE: Duration = Duration::from_secs(2);
 
+/// A leader answers within milliseconds; a busy machine takes a second.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// How often a leader elsewhere is asked whether it is there. Frames that miss it come to us, and then it is asked at once.
+const ASK_EVERY: Duration = Duration::from_secs(5);
+
 /// A timer that fires that late says that this worker was suspended or stuck, and perhaps the leader with it.
 const LATE: Duration = Duration::from_secs(1);
 
@@ -34,6 +44,12 @@ pub struct Candidacy {
     stage: Stage,
     /// The leader of another build that was told of us last.
     told: Option<Boot>,
+    /// The leader that was heard last while we had no lock.
+    heard: Option<Boot>,
+    /// Whether the lock was held by somebody before us: then whoever was heard held it, and is gone.
+    waited: bool,
+    /// Whether a leader was heard since we have the lock that isn't gone.
+    elsewhere: bool,
     outbox: VecDeque<CandidacyOutput>,
 }
 
@@ -41,6 +57,8 @@ pub struct Candidacy {
 enum Stage {
     /// The store is asked whether the lock may be stolen.
     Claiming,
+    /// It has the lock, and another leads. That is asked then, or was, and has until then to answer.
+    Doubting { due: Instant, asked: bool },
     /// A successor asked for the lock anew.
     Insisting(Instant),
     /// It leads.
@@ -64,8 +82,11 @@ pub enum CandidacyInput {
     Announced(Announcement),
     /// A frame came to this worker: it found no leader.
     Asked,
-    /// The lock is ours.
-    Granted,
+    /// The lock is ours; and whether somebody else was seen to hold it before.
+    Granted {
+        /// Whether somebody was.
+        waited: bool,
+    },
     /// The lock was stolen from us, or can't be asked for.
     Lost,
     /// What [`CandidacyOutput::Open`] asked for is done.
@@ -108,21 +129,27 @@ impl Candidacy {
     /// A worker of `build`; a successor if it takes over from the leadership `after`, which is zero if it was never heard of.
     #[must_use]
     pub const fn new(build: String, after: Option<Epoch>) -> Self {
-        Self { build, after, limit: None, stage: Stage::Waiting, told: None, outbox: VecDeque::new() }
+        Self {
+            build,
+            after,
+            limit: None,
+            stage: Stage::Waiting,
+            told: None,
+            heard: None,
+            waited: false,
+            elsewhere: false,
+            outbox: VecDeque::new(),
+        }
     }
 
     /// Takes a fact.
     pub fn handle_input(&mut self, input: CandidacyInput, now: Instant) {
         match input {
-            CandidacyInput::Announced(announcement) => self.on_announced(&announcement),
+            CandidacyInput::Announced(announcement) => self.on_announced(&announcement, now),
             CandidacyInput::Asked => self.on_asked(now),
-            CandidacyInput::Granted => self.on_granted(),
+            CandidacyInput::Granted { waited } => self.on_granted(waited, now),
             CandidacyInput::Lost => self.on_lost(),
-            CandidacyInput::Opened if self.stage == Stage::Opening => {
-                self.stage = Stage::Leading;
-                self.act(CandidacyOutput::Lead);
-            }
-            CandidacyInput::Opened => {}
+            CandidacyInput::Opened => self.on_opened(now),
             CandidacyInput::Started => {
                 self.act(CandidacyOutput::Request);
                 self.present();
@@ -144,7 +171,7 @@ impl Candidacy {
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Instant> {
         match self.stage {
-            Stage::Insisting(due) | Stage::Patient(due) => Some(due),
+            Stage::Doubting { due, .. } | Stage::Insisting(due) | Stage::Patient(due) => Some(due),
             _ => None,
         }
     }
@@ -159,11 +186,17 @@ impl Candidacy {
         }
     }
 
-    fn on_announced(&mut self, announcement: &Announcement) {
+    fn on_announced(&mut self, announcement: &Announcement, now: Instant) {
         let Announcement::LeaderUp { epoch, boot, build, .. } = announcement else { return };
+        match self.stage {
+            Stage::Doubting { .. } => self.stage = Stage::Doubting { due: now + ASK_EVERY, asked: false },
+            Stage::Opening if !(self.waited && self.heard == Some(*boot)) => self.elsewhere = true,
+            _ => {}
+        }
         if !self.is_queued() {
             return;
         }
+        self.heard = Some(*boot);
         // One that is earlier than our predecessor lost its lock long ago and doesn't know it.
         if self.after.is_some_and(|after| *epoch >= after) {
             self.stage = Stage::Waiting;
@@ -176,17 +209,48 @@ impl Candidacy {
 
     /// Frames found no leader again, and this worker had made its peace with one.
     fn on_asked(&mut self, now: Instant) {
+        if matches!(self.stage, Stage::Doubting { asked: false, .. }) {
+            self.doubt(now);
+        }
         if self.stage == Stage::Waiting && self.after.is_some() {
             self.present();
             self.hope(now);
         }
     }
 
-    fn on_granted(&mut self) {
-        if self.is_queued() {
-            self.stage = Stage::Opening;
-            self.act(CandidacyOutput::Open);
+    fn on_granted(&mut self, waited: bool, now: Instant) {
+        if !self.is_queued() {
+            return;
         }
+        self.waited = waited;
+        if self.heard.is_some() && !waited {
+            self.doubt(now);
+        } else {
+            self.open();
+        }
+    }
+
+    fn on_opened(&mut self, now: Instant) {
+        if self.stage != Stage::Opening {
+            return;
+        }
+        if self.elsewhere {
+            return self.doubt(now);
+        }
+        self.stage = Stage::Leading;
+        self.act(CandidacyOutput::Lead);
+    }
+
+    fn open(&mut self) {
+        self.elsewhere = false;
+        self.stage = Stage::Opening;
+        self.act(CandidacyOutput::Open);
+    }
+
+    /// Another leads, though we have the lock: is it still there?
+    fn doubt(&mut self, now: Instant) {
+        self.present();
+        self.stage = Stage::Doubting { due: now + ANSWER, asked: true };
     }
 
     fn on_lost(&mut self) {
@@ -210,6 +274,9 @@ impl Candidacy {
 
     fn on_time(&mut self, now: Instant) {
         match self.stage {
+            Stage::Doubting { due, asked: true } if due + LATE < now => self.doubt(now),
+            Stage::Doubting { due, asked: true } if due <= now => self.open(),
+            Stage::Doubting { due, asked: false } if due <= now => self.doubt(now),
             Stage::Patient(due) if due <= now => {
                 self.act(CandidacyOutput::Withdraw);
                 self.act(CandidacyOutput::Request);
@@ -235,7 +302,7 @@ impl Candidacy {
 
     /// Whether the lock may be granted to us.
     const fn is_queued(&self) -> bool {
-        !matches!(self.stage, Stage::Leading | Stage::Opening | Stage::Over)
+        !matches!(self.stage, Stage::Doubting { .. } | Stage::Leading | Stage::Opening | Stage::Over)
     }
 
     fn present(&mut self) {
@@ -259,7 +326,7 @@ mod tests {
         assert_eq!(worker.start(), [Output::Request, candidate()]);
         assert_eq!(worker.machine.poll_timeout(), None);
 
-        assert_eq!(worker.input(Input::Granted), [Output::Open]);
+        assert_eq!(worker.input(Input::Granted { waited: true }), [Output::Open]);
         assert_eq!(worker.input(Input::Opened), [Output::Lead]);
     }
 
@@ -272,7 +339,7 @@ mod tests {
         assert_eq!(worker.input(leader_up(6, "b0")), [], "its answer isn't answered");
         assert_eq!(worker.input(leader_up(7, "b0")), [candidate()]);
 
-        worker.input(Input::Granted);
+        worker.input(Input::Granted { waited: true });
         assert_eq!(worker.input(leader_up(8, "b0")), [], "it doesn't wait any longer");
     }
 
@@ -295,7 +362,7 @@ mod tests {
 
         assert_eq!(worker.timeout(), [Output::ClaimSteal(Epoch(5))]);
         assert_eq!(worker.input(Input::StealAllowed(true)), [Output::Withdraw, Output::Steal]);
-        assert_eq!(worker.input(Input::Granted), [Output::Open]);
+        assert_eq!(worker.input(Input::Granted { waited: true }), [Output::Open]);
     }
 
     #[test]
@@ -306,7 +373,7 @@ mod tests {
             for _ in 0..waits {
                 worker.timeout();
             }
-            assert_eq!(worker.input(Input::Granted), [Output::Open]);
+            assert_eq!(worker.input(Input::Granted { waited: true }), [Output::Open]);
             assert_eq!(worker.machine.poll_timeout(), None);
             assert_eq!(worker.input(Input::StealAllowed(true)), [], "after {waits} waits");
         }
@@ -317,7 +384,7 @@ mod tests {
         let mut worker = Worker::claiming(5);
         assert_eq!(worker.input(Input::StealAllowed(false)), []);
         assert_eq!(worker.machine.poll_timeout(), None);
-        assert_eq!(worker.input(Input::Granted), [Output::Open], "its request stands");
+        assert_eq!(worker.input(Input::Granted { waited: true }), [Output::Open], "its request stands");
     }
 
     #[test]
@@ -384,17 +451,79 @@ mod tests {
     fn a_worker_whose_lock_is_stolen_stands_down_once_and_for_good() {
         let mut worker = Worker::new(None);
         worker.start();
-        worker.input(Input::Granted);
+        worker.input(Input::Granted { waited: true });
         assert_eq!(worker.input(Input::Lost), [Output::StandDown]);
         assert_eq!(worker.input(Input::Opened), [], "it was stolen while it opened: it doesn't come up");
         assert_eq!(worker.input(Input::Lost), []);
 
         let mut worker = Worker::new(None);
         worker.start();
-        worker.input(Input::Granted);
+        worker.input(Input::Granted { waited: true });
         worker.input(Input::Opened);
         assert_eq!(worker.input(Input::Lost), [Output::StandDown]);
-        assert_eq!(worker.input(Input::Granted), []);
+        assert_eq!(worker.input(Input::Granted { waited: true }), []);
+    }
+
+    #[test]
+    fn a_lock_that_is_free_while_somebody_leads_is_kept_and_doubted() {
+        let mut worker = Worker::new(None);
+        worker.start();
+        worker.input(leader_up(5, "b1"));
+        assert_eq!(worker.input(Input::Granted { waited: false }), [candidate()], "it isn't opened");
+        assert_eq!(worker.input(Input::Opened), []);
+        for _ in 0..3 {
+            assert_eq!(worker.input(leader_up(5, "b1")), []);
+            assert_eq!(worker.timeout(), [candidate()]);
+        }
+        assert_eq!(worker.timeout(), [Output::Open], "nobody answers any longer");
+        assert_eq!(worker.input(Input::Opened), [Output::Lead]);
+    }
+
+    #[test]
+    fn a_leader_elsewhere_may_be_heard_as_late_as_we_are_ready() {
+        for waited in [true, false] {
+            let mut worker = Worker::new(None);
+            worker.start();
+            assert_eq!(worker.input(Input::Granted { waited }), [Output::Open]);
+            worker.input(leader_up(5, "b1"));
+            assert_eq!(worker.input(Input::Opened), [candidate()], "waited: {waited}");
+            assert_eq!(worker.timeout(), [Output::Open]);
+            assert_eq!(worker.input(Input::Opened), [Output::Lead]);
+        }
+    }
+
+    #[test]
+    fn the_last_word_of_the_leader_that_we_waited_for_keeps_nobody_from_leading() {
+        let mut worker = Worker::new(None);
+        worker.start();
+        worker.input(leader_up(5, "b1"));
+        assert_eq!(worker.input(Input::Granted { waited: true }), [Output::Open]);
+        worker.input(leader_up(5, "b1"));
+        assert_eq!(worker.input(Input::Opened), [Output::Lead]);
+    }
+
+    #[test]
+    fn frames_that_miss_the_leader_elsewhere_have_it_asked_at_once() {
+        let mut worker = Worker::new(None);
+        worker.start();
+        worker.input(leader_up(5, "b1"));
+        worker.input(Input::Granted { waited: false });
+        assert_eq!(worker.input(Input::Asked), [], "it is being asked");
+        worker.input(leader_up(5, "b1"));
+        assert_eq!(worker.input(Input::Asked), [candidate()]);
+        assert_eq!(worker.timeout(), [Output::Open]);
+    }
+
+    #[test]
+    fn who_doubts_and_was_suspended_asks_again_and_who_loses_the_lock_stands_down() {
+        let mut worker = Worker::new(None);
+        worker.start();
+        worker.input(leader_up(5, "b1"));
+        worker.input(Input::Granted { waited: false });
+        worker.now = worker.now + Duration::from_secs(3600);
+        assert_eq!(worker.input(Input::Timeout), [candidate()]);
+        assert_eq!(worker.input(Input::Lost), [Output::StandDown]);
+        assert_eq!(worker.machine.poll_timeout(), None);
     }
 
     struct Worker {

@@ -54,7 +54,7 @@ pub struct Frame {
     pub frozen: bool,
     /// Whether it is there.
     pub presence: Presence,
-    /// If it is in another partition: when it was heard.
+    /// If its lock doesn't tell that it is there: when it was heard.
     pub remote: Option<Remote>,
     /// What its site serves.
     pub serves: Set<Tag>,

@@ -173,6 +173,8 @@ impl Node {
             Input::Candidate { build } => self.on_candidate(&build),
             Input::Frame(frame, message) => self.on_frame(frame, message, now),
             Input::FrameGone(frame) => self.drop_frame(frame, now),
+            Input::FrameUnseen(frame) => self.on_frame_unseen(frame, now),
+            Input::LeaderUp(epoch) => self.on_leader_up(epoch),
             Input::ServiceReply { frame, request, reply } => self.on_service_reply(frame, request, reply),
             Input::Timeout => self.notice_sleep(now),
             Input::Uplink(event) => self.on_uplink(event, now),

@@ -24,7 +24,7 @@ use js_sys::Function;
 use uuid::Builder;
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::spawn_local;
-use web_sys::{MessagePort, console};
+use web_sys::{LockManager, MessagePort, console};
 
 use crate::{
     files,
@@ -214,8 +214,8 @@ impl Worker {
     fn request(self: &Rc<Self>, how: How) {
         let this = Rc::clone(self);
         let (waiting, handle) = abortable(async move {
-            match lock::acquire(this.island.locks(), LEADER_LOCK, how).await {
-                Ok(held) => this.on_granted(held),
+            match take(this.island.locks(), how).await {
+                Ok((held, waited)) => this.on_granted(held, waited),
                 Err(error) => {
                     console::error_1(&format!("bitters: the leader's lock can't be asked for: {error}").into());
                     this.handle(CandidacyInput::Lost);
@@ -226,14 +226,14 @@ impl Worker {
         spawn_local(async move { waiting.await.unwrap_or_default() });
     }
 
-    fn on_granted(self: &Rc<Self>, held: Held) {
+    fn on_granted(self: &Rc<Self>, held: Held, waited: bool) {
         let stolen = held.stolen();
         self.seat.replace(Some(held));
         self.spawn(async move {
             stolen.await;
             Some(CandidacyInput::Lost)
         });
-        self.handle(CandidacyInput::Granted);
+        self.handle(CandidacyInput::Granted { waited });
     }
 
     fn open(self: &Rc<Self>) {
@@ -312,6 +312,16 @@ impl Worker {
             }
         });
     }
+}
+
+/// Takes the leader lock, and tells whether another was seen to hold it before.
+async fn take(locks: &LockManager, how: How) -> Result<(Held, bool), WebError> {
+    if how == How::Queued
+        && let Some(held) = lock::request(locks, LEADER_LOCK, How::Free).await?
+    {
+        return Ok((held, false));
+    }
+    Ok((lock::acquire(locks, LEADER_LOCK, how).await?, true))
 }
 
 /// Reads what a leader must know, and takes its life lock: whoever is welcomed may wait for that.

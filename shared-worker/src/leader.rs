@@ -10,7 +10,7 @@ use bitters_node::{Input, Node, Output, UplinkCommand, UplinkEvent};
 use bitters_web::{
     clock::{self, Timer},
     island::Island,
-    lock::{self, Held, How},
+    lock::{self, Fate, Held},
     pipe::Pipe,
 };
 use bitters_wire::{
@@ -131,7 +131,8 @@ impl Leader {
                 }
                 self.announce(Some(*frame));
             }
-            Announcement::Granted | Announcement::LeaderUp { .. } => {}
+            Announcement::Granted => {}
+            Announcement::LeaderUp { epoch, .. } => self.handle(Input::LeaderUp(*epoch)),
         }
     }
 
@@ -261,8 +262,11 @@ impl Leader {
             Output::WatchFrame(frame) => {
                 let locks = self.island.locks().clone();
                 self.spawn(async move {
-                    let gone = lock::gone(&locks, &frame_lock(frame), How::Queued).await;
-                    Some(gone.map_or_else(|error| Input::Warning(error.to_string()), |()| Input::FrameGone(frame)))
+                    Some(match lock::fate(&locks, &frame_lock(frame)).await {
+                        Ok(Fate::Gone) => Input::FrameGone(frame),
+                        Ok(Fate::Unseen) => Input::FrameUnseen(frame),
+                        Err(error) => Input::Warning(error.to_string()),
+                    })
                 });
             }
         }

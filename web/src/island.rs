@@ -17,7 +17,7 @@ use crate::{
     clock::within,
     error::WebError,
     global::{call, call_async, global, property, required},
-    lock::{self, How},
+    lock::{self, Fate},
 };
 
 /// A request that the browser neither grants nor refuses is taken as refused: it may have asked the person.
@@ -114,14 +114,17 @@ impl Island {
         &self.locks
     }
 
-    /// Waits until whoever in the island holds this lock is gone.
+    /// Waits until whoever in the island holds this lock is gone, if anybody is seen to hold it.
     ///
     /// # Errors
     /// What `request` threw, or that the bridge is over.
-    pub async fn gone(&self, lock: &str) -> Result<(), WebError> {
+    pub async fn fate(&self, lock: &str) -> Result<Fate, WebError> {
         match &self.way {
-            Way::Bridge(bridge) => call_async(bridge, "gone", &lock.into()).await.map(drop),
-            Way::Handle(_) | Way::Own => lock::gone(&self.locks, lock, How::Shared).await,
+            Way::Bridge(bridge) => {
+                let seen = call_async(bridge, "gone", &lock.into()).await?.is_truthy();
+                Ok(if seen { Fate::Gone } else { Fate::Unseen })
+            }
+            Way::Handle(_) | Way::Own => lock::fate(&self.locks, lock).await,
         }
     }
 

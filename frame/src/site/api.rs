@@ -86,6 +86,8 @@ pub enum Input {
     Leader(Envelope<ToFrame>),
     /// What [`Output::WatchLeader`] waited for: this leader is dead, or handed over.
     LeaderGone(Boot),
+    /// The same lock was free as soon as it was asked for. That proves nothing: the leader is asked.
+    LeaderUnseen(Boot),
     /// The page goes away.
     Leaving,
     /// A link in this frame reports.
@@ -179,7 +181,8 @@ pub enum Output {
     Status(Status),
     /// Tell the site.
     Tell(Event),
-    /// Wait for this leader's life lock, in place of any other's, and give it back at once; answered with [`Input::LeaderGone`].
+    /// Wait for this leader's life lock, in place of any other's, and give it back at once; answered with [`Input::LeaderGone`] or
+    /// [`Input::LeaderUnseen`].
     WatchLeader(Boot),
 }
 

@@ -7,7 +7,7 @@ use bitters_wire::{
     failure::Failure,
     id::{Boot, Epoch},
     keys::PersonaSecret,
-    local::{Envelope, Hello, LinkEvent, ToFrame, ToLeader, Welcome},
+    local::{Envelope, Hello, LinkCommand, LinkEvent, ToFrame, ToLeader, Welcome},
     permission::Permissions,
     rpc::{Identity, Tell},
     time::Instant,
@@ -51,6 +51,7 @@ impl Site {
         match envelope.message {
             ToFrame::Welcome(welcome) => {
                 if self.standing.1 != boot {
+                    self.vigil.trust();
                     self.outbox.push_back(Output::WatchLeader(boot));
                 }
                 // Else the leader that took us in tells of another persona, and has all that was asked.
@@ -108,7 +109,9 @@ impl Site {
         self.welcomed = true;
         self.vigil.heard(now);
         self.peers = welcome.peers;
-        self.node = Some(welcome.node);
+        if self.node.replace(welcome.node).is_some_and(|before| before != welcome.node) {
+            self.hang_up();
+        }
         self.granted = welcome.identity;
         self.consent.permissions = self.with_answers(welcome.permissions);
         let unwanted = self.is_unwanted();
@@ -160,6 +163,11 @@ impl Site {
         self.outbox.push_back(Output::Badge(Badge::Failed(failure.message.clone())));
         self.tell(0, Tell::Failed(failure));
         self.outbox.push_back(Output::CloseHost);
+    }
+
+    /// The leader before led another node, whose the links are: the store that knew it is gone.
+    fn hang_up(&mut self) {
+        self.outbox.extend(self.links.keys().map(|link| Output::Link(*link, LinkCommand::HangUp)));
     }
 
     /// The leader was another island's. What the site's sessions have to say they say again when there is a way.

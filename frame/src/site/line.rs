@@ -77,6 +77,15 @@ impl Site {
         }
     }
 
+    /// The leader's life lock doesn't tell whether it lives: it is asked, and from now on told from its silence.
+    pub(super) fn on_leader_unseen(&mut self, boot: Boot, now: Instant) {
+        if self.welcomed && self.standing.1 == boot {
+            self.vigil.listen();
+            self.vigil.doubt(now);
+            self.post(ToLeader::Ping);
+        }
+    }
+
     /// A worker of this build can't be loaded. If nobody leads in this island, it is of no use; where there is no other, the person is told, and
     /// a worker of another build is called out to, which may lead. When no worker can be loaded after that either, the site is told, if
     /// it still waits.

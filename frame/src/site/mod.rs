@@ -192,6 +192,7 @@ impl Site {
             | Input::IslandLost
             | Input::Leader(_)
             | Input::LeaderGone(_)
+            | Input::LeaderUnseen(_)
             | Input::WorkerFailed
                 if self.consent.departs() => {}
             Input::Ask(_) | Input::Nonsense(_) | Input::TooLarge { .. } if self.host == Host::Closed => {}
@@ -217,6 +218,7 @@ impl Site {
             Input::IslandLost => self.on_island_lost(),
             Input::Leader(envelope) => self.on_leader(envelope, now),
             Input::LeaderGone(boot) => self.on_leader_gone(boot, now),
+            Input::LeaderUnseen(boot) => self.on_leader_unseen(boot, now),
             Input::Leaving => self.send(ToLeader::Leaving { moves: false }),
             Input::Link(link, event) => self.on_link(link, event),
             Input::Nonsense(id) => self.on_nonsense(id),

@@ -16,7 +16,7 @@ use bitters_wire::time::Instant;
 /// Leaders answer within milliseconds; a busy machine takes a second.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// A leader that can't ask for our lock pings us every 5 s; two of those may be lost in a busy moment.
+/// A leader that our lock doesn't tell of pings us every 5 s; two of those may be lost in a busy moment.
 const REMOTE_SILENCE: Duration = Duration::from_secs(12);
 
 /// The answer to a ping or a call.
@@ -41,8 +41,10 @@ const LATE: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Vigil {
     stage: Stage,
-    /// The leader is reached over a bridge: its life lock may not tell, but it says something every few seconds.
+    /// The leader is reached over a bridge.
     remote: bool,
+    /// Its life lock doesn't tell whether it is there, but it says something every few seconds.
+    listens: bool,
     /// Something was said since the machine was entered.
     said: bool,
     /// Whether this stage was entered anew because its timer was late.
@@ -84,12 +86,22 @@ pub(super) enum Act {
 impl Vigil {
     /// Nothing is outstanding.
     pub(super) fn new(remote: bool) -> Self {
-        Self { remote, ..Self::default() }
+        Self { remote, listens: remote, ..Self::default() }
     }
 
     /// Whether the leader is reached over a bridge.
     pub(super) const fn is_remote(&self) -> bool {
         self.remote
+    }
+
+    /// The life lock of the leader that took us in doesn't tell: its silence does.
+    pub(super) const fn listen(&mut self) {
+        self.listens = true;
+    }
+
+    /// Another leader took us in, whose life lock may tell.
+    pub(super) const fn trust(&mut self) {
+        self.listens = self.remote;
     }
 
     /// Something was said to the leader that took us in.
@@ -109,8 +121,8 @@ impl Vigil {
 
     /// The leader that took us in said something.
     pub(super) fn heard(&mut self, now: Instant) {
-        let stage = if self.remote { Stage::Spoke(now + REMOTE_SILENCE) } else { Stage::Quiet };
-        *self = Self { said: self.said, stage, ..Self::new(self.remote) };
+        let stage = if self.listens { Stage::Spoke(now + REMOTE_SILENCE) } else { Stage::Quiet };
+        *self = Self { said: self.said, stage, listens: self.listens, ..Self::new(self.remote) };
     }
 
     /// The leader may be gone: it is asked at once.

@@ -37,7 +37,7 @@ const REMOTE_PINGS: u32 = 2;
 /// A page that said that it is frozen may be thawed: a minute.
 const FROZEN_PINGS: u32 = 11;
 
-/// A frame in another partition.
+/// A frame whose lock doesn't tell: it is in another partition, or the browser gave its page another namespace of locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Remote {
     asked: u32,
@@ -48,6 +48,11 @@ impl Remote {
     /// It spoke.
     pub fn heard(now: Instant) -> Self {
         Self { asked: 0, due: now + REMOTE_PING }
+    }
+
+    /// Nobody holds its lock, as far as we can see: it may be dead, and answers soon if it isn't.
+    fn doubted(now: Instant) -> Self {
+        Self { asked: REMOTE_PINGS, due: now + PONG_WITHIN }
     }
 
     /// It is asked. Who slept asks once on waking, however long that was.
@@ -116,6 +121,13 @@ impl Node {
             }
         }
         self.watch_remote_frames(now);
+    }
+
+    /// From now on the frame is asked whether it is there, as its lock doesn't tell.
+    pub(super) fn on_frame_unseen(&mut self, id: FrameId, now: Instant) {
+        let Some(frame) = self.frames.frame_mut(id) else { return };
+        frame.remote = Some(Remote::doubted(now));
+        self.tell(id, ToFrame::Ping);
     }
 
     fn watch_remote_frames(&mut self, now: Instant) {

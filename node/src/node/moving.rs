@@ -3,12 +3,14 @@
 //! When a worker of another build waits to lead and no frame of ours is left, an update has come to all pages. The leader takes no
 //! new service requests, lets those that it took end, tells all frames to be silent, hears their last words and hands over.
 //! What frames have to say meanwhile they hold for the next leader.
+//!
+//! A leader that hears of a later one does the same, whatever the builds are.
 
 use std::time::Duration;
 
 use bitters_wire::{
     failure::{Code, Executed, Failure},
-    id::FrameId,
+    id::{Epoch, FrameId},
     local::{ServiceReply, ToFrame},
     map::Set,
     time::Instant,
@@ -28,6 +30,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(super) struct Move {
     /// Whether a worker of another build waits.
     awaited: bool,
+    /// Whether a later leadership said that it leads: all frames turn to it.
+    surpassed: bool,
     stage: Stage,
 }
 
@@ -48,6 +52,12 @@ impl Node {
     /// A worker of `build` waits to lead.
     pub(super) fn on_candidate(&mut self, build: &str) {
         self.moving.awaited |= build != self.leader.build;
+    }
+
+    /// A leadership of this epoch says that it leads. The leader lock lets one lead in each namespace of locks: a later leader is in
+    /// another one, or has stolen our lock.
+    pub(super) fn on_leader_up(&mut self, epoch: Epoch) {
+        self.moving.surpassed |= epoch > self.leader.epoch;
     }
 
     /// The frame's last word to us.
@@ -99,11 +109,11 @@ impl Node {
         }
     }
 
-    /// Whether all frames are of other builds, and a worker that isn't ours waits.
+    /// Whether another leads already; or all frames are of other builds, and a worker that isn't ours waits.
     fn is_superseded(&self) -> bool {
-        self.moving.awaited
-            && self.frames.len() > 0
-            && self.frames.iter().all(|(_, frame)| frame.build != self.leader.build)
+        let is_ours = |build: &str| build == self.leader.build;
+        let is_left = self.frames.len() > 0 && !self.frames.iter().any(|(_, frame)| is_ours(&frame.build));
+        self.moving.surpassed || self.moving.awaited && is_left
     }
 
     fn say_farewell(&mut self, now: Instant) {

@@ -6,7 +6,7 @@ use bitters_wire::{
     failure::{Code, Failure},
     id::{Boot, Epoch, FrameId, LinkId},
     keys::NodeSecret,
-    local::{DownReason, Envelope, LinkEvent, ToFrame, ToLeader, Welcome},
+    local::{DownReason, Envelope, LinkCommand, LinkEvent, ToFrame, ToLeader, Welcome},
     permission::Permissions,
     rpc::{Event, Identity, Tell},
     status::Scope,
@@ -44,6 +44,39 @@ fn a_frame_that_turned_to_the_next_leader_stays_there_when_the_last_is_gone() {
     assert_eq!(frame.input(leader_up(8, 2, "bitters/1/b2", "/next.js")), [Output::Connect(next)]);
     assert_eq!(frame.input(Input::LeaderGone(boot(1))), []);
     assert_eq!(frame.input(Input::LeaderGone(boot(2))), [Output::Connect(own())], "the next died, too");
+}
+
+#[test]
+fn a_leader_whose_lock_is_free_at_once_is_asked_and_then_known_by_its_silence() {
+    let mut frame = Led::welcomed();
+    assert_eq!(frame.input(Input::LeaderUnseen(boot(9))), [], "not ours");
+    assert_eq!(frame.input(Input::LeaderUnseen(boot(1))), [said(ToLeader::Ping)]);
+    let pong = || Input::Leader(Envelope { epoch: Epoch(7), boot: boot(1), message: ToFrame::Pong });
+    assert_eq!(frame.input(pong()), []);
+    for _ in 0..3 {
+        assert_eq!(frame.timeout(), [said(ToLeader::Ping)], "it was silent for longer than a leader is that pings");
+        assert_eq!(frame.input(pong()), []);
+    }
+    frame.timeout();
+    assert_eq!(frame.timeout(), [calls()]);
+    assert!(matches!(frame.timeout()[..], [Output::Connect(Line::Port { .. })]), "it is gone");
+
+    frame.input(Input::Connected);
+    frame.input(Input::Leader(welcome(8, 2)));
+    assert_eq!(frame.machine.poll_timeout(), None, "the next one's lock may tell");
+}
+
+#[test]
+fn links_of_the_node_before_are_hung_up_when_the_leader_is_another_node_s() {
+    let mut frame = Led::welcomed();
+    frame.input(Input::Link(LINK, LinkEvent::Up(NodeSecret::new([3; 32]).id())));
+    let hung_up = Output::Link(LINK, LinkCommand::HangUp);
+    assert!(!frame.input(Input::Leader(welcome(8, 2))).contains(&hung_up), "the same node");
+
+    let mut other = welcome(9, 3);
+    let ToFrame::Welcome(told) = &mut other.message else { unreachable!() };
+    told.node = NodeSecret::new([4; 32]).id();
+    assert!(frame.input(Input::Leader(other)).contains(&hung_up));
 }
 
 #[test]

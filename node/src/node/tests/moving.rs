@@ -93,6 +93,19 @@ fn a_frame_that_is_gone_is_not_waited_for() {
     assert_eq!(lab.input(Input::FrameGone(THIRD)), [Output::ForgetFrame(THIRD), Output::HandOver]);
 }
 
+#[test]
+fn a_leader_that_hears_of_a_later_one_hands_over_whatever_the_builds_are() {
+    let mut lab = leading([(OLD, OURS)]);
+    let epoch = lab.node.leader.epoch;
+    assert_eq!(lab.input(Input::LeaderUp(epoch)), [], "it is ours, or as late");
+    assert_eq!(lab.input(Input::LeaderUp(Epoch(epoch.0 + 1))), [Output::Frame(OLD, ToFrame::Moving)]);
+    assert_eq!(lab.frame(OLD, ToLeader::Moved), [Output::HandOver]);
+
+    let mut lab = Lab::without_server();
+    let later = Epoch(lab.node.leader.epoch.0 + 1);
+    assert_eq!(lab.input(Input::LeaderUp(later)), [Output::HandOver], "nobody is left");
+}
+
 const OLD: FrameId = TAB;
 const NEW: FrameId = OTHER;
 

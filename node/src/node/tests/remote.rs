@@ -56,6 +56,31 @@ fn a_frame_that_comes_over_to_us_is_watched_by_its_lock() {
     assert_eq!(lab.node.poll_timeout(), None);
 }
 
+#[test]
+fn a_frame_whose_lock_is_free_at_once_is_asked_and_stays_as_long_as_it_answers() {
+    let mut lab = Lab::without_server();
+    lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
+    let ping = [Output::Frame(TAB, ToFrame::Ping)];
+    assert_eq!(lab.input(Input::FrameUnseen(TAB)), ping);
+    lab.frame(TAB, ToLeader::Pong);
+    for _ in 0..5 {
+        assert_eq!(lab.later(Duration::from_secs(5)), ping);
+        assert_eq!(lab.frame(TAB, ToLeader::Pong), []);
+    }
+    let again = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
+    assert!(again.contains(&Output::WatchFrame(TAB)), "its lock may tell of it now");
+}
+
+#[test]
+fn one_that_died_before_its_lock_was_asked_for_is_gone_after_three_seconds() {
+    let mut lab = Lab::without_server();
+    lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
+    lab.input(Input::FrameUnseen(TAB));
+    assert_eq!(lab.later(Duration::from_millis(2999)), []);
+    assert_eq!(lab.later(Duration::from_millis(1)), [Output::ForgetFrame(TAB)]);
+    assert_eq!(lab.input(Input::FrameUnseen(TAB)), [], "nobody asks who is gone");
+}
+
 fn comes(lab: &mut Lab) -> Vec<Output> {
     lab.frame(TAB, ToLeader::Hello(Hello { remote: true, ..hello(TAB, SITE) }))
 }

@@ -39,6 +39,8 @@ pub struct Browser {
     pub sites: Vec<Site>,
     /// Living workers.
     pub workers: Vec<Worker>,
+    /// In which namespace of locks new pages and workers are: another one after each time that the person deleted the data.
+    pub space: u32,
     /// The machine is suspended.
     pub asleep: bool,
     /// What came meanwhile.
@@ -52,6 +54,8 @@ pub struct Worker {
     pub id: WorkerId,
     /// Its name.
     pub name: String,
+    /// Its namespace of locks.
+    pub space: u32,
     /// Its leadership, once it leads.
     pub lead: Option<Lead>,
     /// When its timer is due.
@@ -96,6 +100,7 @@ impl Browser {
             seeds,
             sites,
             workers,
+            space: 0,
             asleep: false,
             waiting,
         }

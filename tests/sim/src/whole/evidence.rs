@@ -45,6 +45,12 @@ evidence! {
     leaders_died_dialling,
     /// Leaders that restarted in silence, their ports alive.
     leaders_restarted,
+    /// Times that a person deleted the browsing data.
+    data_deleted,
+    /// Frames whose locks a leader didn't see held.
+    frames_unseen,
+    /// Leaders whose life locks a frame didn't see held.
+    leaders_unseen,
     /// Connections that broke.
     links_broken,
     /// Connections that delivered nothing any longer and didn't say so.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bitters_frame::site::Input;
 use bitters_wire::{id::FrameId, time::Instant};
 
-use super::{Event, Fact, News, Turn, World};
+use super::{Event, Fact, News, Turn, World, browser::Worker, leader::UNSEEN};
 use crate::connection::{End, Phase};
 
 /// Two browsers, or one and itself.
@@ -136,6 +136,10 @@ impl World {
                 self.later(5_000, 15_000, Event::Frame(remote.0, Fact::Bye(remote.1, (frame, *link))));
             }
         }
+        let leads = |it: &Worker| it.lead.is_some() && it.space != tab.space;
+        if self.browsers[tab.browser].workers.iter().any(leads) {
+            self.model.trouble.note(Whom::Browser(tab.browser), self.now, self.now + UNSEEN);
+        }
         let watchers = self.browsers[tab.browser].workers.iter_mut();
         let watching: Vec<_> = (watchers)
             .filter_map(|it| it.lead.as_mut().is_some_and(|lead| lead.watched.remove(&frame)).then_some(it.id))
@@ -218,6 +222,13 @@ impl World {
         for ((frame, link), _) in self.ends_of(|one, _| one == browser) {
             self.later(500, 5_000, Event::Frame(frame, Fact::Lost(link)));
         }
+    }
+
+    /// The person deletes the browsing data: what opens from now on sees no lock that is held now.
+    pub fn delete_data(&mut self, browser: usize) {
+        self.note(|| format!("{browser}'s data is deleted"));
+        self.evidence.data_deleted += 1;
+        self.browsers[browser].space += 1;
     }
 
     /// Two browsers can't reach each other for a while.

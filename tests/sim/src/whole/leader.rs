@@ -16,12 +16,16 @@ use bitters_wire::{
 use super::{
     Event, Fact, News, Pipe, World,
     browser::{Lead, Worker, WorkerId},
+    fault::Whom,
     tab::BUILD,
     uplink::SERVER,
 };
 
 /// When all stories begin.
 const EPOCH_MS: u64 = 1_700_000_000_000;
+
+/// Within that time who isn't told of a death by a lock has noticed it by silence.
+pub(super) const UNSEEN: Duration = Duration::from_secs(25);
 
 /// As the leader's shell reminds.
 const REMINDER_PACE: Duration = Duration::from_millis(250);
@@ -45,7 +49,8 @@ impl World {
         self.ports += 1;
         let id = WorkerId(self.ports);
         self.note(|| format!("{browser} starts worker {id:?} '{name}'"));
-        let worker = Worker { id, name, lead: None, wake: None, inbox: VecDeque::new() };
+        let space = self.browsers[browser].space;
+        let worker = Worker { id, name, space, lead: None, wake: None, inbox: VecDeque::new() };
         self.browsers[browser].workers.push(worker);
         self.later(10, 120, Event::Worker(browser, id, News::Leads));
         id
@@ -66,6 +71,14 @@ impl World {
             self.later(5, 80, Event::Worker(browser, worker, News::Leads));
         }
         self.free_life(browser, lead.boot);
+        self.miss_leader(browser, dead.space);
+    }
+
+    /// Frames whose locks don't tell notice a leader's death by its silence.
+    fn miss_leader(&mut self, browser: usize, space: u32) {
+        if self.tabs.values().any(|it| it.browser == browser && it.space != space) {
+            self.model.trouble.note(Whom::Browser(browser), self.now, self.now + UNSEEN);
+        }
     }
 
     /// Frames that wait for a leader's life lock are granted it, one after the other.
@@ -79,11 +92,12 @@ impl World {
     /// A frame waits for a leader's life lock.
     pub(super) fn watch_leader(&mut self, frame: FrameId, boot: Boot) {
         let Some(tab) = self.tabs.get_mut(&frame) else { return };
-        tab.watches = Some(boot);
-        let lives =
-            self.browsers[tab.browser].leader().and_then(|it| it.lead.as_ref()).is_some_and(|it| it.boot == boot);
-        if !lives {
-            self.later(1, 30, Event::Frame(frame, Fact::LeaderGone(boot)));
+        let is_held = |it: &Worker| it.space == tab.space && it.lead.as_ref().is_some_and(|lead| lead.boot == boot);
+        let held = self.browsers[tab.browser].leader().is_some_and(is_held);
+        tab.watches = held.then_some(boot);
+        if !held {
+            self.evidence.leaders_unseen += 1;
+            self.later(1, 30, Event::Frame(frame, Fact::LeaderUnseen(boot)));
         }
     }
 
@@ -112,6 +126,7 @@ impl World {
         match news {
             News::Announced(Announcement::FrameUp { frame, .. }) => self.announce(browser, worker, Some(frame)),
             News::FrameGone(frame) => self.tell_node(browser, worker, Input::FrameGone(frame)),
+            News::FrameUnseen(frame) => self.tell_node(browser, worker, Input::FrameUnseen(frame)),
             News::SocketCloses(conn) => {
                 if lead.socket == Some(conn) {
                     lead.socket = None;
@@ -285,10 +300,12 @@ impl World {
     }
 
     fn watch(&mut self, browser: usize, id: WorkerId, frame: FrameId) {
-        if !self.tabs.contains_key(&frame) {
-            return self.later(1, 30, Event::Worker(browser, id, News::FrameGone(frame)));
-        }
-        if let Some(lead) = self.browsers[browser].worker_mut(id).and_then(|it| it.lead.as_mut()) {
+        let space = self.tabs.get(&frame).map(|it| it.space);
+        let Some(worker) = self.browsers[browser].worker_mut(id) else { return };
+        if space != Some(worker.space) {
+            self.evidence.frames_unseen += 1;
+            self.later(1, 30, Event::Worker(browser, id, News::FrameUnseen(frame)));
+        } else if let Some(lead) = &mut worker.lead {
             lead.watched.insert(frame);
         }
     }

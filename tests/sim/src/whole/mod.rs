@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | ports | ordered; they die with their worker, and what was under way is lost |
 //! | BroadcastChannel | everybody else of the browser hears it, a little later |
-//! | Web Locks | a dead frame's lock is granted after 30 to 90 ms, now and then 473 |
+//! | Web Locks | a dead frame's lock is granted after 30 to 90 ms, now and then 473; what opens after the person deleted the data has a namespace of its own |
 //! | connections | stand when both ends have each other's signals; ordered; an end whose other end died notices after 5 to 15 s |
 //! | the proxy | introduces who dials an address to who listens there, without reading a packet |
 //! | the database | may have no room for certificates |
@@ -84,6 +84,8 @@ enum Fact {
     Heard(u64, Envelope<ToFrame>),
     /// A leader's life lock was granted.
     LeaderGone(Boot),
+    /// A leader's life lock was free as soon as it was asked for.
+    LeaderUnseen(Boot),
     /// ICE gives up, if the other end still can't be reached.
     Lost(LinkId),
     /// The page's reader has room again.
@@ -98,6 +100,7 @@ enum Fact {
 enum News {
     Announced(Announcement),
     FrameGone(FrameId),
+    FrameUnseen(FrameId),
     /// Said by a frame through the port of this number.
     Heard(FrameId, u64, Envelope<ToLeader>),
     /// Its turn to lead may have come.

@@ -36,7 +36,12 @@ pub enum Harm {
     Deaths,
     /// Leaders die and restart, besides.
     DeathsAndLeaders,
+    /// And people delete their browsing data, besides.
+    Deletions,
 }
+
+/// The number of an act that only some stories know.
+const DELETES: u8 = 99;
 
 const ORIGINS: [&str; 3] = ["https://a.example", "https://b.example", "https://c.example"];
 
@@ -102,6 +107,7 @@ impl Story {
             Harm::All => world.rng.u8(0..31),
             Harm::Deaths => 0,
             Harm::DeathsAndLeaders => [0, 12, 13, 14][world.rng.usize(0..4)],
+            Harm::Deletions => [0, 12, 14, DELETES, DELETES][world.rng.usize(0..5)],
         };
         let long = if world.chance(10) { world.millis(20_000, 80_000) } else { world.millis(100, 12_000) };
         match dice {
@@ -123,6 +129,7 @@ impl Story {
                 world.mute_server(silence);
             }
             29 => world.cut_socket(browser),
+            DELETES => world.delete_data(browser),
             30 => {
                 let full = world.chance(60);
                 world.fill(browser, full);

@@ -19,6 +19,8 @@ use super::{Event, Fact, News, Pipe, World, browser::WorkerId, host::Host, link:
 pub struct Tab {
     /// In which browser.
     pub browser: usize,
+    /// Its namespace of locks.
+    pub space: u32,
     /// Its origin.
     pub origin: &'static str,
     /// The frame.
@@ -62,6 +64,7 @@ impl World {
         };
         let tab = Tab {
             browser,
+            space: self.browsers[browser].space,
             origin,
             site: Site::new(config),
             host: Host::default(),
@@ -99,6 +102,7 @@ impl World {
                     self.inform(frame, Input::LeaderGone(boot));
                 }
             }
+            Fact::LeaderUnseen(boot) => self.inform(frame, Input::LeaderUnseen(boot)),
             Fact::Lost(link) => self.on_lost((frame, link)),
             Fact::Reads(stream) => self.read_on(frame, stream),
             Fact::Replies(call) => self.reply(frame, call),
