@@ -107,6 +107,10 @@ pub struct Standby {
     pub paired: Option<u32>,
     /// Since when it is there, for this leader.
     pub since: Instant,
+    /// If one end dialled an address: whether that was ours.
+    pub opened: Option<bool>,
+    /// The persona of ours at whose address the peer dialled: that it lives here the peer is told as soon as it speaks on this.
+    pub claims: Option<PersonaId>,
 }
 
 impl Attempt {
@@ -282,7 +286,7 @@ impl Links {
 
     /// Takes over a standby from the leader before us.
     pub fn adopt_standby(&mut self, id: LinkId, frame: FrameId, peer: NodeId, now: Instant) {
-        let state = State::Standby(Standby { paired: None, since: now });
+        let state = State::Standby(Standby { paired: None, since: now, opened: None, claims: None });
         self.links.insert(id, Link::new(frame, peer, state));
         self.standbys.insert(peer, id);
     }
@@ -292,7 +296,7 @@ impl Links {
         let Some(link) = self.links.get_mut(&id) else { return };
         let (paired, opened) = match &link.state {
             State::Connecting(attempt) => (attempt.paired, attempt.opens_by().map(|ours| (ours, now))),
-            State::Standby(standby) => (standby.paired, None),
+            State::Standby(standby) => (standby.paired, standby.opened.map(|ours| (ours, standby.since))),
             State::Up(_) => return,
         };
         link.state = State::Up(Box::new(Up { opened, ..Up::new(paired, now) }));
@@ -307,7 +311,8 @@ impl Links {
         if let Some(link) = self.links.get_mut(&id)
             && let State::Connecting(attempt) = &link.state
         {
-            link.state = State::Standby(Standby { paired: attempt.paired, since: now });
+            let (paired, opened) = (attempt.paired, attempt.opens_by());
+            link.state = State::Standby(Standby { paired, since: now, opened, claims: None });
             self.standbys.insert(link.peer, id);
         }
     }
@@ -372,6 +377,14 @@ impl Links {
     /// A link that stands by.
     pub fn standby(&self, id: LinkId) -> Option<&Standby> {
         match &self.links.get(&id)?.state {
+            State::Standby(standby) => Some(standby),
+            State::Connecting(_) | State::Up(_) => None,
+        }
+    }
+
+    /// A link that stands by, to change.
+    pub fn standby_mut(&mut self, id: LinkId) -> Option<&mut Standby> {
+        match &mut self.links.get_mut(&id)?.state {
             State::Standby(standby) => Some(standby),
             State::Connecting(_) | State::Up(_) => None,
         }

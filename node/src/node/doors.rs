@@ -98,6 +98,9 @@ impl Node {
         self.on_up(link, node, now);
         match at {
             At::Ours { owner: Owner::Persona(persona), .. } => {
+                if let Some(standby) = self.links.standby_mut(link) {
+                    standby.claims = Some(*persona);
+                }
                 if let Some(used) = self.links.up_to(node) {
                     self.claim_on(used, *persona);
                 }
@@ -146,6 +149,15 @@ impl Node {
             self.links.remove(link);
         }
         true
+    }
+
+    /// Of two addresses of one node that we dialled at once we chose the link that came up first. The other end may have seen them in the
+    /// other order, and speaks on the other one until it hears us on ours: were that followed, each end would hang up the other's.
+    pub(super) fn chosen(&self, standby: LinkId, peer: NodeId, now: Instant) -> Option<LinkId> {
+        let used = self.links.up_to(peer)?;
+        let at = self.links.up(used)?.opened.and_then(|(ours, at)| ours.then_some(at))?;
+        let both = self.links.standby(standby)?.opened == Some(true) && now.since(at) < CROSSING;
+        both.then_some(used)
     }
 
     /// One that opened is over.

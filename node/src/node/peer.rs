@@ -20,8 +20,12 @@ type Offence = &'static str;
 
 impl Node {
     pub(super) fn on_received(&mut self, link: LinkId, peer: NodeId, bytes: &[u8], now: Instant) {
+        let mut link = link;
         if self.links.standby(link).is_some() {
-            self.follow_switch(link, peer, now);
+            match self.chosen(link, peer, now) {
+                Some(chosen) => link = chosen,
+                None => self.follow_switch(link, peer, now),
+            }
         }
         let Some(up) = self.links.up_mut(link) else { return };
         up.answer_until = None;

@@ -61,14 +61,16 @@ impl Node {
             .ups()
             .filter(|(_, link, up)| up.standby_not_before > now && self.wants_standby(link.peer, link.frame, up, now));
         let answers = self.links.ups().filter_map(|(_, _, up)| up.answer_until);
-        let unused = self.links.standbys().filter_map(|(_, peer)| self.unused_at(peer));
+        let unused = self.links.standbys().filter_map(|(link, peer)| self.unused_at(link, peer));
         let retries = retries.map(|(_, _, up)| up.standby_not_before);
         retries.chain(answers).chain(unused).chain(self.links.lonely().map(|(_, at)| at)).min()
     }
 
-    fn unused_at(&self, peer: NodeId) -> Option<Instant> {
+    /// When a standby is to be hung up. A peer that dialled us without knowing of the link that is used says its first word on this one.
+    fn unused_at(&self, standby: LinkId, peer: NodeId) -> Option<Instant> {
         let up = self.links.up(self.links.up_to(peer)?)?;
-        Some(up.last_packet.map_or(Instant::START, |at| at + UNUSED_AFTER))
+        let spoken_to = self.links.standby(standby)?.since + ANSWER_WITHIN;
+        Some(up.last_packet.map_or(spoken_to, |at| spoken_to.max(at + UNUSED_AFTER)))
     }
 
     pub(super) fn drive_standbys(&mut self, now: Instant) {
@@ -86,8 +88,9 @@ impl Node {
             self.hang_up(link);
             self.end_link(link, DownReason::Closed, now);
         }
+        let is_unused = |link, peer| self.unused_at(link, peer).is_some_and(|at| at <= now);
         let unused: Vec<(LinkId, NodeId)> =
-            self.links.standbys().filter(|(_, peer)| self.unused_at(*peer).is_some_and(|at| at <= now)).collect();
+            self.links.standbys().filter(|(link, peer)| is_unused(*link, *peer)).collect();
         for (link, peer) in unused {
             self.hang_up(link);
             self.end_standby(link, peer);
@@ -119,8 +122,12 @@ impl Node {
 
     /// The peer spoke on a standby: its end of the other link is over.
     pub(super) fn follow_switch(&mut self, link: LinkId, peer: NodeId, now: Instant) {
+        let claims = self.links.standby(link).and_then(|standby| standby.claims);
         let last_packet = self.replace_used(peer, now);
         self.use_link(link, last_packet, now);
+        if let Some(persona) = claims {
+            self.claim_on(link, persona);
+        }
     }
 
     /// Another link takes the place of the one that is used. Tells when sessions spoke on that.

@@ -85,6 +85,15 @@ export class Home implements AsyncDisposable {
   }
 }
 
+/** A browser ends without a word to anybody. */
+export async function crash(browser: BrowserContext): Promise<void> {
+  const [page] = browser.pages();
+  if (!page) throw new Error("no page is open");
+  const session = await browser.newCDPSession(page);
+  const gone = new Promise((resolve) => browser.once("close", resolve));
+  await Promise.all([gone, session.send("Browser.crash").catch(() => undefined)]);
+}
+
 /** The whole browser's end of the DevTools protocol. */
 export async function sessionOf(browser: BrowserContext): Promise<CDPSession> {
   const session = await browser.browser()?.newBrowserCDPSession();

@@ -368,6 +368,51 @@ fn of_two_links_that_cross_the_lower_nodes_stays() {
 }
 
 #[test]
+fn a_peer_that_comes_back_before_its_old_link_is_missed_is_followed_by_its_first_word() {
+    let (mut lab, old) = linked_and_listening();
+    let (new, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+    let up = lab.link(new, LinkEvent::Up(away().id()));
+    assert!(!up.contains(&command(TAB, new, LinkCommand::HangUp)), "the peer may use it: {up:?}");
+    assert!(!lab.later(Duration::from_millis(2999)).contains(&command(TAB, new, LinkCommand::HangUp)));
+
+    let followed = lab.peer(new, &LinkMessage::Switch);
+    assert!(followed.contains(&command(TAB, old, LinkCommand::HangUp)), "{followed:?}");
+    let claim = Claim::sign(&home().persona(SITE), home().id());
+    assert!(followed.contains(&said(new, &LinkMessage::Claim(claim))), "who was dialled says so: {followed:?}");
+    assert!(!lab.later(Duration::from_secs(60)).contains(&command(TAB, new, LinkCommand::HangUp)));
+}
+
+#[test]
+fn a_link_that_the_dialler_has_no_use_for_is_hung_up() {
+    let (mut lab, _) = linked_and_listening();
+    let (new, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+    lab.link(new, LinkEvent::Up(away().id()));
+    assert!(lab.later(Duration::from_secs(3)).contains(&command(TAB, new, LinkCommand::HangUp)));
+}
+
+#[test]
+fn of_two_addresses_of_one_node_that_were_dialled_at_once_the_first_link_stays_whatever_the_other_end_saw() {
+    let mut lab = Lab::with_seeds(vec![Seed::at(far_address()), Seed::at(address_of_away())]);
+    let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
+    let dials: Vec<LinkId> = outputs.iter().filter_map(|it| Some(introduced_in(std::slice::from_ref(it))?.0)).collect();
+    let [first, second] = dials[..] else { panic!("both are dialled: {dials:?}") };
+    lab.link(first, LinkEvent::Up(away().id()));
+    lab.link(second, LinkEvent::Up(away().id()));
+
+    let hung_up = |outputs: &[Output]| outputs.contains(&command(TAB, first, LinkCommand::HangUp));
+    let heard = lab.peer(second, &LinkMessage::Switch);
+    assert!(!hung_up(&heard), "{heard:?}");
+    assert!(heard.contains(&said(first, &LinkMessage::Switched)), "it is answered where we speak: {heard:?}");
+    lab.peer(second, &LinkMessage::Claim(Claim::sign(&away().persona(SITE), away().id())));
+    let told = lab.frame(TAB, ToLeader::Dial { request: 1, peer: far(), address: None });
+    assert!(told.contains(&asked(1, Ok(()))), "what it says counts: {told:?}");
+
+    lab.later(Duration::from_millis(2900));
+    lab.link(second, LinkEvent::Down(DownReason::HungUp));
+    assert!(!hung_up(&lab.later(Duration::from_secs(10))));
+}
+
+#[test]
 fn a_dial_outlives_the_frame_that_carried_it() {
     let mut lab = Lab::without_server();
     lab.admit(TAB, SITE);
@@ -437,6 +482,14 @@ fn listening() -> Lab {
     lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
     lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
     lab
+}
+
+/// And a peer dialled it that we are linked with since.
+fn linked_and_listening() -> (Lab, LinkId) {
+    let mut lab = listening();
+    let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+    lab.link(link, LinkEvent::Up(away().id()));
+    (lab, link)
 }
 
 fn certify(owner: Owner) -> Output {
