@@ -6,6 +6,7 @@ mod moving;
 use std::{
     cell::{Cell, OnceCell, RefCell},
     rc::Rc,
+    time::Duration,
 };
 
 use bitters_web::{
@@ -38,6 +39,9 @@ use crate::{
     rtc::{self, Connection},
     site::{Config, Input, Line, Output, Site},
 };
+
+/// A document that was asked for again has come from the service worker by then.
+const RELOAD: Duration = Duration::from_secs(2);
 
 /// What the build put beside this module.
 #[derive(Clone, Debug)]
@@ -349,7 +353,7 @@ impl Shell {
             let this = Rc::clone(self);
             EventListener::new(target, event, move |_| this.handle(input.clone()))
         };
-        let (shown, hidden, again) = (Rc::clone(self), Rc::clone(self), window.clone());
+        let (shown, hidden) = (Rc::clone(self), Rc::clone(self));
         [
             tells(&document, "freeze", Input::Frozen(true)),
             tells(&document, "resume", Input::Frozen(false)),
@@ -363,10 +367,21 @@ impl Shell {
                 let persisted = bitters_web::global::property(event, "persisted");
                 if persisted.is_some_and(|persisted| persisted.is_truthy()) {
                     // It was given up when it went; it comes back as a new incarnation.
-                    drop(again.location().reload());
+                    spawn_local(reload());
                 }
             }),
         ]
+    }
+}
+
+/// Loads this document anew. The browser may drop that, as any navigation of a page that it is just bringing back: as long as this runs, it is
+/// asked for again, each time after twice as long, for the new document may be slow to come.
+async fn reload() {
+    let mut pause = RELOAD;
+    loop {
+        drop(host::window().location().reload());
+        clock::sleep(pause).await;
+        pause *= 2;
     }
 }
 

@@ -3,9 +3,10 @@ import type { BrowserContext, Page } from "@playwright/test";
 
 import { frameOf, quietPage, works } from "./support/alive.ts";
 import { type Build, Builds } from "./support/builds.ts";
+import { StaticHost } from "./support/host.ts";
 import { keptFor } from "./support/kept.ts";
 import { enter, heard, meet, reach, say } from "./support/room.ts";
-import { Server } from "./support/server.ts";
+import { NODE, Server } from "./support/server.ts";
 import { expect, idOf, statusOf, test as base } from "./support/test.ts";
 import { wedgeWorkerOf, Workers } from "./support/workers.ts";
 
@@ -102,6 +103,20 @@ test("the fallback's leading page goes into the back/forward cache: another lead
   await leading.goBack({ waitUntil: "commit" });
   expect(await leading.evaluate(() => "mine" in window), "it was in the cache").toBe(true);
   await works(leading, second, third);
+});
+
+test("a page comes back from the back/forward cache, and its frame's first reload comes to nothing: it is tried again", async ({ browse, connect, server }) => {
+  const host = await StaticHost.start(NODE);
+  const browser = await browse({ backForwardCache: true, init: "delete Navigator.prototype.serviceWorker;" });
+  const back = await connect(browser, "a", host.node);
+  await back.goto(server.url("c"));
+
+  host.withheld = 1;
+  await back.goBack({ waitUntil: "commit" });
+  expect(await back.evaluate(() => "mine" in window), "it was in the cache").toBe(true);
+  await works(back, await connect(browser, "b", host.node));
+  expect(host.withheld).toBe(0);
+  await host.stop();
 });
 
 test("the fallback's leader is wedged: another frame's leads, and the old one ends when it comes to", async ({ browse, connect, server }) => {

@@ -20,6 +20,8 @@ export class StaticHost {
   readonly missed: string[] = [];
   /** The node's origin. */
   readonly node: string;
+  /** How often its page is answered with nothing (204): then a document that was there stays. */
+  withheld = 0;
   readonly #dir: string;
   readonly #http: HttpServer;
 
@@ -44,6 +46,10 @@ export class StaticHost {
   }
 
   async #answer(path: string, response: ServerResponse): Promise<void> {
+    if (path === "/" && this.withheld > 0) {
+      this.withheld--;
+      return void response.writeHead(204).end();
+    }
     const name = path === "/" ? "index.html" : path.slice(1);
     try {
       const content = await readFile(join(this.#dir, name));
