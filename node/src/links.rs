@@ -169,7 +169,7 @@ pub struct Up {
     pub standby_failures: u32,
     /// No standby is tried before.
     pub standby_not_before: Instant,
-    /// How often the peer may give up a standby that is then had again at once.
+    /// How often a standby may be over that is then had again at once.
     pub standbys: Bucket,
     /// What waits for it.
     pub lanes: Lanes,

@@ -87,7 +87,7 @@ pub const LINK_CONTROL: Rate = Rate { per_second: 200, burst: 4096 };
 /// Signals that one link may have passed on, or pass on to us.
 pub const LINK_SIGNALS: Rate = Rate { per_second: 10, burst: 64 };
 
-/// Standbys of one link that the peer gives up and that are dialled again at once: each is a connection in a frame.
+/// Standbys of one link that are over, at either end, and dialled again at once: each is a connection in a frame.
 pub const LINK_STANDBYS: Rate = Rate { per_second: 1, burst: 8 };
 
 /// Changes of leader on one link.

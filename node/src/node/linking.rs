@@ -329,7 +329,7 @@ impl Node {
         self.fail_address_dials(link, reason);
         match state {
             State::Connecting(attempt) => self.after_attempt(peer, &attempt, reason, now),
-            State::Standby(_) => self.end_standby(link, peer),
+            State::Standby(_) => self.lose_standby(link, peer, now),
             State::Up(up) => self.after_link(peer, &up, reason, now),
         }
         self.changed.plans = true;

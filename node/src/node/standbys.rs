@@ -153,6 +153,20 @@ impl Node {
         self.changed.plans = true;
     }
 
+    /// Our end of a standby broke: the next is dialled at once, unless that happens too often.
+    pub(super) fn lose_standby(&mut self, link: LinkId, peer: NodeId, now: Instant) {
+        self.end_standby(link, peer);
+        self.spend_standby(peer, now);
+    }
+
+    /// One more standby to a peer was given up.
+    fn spend_standby(&mut self, peer: NodeId, now: Instant) {
+        let used = self.links.up_to(peer).and_then(|used| self.links.up_mut(used));
+        if used.is_some_and(|up| !up.standbys.take(now)) {
+            self.standby_failed(peer, now);
+        }
+    }
+
     /// A standby is over at our end. The peer is told over the link that is used.
     pub(super) fn end_standby(&mut self, link: LinkId, peer: NodeId) {
         self.links.remove(link);
@@ -174,10 +188,7 @@ impl Node {
             self.links.remove(link);
             self.changed.plans = true;
             self.changed.status = true;
-            let used = self.links.up_to(peer).and_then(|used| self.links.up_mut(used));
-            if used.is_some_and(|up| !up.standbys.take(now)) {
-                self.standby_failed(peer, now);
-            }
+            self.spend_standby(peer, now);
         }
     }
 

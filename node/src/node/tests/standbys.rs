@@ -157,6 +157,29 @@ fn a_standby_that_cannot_be_had_is_tried_less_often() {
 }
 
 #[test]
+fn a_standby_of_ours_that_breaks_again_and_again_is_not_dialled_for_ever() {
+    let (mut lab, used, mut standby) = standing_by();
+    let mut dials = 0;
+    while let Some((_, next)) =
+        dialled_in(&lab.link_in(OTHER, standby, LinkEvent::Down(DownReason::Closed))).filter(|_| dials < 100)
+    {
+        dials += 1;
+        lab.link_in(OTHER, next, LinkEvent::Signal(vec![4]));
+        let answer = Signal { attempt: 9, answers: Some(next.number), blob: vec![5] };
+        lab.peer(used, &LinkMessage::Signal(answer));
+        lab.link_in(OTHER, next, LinkEvent::Up(away().id()));
+        standby = next;
+    }
+    assert_eq!(dials, 8, "then it waits");
+    lab.frame(OTHER, ToLeader::Pong);
+    lab.now = lab.now + Duration::from_secs(2);
+    assert_eq!(dialled_in(&lab.peer(used, &packet())), None);
+    lab.now = lab.now + Duration::from_secs(6);
+    lab.frame(OTHER, ToLeader::Pong);
+    assert!(dialled_in(&lab.peer(used, &packet())).is_some(), "and tries again");
+}
+
+#[test]
 fn a_standby_beside_the_link_it_stands_by_for_is_had_again_from_a_frame_that_came_since() {
     let (mut lab, used) = talking();
     let (frame, beside) = dialled_in(&lab.peer(used, &LinkMessage::Signal(dial(9)))).expect("a peer wants one");
