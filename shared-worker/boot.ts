@@ -5,7 +5,11 @@ declare const BUILD: string;
 declare const WASM_URL: string;
 
 const waiting: MessagePort[] = [];
-let connect = (port: MessagePort): unknown => waiting.push(port);
+let connect = (port: MessagePort): void => {
+  waiting.push(port);
+  // The frame is patient with a worker that loads.
+  port.postMessage(new Uint8Array());
+};
 addEventListener("connect", (event) => {
   for (const port of (event as MessageEvent).ports) connect(port);
 });

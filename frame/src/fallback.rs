@@ -62,9 +62,9 @@ struct Successor {
 }
 
 impl Contenders {
-    /// Waits for this frame's turn. `fail` is called if its worker can't be loaded.
-    pub fn wait(&mut self, island: Island, fallback: Fallback, fail: impl Fn() + 'static) {
-        let (waiting, handle) = abortable(take_turns(island, fallback));
+    /// Waits for this frame's turn. `load` is called when its worker begins to be loaded, `fail` if it can't be.
+    pub fn wait(&mut self, island: Island, fallback: Fallback, load: impl Fn() + 'static, fail: impl Fn() + 'static) {
+        let (waiting, handle) = abortable(take_turns(island, fallback, load));
         self.turn = Some(Turn(handle));
         spawn_local(async move {
             if let Ok(Err(error)) = waiting.await {
@@ -74,8 +74,9 @@ impl Contenders {
         });
     }
 
-    /// Takes over from a leader that doesn't answer; if a worker is at that already, it is told again. `fail` is called if one can't be loaded.
-    pub fn succeed(&mut self, fallback: Fallback, after: Epoch, fail: impl Fn() + 'static) {
+    /// Takes over from a leader that doesn't answer; if a worker is at that already, it is told again. `load` and `fail` are
+    /// called as in [`wait`](Self::wait).
+    pub fn succeed(&mut self, fallback: Fallback, after: Epoch, load: impl Fn() + 'static, fail: impl Fn() + 'static) {
         let name = successor_name(&fallback.build, after);
         if self.successor.as_ref().is_some_and(|running| running.name == name && running.goes_on()) {
             return;
@@ -83,6 +84,7 @@ impl Contenders {
         let contender = Rc::new(RefCell::new(None));
         self.successor = Some(Successor { name: name.clone(), contender: Rc::clone(&contender) });
         spawn_local(async move {
+            load();
             match Contender::start(&fallback, &name, || {}).await {
                 Ok(started) => drop(contender.replace(Some(started))),
                 Err(error) => {
@@ -109,10 +111,11 @@ impl Successor {
 }
 
 /// While it is this frame's turn it has a worker; one whose lock was stolen ends, and another may follow.
-async fn take_turns(island: Island, fallback: Fallback) -> Result<(), WebError> {
+async fn take_turns(island: Island, fallback: Fallback, load: impl Fn()) -> Result<(), WebError> {
     let name = worker_name(&fallback.build);
     loop {
         let _turn = lock::acquire(island.locks(), CONTENDER_LOCK, How::Queued).await?;
+        load();
         let (ended, mut end) = mpsc::unbounded();
         let _contender = Contender::start(&fallback, &name, move || drop(ended.unbounded_send(()))).await?;
         end.next().await;

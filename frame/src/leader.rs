@@ -26,7 +26,7 @@ pub struct LeaderLine {
 }
 
 impl LeaderLine {
-    /// Opens the way. `on_failure` is called if its worker can't be loaded.
+    /// Opens the way. `on_loading` is called if its worker runs and its module is still to be loaded, `on_failure` if it can't be.
     ///
     /// # Errors
     /// What the browser threw.
@@ -35,10 +35,13 @@ impl LeaderLine {
         line: &Line,
         frame: FrameId,
         mut on_message: impl FnMut(Envelope<ToFrame>) + 'static,
+        on_loading: impl Fn() + 'static,
         on_failure: impl Fn() + 'static,
     ) -> Result<Self, WebError> {
         let on_bytes = move |bytes: Vec<u8>| {
-            if let Ok(envelope) = codec::decode(&bytes, MAX_LOCAL) {
+            if bytes.is_empty() {
+                on_loading();
+            } else if let Ok(envelope) = codec::decode(&bytes, MAX_LOCAL) {
                 on_message(envelope);
             }
         };

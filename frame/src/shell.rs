@@ -202,8 +202,9 @@ impl Shell {
         spawn_local(async move {
             let (hearer, failing, island) = (Rc::clone(&this), Rc::clone(&this), this.island());
             let hear = move |envelope| hearer.handle(Input::Leader(envelope));
+            let load = this.when_worker_loads();
             let fail = move || failing.handle(Input::WorkerFailed);
-            let opened = LeaderLine::open(&island, &line, this.frame, hear, fail).await;
+            let opened = LeaderLine::open(&island, &line, this.frame, hear, load, fail).await;
             if this.lines.get() == number {
                 this.on_line(&line, opened);
             }
@@ -230,11 +231,16 @@ impl Shell {
     fn contend(self: &Rc<Self>, after: Option<Epoch>) {
         let mut contenders = self.contenders.borrow_mut();
         let (fallback, failing) = (self.urls.fallback.clone(), Rc::clone(self));
-        let fail = move || failing.handle(Input::WorkerFailed);
+        let (load, fail) = (self.when_worker_loads(), move || failing.handle(Input::WorkerFailed));
         match after {
-            None => contenders.wait(self.island(), fallback, fail),
-            Some(after) => contenders.succeed(fallback, after, fail),
+            None => contenders.wait(self.island(), fallback, load, fail),
+            Some(after) => contenders.succeed(fallback, after, load, fail),
         }
+    }
+
+    fn when_worker_loads(self: &Rc<Self>) -> impl Fn() + 'static {
+        let this = Rc::clone(self);
+        move || this.later_or_now(Input::WorkerLoads)
     }
 
     fn watch(self: &Rc<Self>, boot: Boot) {

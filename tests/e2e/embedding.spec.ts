@@ -6,6 +6,7 @@ import { meet, reach } from "./support/room.ts";
 import { SlowLine } from "./support/slow.ts";
 import { StrictSite } from "./support/strict.ts";
 import { expect, idOf, test as base } from "./support/test.ts";
+import { Workers } from "./support/workers.ts";
 
 const test = base.extend<{ prerendering: Browser }>({
   // Chromium prerenders nothing in a page that Playwright drives (`PrerenderingDisabledByDevTools`).
@@ -200,6 +201,7 @@ test("a first visit over a network of 15 KiB a second connects, unless the site 
   // Else it would show nothing.
   expect(took).toBeGreaterThan(10_000);
   expect(line.passed).toBeGreaterThan(150 * 1024);
+  expect(await (await Workers.of(page.context())).running(), "one worker, though it took long to load").toHaveLength(1);
 
   const impatient = await visit(await browse(), "a");
   const code = await impatient.evaluate((node) => window.sdk.connect({ node, timeout: 5_000 }).then(() => "connected", ({ code }) => code), slow);

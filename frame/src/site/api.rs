@@ -131,6 +131,8 @@ pub enum Input {
     Visible(bool),
     /// A worker of this build can't be loaded: the browser told so.
     WorkerFailed,
+    /// A worker that this frame waits for is being loaded.
+    WorkerLoads,
 }
 
 /// An act for the shell, in the order of names.

@@ -194,6 +194,7 @@ impl Site {
             | Input::LeaderGone(_)
             | Input::LeaderUnseen(_)
             | Input::WorkerFailed
+            | Input::WorkerLoads
                 if self.consent.departs() => {}
             Input::Ask(_) | Input::Nonsense(_) | Input::TooLarge { .. } if self.host == Host::Closed => {}
             Input::Access(granted) => self.on_access(granted),
@@ -237,6 +238,7 @@ impl Site {
             Input::TooLarge { id, bytes } => self.on_too_large(id, bytes, now),
             Input::Visible(visible) => self.on_visible(visible),
             Input::WorkerFailed => self.on_worker_failed(now),
+            Input::WorkerLoads => self.vigil.loads(now),
         }
         self.drain_endpoint();
         self.vigil.settle(now);

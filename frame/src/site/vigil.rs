@@ -25,6 +25,9 @@ const ANSWER: Duration = Duration::from_secs(3);
 /// A worker that starts, opens its database (given up after 3 s) and reads its files (likewise), on a busy machine.
 const GREETING: Duration = Duration::from_secs(10);
 
+/// A worker whose module is on its way over a slow network: as long as a site waits for a node that has begun.
+const LOADING: Duration = Duration::from_secs(30);
+
 /// A leader that answered a call is there: our hello reached it within that time, or never will.
 const HEARING: Duration = Duration::from_secs(2);
 
@@ -149,6 +152,13 @@ impl Vigil {
         self.enter(Stage::Greeted(now + GREETING * (1 << self.tried.min(MAX_DOUBLINGS))));
     }
 
+    /// The worker that was said hello to is still being loaded: another would be loaded beside it, and take twice as long.
+    pub(super) fn loads(&mut self, now: Instant) {
+        if let Stage::Greeted(due) = self.stage {
+            self.stage = Stage::Greeted(due.max(now + LOADING));
+        }
+    }
+
     /// The leader at the end of our line told all contexts that it leads.
     pub(super) fn lives(&mut self, now: Instant) -> Option<Act> {
         match self.stage {
@@ -257,6 +267,18 @@ mod tests {
         watch.vigil.greeted(watch.now);
         assert_eq!(watch.next(), (10_000, Some(Act::Call)));
         assert_eq!(watch.next(), (13_000, Some(Act::Succeed)));
+    }
+
+    #[test]
+    fn a_worker_that_is_being_loaded_has_half_a_minute() {
+        let mut watch = Watch::default();
+        watch.vigil.loads(watch.now);
+        assert_eq!(watch.vigil.poll_timeout(), None, "nobody waits");
+        watch.vigil.greeted(watch.now);
+        watch.vigil.loads(watch.now);
+        assert_eq!(watch.next(), (30_000, Some(Act::Call)));
+        watch.vigil.loads(watch.now);
+        assert_eq!(watch.next(), (33_000, Some(Act::Succeed)));
     }
 
     #[test]
