@@ -166,12 +166,14 @@ impl Addresses {
     }
 
     fn add(&mut self, owner: Owner, certificate: Kept) {
-        self.held.push(Held { owner, certificate, listening: Listening::No });
-        if self.held.len() > MAX_CERTIFICATES
-            && let Some(first) = (0..self.held.len()).min_by_key(|at| self.held[*at].certificate.expires)
+        // Never the one that comes: another would be made in its place at once.
+        let rank = |held: &Held| (held.owner != owner, held.certificate.expires);
+        if self.held.len() >= MAX_CERTIFICATES
+            && let Some(first) = (0..self.held.len()).min_by_key(|at| rank(&self.held[*at]))
         {
             self.held.remove(first);
         }
+        self.held.push(Held { owner, certificate, listening: Listening::No });
     }
 
     /// Certificates that are over are forgotten.
@@ -342,6 +344,22 @@ mod tests {
         assert_eq!(stored, Kept { fingerprint: [7; 32], expires: YEAR_MS, made: None });
         assert_eq!(stored.renews(), YEAR_MS / 2);
         assert_eq!(Kept { made: Some(2 * YEAR_MS), ..stored }.renews(), YEAR_MS, "nonsense");
+    }
+
+    #[test]
+    fn a_certificate_that_lasts_shorter_than_all_that_are_held_is_kept_all_the_same() {
+        let mut addresses = Addresses::default();
+        let lasting = |expires| Certificate { fingerprint: [7; 32], expires };
+        for n in 0..MAX_CERTIFICATES {
+            let owner = Owner::Node(bitters_wire::id::NodeId(std::array::from_fn(|at| {
+                n.to_le_bytes().get(at).copied().unwrap_or(1)
+            })));
+            addresses.made(owner, lasting(YEAR_MS), Some(0)).unwrap();
+        }
+        addresses.made(OWNER, lasting(30 * DAY_MS), Some(0)).unwrap();
+        assert!(!addresses.needs_certificate(OWNER, DAY_MS), "or another would be made at once");
+        addresses.made(OWNER, lasting(31 * DAY_MS), Some(DAY_MS)).unwrap();
+        assert_eq!(addresses.owners().len(), MAX_CERTIFICATES, "it takes the place of the owner's own");
     }
 
     #[test]

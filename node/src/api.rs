@@ -60,8 +60,8 @@ pub enum Input {
     FrameGone(FrameId),
     /// The frame's lock was free as soon as it was asked for. That proves nothing: the frame is asked whether it is there.
     FrameUnseen(FrameId),
-    /// A leadership of this epoch says that it leads.
-    LeaderUp(Epoch),
+    /// A leadership of this epoch and boot says that it leads.
+    LeaderUp(Epoch, Boot),
     /// A service replies to [`Output::Service`].
     ServiceReply {
         /// Who asked.

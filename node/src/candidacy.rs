@@ -9,7 +9,7 @@
 //!
 //! That the lock is granted doesn't prove that nobody leads: the leader may hold it in another namespace of locks (browser-facts:
 //! "Locks and the person's data"). So a worker with the lock that hears a leader, other than the one whose end it waited for, *doubts*: it
-//! keeps the lock, asks that leader now and then, and leads when it isn't answered any more. Should both lead, the earlier stands down.
+//! keeps the lock, asks that leader now and then, and leads when it isn't answered any more. A worker that heard several leaders while it waited doesn't know whose lock it has. Should both lead, the earlier stands down.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -44,8 +44,11 @@ pub struct Candidacy {
     stage: Stage,
     /// The leader of another build that was told of us last.
     told: Option<Boot>,
-    /// The leader that was heard last while we had no lock.
+    /// The leader that was heard first while we had no lock, and whether another was since.
     heard: Option<Boot>,
+    several: bool,
+    /// The latest leadership that was heard of.
+    latest: Epoch,
     /// Whether the lock was held by somebody before us: then whoever was heard held it, and is gone.
     waited: bool,
     /// Whether a leader was heard since we have the lock that isn't gone.
@@ -111,8 +114,12 @@ pub enum CandidacyOutput {
     ClaimSteal(Epoch),
     /// Announce the leadership and take frames in.
     Lead,
-    /// Read the store and name the leadership; answered with [`CandidacyInput::Opened`].
-    Open,
+    /// Read the store and name the leadership, later than what is stored and than `after`, which is zero if none was ever heard of; answered
+    /// with [`CandidacyInput::Opened`].
+    Open {
+        /// The latest leadership that is known.
+        after: Epoch,
+    },
     /// Read which leadership is stored; answered with [`CandidacyInput::Stored`] if that can be read.
     ReadEpoch,
     /// Queue for the leader lock; answered with [`CandidacyInput::Granted`], sooner or later, or [`CandidacyInput::Lost`].
@@ -136,6 +143,8 @@ impl Candidacy {
             stage: Stage::Waiting,
             told: None,
             heard: None,
+            several: false,
+            latest: Epoch(0),
             waited: false,
             elsewhere: false,
             outbox: VecDeque::new(),
@@ -188,6 +197,7 @@ impl Candidacy {
 
     fn on_announced(&mut self, announcement: &Announcement, now: Instant) {
         let Announcement::LeaderUp { epoch, boot, build, .. } = announcement else { return };
+        self.latest = self.latest.max(*epoch);
         match self.stage {
             Stage::Doubting { .. } => self.stage = Stage::Doubting { due: now + ASK_EVERY, asked: false },
             Stage::Opening if !(self.waited && self.heard == Some(*boot)) => self.elsewhere = true,
@@ -196,7 +206,8 @@ impl Candidacy {
         if !self.is_queued() {
             return;
         }
-        self.heard = Some(*boot);
+        self.several |= self.heard.is_some_and(|heard| heard != *boot);
+        self.heard = self.heard.or(Some(*boot));
         // One that is earlier than our predecessor lost its lock long ago and doesn't know it.
         if self.after.is_some_and(|after| *epoch >= after) {
             self.stage = Stage::Waiting;
@@ -223,7 +234,7 @@ impl Candidacy {
             return;
         }
         self.waited = waited;
-        if self.heard.is_some() && !waited {
+        if self.several || self.heard.is_some() && !waited {
             self.doubt(now);
         } else {
             self.open();
@@ -244,7 +255,7 @@ impl Candidacy {
     fn open(&mut self) {
         self.elsewhere = false;
         self.stage = Stage::Opening;
-        self.act(CandidacyOutput::Open);
+        self.act(CandidacyOutput::Open { after: self.latest.max(self.after.unwrap_or_default()) });
     }
 
     /// Another leads, though we have the lock: is it still there?
@@ -326,7 +337,7 @@ mod tests {
         assert_eq!(worker.start(), [Output::Request, candidate()]);
         assert_eq!(worker.machine.poll_timeout(), None);
 
-        assert_eq!(worker.input(Input::Granted { waited: true }), [Output::Open]);
+        assert_eq!(worker.input(Input::Granted { waited: true }), [open(0)]);
         assert_eq!(worker.input(Input::Opened), [Output::Lead]);
     }
 
@@ -362,7 +373,7 @@ mod tests {
 
         assert_eq!(worker.timeout(), [Output::ClaimSteal(Epoch(5))]);
         assert_eq!(worker.input(Input::StealAllowed(true)), [Output::Withdraw, Output::Steal]);
-        assert_eq!(worker.input(Input::Granted { waited: true }), [Output::Open]);
+        assert_eq!(worker.input(Input::Granted { waited: true }), [open(5)]);
     }
 
     #[test]
@@ -373,7 +384,7 @@ mod tests {
             for _ in 0..waits {
                 worker.timeout();
             }
-            assert_eq!(worker.input(Input::Granted { waited: true }), [Output::Open]);
+            assert_eq!(worker.input(Input::Granted { waited: true }), [open(5)]);
             assert_eq!(worker.machine.poll_timeout(), None);
             assert_eq!(worker.input(Input::StealAllowed(true)), [], "after {waits} waits");
         }
@@ -384,7 +395,7 @@ mod tests {
         let mut worker = Worker::claiming(5);
         assert_eq!(worker.input(Input::StealAllowed(false)), []);
         assert_eq!(worker.machine.poll_timeout(), None);
-        assert_eq!(worker.input(Input::Granted { waited: true }), [Output::Open], "its request stands");
+        assert_eq!(worker.input(Input::Granted { waited: true }), [open(5)], "its request stands");
     }
 
     #[test]
@@ -475,7 +486,7 @@ mod tests {
             assert_eq!(worker.input(leader_up(5, "b1")), []);
             assert_eq!(worker.timeout(), [candidate()]);
         }
-        assert_eq!(worker.timeout(), [Output::Open], "nobody answers any longer");
+        assert_eq!(worker.timeout(), [open(5)], "nobody answers any longer");
         assert_eq!(worker.input(Input::Opened), [Output::Lead]);
     }
 
@@ -484,10 +495,10 @@ mod tests {
         for waited in [true, false] {
             let mut worker = Worker::new(None);
             worker.start();
-            assert_eq!(worker.input(Input::Granted { waited }), [Output::Open]);
+            assert_eq!(worker.input(Input::Granted { waited }), [open(0)]);
             worker.input(leader_up(5, "b1"));
             assert_eq!(worker.input(Input::Opened), [candidate()], "waited: {waited}");
-            assert_eq!(worker.timeout(), [Output::Open]);
+            assert_eq!(worker.timeout(), [open(5)]);
             assert_eq!(worker.input(Input::Opened), [Output::Lead]);
         }
     }
@@ -497,7 +508,7 @@ mod tests {
         let mut worker = Worker::new(None);
         worker.start();
         worker.input(leader_up(5, "b1"));
-        assert_eq!(worker.input(Input::Granted { waited: true }), [Output::Open]);
+        assert_eq!(worker.input(Input::Granted { waited: true }), [open(5)]);
         worker.input(leader_up(5, "b1"));
         assert_eq!(worker.input(Input::Opened), [Output::Lead]);
     }
@@ -511,7 +522,7 @@ mod tests {
         assert_eq!(worker.input(Input::Asked), [], "it is being asked");
         worker.input(leader_up(5, "b1"));
         assert_eq!(worker.input(Input::Asked), [candidate()]);
-        assert_eq!(worker.timeout(), [Output::Open]);
+        assert_eq!(worker.timeout(), [open(5)]);
     }
 
     #[test]
@@ -524,6 +535,16 @@ mod tests {
         assert_eq!(worker.input(Input::Timeout), [candidate()]);
         assert_eq!(worker.input(Input::Lost), [Output::StandDown]);
         assert_eq!(worker.machine.poll_timeout(), None);
+    }
+
+    #[test]
+    fn who_heard_several_leaders_while_it_waited_doesn_t_know_whose_lock_it_has() {
+        let mut worker = Worker::new(None);
+        worker.start();
+        worker.input(leader_up(5, "b1"));
+        worker.input(leader_up(6, "b1"));
+        assert_eq!(worker.input(Input::Granted { waited: true }), [candidate()]);
+        assert_eq!(worker.timeout(), [open(6)]);
     }
 
     struct Worker {
@@ -557,6 +578,10 @@ mod tests {
             self.machine.handle_input(input, self.now);
             std::iter::from_fn(|| self.machine.poll_output()).collect()
         }
+    }
+
+    fn open(after: u64) -> Output {
+        Output::Open { after: Epoch(after) }
     }
 
     fn candidate() -> Output {

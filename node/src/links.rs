@@ -20,7 +20,7 @@ use bitters_wire::{
 use crate::{
     attempt::Standing,
     lanes::Lanes,
-    quotas::{Bucket, LINK_CONTROL, LINK_PUBLISHES, LINK_RESUMES, LINK_SIGNALS, LINK_STANDBYS, MAX_CLAIMS},
+    quotas::{Bucket, LINK_CONTROL, LINK_PUBLISHES, LINK_RESUMES, LINK_SIGNALS, LINK_STANDBYS, MAX_CLAIMS, MAX_LINKS},
 };
 
 /// After a change of leader a peer's claims are on their way to us; what comes before them is believed that long.
@@ -165,14 +165,23 @@ pub struct Up {
     pub answer_until: Option<Instant>,
     /// When the peer was last asked whether it is there.
     pub probed: Option<Instant>,
+    /// What waits for it.
+    pub lanes: Lanes,
+    /// What the peer may do.
+    pub budget: Budget,
+    /// Whether the peer said something on it.
+    pub heard: bool,
+}
+
+/// What a peer may do, and how standbys to it went. It outlasts the link: a peer that is linked anew hasn't all of it again.
+#[derive(Clone, Debug)]
+pub struct Budget {
     /// Standbys that couldn't be had, one after the other.
     pub standby_failures: u32,
     /// No standby is tried before.
     pub standby_not_before: Instant,
     /// How often a standby may be over that is then had again at once.
     pub standbys: Bucket,
-    /// What waits for it.
-    pub lanes: Lanes,
     /// How often the peer may tell of claims and topics.
     pub control: Bucket,
     /// How often the peer may pass on topic messages.
@@ -183,8 +192,22 @@ pub struct Up {
     pub resumes: Bucket,
 }
 
+impl Budget {
+    fn new(now: Instant) -> Self {
+        Self {
+            standby_failures: 0,
+            standby_not_before: now,
+            standbys: Bucket::new(LINK_STANDBYS, now),
+            control: Bucket::new(LINK_CONTROL, now),
+            publishes: Bucket::new(LINK_PUBLISHES, now),
+            signals: Bucket::new(LINK_SIGNALS, now),
+            resumes: Bucket::new(LINK_RESUMES, now),
+        }
+    }
+}
+
 impl Up {
-    fn new(paired: Option<u32>, now: Instant) -> Self {
+    fn new(paired: Option<u32>, budget: Budget) -> Self {
         Self {
             paired,
             opened: None,
@@ -197,14 +220,9 @@ impl Up {
             lenient_until: None,
             answer_until: None,
             probed: None,
-            standby_failures: 0,
-            standby_not_before: now,
-            standbys: Bucket::new(LINK_STANDBYS, now),
             lanes: Lanes::default(),
-            control: Bucket::new(LINK_CONTROL, now),
-            publishes: Bucket::new(LINK_PUBLISHES, now),
-            signals: Bucket::new(LINK_SIGNALS, now),
-            resumes: Bucket::new(LINK_RESUMES, now),
+            budget,
+            heard: false,
         }
     }
 
@@ -249,12 +267,18 @@ pub struct Links {
     links: Map<LinkId, Link>,
     up: Map<NodeId, LinkId>,
     standbys: Map<NodeId, LinkId>,
+    /// What peers had left when their links ended; the last are the latest.
+    budgets: VecDeque<(NodeId, Budget)>,
 }
+
+/// Peers whose budgets are remembered: none has as many links at once.
+const MAX_BUDGETS: usize = 2 * MAX_LINKS;
 
 impl Links {
     /// None yet. Numbers begin anywhere, so that a signal for a leader before us doesn't fit an attempt of ours.
     pub fn new(epoch: Epoch, rng: &mut fastrand::Rng) -> Self {
-        Self { epoch, next: rng.u32(..u32::MAX / 2), links: Map::new(), up: Map::new(), standbys: Map::new() }
+        let next = rng.u32(..u32::MAX / 2);
+        Self { epoch, next, links: Map::new(), up: Map::new(), standbys: Map::new(), budgets: VecDeque::new() }
     }
 
     /// A new link that connects.
@@ -278,7 +302,7 @@ impl Links {
 
     /// Takes over a link from the leader before us. The caller saw to it that there is no other to its peer.
     pub fn adopt(&mut self, id: LinkId, frame: FrameId, peer: NodeId, now: Instant) {
-        let mut up = Up::new(None, now);
+        let mut up = Up::new(None, self.take_budget(peer, now));
         up.be_lenient(now);
         self.links.insert(id, Link::new(frame, peer, State::Up(Box::new(up))));
         self.up.insert(peer, id);
@@ -293,13 +317,15 @@ impl Links {
 
     /// A link that connected or stood by is used from now on. The caller saw to it that there is no other to its peer.
     pub fn set_up(&mut self, id: LinkId, now: Instant) {
+        let Some(peer) = self.links.get(&id).map(|it| it.peer) else { return };
+        let budget = self.take_budget(peer, now);
         let Some(link) = self.links.get_mut(&id) else { return };
         let (paired, opened) = match &link.state {
             State::Connecting(attempt) => (attempt.paired, attempt.opens_by().map(|ours| (ours, now))),
             State::Standby(standby) => (standby.paired, standby.opened.map(|ours| (ours, standby.since))),
             State::Up(_) => return,
         };
-        link.state = State::Up(Box::new(Up { opened, ..Up::new(paired, now) }));
+        link.state = State::Up(Box::new(Up { opened, ..Up::new(paired, budget) }));
         if self.standbys.get(&link.peer) == Some(&id) {
             self.standbys.remove(&link.peer);
         }
@@ -317,9 +343,25 @@ impl Links {
         }
     }
 
+    fn take_budget(&mut self, peer: NodeId, now: Instant) -> Budget {
+        let at = self.budgets.iter().position(|(of, _)| *of == peer);
+        at.and_then(|at| self.budgets.remove(at)).map_or_else(|| Budget::new(now), |(_, budget)| budget)
+    }
+
+    fn keep_budget(&mut self, peer: NodeId, budget: Budget) {
+        self.budgets.retain(|(of, _)| *of != peer);
+        self.budgets.push_back((peer, budget));
+        if self.budgets.len() > MAX_BUDGETS {
+            self.budgets.pop_front();
+        }
+    }
+
     /// Lets a link go.
     pub fn remove(&mut self, id: LinkId) -> Option<Link> {
         let link = self.links.remove(&id)?;
+        if let State::Up(up) = &link.state {
+            self.keep_budget(link.peer, up.budget.clone());
+        }
         if self.up.get(&link.peer) == Some(&id) {
             self.up.remove(&link.peer);
         }

@@ -174,7 +174,7 @@ impl Node {
             Input::Frame(frame, message) => self.on_frame(frame, message, now),
             Input::FrameGone(frame) => self.drop_frame(frame, now),
             Input::FrameUnseen(frame) => self.on_frame_unseen(frame, now),
-            Input::LeaderUp(epoch) => self.on_leader_up(epoch),
+            Input::LeaderUp(epoch, boot) => self.on_leader_up(epoch, boot),
             Input::ServiceReply { frame, request, reply } => self.on_service_reply(frame, request, reply),
             Input::Timeout => self.notice_sleep(now),
             Input::Uplink(event) => self.on_uplink(event, now),

@@ -17,7 +17,7 @@ use bitters_web::{
 };
 use bitters_wire::{
     announce::{Announcement, LEADER_LOCK, LeaderKind, life_lock, predecessor},
-    id::Boot,
+    id::{Boot, Epoch},
 };
 use futures::future::{AbortHandle, abortable};
 use js_sys::Function;
@@ -157,7 +157,7 @@ impl Worker {
                 self.spawn(async move { Some(CandidacyInput::StealAllowed(store::claim_steal(limit).await)) });
             }
             CandidacyOutput::Lead => self.lead(),
-            CandidacyOutput::Open => self.open(),
+            CandidacyOutput::Open { after } => self.open(after),
             CandidacyOutput::ReadEpoch => {
                 self.spawn(async { store::stored_epoch().await.map(CandidacyInput::Stored) });
             }
@@ -236,10 +236,10 @@ impl Worker {
         self.handle(CandidacyInput::Granted { waited });
     }
 
-    fn open(self: &Rc<Self>) {
+    fn open(self: &Rc<Self>, after: Epoch) {
         let this = Rc::clone(self);
         self.spawn(async move {
-            match open(&this.island).await {
+            match open(&this.island, after).await {
                 Ok(opened) => {
                     if let Stage::Waits(_, slot) = &mut *this.stage.borrow_mut() {
                         *slot = Some(opened);
@@ -325,11 +325,11 @@ async fn take(locks: &LockManager, how: How) -> Result<(Held, bool), WebError> {
 }
 
 /// Reads what a leader must know, and takes its life lock: whoever is welcomed may wait for that.
-async fn open(island: &Island) -> Result<Opened, WebError> {
+async fn open(island: &Island, after: Epoch) -> Result<Opened, WebError> {
     let boot = Boot(Builder::from_random_bytes(random::bytes()).into_uuid());
     let (life_name, locks) = (life_lock(boot), island.locks());
     let life = lock::acquire(locks, &life_name, How::Queued);
-    let (life, mut loaded, config, shipped) = futures::join!(life, store::load(), files::config(), files::seeds());
+    let (life, mut loaded, config, shipped) = futures::join!(life, store::load(after), files::config(), files::seeds());
     let config = config.unwrap_or_else(|warning| {
         loaded.warnings.push(warning);
         files::Config::default()

@@ -132,7 +132,7 @@ impl Leader {
                 self.announce(Some(*frame));
             }
             Announcement::Granted => {}
-            Announcement::LeaderUp { epoch, .. } => self.handle(Input::LeaderUp(*epoch)),
+            Announcement::LeaderUp { epoch, boot, .. } => self.handle(Input::LeaderUp(*epoch, *boot)),
         }
     }
 

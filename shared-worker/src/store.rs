@@ -71,13 +71,13 @@ pub struct Loaded {
     pub warnings: Vec<String>,
 }
 
-/// Opens the database, reads what is in it, and writes the new epoch.
-pub async fn load() -> Loaded {
+/// Opens the database, reads what is in it, and writes the new epoch, which is later than `after`.
+pub async fn load(after: Epoch) -> Loaded {
     let mut warnings = Vec::new();
     let database = open().await.map_err(|warning| warnings.push(warning)).ok().map(Rc::new);
     let database = database.as_ref();
     let secret = load_secret(database, &mut warnings).await;
-    let epoch = next_epoch(database, &mut warnings).await;
+    let epoch = next_epoch(database, after, &mut warnings).await;
     let seeds = load_seeds(database, &mut warnings).await;
     let sites = load_sites(database, &mut warnings).await;
     let certificates = load_certificates(database, &mut warnings).await;
@@ -282,21 +282,22 @@ async fn load_secret(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) -
     secret
 }
 
-/// Later than the stored one, and than any leadership before the database was lost.
-async fn next_epoch(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) -> Epoch {
+/// Later than the stored one, than `after`, and than any leadership before the database was lost.
+async fn next_epoch(database: Option<&Rc<Rexie>>, after: Epoch, warnings: &mut Vec<String>) -> Epoch {
     let unix_ms = clock::unix_ms();
-    let Some(database) = database else { return Epoch::after(None, unix_ms) };
+    let unstored = Epoch::after(None, unix_ms).beyond(after);
+    let Some(database) = database else { return unstored };
     // One transaction: a leader whose lock was stolen while it opens must not name a later leadership than the thief's.
     let next = async {
         let transaction = database.transaction(&[NODE], TransactionMode::ReadWrite)?;
-        let epoch = Epoch::after(number(&transaction, EPOCH).await?, unix_ms);
+        let epoch = Epoch::after(number(&transaction, EPOCH).await?, unix_ms).beyond(after);
         transaction.store(NODE)?.put(&value_of(epoch), Some(&EPOCH.into())).await?;
         transaction.done().await?;
         Ok(epoch)
     };
     next.await.unwrap_or_else(|error| {
         warnings.push(broken(error));
-        Epoch::after(None, unix_ms)
+        unstored
     })
 }
 

@@ -146,6 +146,13 @@ impl Epoch {
         let stored = stored.filter(|stored| (0.0..Self::LAST).contains(stored));
         Self(stored.map_or(0, |stored| stored as u64 + 1).max(unix_ms))
     }
+
+    /// This one, or the first after `heard`, if that is later and can be true.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is 2^52")]
+    pub fn beyond(self, heard: Self) -> Self {
+        if (heard.0) < Self::LAST as u64 { Self(self.0.max(heard.0 + 1)) } else { self }
+    }
 }
 
 /// One boot of a leader's worker: random. A change means that the worker forgot everything.
@@ -190,6 +197,9 @@ mod tests {
         assert_eq!(Epoch::after(Some(7.0), 1000), Epoch(1000));
         assert_eq!(Epoch::after(Some(1000.0), 1000), Epoch(1001));
         assert_eq!(Epoch::after(Some(5000.0), 1000), Epoch(5001));
+        assert_eq!(Epoch(1000).beyond(Epoch(5000)), Epoch(5001));
+        assert_eq!(Epoch(5000).beyond(Epoch(1000)), Epoch(5000));
+        assert_eq!(Epoch(1000).beyond(Epoch(u64::MAX)), Epoch(1000));
         for nonsense in [-1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300] {
             assert_eq!(Epoch::after(Some(nonsense), 1000), Epoch(1000));
         }

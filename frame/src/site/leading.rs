@@ -42,8 +42,8 @@ impl Site {
 
     pub(super) fn on_leader(&mut self, envelope: Envelope<ToFrame>, now: Instant) {
         let (epoch, boot) = (envelope.epoch, envelope.boot);
-        if epoch < self.standing.0 {
-            return; // An old leader that doesn't know it yet.
+        if self.is_over(epoch) {
+            return;
         }
         if self.welcomed && (epoch, boot) == self.standing {
             self.vigil.heard(now);
@@ -57,6 +57,7 @@ impl Site {
                 // Else the leader that took us in tells of another persona, and has all that was asked.
                 let new = !self.welcomed || self.standing != (epoch, boot);
                 self.standing = (epoch, boot);
+                self.bereft = false;
                 self.leads = Some(self.standing);
                 self.on_welcome(welcome, now);
                 if self.consent.departs() {

@@ -42,7 +42,7 @@ impl Site {
         }
         let Announcement::LeaderUp { epoch, boot, build, worker, name, kind, heard } = announcement else { return };
         let leader = (epoch, boot);
-        if epoch < self.standing.0 {
+        if self.is_over(epoch) {
             return;
         }
         if leader == self.standing && self.welcomed {
@@ -68,10 +68,17 @@ impl Site {
         }
     }
 
+    /// Whether a leader that says this epoch is one from before the present one, and doesn't know it yet. Once the present one is known to be gone
+    /// any may be the next: that counts from what is stored, which may be lost, and from a clock, which may have been put back.
+    pub(super) fn is_over(&self, epoch: Epoch) -> bool {
+        epoch < self.standing.0 && !self.bereft
+    }
+
     /// The leader gave its life lock back: it is dead, or handed over.
     pub(super) fn on_leader_gone(&mut self, boot: Boot, now: Instant) {
         if self.leads.is_some_and(|(_, leads)| leads == boot) {
             self.leads = None;
+            self.bereft = true;
             self.welcomed = false;
             self.open_own(now);
         }
@@ -79,8 +86,11 @@ impl Site {
 
     /// The leader's life lock doesn't tell whether it lives: it is asked, and from now on told from its silence.
     pub(super) fn on_leader_unseen(&mut self, boot: Boot, now: Instant) {
-        if self.welcomed && self.standing.1 == boot {
-            self.vigil.listen();
+        if self.standing.1 != boot {
+            return;
+        }
+        self.vigil.listen();
+        if self.welcomed {
             self.vigil.doubt(now);
             self.post(ToLeader::Ping);
         }

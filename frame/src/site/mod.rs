@@ -78,6 +78,8 @@ pub struct Site {
     petition: Option<Petition>,
     sites: Vec<SiteStatus>,
     persona: Option<Persona>,
+    /// Whether the leader that took us in last is known to be gone.
+    bereft: bool,
     /// Whether the bridge to the leader lost its far end.
     unbridged: bool,
     /// The site's own persona in the island that the frame comes from.
@@ -161,6 +163,7 @@ impl Site {
             petition: None,
             sites: Vec::new(),
             persona: None,
+            bereft: false,
             unbridged: false,
             brings: None,
             peers: 0,

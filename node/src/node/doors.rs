@@ -155,7 +155,9 @@ impl Node {
     /// other order, and speaks on the other one until it hears us on ours: were that followed, each end would hang up the other's.
     pub(super) fn chosen(&self, standby: LinkId, peer: NodeId, now: Instant) -> Option<LinkId> {
         let used = self.links.up_to(peer)?;
-        let at = self.links.up(used)?.opened.and_then(|(ours, at)| ours.then_some(at))?;
+        // Once it spoke on ours it had chosen that, too: what it says elsewhere since is meant.
+        let up = self.links.up(used).filter(|up| !up.heard)?;
+        let at = up.opened.and_then(|(ours, at)| ours.then_some(at))?;
         let both = self.links.standby(standby)?.opened == Some(true) && now.since(at) < CROSSING;
         both.then_some(used)
     }

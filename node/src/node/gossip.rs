@@ -167,7 +167,7 @@ impl Node {
 
     /// A message came over a link.
     pub(super) fn on_topic_message(&mut self, link: LinkId, topic: TopicId, sealed: &[u8], now: Instant) {
-        let in_time = self.links.up_mut(link).is_some_and(|up| up.publishes.take(now));
+        let in_time = self.links.up_mut(link).is_some_and(|up| up.budget.publishes.take(now));
         if in_time && self.topics.is_open(topic) && self.topics.is_new(sealed) {
             self.topics.keep(topic, sealed, now);
             self.spread(topic, sealed, None, Some(link));

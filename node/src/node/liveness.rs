@@ -55,9 +55,15 @@ impl Remote {
         Self { asked: REMOTE_PINGS, due: now + PONG_WITHIN }
     }
 
-    /// It is asked. Who slept asks once on waking, however long that was.
+    /// It is asked. Who slept asks once on waking, however long that was, and counts what was asked before for nothing new.
     fn ask(&mut self, now: Instant) {
-        *self = Self { asked: self.asked + 1, due: now + REMOTE_PING };
+        let asked = if self.is_late(now) { self.asked } else { self.asked + 1 };
+        *self = Self { asked, due: now + REMOTE_PING };
+    }
+
+    /// Whether we were held up, and an answer may wait to be read.
+    fn is_late(self, now: Instant) -> bool {
+        now.since(self.due) > LATE
     }
 
     /// Whether it was asked in vain for too long.
@@ -136,7 +142,7 @@ impl Node {
         for id in due {
             let Some(frame) = self.frames.frame_mut(id) else { continue };
             let Some(remote) = &mut frame.remote else { continue };
-            if remote.is_silent(frame.frozen) {
+            if remote.is_silent(frame.frozen) && !remote.is_late(now) {
                 self.drop_frame(id, now);
             } else {
                 remote.ask(now);

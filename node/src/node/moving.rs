@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bitters_wire::{
     failure::{Code, Executed, Failure},
-    id::{Epoch, FrameId},
+    id::{Boot, Epoch, FrameId},
     local::{ServiceReply, ToFrame},
     map::Set,
     time::Instant,
@@ -54,10 +54,10 @@ impl Node {
         self.moving.awaited |= build != self.leader.build;
     }
 
-    /// A leadership of this epoch says that it leads. The leader lock lets one lead in each namespace of locks: a later leader is in
+    /// A leadership of this epoch and boot says that it leads. The leader lock lets one lead in each namespace of locks: a later leader is in
     /// another one, or has stolen our lock.
-    pub(super) fn on_leader_up(&mut self, epoch: Epoch) {
-        self.moving.surpassed |= epoch > self.leader.epoch;
+    pub(super) fn on_leader_up(&mut self, epoch: Epoch, boot: Boot) {
+        self.moving.surpassed |= (epoch, boot) > (self.leader.epoch, self.leader.boot);
     }
 
     /// The frame's last word to us.

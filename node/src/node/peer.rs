@@ -20,15 +20,14 @@ type Offence = &'static str;
 
 impl Node {
     pub(super) fn on_received(&mut self, link: LinkId, peer: NodeId, bytes: &[u8], now: Instant) {
-        let mut link = link;
-        if self.links.standby(link).is_some() {
-            match self.chosen(link, peer, now) {
-                Some(chosen) => link = chosen,
-                None => self.follow_switch(link, peer, now),
-            }
+        let chosen = self.chosen(link, peer, now);
+        if chosen.is_none() && self.links.standby(link).is_some() {
+            self.follow_switch(link, peer, now);
         }
+        let link = chosen.unwrap_or(link);
         let Some(up) = self.links.up_mut(link) else { return };
         up.answer_until = None;
+        up.heard |= chosen.is_none();
         let done = match codec::decode::<LinkMessage>(bytes, MAX_LINK) {
             Ok(message) => self.on_link_message(link, peer, message, now),
             Err(_) => Err("an undecodable message"),
@@ -60,7 +59,7 @@ impl Node {
             }
             _ => {}
         }
-        if !self.links.up_mut(link).is_some_and(|up| up.control.take(now)) {
+        if !self.links.up_mut(link).is_some_and(|up| up.budget.control.take(now)) {
             return Err("too many messages");
         }
         match message {
@@ -228,14 +227,14 @@ impl Node {
         if signal.blob.len() > MAX_SIGNAL {
             return Err("a signal that is too long");
         }
-        Ok(self.links.up_mut(link).is_some_and(|up| up.signals.take(now)))
+        Ok(self.links.up_mut(link).is_some_and(|up| up.budget.signals.take(now)))
     }
 
     /// The peer's leader is new: it tells all of its own again, and so do we. Its topic members linger meanwhile. What was said lately
     /// is said again, should the leader before have taken it along; frames know what they heard.
     fn on_resume(&mut self, link: LinkId, now: Instant) -> Result<(), Offence> {
         let Some(up) = self.links.up_mut(link) else { return Ok(()) };
-        if !up.resumes.take(now) {
+        if !up.budget.resumes.take(now) {
             return Err("more changes of leader than there can be");
         }
         let told = std::mem::take(&mut up.told);

@@ -33,7 +33,9 @@ impl Node {
     /// Dials standbys that are wanted now.
     pub(super) fn dial_standbys(&mut self, now: Instant) {
         let used: Vec<(NodeId, FrameId)> = (self.links.ups())
-            .filter(|(_, link, up)| self.wants_standby(link.peer, link.frame, up, now) && up.standby_not_before <= now)
+            .filter(|(_, link, up)| {
+                self.wants_standby(link.peer, link.frame, up, now) && up.budget.standby_not_before <= now
+            })
             .map(|(_, link, _)| (link.peer, link.frame))
             .collect();
         for (peer, frame) in used {
@@ -56,21 +58,23 @@ impl Node {
 
     /// When standbys are to be dialled, used or hung up.
     pub(super) fn standbys_due(&self, now: Instant) -> Option<Instant> {
-        let retries = self
-            .links
-            .ups()
-            .filter(|(_, link, up)| up.standby_not_before > now && self.wants_standby(link.peer, link.frame, up, now));
+        let retries = self.links.ups().filter(|(_, link, up)| {
+            up.budget.standby_not_before > now && self.wants_standby(link.peer, link.frame, up, now)
+        });
         let answers = self.links.ups().filter_map(|(_, _, up)| up.answer_until);
         let unused = self.links.standbys().filter_map(|(link, peer)| self.unused_at(link, peer));
-        let retries = retries.map(|(_, _, up)| up.standby_not_before);
+        let retries = retries.map(|(_, _, up)| up.budget.standby_not_before);
         retries.chain(answers).chain(unused).chain(self.links.lonely().map(|(_, at)| at)).min()
     }
 
     /// When a standby is to be hung up. A peer that dialled us without knowing of the link that is used says its first word on this one.
     fn unused_at(&self, standby: LinkId, peer: NodeId) -> Option<Instant> {
         let up = self.links.up(self.links.up_to(peer)?)?;
-        let spoken_to = self.links.standby(standby)?.since + ANSWER_WITHIN;
-        Some(up.last_packet.map_or(spoken_to, |at| spoken_to.max(at + UNUSED_AFTER)))
+        let standby = self.links.standby(standby)?;
+        // One that was negotiated the peer wants, for its sessions.
+        let wanted_for = if standby.opened.is_some() { ANSWER_WITHIN } else { UNUSED_AFTER };
+        let wanted = standby.since + wanted_for;
+        Some(up.last_packet.map_or(wanted, |at| wanted.max(at + UNUSED_AFTER)))
     }
 
     pub(super) fn drive_standbys(&mut self, now: Instant) {
@@ -104,7 +108,7 @@ impl Node {
         self.drop_standby(peer);
         self.links.set_standby(link, now);
         if let Some(up) = self.links.up_mut(used) {
-            up.standby_failures = 0;
+            up.budget.standby_failures = 0;
         }
         // It may be in the frame whose link it stands by for, for want of another that has come since.
         self.changed.plans = true;
@@ -128,6 +132,7 @@ impl Node {
         if let Some(persona) = claims {
             self.claim_on(link, persona);
         }
+        self.spend_standby(peer, now);
     }
 
     /// Another link takes the place of the one that is used. Tells when sessions spoke on that.
@@ -159,10 +164,10 @@ impl Node {
         self.spend_standby(peer, now);
     }
 
-    /// One more standby to a peer was given up.
+    /// One more standby to a peer was used up, or given up.
     fn spend_standby(&mut self, peer: NodeId, now: Instant) {
         let used = self.links.up_to(peer).and_then(|used| self.links.up_mut(used));
-        if used.is_some_and(|up| !up.standbys.take(now)) {
+        if used.is_some_and(|up| !up.budget.standbys.take(now)) {
             self.standby_failed(peer, now);
         }
     }
@@ -177,11 +182,13 @@ impl Node {
         self.changed.status = true;
     }
 
-    /// A standby is over at the peer's end.
+    /// A standby is over at the peer's end. Of one that was opened at an address its channel tells: it has no number that both know.
     pub(super) fn on_standby_gone(&mut self, peer: NodeId, attempt: u32, now: Instant) {
         let fits = |paired: Option<u32>| paired.is_none_or(|paired| paired == attempt);
-        let standby =
-            self.links.standby_to(peer).filter(|id| self.links.standby(*id).is_some_and(|it| fits(it.paired)));
+        let standby = self
+            .links
+            .standby_to(peer)
+            .filter(|id| self.links.standby(*id).is_some_and(|it| it.opened.is_none() && fits(it.paired)));
         let connecting = self.links.connecting_to(peer).filter(|(_, it)| it.paired == Some(attempt)).map(|(id, _)| id);
         for link in standby.into_iter().chain(connecting) {
             self.hang_up(link);
@@ -203,9 +210,9 @@ impl Node {
     /// A standby couldn't be had: the next is tried later.
     pub(super) fn standby_failed(&mut self, peer: NodeId, now: Instant) {
         let Some(up) = self.links.up_to(peer).and_then(|used| self.links.up_mut(used)) else { return };
-        let wait = backoff(FIRST_RETRY, up.standby_failures, RETRY_CAP, &mut self.rng);
-        up.standby_failures = up.standby_failures.saturating_add(1);
-        up.standby_not_before = now + wait;
+        let wait = backoff(FIRST_RETRY, up.budget.standby_failures, RETRY_CAP, &mut self.rng);
+        up.budget.standby_failures = up.budget.standby_failures.saturating_add(1);
+        up.budget.standby_not_before = now + wait;
     }
 
     /// There is a way to these personas again: frames whose sessions talk with them are told.

@@ -413,6 +413,34 @@ fn of_two_addresses_of_one_node_that_were_dialled_at_once_the_first_link_stays_w
 }
 
 #[test]
+fn a_peer_that_had_chosen_our_first_link_is_followed_to_the_second() {
+    let mut lab = Lab::with_seeds(vec![Seed::at(far_address()), Seed::at(address_of_away())]);
+    let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
+    let dials: Vec<LinkId> = outputs.iter().filter_map(|it| Some(introduced_in(std::slice::from_ref(it))?.0)).collect();
+    let [first, second] = dials[..] else { panic!("both are dialled: {dials:?}") };
+    lab.link(first, LinkEvent::Up(away().id()));
+    lab.link(second, LinkEvent::Up(away().id()));
+    lab.peer(first, &LinkMessage::Switch);
+    let followed = lab.peer(second, &LinkMessage::Switch);
+    assert!(followed.contains(&command(TAB, first, LinkCommand::HangUp)), "its end of the first is over: {followed:?}");
+}
+
+#[test]
+fn a_peer_that_is_linked_anew_has_no_new_budget() {
+    let mut lab = listening();
+    let mut said = 0;
+    for _ in 0..3 {
+        let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+        lab.link(link, LinkEvent::Up(away().id()));
+        let punished = command(TAB, link, LinkCommand::HangUp);
+        while said < 20_000 && !lab.peer(link, &LinkMessage::Switch).contains(&punished) {
+            said += 1;
+        }
+    }
+    assert!(said < 5000, "{said}");
+}
+
+#[test]
 fn a_dial_outlives_the_frame_that_carried_it() {
     let mut lab = Lab::without_server();
     lab.admit(TAB, SITE);

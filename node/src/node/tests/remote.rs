@@ -81,6 +81,15 @@ fn one_that_died_before_its_lock_was_asked_for_is_gone_after_three_seconds() {
     assert_eq!(lab.input(Input::FrameUnseen(TAB)), [], "nobody asks who is gone");
 }
 
+#[test]
+fn who_was_held_up_asks_a_frame_once_more_before_it_does_without() {
+    let mut lab = Lab::without_server();
+    lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
+    lab.input(Input::FrameUnseen(TAB));
+    assert_eq!(lab.later(Duration::from_secs(60)), [Output::Frame(TAB, ToFrame::Ping)], "its answer may wait");
+    assert_eq!(lab.later(Duration::from_secs(5)), [Output::ForgetFrame(TAB)]);
+}
+
 fn comes(lab: &mut Lab) -> Vec<Output> {
     lab.frame(TAB, ToLeader::Hello(Hello { remote: true, ..hello(TAB, SITE) }))
 }

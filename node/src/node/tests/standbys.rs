@@ -157,6 +157,38 @@ fn a_standby_that_cannot_be_had_is_tried_less_often() {
 }
 
 #[test]
+fn a_peer_that_switches_again_and_again_has_no_new_standby_each_time() {
+    let (mut lab, _, mut standby) = standing_by();
+    let mut frames = [TAB, OTHER];
+    for dials in 0.. {
+        assert!(dials < 20, "a connection for each word of the peer's");
+        let [other, carrier] = frames;
+        let dialled = dialled_in(&lab.peer_in(carrier, standby, &packet()));
+        let Some((_, next)) = dialled else { break };
+        lab.link_in(other, next, LinkEvent::Signal(vec![4]));
+        let answer = Signal { attempt: 9, answers: Some(next.number), blob: vec![5] };
+        lab.peer_in(carrier, standby, &LinkMessage::Signal(answer));
+        lab.link_in(other, next, LinkEvent::Up(away().id()));
+        standby = next;
+        frames = [carrier, other];
+    }
+}
+
+#[test]
+fn a_standby_that_the_peer_wants_stays_though_no_session_speaks_here() {
+    let (mut lab, used) = Lab::linked();
+    lab.admit(OTHER, SITE);
+    let wanted = Signal { attempt: 9, answers: None, blob: vec![4] };
+    let (frame, standby) = dialled_in(&lab.peer(used, &LinkMessage::Signal(wanted))).expect("it is accepted");
+    lab.link_in(frame, standby, LinkEvent::Up(away().id()));
+    let hung_up = command(frame, standby, LinkCommand::HangUp);
+    for _ in 0..11 {
+        assert!(!lab.later(Duration::from_secs(10)).contains(&hung_up));
+    }
+    assert!(lab.later(Duration::from_secs(10)).contains(&hung_up), "two minutes");
+}
+
+#[test]
 fn a_standby_of_ours_that_breaks_again_and_again_is_not_dialled_for_ever() {
     let (mut lab, used, mut standby) = standing_by();
     let mut dials = 0;
