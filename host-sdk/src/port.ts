@@ -189,7 +189,7 @@ export class Port {
 
   /** What came in for somebody who has just stopped serving. */
   #decline(value: Partial<Tells["incomingCall"] & Tells["incomingStream"]> | undefined): void {
-    if (value?.call) this.#post(value.call, { reply: { outcome: { err: "gone" } } });
+    if (value?.call) this.#post(value.call, "cancel");
     if (value?.stream) this.#post(value.stream, { reset: { reason: "gone" } });
   }
 }

@@ -124,7 +124,8 @@ describe("answering", () => {
     await settled();
     controller.abort();
     frame.tell(id, { incomingCall: { call: INCOMING, from: ALICE, data: { json: "1" } } });
-    expect((await frame.take("reply")).ask).toEqual({ outcome: { err: "gone" } });
+    expect((await frame.take("cancel")).id).toBe(id);
+    expect((await frame.take("cancel")).id).toBe(INCOMING);
   });
 });
 

@@ -136,6 +136,15 @@ impl Endpoint {
         }
     }
 
+    /// Nobody is there to handle an [`Output::IncomingCall`], and no handler ran: it is for whoever serves the method now.
+    pub fn decline(&mut self, call: CallKey) {
+        if let Some(Place { session, stream }) = self.place_of(call) {
+            self.on_session(session, |session, ctx| {
+                session.act(ctx, |talk, ctx| talk.give_up(stream, Reason::NotServed, ctx));
+            });
+        }
+    }
+
     /// Ends all sessions and what is open in them; their peers are told.
     pub fn close(&mut self) {
         for key in self.sessions.keys().copied().collect::<Vec<_>>() {

@@ -93,7 +93,7 @@ pub enum Ask {
         #[serde(default)]
         idempotent: bool,
     },
-    /// The asker doesn't want the request any longer.
+    /// The asker doesn't want the request any longer. Of an incoming call: nobody handles it any longer, and nobody did.
     Cancel,
     /// Of a stream: bytes may be sent to the SDK up to this total offset.
     Credit {

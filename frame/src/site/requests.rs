@@ -173,17 +173,19 @@ impl Site {
     /// something.
     fn on_about(&mut self, id: u32, ask: Ask) -> bool {
         match (self.requests.get(&id), ask) {
-            (Some(_), Ask::Cancel) => self.cancel(id),
-            (Some(Pending::Stream(_)), ask) => self.on_stream_ask(id, ask),
-            (Some(Pending::Incoming(call)), Ask::Reply { outcome }) => {
+            (Some(Pending::Incoming(call)), ask @ (Ask::Cancel | Ask::Reply { .. })) => {
                 let call = *call;
                 self.requests.remove(&id);
                 self.call_ids.remove(&call);
-                if let Some(persona) = &mut self.persona {
-                    persona.endpoint.reply(call, outcome);
+                match (&mut self.persona, ask) {
+                    (Some(persona), Ask::Reply { outcome }) => persona.endpoint.reply(call, outcome),
+                    (Some(persona), _) => persona.endpoint.decline(call),
+                    (None, _) => {}
                 }
                 true
             }
+            (Some(_), Ask::Cancel) => self.cancel(id),
+            (Some(Pending::Stream(_)), ask) => self.on_stream_ask(id, ask),
             _ => false,
         }
     }
@@ -198,7 +200,7 @@ impl Site {
                 }
             }
             Pending::Incoming(_) | Pending::Stream(_) => {
-                // Not cancelled but answered, or reset.
+                // Not cancelled but declined, or reset.
                 self.requests.insert(id, pending);
                 return false;
             }

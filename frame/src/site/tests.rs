@@ -65,6 +65,25 @@ fn a_call_reaches_the_other_site_and_its_answer_comes_back() {
 }
 
 #[test]
+fn a_call_that_comes_in_as_its_handler_goes_was_never_run() {
+    let mut world = World::welcomed([ALICE, BOB]);
+    world.ask(1, 1, Ask::Answer { method: "add".into() });
+    world.ask(0, 1, call(BOB, "add", 1000));
+    let [_, Event { tell: Tell::IncomingCall { call: number, .. }, .. }] = &world.tells(1)[..] else {
+        panic!("no call came in")
+    };
+    let number = *number;
+    world.ask(1, 1, Ask::Cancel);
+    world.ask(1, number, Ask::Cancel);
+
+    world.pass(Duration::from_secs(2));
+    let tells = world.tells(0);
+    let [Event { id: 1, tell: Tell::Failed(failure) }] = &tells[..] else { panic!("it isn't told: {tells:?}") };
+    assert_eq!((failure.code, failure.executed), (Code::NotFound, Some(Executed::No)));
+    assert!(world.sites.iter().all(|site| site.machine.call_ids.is_empty()));
+}
+
+#[test]
 fn a_call_that_nobody_answers_ends_at_its_time() {
     let mut world = World::welcomed([ALICE, BOB]);
     world.ask(1, 1, Ask::Answer { method: "add".into() });
