@@ -1,5 +1,5 @@
 // Browsers as people have them: storage partitioned, third-party cookies allowed (Chrome's default).
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -78,6 +78,13 @@ export class Home implements AsyncDisposable {
 
   open(profile: Profile = {}): Promise<BrowserContext> {
     return launch(this.#dir, profile);
+  }
+
+  /** Another like this one, as a backup or another machine has it; no browser has this one open. */
+  async clone(): Promise<Home> {
+    const clone = await Home.make();
+    await cp(this.#dir, clone.#dir, { recursive: true });
+    return clone;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
