@@ -71,13 +71,13 @@ fn what_is_asked_goes_to_the_page_that_serves_now() {
 #[test]
 fn forty_pages_outlast_a_server_that_is_away() {
     let mut sum = Evidence::default();
-    for seed in seeds(10) {
+    for seed in seeds(5) {
         let world = World::new(seed, 2);
         let mut world = if is_one() { world.traced() } else { world };
         world.outlast(40, Duration::from_secs(25));
         sum += world.evidence;
     }
-    prove(|| sum.heard > 20_000 && sum.calls_done >= 410 && sum.streams_done >= 410 && sum.downs == 0, sum);
+    prove(|| sum.heard > 10_000 && sum.calls_done >= 205 && sum.streams_done >= 205 && sum.downs == 0, sum);
 }
 
 #[test]
