@@ -2,35 +2,9 @@
 import type { Page } from "@playwright/test";
 
 import { frameOf } from "./support/alive.ts";
+import { credentials, KEEP } from "./support/connections.ts";
 import { reach } from "./support/room.ts";
-import type { Server } from "./support/server.ts";
 import { expect, idOf, test } from "./support/test.ts";
-
-declare global {
-  interface Window {
-    /** The connections that the frame made. */
-    connections: RTCPeerConnection[];
-  }
-}
-
-/** Runs in every frame before the node: keeps its connections for the test to look at. */
-const KEEP = `{
-  window.connections = [];
-  window.RTCPeerConnection = class extends RTCPeerConnection {
-    constructor(...args) {
-      super(...args);
-      window.connections.push(this);
-    }
-  };
-}`;
-
-/** The credentials of the frame's connections that are up. */
-const credentials = (page: Page, server: Server): Promise<(string | undefined)[]> =>
-  frameOf(page, server).evaluate(() =>
-    window.connections
-      .filter(({ connectionState }) => connectionState === "connected")
-      .map(({ localDescription }) => /ice-ufrag:(\S+)/.exec(localDescription?.sdp ?? "")?.[1]),
-  );
 
 test("the network comes back: the link restarts ICE at both ends, and the stream over it goes on", async ({ browse, connect, server }) => {
   const [a, b] = await Promise.all(

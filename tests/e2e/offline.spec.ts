@@ -1,8 +1,10 @@
 // Once connected, peers don't need the server: it stops, and topics, calls and streams go on; it is back, and newcomers find them.
+import type { Page } from "@playwright/test";
+
 import { test as apart } from "./support/apart.ts";
 import { Metrics } from "./support/metrics.ts";
 import { enter, heard, meet, present, reach, say } from "./support/room.ts";
-import { Server } from "./support/server.ts";
+import { Server, SITES } from "./support/server.ts";
 import { hashOf, teachBytes } from "./support/streams.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
 
@@ -55,6 +57,36 @@ test("with the server stopped, topics, calls and streams go on; with the server 
   await expect.poll(async () => (await heard(b, "lobby")).at(-1)).toEqual(found);
   expect(await c.evaluate((peer) => window.mine.call(peer, "echo", "hello"), idB)).toBe("hello");
   await expect.poll(async () => (await statusOf(a)).peers.length).toBe(2);
+});
+
+test("forty tabs of one browser, with the server stopped, hear one another and keep their leader; with the server back, a newcomer finds them", async ({ browse, connect, server }) => {
+  test.setTimeout(120_000);
+  const [near, far] = await Promise.all([browse(), browse()]);
+  const tabs: Page[] = [];
+  // A few at once: each connects within its ten seconds on a busy machine, too.
+  while (tabs.length < 40) tabs.push(...(await Promise.all([...SITES, ...SITES].map((site) => connect(near, site)))));
+  const [first] = tabs as [Page];
+  await Promise.all(tabs.map((tab) => enter(tab, "lobby")));
+  const { leader } = await statusOf(first);
+
+  await server.stop();
+  await expect.poll(async () => (await statusOf(first)).warnings).toContain("no rendezvous is reachable; trying again");
+  await Promise.all(tabs.map((tab, at) => say(tab, "lobby", at)));
+  for (const [at, tab] of tabs.entries()) {
+    const others = [...tabs.keys()].filter((other) => other !== at);
+    await expect.poll(async () => (await heard(tab, "lobby")).map(({ data }) => data as number).toSorted((a, b) => a - b)).toEqual(others);
+  }
+
+  await server.start();
+  const newcomer = await connect(far, "a");
+  await enter(newcomer, "lobby");
+  const ids = (await Promise.all(tabs.slice(0, SITES.length).map(idOf))).toSorted();
+  // The longer the server was tried in vain, the later it is tried again.
+  await expect.poll(() => present(newcomer, "lobby"), { timeout: 60_000 }).toEqual(ids);
+  await say(newcomer, "lobby", "found you");
+  for (const tab of tabs) await expect.poll(async () => (await heard(tab, "lobby")).at(-1)?.data).toBe("found you");
+  expect((await statusOf(first)).leader).toEqual(leader);
+  expect((await statusOf(first)).frames.length).toBe(tabs.length);
 });
 
 test("a dial while the server is down fails with PeerUnreachable, and succeeds once it is back", async ({ browse, connect, server }) => {

@@ -9,19 +9,23 @@ interface Fixtures {
   readonly metrics: Metrics;
   /** Where the server answers dials, unless that is where it listens. */
   readonly udp: string | undefined;
+  /** The one address that the server listens at, unless it listens at all of the loopback's. */
+  readonly only: string | undefined;
 }
 
 export const test = base.extend<Fixtures>({
   udp: [undefined, { option: true }],
+  only: [undefined, { option: true }],
   quiet: async ({}, use) => {
     const quiet = await Quiet.make();
     await use(quiet);
     await quiet.remove();
   },
   metrics: async ({}, use) => use(await Metrics.free()),
-  server: async ({ quiet, metrics, udp }, use) => {
+  server: async ({ quiet, metrics, udp, only }, use) => {
     const dials = udp === undefined ? [] : ["--udp", udp];
-    const server = await Server.start([...quiet.extra, ...metrics.extra, ...dials]);
+    const addresses = only === undefined ? undefined : [only];
+    const server = await Server.start([...quiet.extra, ...metrics.extra, ...dials], undefined, undefined, addresses);
     await use(server);
     await server.stop();
   },

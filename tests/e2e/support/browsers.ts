@@ -1,5 +1,5 @@
 // Browsers as people have them: storage partitioned, third-party cookies allowed (Chrome's default).
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -20,12 +20,17 @@ const QUIET = [
 /** What browsers have that tests do without: the last two make the address bar of each context a page, which costs as much as all pages of a test. */
 const WITHOUT = ["Translate", "WebRtcHideLocalIpsWithMdns", "WebUIOmniboxAimPopup", "WebUIOmniboxPopup"];
 
+/** What Playwright keeps hidden pages at work with. */
+const UNTHROTTLED = ["--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding"];
+
 /** How a browser is set up when it starts. */
 interface Setup {
   /** Third-party cookies, as the person set them. */
   readonly thirdPartyCookies?: "allowed" | "blocked";
   /** Pages may go into the back/forward cache, as in people's browsers. */
   readonly backForwardCache?: boolean;
+  /** Hidden pages are throttled, as in people's browsers. */
+  readonly throttling?: boolean;
   /** Another program than the usual one. */
   readonly executable?: string;
   /** More command line arguments. */
@@ -80,6 +85,13 @@ export class Home implements AsyncDisposable {
     return launch(this.#dir, profile);
   }
 
+  /** Another like this one, as a backup or another machine has it; no browser has this one open. */
+  async clone(): Promise<Home> {
+    const clone = await Home.make();
+    await cp(this.#dir, clone.#dir, { recursive: true });
+    return clone;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await rm(this.#dir, { recursive: true, force: true, maxRetries: 5 });
   }
@@ -112,7 +124,10 @@ async function launch(dir: string, profile: Profile): Promise<BrowserContext> {
   await writeFile(join(dir, "Default", "Preferences"), JSON.stringify(preferences));
   const context = await chromium.launchPersistentContext(dir, {
     executablePath: profile.executable ?? process.env["CHROMIUM"] ?? "/usr/bin/chromium",
-    ...(profile.backForwardCache ? { ignoreDefaultArgs: ["--disable-back-forward-cache"] } : {}),
+    ignoreDefaultArgs: [
+      ...(profile.backForwardCache ? ["--disable-back-forward-cache"] : []),
+      ...(profile.throttling ? UNTHROTTLED : []),
+    ],
     args: [
       ...QUIET,
       `--disable-features=${WITHOUT.join(",")}`,

@@ -1,6 +1,7 @@
 // Tabs whose frames carry a node's links, and the ways in which they die.
-import type { BrowserContext, CDPSession, Page } from "@playwright/test";
+import type { BrowserContext, Page } from "@playwright/test";
 
+import { letHide } from "./hidden.ts";
 import type { Server } from "./server.ts";
 import { takeAway } from "./taken.ts";
 
@@ -124,23 +125,14 @@ export async function crash(browser: BrowserContext, page: Page): Promise<void> 
   await crashed;
 }
 
-/**
- * The browser hides the page and freezes it, until what is returned is called: it stays hidden then. A page that is visible isn't
- * frozen, and Playwright's own session keeps every page visible, which no other session can undo: so this reaches into Playwright.
- */
+/** The browser freezes the page, which it hides for that, until what is returned is called: it stays hidden then. */
 export async function freeze(browser: BrowserContext, page: Page): Promise<() => Promise<void>> {
-  const { delegate } = (page as unknown as Inner)._connection.toImpl(page);
-  await delegate._mainFrameSession._client.send("Emulation.setFocusEmulationEnabled", { enabled: false });
+  await letHide(page);
   const session = await browser.newCDPSession(page);
   await session.send("Page.setWebLifecycleState", { state: "frozen" });
   return async () => {
     await session.send("Page.setWebLifecycleState", { state: "active" });
   };
-}
-
-/** A page of Playwright's, from inside. */
-interface Inner {
-  readonly _connection: { toImpl(page: Page): { delegate: { _mainFrameSession: { _client: CDPSession } } } };
 }
 
 function raise(message: string): never {

@@ -11,6 +11,7 @@ const DIST = process.env["DIST"] ?? join(ROOT, "dist");
 export const NODE = join(DIST, "node");
 const REVPROXY = process.env["REVPROXY"] ?? join(ROOT, "target/release/revproxy");
 const EMPTY_SITE = join(import.meta.dirname, "site");
+const LOOPBACK = ["127.0.0.1", "[::1]"];
 
 /** Sites of the tests, each of an origin of its own; the demo's are `alice` and `bob`. */
 export const SITES = ["a", "b", "c", "d"] as const;
@@ -23,20 +24,22 @@ export class Server {
   readonly extra: readonly string[];
   readonly files: string;
   readonly #within: readonly string[];
+  readonly #addresses: readonly string[];
 
-  private constructor(port: number, extra: readonly string[], files: string, within: readonly string[]) {
+  private constructor(port: number, extra: readonly string[], files: string, within: readonly string[], addresses: readonly string[]) {
     this.port = port;
     this.extra = extra;
     this.files = files;
     this.#within = within;
+    this.#addresses = addresses;
   }
 
   /**
    * Starts on a free port; `extra` are more arguments of revproxy's, in which `PORT` stands for the port; `files` are the node's;
-   * `within` is a command that runs revproxy, as another's arguments.
+   * `within` is a command that runs revproxy, as another's arguments; `addresses` are where it listens.
    */
-  static async start(extra: readonly string[] = [], files = NODE, within: readonly string[] = []): Promise<Server> {
-    const server = new Server(await freePort(), extra, files, within);
+  static async start(extra: readonly string[] = [], files = NODE, within: readonly string[] = [], addresses = LOOPBACK): Promise<Server> {
+    const server = new Server(await freePort(), extra, files, within, addresses);
     await server.start();
     return server;
   }
@@ -60,7 +63,7 @@ export class Server {
     const site = (name: string, dir: string): string[] => ["--site", `${name}.localhost=${dir}`];
     const observers = ["alice", "bob", "a"].flatMap((name) => ["--observe", this.url(name).slice(0, -1)]);
     const args = [
-      ...["--listen", `127.0.0.1:${this.port}`, "--listen", `[::1]:${this.port}`],
+      ...this.#addresses.flatMap((address) => ["--listen", `${address}:${this.port}`]),
       ...["--node", `node.localhost=${this.files}`, "--node", `guestbook.localhost=${dist("guestbook")}`],
       ...site("alice", dist("sites/alice")),
       ...site("bob", dist("sites/bob")),

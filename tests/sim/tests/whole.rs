@@ -69,6 +69,18 @@ fn what_is_asked_goes_to_the_page_that_serves_now() {
 }
 
 #[test]
+fn forty_pages_outlast_a_server_that_is_away() {
+    let mut sum = Evidence::default();
+    for seed in seeds(5) {
+        let world = World::new(seed, 2);
+        let mut world = if is_one() { world.traced() } else { world };
+        world.outlast(40, Duration::from_secs(25));
+        sum += world.evidence;
+    }
+    prove(|| sum.heard > 10_000 && sum.calls_done >= 205 && sum.streams_done >= 205 && sum.downs == 0, sum);
+}
+
+#[test]
 fn a_seed_is_a_whole_story() {
     for seed in seeds(5) {
         let trace = || std::mem::take(&mut BIG.tell(World::new(seed, BIG.browsers).traced()).trace);

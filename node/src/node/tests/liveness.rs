@@ -68,6 +68,30 @@ fn links_are_probed_after_a_sleep() {
     assert!(lab.later(due.since(lab.now) + Duration::from_secs(60)).contains(&command(TAB, link, LinkCommand::Probe)));
 }
 
+#[test]
+fn a_clock_that_is_set_by_a_day_ends_no_link() {
+    const NOON: u64 = 29_000_000 * 60_000;
+    const DAY: u64 = 24 * 60 * 60 * 1000;
+    for (set, is_probed) in [(NOON + DAY, true), (NOON - DAY, false)] {
+        let (mut lab, link) = Lab::linked();
+        lab.input(Input::WallClock(NOON));
+        let probed = [command(TAB, link, LinkCommand::Probe), Output::Uplink(UplinkCommand::Close)];
+        let expected = if is_probed { probed.to_vec() } else { Vec::new() };
+        assert_eq!(lab.input(Input::WallClock(set)), expected, "at {set}");
+
+        // The right time again.
+        let mut outputs = lab.input(Input::Uplink(UplinkEvent::Closed));
+        outputs.extend(lab.within(Duration::from_secs(10)));
+        outputs.extend(lab.input(Input::WallClock(NOON + 10_000)));
+        assert!(outputs.contains(&Output::Uplink(UplinkCommand::Connect(URL.into()))), "{outputs:?}");
+        assert!(!outputs.contains(&command(TAB, link, LinkCommand::HangUp)), "{outputs:?}");
+        assert!(lab.node.links.up(link).is_some(), "at {set}");
+        lab.register(Vec::new());
+        let later = ToNode::Signal { from: NodeSecret::new([3; 32]).id(), signal: dial(8) };
+        lab.dialled(later);
+    }
+}
+
 /// What a peer says and our frame is to answer.
 fn asks() -> LinkMessage {
     LinkMessage::Relay { to: NodeId([9; 32]), signal: dial(1) }

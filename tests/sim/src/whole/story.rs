@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bitters_wire::{id::FrameId, time::Instant};
+use bitters_wire::{
+    id::{Boot, Epoch, FrameId},
+    time::Instant,
+};
 
 use super::{
     World,
@@ -204,6 +207,43 @@ impl World {
         let failed =
             self.model.streams.iter().find(|it| !it.opened || it.sides.iter().any(|side| side.failed.is_some()));
         self.must(failed.is_none(), || format!("a stream fails though a page serves: {failed:?}"));
+    }
+}
+
+/// A server that is away.
+impl World {
+    /// The server is away from a browser with many pages. They say and hear everything meanwhile, one leader leads them throughout, and
+    /// when the server is back another browser's page finds them.
+    pub fn outlast(&mut self, pages: usize, away: Duration) {
+        self.make_peace();
+        let ours: Vec<FrameId> = (0..pages).map(|n| self.open_tab(0, ORIGINS[n % ORIGINS.len()])).collect();
+        self.run_for(Duration::from_secs(2));
+        let (led, tries) = (self.led(0), self.server.connected);
+        self.must(led.is_some() && self.server.rendezvous.load().nodes == 1, || "the node isn't registered".into());
+
+        self.stop_server();
+        let pause = away / u32::try_from(pages).expect("a few");
+        for page in &ours {
+            self.publish(*page);
+            self.run_for(pause);
+        }
+        self.must_all_hear(&ours);
+        let tries = self.server.connected - tries;
+        self.must((2..8).contains(&tries), || format!("the server was tried {tries} times in {away:?}"));
+
+        self.start_server();
+        // What was tried in vain for so long is tried again within twice that time.
+        self.run_for(away * 2);
+        self.must(self.server.rendezvous.load().nodes == 1, || "the node isn't registered again".into());
+        self.open_tab(1, ORIGINS[0]);
+        self.run_for(Duration::from_secs(5));
+        self.go_round();
+        self.must(self.led(0) == led, || "another leads".into());
+    }
+
+    fn led(&self, browser: usize) -> Option<(Epoch, Boot)> {
+        let lead = self.browsers[browser].leader().and_then(|it| it.lead.as_ref());
+        lead.map(|lead| (lead.epoch, lead.boot))
     }
 }
 

@@ -42,7 +42,8 @@ pub struct Server {
     pub sockets: BTreeMap<ConnId, (usize, WorkerId)>,
     /// Who listens at which address.
     pub proxy: Proxy,
-    connected: u64,
+    /// How often it was tried to connect to it.
+    pub connected: u64,
 }
 
 /// What waits for the server's process.

@@ -1,0 +1,33 @@
+// A clock that jumps under a stream.
+import { test } from "./support/apart.ts";
+import { SETTABLE, setClock } from "./support/clocks.ts";
+import { credentials, KEEP } from "./support/connections.ts";
+import { addressOf, dial } from "./support/dials.ts";
+import { finish, flawless, goesOn, talk } from "./support/numbers.ts";
+import { meet } from "./support/room.ts";
+import { expect, idOf } from "./support/test.ts";
+
+const DAY = 24 * 60 * 60 * 1000;
+
+test("one clock is set a day forwards, the other a day back, and both right again: a stream goes on over its link, and later dials come through", async ({ browse, connect, server }) => {
+  const init = SETTABLE + KEEP;
+  const [one, two, three] = await Promise.all([browse({ init }), browse({ init }), browse()]);
+  const [a, b] = await Promise.all([connect(one, "a"), connect(two, "b")]);
+  await talk(a, b, 10);
+  const [link] = await credentials(a, server);
+
+  for (const days of [1, 0]) {
+    await Promise.all([setClock(one, a, days * DAY), setClock(two, b, -days * DAY)]);
+    await goesOn(a, b);
+
+    const [c, d] = await Promise.all([connect(three, "c"), connect(three, "d", server.url("quiet"))]);
+    await meet(`day ${days}`, a, b, c);
+    for (const page of [a, b]) expect(await dial(d, await addressOf(page))).toBe(await idOf(page));
+    await Promise.all([c, d].map((page) => page.close()));
+  }
+
+  expect(await credentials(a, server), "the link that the stream began on").toContain(link);
+  const [ours, theirs] = await finish(a, b);
+  expect(ours).toEqual(flawless(ours, theirs.sent));
+  expect(theirs).toEqual(flawless(theirs, ours.sent));
+});
