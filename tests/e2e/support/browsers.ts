@@ -18,7 +18,7 @@ const QUIET = [
 ];
 
 /** What browsers have that tests do without: the last two make the address bar of each context a page, which costs as much as all pages of a test. */
-const WITHOUT = ["Translate", "WebRtcHideLocalIpsWithMdns", "WebUIOmniboxAimPopup", "WebUIOmniboxPopup"];
+const WITHOUT = ["SpareRendererForSitePerProcess", "Translate", "WebRtcHideLocalIpsWithMdns", "WebUIOmniboxAimPopup", "WebUIOmniboxPopup"];
 
 /** What Playwright keeps hidden pages at work with. */
 const UNTHROTTLED = ["--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding"];
