@@ -17,7 +17,10 @@ const QUIET = [
   "--disable-sync",
 ];
 
-/** What browsers have that tests do without: the last two make the address bar of each context a page, which costs as much as all pages of a test. */
+/**
+ * What browsers have that tests do without. The first is a renderer in reserve, started anew after each page; the last two make the address bar of
+ * each context a page, which costs as much as all pages of a test.
+ */
 const WITHOUT = ["SpareRendererForSitePerProcess", "Translate", "WebRtcHideLocalIpsWithMdns", "WebUIOmniboxAimPopup", "WebUIOmniboxPopup"];
 
 /** What Playwright keeps hidden pages at work with. */

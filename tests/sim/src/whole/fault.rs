@@ -58,8 +58,8 @@ impl Trouble {
             (None, true) => self.server_down = Some(now),
             (Some(since), false) => {
                 self.server_down = None;
-                // Nodes that waited longer and longer for it still wait.
-                self.note(Whom::Everybody, since, now + now.since(since).mul_f32(1.5).min(LONGEST_WAIT));
+                // Nodes that waited longer and longer for it still wait: with bad luck for three times as long as they did so far.
+                self.note(Whom::Everybody, since, now + (now.since(since) * 3).min(LONGEST_WAIT));
             }
             _ => {}
         }
