@@ -4,6 +4,7 @@ mod addresses;
 mod lab;
 mod liveness;
 mod moving;
+mod pairs;
 mod permissions;
 mod quotas;
 mod remote;

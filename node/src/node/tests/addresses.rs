@@ -459,9 +459,10 @@ fn a_dial_outlives_the_frame_that_carried_it() {
 }
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
-const PROXY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1)), 3478);
+pub(super) const PROXY: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1)), 3478);
 const CERTIFICATE: Certificate = Certificate { fingerprint: [7; 32], expires: 30_000_000 * 60_000 };
-const KEPT: Kept = Kept { fingerprint: CERTIFICATE.fingerprint, expires: CERTIFICATE.expires, made: None };
+pub(super) const KEPT: Kept = Kept { fingerprint: CERTIFICATE.fingerprint, expires: CERTIFICATE.expires, made: None };
 
 fn site() -> Owner {
     Owner::Persona(home().persona(SITE).id())

@@ -67,20 +67,7 @@ impl Lab {
     }
 
     fn with(seeds: Vec<Seed>, sites: Vec<Site>, certificates: Vec<(Owner, Kept)>) -> Self {
-        let config = Config {
-            secret: home(),
-            epoch: Epoch(3),
-            boot: Boot::default(),
-            kind: LeaderKind::Shared,
-            build: OURS.into(),
-            observe: vec!["https://observer.example".into()],
-            page_origin: PAGE.into(),
-            seeds,
-            sites,
-            certificates,
-            warnings: Vec::new(),
-            seed: 1,
-        };
+        let config = Config { seeds, sites, certificates, ..config() };
         Self { node: Node::new(config, Instant::START), now: Instant::START, answers: true }
     }
 
@@ -197,6 +184,24 @@ impl Lab {
         let outputs = self.server(message);
         let dialled = dialled_in(&outputs).filter(|(frame, _)| *frame == TAB);
         dialled.unwrap_or_else(|| panic!("{outputs:?}")).1
+    }
+}
+
+/// The home node's, with an empty store.
+pub(super) fn config() -> Config {
+    Config {
+        secret: home(),
+        epoch: Epoch(3),
+        boot: Boot::default(),
+        kind: LeaderKind::Shared,
+        build: OURS.into(),
+        observe: vec!["https://observer.example".into()],
+        page_origin: PAGE.into(),
+        seeds: Vec::new(),
+        sites: Vec::new(),
+        certificates: Vec::new(),
+        warnings: Vec::new(),
+        seed: 1,
     }
 }
 
