@@ -71,6 +71,12 @@ export const test = shared.extend<Fixtures, Shared>({
 
 export { expect } from "../support/test.ts";
 
+/**
+ * How long a tab that closes may still be counted. It says that it goes, and Firefox sometimes ends it before that is out; over a bridge no lock
+ * tells either, and the leader asks in vain for 15 s.
+ */
+export const MISSED = { timeout: 20_000 };
+
 /** Waits for a status with so many frames, as who may see the whole node is told. */
 export function framesBecome(tab: Tab, count: number): Promise<void> {
   return tab.evaluate(async (count) => {

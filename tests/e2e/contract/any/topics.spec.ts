@@ -2,7 +2,7 @@
 import { enter, heard, moves, present, say } from "../../support/room.ts";
 import type { Scripted } from "../../support/scripted.ts";
 import { idOf } from "../../support/test.ts";
-import { expect, test } from "../test.ts";
+import { MISSED, expect, test } from "../test.ts";
 
 test("each message arrives once, in order, under its sender's id, and never at its sender's", async ({ a, b }) => {
   await together("lobby", a, b);
@@ -61,7 +61,7 @@ test("who enters a topic and who leaves it is told once: by leaving, and by clos
   await expect.poll(() => present(b, "door")).toEqual(strangers ? [idA] : []);
   await tab.close();
   await b.evaluate(() => window.rooms["door"]?.topic.leave());
-  await expect.poll(() => present(a, "door")).toEqual([]);
+  await expect.poll(() => present(a, "door"), MISSED).toEqual([]);
 
   expect(await moves(a, "door")).toEqual(strangers ? [`+${idB}`, `-${idB}`] : []);
 });
