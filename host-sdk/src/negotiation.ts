@@ -11,7 +11,7 @@ import type { BittersError, Fault } from "./error.js";
 const SILENT_FOR = 8000;
 
 /** How long a first offer may be without a candidate before it is taken back all the same, in milliseconds. */
-const GATHERS_WITHIN = 1000;
+const GATHERS_WITHIN = 5000;
 
 type Description = Extract<Step, { description: unknown }>["description"];
 

@@ -59,6 +59,10 @@ impl Node {
         if let Some(frame) = self.frames.frame_mut(id) {
             let settles = !hello.joined.is_empty();
             frame.settles_at = if settles { now + SETTLING } else { now };
+            if !hello.links.is_empty() {
+                // Its page may have been frozen since it said that: nobody led whom it could have told.
+                frame.presence.told(now);
+            }
         }
         self.changed.plans = true;
         self.changed.sites = true;

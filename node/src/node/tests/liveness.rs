@@ -1,5 +1,7 @@
 //! Frames that fall silent, and machines that sleep.
 
+use bitters_wire::local::HeldLink;
+
 use super::{lab::*, standbys::standing_by, *};
 
 #[test]
@@ -40,6 +42,25 @@ fn a_frozen_frame_carries_no_links_if_another_can() {
     lab.frame(TAB, ToLeader::Frozen(false));
     lab.admit(OTHER, SITE);
     assert_eq!(lab.frame(TAB, ToLeader::Frozen(true))[0], command(TAB, link, LinkCommand::HangUp));
+}
+
+#[test]
+fn a_frame_that_brings_a_link_and_freezes_before_we_lead_is_done_without() {
+    let mut lab = Lab::without_server();
+    let held = |number, used| {
+        let link = LinkId { epoch: Epoch(2), number };
+        HeldLink { link, peer: away().id(), used, path: Path::Direct }
+    };
+    let brings = |frame, link| Hello { known: true, links: vec![link], ..hello(frame, SITE) };
+    lab.frame(TAB, ToLeader::Hello(brings(TAB, held(5, true))));
+    let standby = held(6, false);
+    lab.frame(OTHER, ToLeader::Hello(brings(OTHER, standby)));
+    lab.frame(TAB, ToLeader::Pong);
+    let asked = lab.later(Duration::from_secs(2));
+    assert!(asked.contains(&Output::Frame(OTHER, ToFrame::Ping)), "nothing else would show it: {asked:?}");
+    assert!(!asked.contains(&Output::Frame(TAB, ToFrame::Ping)), "it spoke: {asked:?}");
+    let outputs = lab.later(Duration::from_secs(3));
+    assert!(outputs.contains(&command(OTHER, standby.link, LinkCommand::HangUp)), "{outputs:?}");
 }
 
 #[test]
