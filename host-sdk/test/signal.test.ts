@@ -150,6 +150,7 @@ describe("negotiation", () => {
       await pass(500);
       agree(ofAlice.pc, ofBob.pc, ["a", "b"], `seed ${seed}`);
       expect([ofAlice.pc.refused, ofBob.pc.refused, ofAlice.pc.hasty], `seed ${seed}`).toEqual([0, 0, 0]);
+      expect(ofAlice.pc.rollbacks, `seed ${seed}: the polite end waited with its first offer`).toBe(0);
     }
   });
 
@@ -178,7 +179,7 @@ describe("negotiation", () => {
       await pass(50);
       const ofAlice = new End(the.alice, BOB, { pc: pcs[0] });
       const ofBob = new End(the.bob, ALICE, { pc: pcs[1] });
-      await Promise.all([ofAlice.begun, ofBob.begun, pass(60)]);
+      await Promise.all([ofAlice.begun, ofBob.begun, pass(400)]);
       expect([...pcs[0].sections, ...pcs[1].sections], `seed ${seed}`).toContain("application");
 
       const busy = [the.connection(), the.connection()] as const;
