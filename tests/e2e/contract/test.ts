@@ -71,11 +71,8 @@ export const test = shared.extend<Fixtures, Shared>({
 
 export { expect } from "../support/test.ts";
 
-/**
- * How long a tab that closes may still be counted. It says that it goes, and Firefox sometimes ends it before that is out; over a bridge no lock
- * tells either, and the leader asks in vain for 15 s.
- */
-export const MISSED = { timeout: 20_000 };
+/** How long a tab that closes may still be counted. Where its last word is lost no lock tells over a bridge, and the leader asks in vain for 15 s. */
+export const missed = ({ consent }: Topology): { timeout: number } => ({ timeout: consent.length > 0 ? 20_000 : 10_000 });
 
 /** Waits for a status with so many frames, as who may see the whole node is told. */
 export function framesBecome(tab: Tab, count: number): Promise<void> {

@@ -2,7 +2,7 @@
 import { enter, heard, moves, present, say } from "../../support/room.ts";
 import type { Scripted } from "../../support/scripted.ts";
 import { idOf } from "../../support/test.ts";
-import { MISSED, expect, test } from "../test.ts";
+import { expect, missed, test } from "../test.ts";
 
 test("each message arrives once, in order, under its sender's id, and never at its sender's", async ({ a, b }) => {
   await together("lobby", a, b);
@@ -50,7 +50,7 @@ test("bytes and text arrive as the kinds that were sent", async ({ a, b }) => {
   await expect.poll(kinds).toEqual([[0, 128, 255], "text"]);
 });
 
-test("who enters a topic and who leaves it is told once: by leaving, and by closing the tab", async ({ a, b, more }) => {
+test("who enters a topic and who leaves it is told once: by leaving, and by closing the tab", async ({ a, b, here, more }) => {
   const [idA, idB] = [await idOf(a), await idOf(b)];
   // Tabs of one site are one persona, which doesn't meet itself.
   const strangers = idA !== idB;
@@ -61,7 +61,7 @@ test("who enters a topic and who leaves it is told once: by leaving, and by clos
   await expect.poll(() => present(b, "door")).toEqual(strangers ? [idA] : []);
   await tab.close();
   await b.evaluate(() => window.rooms["door"]?.topic.leave());
-  await expect.poll(() => present(a, "door"), MISSED).toEqual([]);
+  await expect.poll(() => present(a, "door"), missed(here)).toEqual([]);
 
   expect(await moves(a, "door")).toEqual(strangers ? [`+${idB}`, `-${idB}`] : []);
 });

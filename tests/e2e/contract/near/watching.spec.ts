@@ -1,7 +1,7 @@
 // What a site sees of its node.
-import { MISSED, expect, framesBecome, test } from "../test.ts";
+import { expect, framesBecome, missed, test } from "../test.ts";
 
-test("watch tells the status now and after each change, until it is left", async ({ a, frames, more }) => {
+test("watch tells the status now and after each change, until it is left", async ({ a, frames, here, more }) => {
   await framesBecome(a, frames);
   await a.evaluate((before) => {
     window.log = [];
@@ -19,7 +19,7 @@ test("watch tells the status now and after each change, until it is left", async
   const tab = await more("a");
   await expect.poll(async () => (await log()).at(-1)).toBe(1);
   await tab.close();
-  await expect.poll(async () => (await log()).at(-1), MISSED).toBe("over");
+  await expect.poll(async () => (await log()).at(-1), missed(here)).toBe("over");
 
   // Other things of the node may have changed, too.
   const all = (await log()).filter((count, at, all) => count !== all[at - 1]);
