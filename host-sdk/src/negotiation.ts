@@ -113,9 +113,9 @@ export class Negotiation {
 
   async #offer(): Promise<void> {
     this.#wanted = false;
-    if (await this.#yields()) return;
-    this.#offering = true;
     try {
+      if (await this.#yields()) return;
+      this.#offering = true;
       await this.#pc.setLocalDescription();
       this.#describeTo(this.#pc.localDescription);
     } catch (cause) {
