@@ -20,8 +20,9 @@ type Offence = &'static str;
 
 impl Node {
     pub(super) fn on_received(&mut self, link: LinkId, peer: NodeId, bytes: &[u8], now: Instant) {
-        let chosen = self.chosen(link, peer, now);
-        if chosen.is_none() && self.links.standby(link).is_some() {
+        let stands_by = self.links.standby(link).is_some();
+        let chosen = if stands_by { self.chosen(link, peer, now) } else { None };
+        if stands_by && chosen.is_none() {
             self.follow_switch(link, peer, now);
         }
         let link = chosen.unwrap_or(link);

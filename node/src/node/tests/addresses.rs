@@ -392,12 +392,7 @@ fn a_link_that_the_dialler_has_no_use_for_is_hung_up() {
 
 #[test]
 fn of_two_addresses_of_one_node_that_were_dialled_at_once_the_first_link_stays_whatever_the_other_end_saw() {
-    let mut lab = Lab::with_seeds(vec![Seed::at(far_address()), Seed::at(address_of_away())]);
-    let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
-    let dials: Vec<LinkId> = outputs.iter().filter_map(|it| Some(introduced_in(std::slice::from_ref(it))?.0)).collect();
-    let [first, second] = dials[..] else { panic!("both are dialled: {dials:?}") };
-    lab.link(first, LinkEvent::Up(away().id()));
-    lab.link(second, LinkEvent::Up(away().id()));
+    let (mut lab, first, second) = dialled_twice();
 
     let hung_up = |outputs: &[Output]| outputs.contains(&command(TAB, first, LinkCommand::HangUp));
     let heard = lab.peer(second, &LinkMessage::Switch);
@@ -414,12 +409,7 @@ fn of_two_addresses_of_one_node_that_were_dialled_at_once_the_first_link_stays_w
 
 #[test]
 fn a_peer_that_had_chosen_our_first_link_is_followed_to_the_second() {
-    let mut lab = Lab::with_seeds(vec![Seed::at(far_address()), Seed::at(address_of_away())]);
-    let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
-    let dials: Vec<LinkId> = outputs.iter().filter_map(|it| Some(introduced_in(std::slice::from_ref(it))?.0)).collect();
-    let [first, second] = dials[..] else { panic!("both are dialled: {dials:?}") };
-    lab.link(first, LinkEvent::Up(away().id()));
-    lab.link(second, LinkEvent::Up(away().id()));
+    let (mut lab, first, second) = dialled_twice();
     lab.peer(first, &LinkMessage::Switch);
     let followed = lab.peer(second, &LinkMessage::Switch);
     assert!(followed.contains(&command(TAB, first, LinkCommand::HangUp)), "its end of the first is over: {followed:?}");
@@ -519,6 +509,17 @@ fn linked_and_listening() -> (Lab, LinkId) {
     let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
     lab.link(link, LinkEvent::Up(away().id()));
     (lab, link)
+}
+
+/// Two addresses of one node were dialled at once; the links came up in this order.
+fn dialled_twice() -> (Lab, LinkId, LinkId) {
+    let mut lab = Lab::with_seeds(vec![Seed::at(far_address()), Seed::at(address_of_away())]);
+    let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
+    let dials: Vec<LinkId> = outputs.iter().filter_map(|it| Some(introduced_in(std::slice::from_ref(it))?.0)).collect();
+    let [first, second] = dials[..] else { panic!("both are dialled: {dials:?}") };
+    lab.link(first, LinkEvent::Up(away().id()));
+    lab.link(second, LinkEvent::Up(away().id()));
+    (lab, first, second)
 }
 
 fn certify(owner: Owner) -> Output {
