@@ -77,7 +77,7 @@ impl Site {
     pub(super) fn on_message(&mut self, message: ToFrame, now: Instant) {
         match message {
             ToFrame::Address { request, outcome } => self.on_address(request, outcome),
-            ToFrame::Asked { request, outcome } => self.on_asked(request, outcome, now),
+            ToFrame::Asked { request, outcome } => self.on_asked(request, &outcome, now),
             ToFrame::Certify { owner } => {
                 if self.certifying.insert(owner) {
                     self.outbox.push_back(Output::Certify(owner));

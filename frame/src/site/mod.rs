@@ -6,6 +6,7 @@
 
 mod api;
 mod consent;
+mod dials;
 mod leading;
 mod line;
 mod patience;
@@ -90,6 +91,8 @@ pub struct Site {
     stream_ids: Map<StreamKey, u32>,
     call_ids: Map<CallKey, u32>,
     topics: Map<TopicId, Topic>,
+    /// Personas that the leader was asked to reach, and the request that asked. All that wait for the same share its answer.
+    dialled: Map<PersonaId, u32>,
     /// Personas that the leader had a way to when we asked last.
     reachable: Set<PersonaId>,
     /// Links that are up in this frame, for the next leader.
@@ -172,6 +175,7 @@ impl Site {
             stream_ids: Map::new(),
             call_ids: Map::new(),
             topics: Map::new(),
+            dialled: Map::new(),
             reachable: Set::new(),
             links: Map::new(),
             held: Vec::new(),

@@ -36,8 +36,7 @@ impl Site {
         if self.is_reached(peer) {
             self.make_call(id, peer, method, data, deadline, now);
         } else {
-            self.requests.insert(id, Pending::Call(CallState::Dialling { peer, method, data, deadline }));
-            self.send(ToLeader::Dial { request: id, peer, address: None });
+            self.wait_for(id, Pending::Call(CallState::Dialling { peer, method, data, deadline }));
         }
         Ok(())
     }
@@ -85,8 +84,7 @@ impl Site {
         if self.is_reached(peer) {
             self.make_stream(id, peer, service, 0, now);
         } else {
-            self.requests.insert(id, Pending::Stream(StreamState::Dialling { peer, service, credit: 0 }));
-            self.send(ToLeader::Dial { request: id, peer, address: None });
+            self.wait_for(id, Pending::Stream(StreamState::Dialling { peer, service, credit: 0 }));
         }
     }
 

@@ -132,8 +132,7 @@ impl Site {
             }
             Ask::Dial { to } => {
                 let (peer, address) = somewhere(&to)?;
-                self.requests.insert(id, Pending::Dial(peer, address.clone().map(Box::new)));
-                self.send(ToLeader::Dial { request: id, peer, address });
+                self.wait_for(id, Pending::Dial(peer, address.map(Box::new)));
                 Ok(())
             }
             Ask::Join { name: topic } => self.join(id, &name(&topic)?),
@@ -222,7 +221,13 @@ impl Site {
         true
     }
 
-    pub(super) fn on_asked(&mut self, id: u32, outcome: Result<(), Failure>, now: Instant) {
+    pub(super) fn on_asked(&mut self, id: u32, outcome: &Result<(), Failure>, now: Instant) {
+        for id in self.dial_ended(id) {
+            self.on_answer(id, outcome.clone(), now);
+        }
+    }
+
+    fn on_answer(&mut self, id: u32, outcome: Result<(), Failure>, now: Instant) {
         let Some(pending) = self.requests.get(&id).cloned() else { return };
         match (pending, outcome) {
             (Pending::Call(CallState::Dialling { peer, method, data, deadline }), Ok(())) => {
@@ -352,18 +357,11 @@ impl Site {
     /// A leader took us in: what an earlier one may not have heard is asked again, under the same numbers.
     pub(super) fn ask_again(&mut self) {
         let mut lost = Vec::new();
-        let mut again = Vec::new();
+        let mut again = self.dials_again();
         for (id, pending) in &self.requests {
             let request = *id;
             match pending {
                 Pending::Address => again.push(ToLeader::Address { request }),
-                Pending::Dial(peer, address) => {
-                    again.push(ToLeader::Dial { request, peer: *peer, address: address.as_deref().cloned() });
-                }
-                Pending::Call(CallState::Dialling { peer, .. })
-                | Pending::Stream(StreamState::Dialling { peer, .. }) => {
-                    again.push(ToLeader::Dial { request, peer: *peer, address: None });
-                }
                 Pending::Join(topic) if !self.is_joined(*topic, request) => {
                     again.push(ToLeader::Join { request, topic: *topic });
                 }
@@ -372,11 +370,12 @@ impl Site {
                 }
                 Pending::Service => lost.push(request),
                 Pending::Status => again.push(ToLeader::Status),
-                Pending::Call(CallState::Made(_))
+                Pending::Call(_)
+                | Pending::Dial(..)
                 | Pending::Incoming(_)
                 | Pending::Join(_)
                 | Pending::Serve(_)
-                | Pending::Stream(StreamState::Made { .. })
+                | Pending::Stream(_)
                 | Pending::Unify
                 | Pending::Watch => {}
             }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod consent;
+mod dials;
 mod patience;
 
 use std::time::Duration;
