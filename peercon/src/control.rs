@@ -3,7 +3,7 @@
 use bitters_wire::{
     VersionRange,
     codec::{self, DecodeError},
-    id::NodeId,
+    id::PersonaId,
     keys::Signature,
 };
 use serde::{Deserialize, Serialize};
@@ -21,13 +21,13 @@ pub(crate) enum Control {
     /// The first message.
     Hello {
         /// Who the sender says it is.
-        node: NodeId,
+        key: PersonaId,
         /// 16 random bytes of this connection.
         nonce: [u8; 16],
         /// The wire versions that it speaks.
         wire: VersionRange,
     },
-    /// Proof of the hello: its node's signature of the `IdentityText`.
+    /// Proof of the hello: its persona's signature of the `IdentityText`.
     Identity(Signature),
     /// A slice of a message that negotiates media ([`negotiation`](crate::negotiation)).
     Negotiation(#[serde(with = "serde_bytes")] Vec<u8>),

@@ -2,7 +2,7 @@
 
 use bitters_wire::{
     VersionRange, WIRE,
-    id::NodeId,
+    id::PersonaId,
     keys::Signature,
     local::{DownReason, IdentityEnd, IdentityText},
 };
@@ -27,7 +27,7 @@ pub(crate) enum Handshake {
 
 /// The peer's first message.
 pub(crate) struct Hello {
-    pub(crate) node: NodeId,
+    pub(crate) key: PersonaId,
     pub(crate) nonce: [u8; 16],
     pub(crate) wire: VersionRange,
 }
@@ -37,19 +37,22 @@ impl Handshake {
     pub(crate) fn on_hello(
         &mut self,
         hello: &Hello,
-        peer: Option<NodeId>,
+        peer: Option<PersonaId>,
         ours: IdentityEnd,
         theirs: [u8; 32],
         role: Role,
     ) -> Result<IdentityText, DownReason> {
-        if *self != Self::Waiting || hello.wire.common(WIRE).is_none() {
+        if *self != Self::Waiting {
             return Err(DownReason::Protocol);
         }
-        let own_echo = hello.node == ours.id || hello.nonce == ours.nonce;
-        if own_echo || peer.is_some_and(|peer| hello.node != peer) {
+        if hello.wire.common(WIRE).is_none() {
+            return Err(DownReason::VersionMismatch);
+        }
+        let own_echo = hello.key == ours.id || hello.nonce == ours.nonce;
+        if own_echo || peer.is_some_and(|peer| hello.key != peer) {
             return Err(DownReason::Identity);
         }
-        let theirs = IdentityEnd { id: hello.node, fingerprint: theirs, nonce: hello.nonce };
+        let theirs = IdentityEnd { id: hello.key, fingerprint: theirs, nonce: hello.nonce };
         let text = match role {
             Role::A => IdentityText { signer_is_a: true, a: ours, b: theirs },
             Role::B => IdentityText { signer_is_a: false, a: theirs, b: ours },
@@ -86,7 +89,7 @@ impl Handshake {
     }
 
     /// Who the peer says it is.
-    pub(crate) const fn peer(&self) -> Option<NodeId> {
+    pub(crate) const fn peer(&self) -> Option<PersonaId> {
         match self {
             Self::Waiting => None,
             Self::Proving { text, .. } => Some(text.other()),

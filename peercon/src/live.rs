@@ -198,8 +198,8 @@ impl Live {
     fn on_control_open(&mut self, outbox: &mut VecDeque<Output>) {
         if !self.control_open {
             self.control_open = true;
-            let Config { node, nonce, .. } = self.config;
-            outbox.push_back(control(&Control::Hello { node, nonce, wire: WIRE }));
+            let Config { own, nonce, .. } = self.config;
+            outbox.push_back(control(&Control::Hello { key: own, nonce, wire: WIRE }));
         }
     }
 
@@ -215,7 +215,7 @@ impl Live {
                 }
                 Ok(())
             }
-            Control::Hello { node, nonce, wire } => self.on_hello(&Hello { node, nonce, wire }, outbox),
+            Control::Hello { key, nonce, wire } => self.on_hello(&Hello { key, nonce, wire }, outbox),
             Control::Identity(signature) => self.handshake.on_identity(&signature),
             Control::Negotiation(_) if !self.handshake.is_verified() => Err(DownReason::Protocol),
             Control::Negotiation(slice) => {
@@ -322,8 +322,8 @@ impl Live {
         let (PeerEnd::Set(remote), Some(fingerprint)) = (&self.peer, self.local.fingerprint()) else {
             return Err(DownReason::Protocol);
         };
-        let Config { node, peer, nonce, .. } = self.config;
-        let ours = IdentityEnd { id: node, fingerprint, nonce };
+        let Config { own, peer, nonce, .. } = self.config;
+        let ours = IdentityEnd { id: own, fingerprint, nonce };
         let text = self.handshake.on_hello(hello, peer, ours, remote.fingerprint, remote.role)?;
         outbox.push_back(Output::Sign(text));
         Ok(())

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
 use bitters_wire::{
-    id::NodeId,
+    id::PersonaId,
     keys::Signature,
     local::{Door, DownReason, IdentityText},
     status::Path,
@@ -16,9 +16,9 @@ use crate::live::Live;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Ours.
-    pub node: NodeId,
+    pub own: PersonaId,
     /// The peer; any other identity is refused. `None`: whoever comes through the door.
-    pub peer: Option<NodeId>,
+    pub peer: Option<PersonaId>,
     /// The way in.
     pub door: Door,
     /// 16 random bytes, new for every connection.
@@ -63,7 +63,7 @@ pub enum Input {
     Selected(Option<SocketAddr>),
     /// The peer's compact signal. The first one counts.
     Signal(Vec<u8>),
-    /// The node's signature, as [`Output::Sign`] asked for it.
+    /// The persona's signature, as [`Output::Sign`] asked for it.
     Signed(Signature),
     /// The time of [`Peercon::poll_timeout`] has come.
     Timeout,
@@ -101,12 +101,12 @@ pub enum Output {
     SendData(Vec<u8>),
     /// The SDP of an answer for `setRemoteDescription`.
     SetRemoteDescription(String),
-    /// The node's key is to sign this; answered with [`Input::Signed`].
+    /// The persona's key is to sign this; answered with [`Input::Signed`].
     Sign(IdentityText),
     /// Our compact signal, for the peer; where we were introduced, for the proxy.
     Signal(Vec<u8>),
     /// Both ends have proven who they are: application bytes may pass.
-    Up(NodeId),
+    Up(PersonaId),
 }
 
 /// One connection to one peer.

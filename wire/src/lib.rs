@@ -6,15 +6,14 @@
 //! | frame ↔ leader | [`local`] | postcard |
 //! | contexts of one island | [`announce`] | postcard |
 //! | session ↔ session | [`packet`] | postcard, sealed |
-//! | node ↔ node, over a link | [`link`] | postcard |
+//! | persona ↔ persona, over a link | [`link`] | postcard |
 //! | node ↔ rendezvous | [`rendezvous`] | postcard |
 //!
 //! Everything that arrives is decoded by [`codec::decode`], which bounds its size, refuses what is left over and never
-//! panics. What has been decoded is proof of its own shape; who said it is proven by [`keys`] and [`claim`].
+//! panics. What has been decoded is proof of its own shape; who said it is proven by [`keys`].
 
 pub mod address;
 pub mod announce;
-pub mod claim;
 pub mod codec;
 pub mod data;
 pub mod failure;
@@ -37,7 +36,9 @@ pub mod topic;
 pub mod uri;
 
 /// The version of everything in this crate that crosses between builds. Two parties talk when their ranges overlap.
-pub const WIRE: VersionRange = VersionRange { min: 1, max: 1 };
+///
+/// Version 2 made links a persona's: those of version 1 were between nodes.
+pub const WIRE: VersionRange = VersionRange { min: 2, max: 2 };
 
 /// Versions that a party speaks, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

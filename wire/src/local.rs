@@ -11,7 +11,7 @@ use crate::{
     VersionRange,
     address::{Address, Fingerprint, Owner, Token},
     failure::Failure,
-    id::{Boot, Epoch, FrameId, LinkId, NodeId, PersonaId, Tag, TopicId},
+    id::{Boot, Epoch, FrameId, LinkId, PersonaId, Tag, TopicId},
     keys::{PersonaSecret, Signature},
     name::Name,
     packet::Packet,
@@ -181,8 +181,10 @@ pub struct Hello {
 pub struct HeldLink {
     /// Which.
     pub link: LinkId,
-    /// The node at its other end.
-    pub peer: NodeId,
+    /// The persona at this end, which was the frame's own when the link was made.
+    pub own: PersonaId,
+    /// The persona at the other end.
+    pub peer: PersonaId,
     /// Whether anything was said on it; a standby is silent.
     pub used: bool,
     /// How the peer is reached on it.
@@ -229,7 +231,7 @@ pub enum ToFrame {
     Permissions(Permissions),
     /// There is a way again to this persona, which the site talks with: what was under way when the last broke may be lost.
     PathRestored(PersonaId),
-    /// Linked nodes, for the badge; after each change.
+    /// Peers that the frame's persona is linked to, for the badge; after each change.
     Peers(u32),
     /// Is the frame there? Answered with [`ToLeader::Pong`].
     Ping,
@@ -276,11 +278,9 @@ pub struct Welcome {
     pub persona: PersonaSecret,
     /// Whose that is: the site's own, or the person's on all sites.
     pub identity: Identity,
-    /// The node, for the identities of the frame's links. Sites never see it.
-    pub node: NodeId,
     /// What the person lets the site do.
     pub permissions: Permissions,
-    /// Linked nodes, for the badge.
+    /// Peers that the persona is linked to, for the badge.
     pub peers: u32,
 }
 
@@ -319,12 +319,12 @@ pub enum LinkEvent {
     Received(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The measured round trip in microseconds.
     RoundTrip(u32),
-    /// Bytes that the node's key is to sign for this link's identity; answered with [`LinkCommand::Signed`].
+    /// Bytes that the persona's key is to sign for this link's identity; answered with [`LinkCommand::Signed`].
     Sign(IdentityText),
     /// A compact signal for the peer.
     Signal(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Both identities are verified: application bytes may pass.
-    Up(NodeId),
+    Up(PersonaId),
 }
 
 /// What the leader wants of a link.
@@ -342,15 +342,17 @@ pub enum LinkCommand {
     Send(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The peer's compact signal.
     Signal(#[serde(with = "serde_bytes")] Vec<u8>),
-    /// The node's signature for [`LinkEvent::Sign`].
+    /// The persona's signature for [`LinkEvent::Sign`].
     Signed(Signature),
 }
 
 /// How a connection is made, and to whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dial {
-    /// Whom; any other identity is refused. `None`: whoever holds the certificate, or knows the address.
-    pub peer: Option<NodeId>,
+    /// For whom: the frame's own persona.
+    pub own: PersonaId,
+    /// Whom; any other identity is refused. `None`: whoever dials an address of ours.
+    pub peer: Option<PersonaId>,
     /// What is known of the peer.
     pub door: Door,
     /// Servers that tell the browser how the world sees it (STUN), at most [`MAX_PROXIES`](crate::address::MAX_PROXIES).
@@ -398,6 +400,8 @@ pub enum DownReason {
     Platform,
     /// The peer broke the protocol.
     Protocol,
+    /// The peer's build speaks none of our versions of the wire.
+    VersionMismatch,
 }
 
 /// What a link's ends sign (peer-protocol: "Who is it"). The leader makes the signed bytes from it, so a frame can have
@@ -415,8 +419,8 @@ pub struct IdentityText {
 /// One end of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityEnd {
-    /// The node.
-    pub id: NodeId,
+    /// The persona.
+    pub id: PersonaId,
     /// SHA-256 of its certificate, from the description in force.
     pub fingerprint: [u8; 32],
     /// 16 random bytes of this connection.
@@ -429,19 +433,19 @@ impl IdentityText {
     pub fn to_bytes(&self) -> Vec<u8> {
         let Self { signer_is_a, a, b } = self;
         let role: &[u8] = if *signer_is_a { b"A" } else { b"B" };
-        let domain: &[u8] = b"bitters/peercon/1";
+        let domain: &[u8] = b"bitters/peercon/2";
         [domain, role, &a.id.0, &b.id.0, &a.fingerprint, &b.fingerprint, &a.nonce, &b.nonce].concat()
     }
 
-    /// The node that signs.
+    /// The persona that signs.
     #[must_use]
-    pub const fn signer(&self) -> NodeId {
+    pub const fn signer(&self) -> PersonaId {
         if self.signer_is_a { self.a.id } else { self.b.id }
     }
 
-    /// The node at the other end.
+    /// The persona at the other end.
     #[must_use]
-    pub const fn other(&self) -> NodeId {
+    pub const fn other(&self) -> PersonaId {
         if self.signer_is_a { self.b.id } else { self.a.id }
     }
 }

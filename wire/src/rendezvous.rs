@@ -1,7 +1,8 @@
 //! Node and rendezvous, over one WebSocket. Each WebSocket message (binary) is one message.
 //!
-//! The server speaks first, with a challenge. The node registers by signing it, then each of its personas. The server knows
-//! hashed topics and keys; it forgets a node when its socket closes.
+//! The server speaks first, with a challenge. The node enters, then registers the keys of its personas: each by its own signature over the
+//! challenge. From then on a key is looked up, introduced in topics and signalled to, and nothing that another key is told names it. The server
+//! sees which keys share a socket; it forgets them when the socket closes.
 
 use std::net::SocketAddr;
 
@@ -10,9 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     VersionRange,
     address::{Fingerprint, Owner, Token},
-    claim::Claim,
     failure::Code,
-    id::{NodeId, PersonaId, TopicId},
+    id::{PersonaId, TopicId},
     keys::Signature,
     link::Signal,
 };
@@ -28,10 +28,22 @@ pub enum ToServer {
         #[serde(with = "serde_bytes")]
         signal: Vec<u8>,
     },
-    /// I am in this topic: introduce me, now and to those who ask later. Answered with [`ToNode::Members`].
-    Advertise(TopicId),
-    /// Introduce me to more members, also such as you named already.
-    Discover(TopicId),
+    /// A key of mine is in this topic: introduce it, now and to those who ask later. Answered with [`ToNode::Members`].
+    Advertise {
+        /// Which topic.
+        topic: TopicId,
+        /// Who is in it.
+        key: PersonaId,
+    },
+    /// Introduce a key of mine to more members, also to such as you named already.
+    Discover {
+        /// Which topic.
+        topic: TopicId,
+        /// Who is in it.
+        key: PersonaId,
+    },
+    /// The first message: the versions that the node speaks. Answered with [`ToNode::Entered`].
+    Enter(VersionRange),
     /// No direct path was found: packets are to be forwarded, within the server's budget, between these ICE username fragments.
     Forward {
         /// The server's number.
@@ -44,44 +56,43 @@ pub enum ToServer {
     /// Whoever dials this address is to be introduced with [`ToNode::Dialled`]. The signature is the owner's, over
     /// [`listen_text`]. Answered with [`ToNode::Listening`].
     Listen {
-        /// Whose address: the node, or a persona of its own.
+        /// Whose address: a registered key of this socket.
         owner: Owner,
         /// Of the certificate that they answer with.
         fingerprint: Fingerprint,
         /// Over the connection's challenge.
         signature: Signature,
     },
-    /// Where does this persona live? Answered with [`ToNode::Found`] or [`ToNode::Missing`].
+    /// Is this key registered here? Answered with [`ToNode::Here`] or [`ToNode::Missing`].
     Lookup(PersonaId),
-    /// This persona of mine may be looked up. The signature is the persona's, over [`persona_text`].
-    Persona {
-        /// Who, and that it lives here.
-        claim: Claim,
-        /// Over the connection's challenge.
-        signature: Signature,
-    },
-    /// The first message: who I am. The signature is the node's, over [`node_text`]. Answered with [`ToNode::Registered`].
+    /// This key may be looked up and signalled to over this socket. The signature is its own, over [`register_text`]. Answered only if it is
+    /// refused.
     Register {
-        /// The node.
-        node: NodeId,
+        /// Whose.
+        key: PersonaId,
         /// Over the connection's challenge.
         signature: Signature,
-        /// Versions that the node speaks.
-        wire: VersionRange,
     },
     /// One of the two messages, to be passed on as [`ToNode::Signal`].
     Signal {
+        /// From whom: a registered key of this socket.
+        from: PersonaId,
         /// For whom.
-        to: NodeId,
+        to: PersonaId,
         /// The message.
         signal: Signal,
     },
     /// Whoever dials this address is not to be introduced any longer.
     Unlisten(Token),
-    /// This persona may not be looked up any longer.
-    Unpersona(PersonaId),
-    /// I left this topic.
-    Withdraw(TopicId),
+    /// This key is not registered here any longer, nor is it in topics.
+    Unregister(PersonaId),
+    /// A key of mine left this topic.
+    Withdraw {
+        /// Which topic.
+        topic: TopicId,
+        /// Who left it.
+        key: PersonaId,
+    },
 }
 
 /// From the rendezvous to a node.
@@ -96,7 +107,7 @@ pub enum ToNode {
     },
     /// Somebody dials an address that the node listens at; answered with [`ToServer::Answer`].
     Dialled {
-        /// The server's number for this.
+        /// The server's number for this: random.
         session: u64,
         /// Which address.
         token: Token,
@@ -104,79 +115,77 @@ pub enum ToNode {
         #[serde(with = "serde_bytes")]
         signal: Vec<u8>,
     },
-    /// A persona that was looked up.
-    Found(Claim),
+    /// The node may register keys.
+    Entered {
+        /// Where the server answers dials, and at the next ports STUN ([`stun_of`](crate::address::stun_of)), at most
+        /// [`MAX_PROXIES`](crate::address::MAX_PROXIES); empty if it doesn't.
+        proxies: Vec<SocketAddr>,
+    },
+    /// The key that was looked up is registered.
+    Here(PersonaId),
     /// The address is listened at.
     Listening(Token),
-    /// A few random other nodes in a topic, at most [`TOPIC_NEIGHBOURS`](crate::limits::TOPIC_NEIGHBOURS).
+    /// A few random other keys in a topic, at most [`TOPIC_NEIGHBOURS`](crate::limits::TOPIC_NEIGHBOURS).
     Members {
         /// Which topic.
         topic: TopicId,
-        /// Which nodes.
-        nodes: Vec<NodeId>,
+        /// To which key of this socket they are introduced.
+        key: PersonaId,
+        /// Which keys.
+        members: Vec<PersonaId>,
     },
-    /// Nobody registered this persona.
+    /// Nobody registered this key.
     Missing(PersonaId),
-    /// The request was refused; after a refusal of [`ToServer::Register`] the socket closes.
+    /// The request was refused; after a refusal of [`ToServer::Enter`] the socket closes.
     Refused {
         /// Why.
         code: Code,
         /// For people: what and where.
         message: String,
     },
-    /// The node is registered.
-    Registered {
-        /// Where the server answers dials, and at the next ports STUN ([`stun_of`](crate::address::stun_of)), at most [`MAX_PROXIES`](crate::address::MAX_PROXIES); empty if it doesn't.
-        proxies: Vec<SocketAddr>,
-    },
-    /// One of the two messages, from a registered node.
+    /// One of the two messages, from a registered key.
     Signal {
         /// From whom.
-        from: NodeId,
+        from: PersonaId,
+        /// For which key of this socket.
+        to: PersonaId,
         /// The message.
         signal: Signal,
     },
     /// A signal's receiver isn't here.
-    Unreachable(NodeId),
+    Unreachable {
+        /// Who sent it.
+        from: PersonaId,
+        /// For whom it was.
+        to: PersonaId,
+    },
 }
 
 impl ToServer {
-    /// Are you there? The node looks up its own id, which is nobody's persona. Every server answers a look-up, so this needs no message
-    /// of its own, and servers of older builds answer it, too. The answer is the one that [`ToNode::is_here`] knows.
-    #[must_use]
-    pub const fn are_you_there(node: NodeId) -> Self {
-        Self::Lookup(PersonaId(node.0))
-    }
+    /// Are you there? No key is all zeros (it is a point of small order, by which no signature verifies), so the node looks that up. Every server
+    /// answers a look-up, so this needs no message of its own. The answer is [`ToNode::HERE_I_AM`].
+    pub const ARE_YOU_THERE: Self = Self::Lookup(PersonaId([0; 32]));
 }
 
 impl ToNode {
-    /// Whether this is the answer to the [question](ToServer::are_you_there) of `node`.
-    #[must_use]
-    pub fn is_here(&self, node: NodeId) -> bool {
-        *self == Self::Missing(PersonaId(node.0))
-    }
+    /// The answer to [`ToServer::ARE_YOU_THERE`].
+    pub const HERE_I_AM: Self = Self::Missing(PersonaId([0; 32]));
 }
 
 /// The path of the rendezvous on its server: `ws://HOST/rendezvous`.
 pub const PATH: &str = "/rendezvous";
 
-/// What a node signs to register. `server` is the host, with its port unless that is the scheme's own, by which the node
-/// reached the server (RFC 9110, section 7.2): a server can't register at another as a node that registers with it.
+/// What a persona signs to be registered. `server` is the host, with its port unless that is the scheme's own, by which the node
+/// reached the server (RFC 9110, section 7.2): a server can't register at another a key that registers with it.
 #[must_use]
-pub fn node_text(nonce: &[u8; 32], server: &str, node: NodeId) -> Vec<u8> {
-    [b"bitters/rendezvous/node/2".as_slice(), nonce, &named(server), &node.0].concat()
+pub fn register_text(nonce: &[u8; 32], server: &str, key: PersonaId) -> Vec<u8> {
+    [b"bitters/rendezvous/key/1".as_slice(), nonce, &named(server), &key.0].concat()
 }
 
-/// What a persona signs to be looked up.
+/// What an address's owner signs for this connection's node to listen at it.
 #[must_use]
-pub fn persona_text(nonce: &[u8; 32], server: &str, persona: PersonaId, node: NodeId) -> Vec<u8> {
-    [b"bitters/rendezvous/persona/2".as_slice(), nonce, &named(server), &persona.0, &node.0].concat()
-}
-
-/// What an address's owner signs for `node` to listen at it.
-#[must_use]
-pub fn listen_text(nonce: &[u8; 32], server: &str, token: Token, node: NodeId) -> Vec<u8> {
-    [b"bitters/rendezvous/listen/1".as_slice(), nonce, &named(server), &token.0, &node.0].concat()
+pub fn listen_text(nonce: &[u8; 32], server: &str, token: Token) -> Vec<u8> {
+    [b"bitters/rendezvous/listen/2".as_slice(), nonce, &named(server), &token.0].concat()
 }
 
 /// A server's name, of which nothing else can be a part.

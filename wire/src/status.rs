@@ -17,7 +17,7 @@ pub struct Status {
     pub leader: Option<LeaderStatus>,
     /// Frames, oldest first.
     pub frames: Vec<FrameStatus>,
-    /// To an observer linked nodes, to a site the personas that it talks with.
+    /// To an observer the peers that each persona of the node is linked to, to a site the personas that it talks with.
     pub peers: Vec<PeerStatus>,
     /// Seeds known; only with `observe`, else 0.
     pub seeds: u32,
@@ -59,6 +59,8 @@ pub struct FrameStatus {
     pub id: FrameId,
     /// The embedding page's origin; the node's own for its own page.
     pub origin: String,
+    /// The persona of its site; only with `observe`.
+    pub persona: Option<String>,
     /// Links that it holds; only with `observe`, else 0.
     pub links: u32,
     /// Whether its page is visible.
@@ -69,9 +71,11 @@ pub struct FrameStatus {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeerStatus {
-    /// To an observer the node's id, to a site the persona's.
+    /// The peer's persona.
     pub id: String,
-    /// Links to it. To a site a persona of its own node looks like one that is linked.
+    /// The persona of this node that is linked to it; only with `observe`.
+    pub persona: Option<String>,
+    /// Links to it.
     pub links: u32,
     /// Round trip in milliseconds; only with `observe`.
     pub rtt: Option<f64>,
@@ -85,7 +89,7 @@ pub struct PeerStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Path {
-    /// Browser to browser, or within this browser.
+    /// Browser to browser.
     Direct,
     /// Through the revproxy that the connection was opened at, for seconds, until a direct path is found.
     Proxied,

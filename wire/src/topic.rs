@@ -18,6 +18,30 @@ use crate::{
     name::Name,
 };
 
+/// What the two ends of a link say to each other about topics.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TopicMessage {
+    /// The sender's persona is in a topic.
+    Joined(TopicId),
+    /// The sender's persona left a topic.
+    Left(TopicId),
+    /// Other personas that the sender knows to be in a topic, at most [`TOPIC_NEIGHBOURS`](crate::limits::TOPIC_NEIGHBOURS).
+    Members {
+        /// Which topic.
+        topic: TopicId,
+        /// Personas that the sender is linked to.
+        members: Vec<PersonaId>,
+    },
+    /// A topic's message, sealed.
+    Publish {
+        /// Which topic.
+        topic: TopicId,
+        /// The sealed message.
+        #[serde(with = "serde_bytes")]
+        sealed: Vec<u8>,
+    },
+}
+
 /// What knowing a topic's name gives: its id on the wire and its key.
 #[derive(Clone)]
 pub struct TopicKey {

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bitters_wire::{
     address::Token,
-    id::NodeId,
+    id::PersonaId,
     local::{Door, DownReason},
     status::Path,
     time::Instant,
@@ -210,7 +210,7 @@ fn meet(seed: u64, has_direct: bool) -> World {
     world
 }
 
-fn ups(world: &World, me: usize) -> Vec<NodeId> {
+fn ups(world: &World, me: usize) -> Vec<PersonaId> {
     world.outputs(me).filter_map(|it| if let Output::Up(node) = it { Some(*node) } else { None }).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use bitters_wire::{
     VersionRange, WIRE,
-    id::NodeId,
+    id::PersonaId,
     keys::Signature,
     local::{Door, DownReason},
     time::Instant,
@@ -76,7 +76,7 @@ fn a_proof_holds_for_one_key_one_role_and_one_connection() {
 #[test]
 fn no_common_version_is_the_end() {
     let hello = hello_of(peer().id(), PEERS_NONCE, VersionRange { min: WIRE.max + 1, max: WIRE.max + 1 });
-    assert_eq!(feed(&mut open(), [said(&hello)]), [Output::Down(DownReason::Protocol)]);
+    assert_eq!(feed(&mut open(), [said(&hello)]), [Output::Down(DownReason::VersionMismatch)]);
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn any_control() -> impl Strategy<Value = Control> {
         1 => any_bytes().prop_map(Control::Candidate),
         3 => Just(hello()),
         1 => any::<([u8; 32], [u8; 16], u16, u16)>()
-            .prop_map(|(node, nonce, min, max)| hello_of(NodeId(node), nonce, VersionRange { min, max })),
+            .prop_map(|(node, nonce, min, max)| hello_of(PersonaId(node), nonce, VersionRange { min, max })),
         3 => Just(Control::Identity(peers_proof())),
         1 => any::<[u8; 32]>().prop_map(|half| {
             let mut signature = [0; 64];

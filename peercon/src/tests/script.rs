@@ -2,8 +2,8 @@
 
 use bitters_wire::{
     VersionRange, WIRE,
-    id::NodeId,
-    keys::{NodeSecret, Signature},
+    id::PersonaId,
+    keys::{PersonaSecret, Signature},
     local::{Door, IdentityEnd, IdentityText},
     time::Instant,
 };
@@ -16,16 +16,16 @@ pub const NOW: Instant = Instant::START;
 pub const NONCE: [u8; 16] = [0x0a; 16];
 pub const PEERS_NONCE: [u8; 16] = [0x0b; 16];
 
-pub fn us() -> NodeSecret {
-    NodeSecret::new([1; 32])
+pub fn us() -> PersonaSecret {
+    PersonaSecret::new([1; 32])
 }
 
-pub fn peer() -> NodeSecret {
-    NodeSecret::new([2; 32])
+pub fn peer() -> PersonaSecret {
+    PersonaSecret::new([2; 32])
 }
 
-pub fn stranger() -> NodeSecret {
-    NodeSecret::new([3; 32])
+pub fn stranger() -> PersonaSecret {
+    PersonaSecret::new([3; 32])
 }
 
 /// A machine that has done nothing yet.
@@ -34,8 +34,8 @@ pub fn new() -> Peercon {
 }
 
 /// A machine that comes through a door.
-pub fn dialling(peer: Option<NodeId>, door: Door) -> Peercon {
-    Peercon::new(Config { node: us().id(), peer, door, nonce: NONCE }, NOW)
+pub fn dialling(peer: Option<PersonaId>, door: Door) -> Peercon {
+    Peercon::new(Config { own: us().id(), peer, door, nonce: NONCE }, NOW)
 }
 
 /// Both channels are open, and nobody has said who they are.
@@ -77,8 +77,8 @@ pub fn hello() -> Control {
     hello_of(peer().id(), PEERS_NONCE, WIRE)
 }
 
-pub fn hello_of(node: NodeId, nonce: [u8; 16], wire: VersionRange) -> Control {
-    Control::Hello { node, nonce, wire }
+pub fn hello_of(key: PersonaId, nonce: [u8; 16], wire: VersionRange) -> Control {
+    Control::Hello { key, nonce, wire }
 }
 
 pub fn peers_proof() -> Signature {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use bitters_wire::{address::Token, id::NodeId, keys::NodeSecret, local::Door, time::Instant};
+use bitters_wire::{address::Token, id::PersonaId, keys::PersonaSecret, local::Door, time::Instant};
 use fastrand::Rng;
 
 use super::address::PROXY;
@@ -42,7 +42,7 @@ struct Proxy {
 /// One end: its machine, its key and what its browser knows.
 struct End {
     peercon: Peercon,
-    secret: NodeSecret,
+    secret: PersonaSecret,
     offer: String,
     remote: Option<Setup>,
     /// How many descriptions of the other were set.
@@ -303,10 +303,10 @@ impl World {
 }
 
 impl End {
-    fn new(me: usize, offer: String, peer: Option<NodeId>, door: Door, rng: &mut Rng) -> Self {
+    fn new(me: usize, offer: String, peer: Option<PersonaId>, door: Door, rng: &mut Rng) -> Self {
         let nonce = std::array::from_fn(|_| rng.u8(..));
         Self {
-            peercon: Peercon::new(Config { node: secret(me).id(), peer, door, nonce }, Instant::START),
+            peercon: Peercon::new(Config { own: secret(me).id(), peer, door, nonce }, Instant::START),
             secret: secret(me),
             offer,
             remote: None,
@@ -319,8 +319,8 @@ impl End {
 }
 
 /// The key of an end.
-pub fn secret(me: usize) -> NodeSecret {
-    NodeSecret::new([u8::try_from(me).unwrap() + 1; 32])
+pub fn secret(me: usize) -> PersonaSecret {
+    PersonaSecret::new([u8::try_from(me).unwrap() + 1; 32])
 }
 
 /// An offer of one browser or the other, with credentials and a certificate of its own and no candidates yet.
