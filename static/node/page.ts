@@ -16,6 +16,8 @@ export function offerPreference(): void {
     const button = place.querySelector<HTMLButtonElement>(`[data-do=${name}]`);
     if (!button) return;
     button.hidden = !work;
+    // Until now a click would have come to nothing.
+    button.disabled = false;
     button.addEventListener("click", () => {
       work?.();
       for (const other of place.querySelectorAll<HTMLElement>(".asked, .forgotten")) other.hidden = !other.classList.contains(note);

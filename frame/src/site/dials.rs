@@ -1,6 +1,7 @@
-//! Peers that the leader was asked to reach, once for all that wait for the same.
+//! Peers that the leader was asked to reach, once for all streams and calls that wait for the same. A site's own dials are each asked for, and
+//! bounded, by themselves.
 
-use bitters_wire::{address::Address, id::PersonaId, local::ToLeader, map::Map};
+use bitters_wire::{id::PersonaId, local::ToLeader, map::Map};
 
 use super::{
     Site,
@@ -8,12 +9,11 @@ use super::{
 };
 
 impl Pending {
-    /// The peer that is to be reached first, and at which address, if the site gave one.
-    fn dials(&self) -> Option<(PersonaId, Option<&Address>)> {
+    /// The peer that is to be reached first.
+    const fn needs(&self) -> Option<PersonaId> {
         match self {
-            Self::Dial(peer, address) => Some((*peer, address.as_deref())),
             Self::Call(CallState::Dialling { peer, .. }) | Self::Stream(StreamState::Dialling { peer, .. }) => {
-                Some((*peer, None))
+                Some(*peer)
             }
             _ => None,
         }
@@ -42,19 +42,17 @@ impl Site {
             return vec![id];
         };
         self.dialled.remove(&peer);
-        let waits = |pending: &Pending| pending.dials() == Some((peer, None));
+        let waits = |pending: &Pending| pending.needs() == Some(peer);
         self.requests.iter().filter(|(_, pending)| waits(pending)).map(|(id, _)| *id).collect()
     }
 }
 
 /// What the leader is to be asked, unless another request has asked the same.
 fn ask(dialled: &mut Map<PersonaId, u32>, request: u32, pending: &Pending) -> Option<ToLeader> {
-    let (peer, address) = pending.dials()?;
-    if address.is_none() {
-        if dialled.contains_key(&peer) {
-            return None;
-        }
-        dialled.insert(peer, request);
+    if let Pending::Dial(peer, address) = pending {
+        return Some(ToLeader::Dial { request, peer: *peer, address: address.as_deref().cloned() });
     }
-    Some(ToLeader::Dial { request, peer, address: address.cloned() })
+    let peer = pending.needs().filter(|peer| !dialled.contains_key(peer))?;
+    dialled.insert(peer, request);
+    Some(ToLeader::Dial { request, peer, address: None })
 }
