@@ -1,30 +1,31 @@
-//! Personas that sites want to be reachable, until they are or can't be.
+//! Peers that sites want to be reachable, until they are or can't be.
 //!
-//! All who wait for the same persona share one look-up and one attempt. Each gets exactly one answer.
+//! All pages of one persona that wait for the same peer share one look-up and one attempt. Each gets exactly one answer.
 
 use std::time::Duration;
 
 use bitters_wire::{
-    id::{FrameId, LinkId, NodeId, PersonaId},
+    id::FrameId,
     limits::DIAL_TIMEOUT,
     map::{Map, Set},
     time::Instant,
 };
 
-use crate::quotas::{MAX_DIALS, MAX_DIALS_PER_GROUP, MAX_DIALS_PER_ORIGIN};
+use crate::{
+    links::Pair,
+    quotas::{MAX_DIALS, MAX_DIALS_PER_GROUP, MAX_DIALS_PER_ORIGIN},
+};
 
 /// Who asked: a frame, and its request.
 pub type Asker = (FrameId, u32);
 
-/// What a persona waits for.
+/// What a peer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Its address is dialled, by this link; then its node is to claim it.
-    Address(LinkId),
+    /// A link to it connects.
+    Link,
     /// The rendezvous looks it up.
     Lookup,
-    /// A link to its node connects.
-    Node(NodeId),
 }
 
 /// Sessions ask about as often whether there is a way (`session::recovery`).
@@ -40,9 +41,9 @@ struct Waiting {
 /// All dials that wait.
 #[derive(Debug, Default)]
 pub struct Dials {
-    waiting: Map<PersonaId, Waiting>,
-    /// When personas were sought last, for the sake of sessions.
-    sought: Map<PersonaId, Instant>,
+    waiting: Map<Pair, Waiting>,
+    /// When peers were sought last, for the sake of sessions.
+    sought: Map<Pair, Instant>,
 }
 
 impl Dials {
@@ -54,60 +55,60 @@ impl Dials {
         self.waiting.len() < MAX_DIALS && waits(of_site) < MAX_DIALS_PER_ORIGIN && waits(of_group) < MAX_DIALS_PER_GROUP
     }
 
-    /// Adds an asker to those who wait for `persona` already, if any do.
+    /// Adds an asker to those who wait for the peer already, if any do.
     #[must_use]
-    pub fn share(&mut self, persona: PersonaId, asker: Asker) -> bool {
-        let Some(waiting) = self.waiting.get_mut(&persona) else { return false };
+    pub fn share(&mut self, pair: Pair, asker: Asker) -> bool {
+        let Some(waiting) = self.waiting.get_mut(&pair) else { return false };
         waiting.askers.push(asker);
         true
     }
 
-    /// The first asker waits for `persona`.
-    pub fn wait(&mut self, persona: PersonaId, stage: Stage, asker: Asker, now: Instant) {
-        self.waiting.insert(persona, Waiting { deadline: now + DIAL_TIMEOUT, stage, askers: vec![asker] });
+    /// The first asker waits for the peer.
+    pub fn wait(&mut self, pair: Pair, stage: Stage, asker: Asker, now: Instant) {
+        self.waiting.insert(pair, Waiting { deadline: now + DIAL_TIMEOUT, stage, askers: vec![asker] });
     }
 
-    /// Whether `persona` may be sought again, for the sake of sessions.
-    pub fn may_seek(&mut self, persona: PersonaId, now: Instant) -> bool {
+    /// Whether the peer may be sought again, for the sake of sessions.
+    pub fn may_seek(&mut self, pair: Pair, now: Instant) -> bool {
         self.sought.retain(|_, at| now.since(*at) < SEEK_EVERY);
-        let may = !self.sought.contains_key(&persona) && self.waiting.len().max(self.sought.len()) < MAX_DIALS;
+        let may = !self.sought.contains_key(&pair) && self.waiting.len().max(self.sought.len()) < MAX_DIALS;
         if may {
-            self.sought.insert(persona, now);
+            self.sought.insert(pair, now);
         }
         may
     }
 
-    /// Sessions wait for `persona` to be looked up, and nobody for the answer.
-    pub fn seek(&mut self, persona: PersonaId, now: Instant) {
+    /// Sessions wait for the peer to be looked up, and nobody for the answer.
+    pub fn seek(&mut self, pair: Pair, now: Instant) {
         let waiting = Waiting { deadline: now + DIAL_TIMEOUT, stage: Stage::Lookup, askers: Vec::new() };
-        self.waiting.insert(persona, waiting);
+        self.waiting.insert(pair, waiting);
     }
 
-    /// What `persona` waits for.
-    pub fn stage(&self, persona: PersonaId) -> Option<Stage> {
-        self.waiting.get(&persona).map(|waiting| waiting.stage)
+    /// What the peer waits for.
+    pub fn stage(&self, pair: Pair) -> Option<Stage> {
+        self.waiting.get(&pair).map(|waiting| waiting.stage)
     }
 
-    /// `persona` waits for something else now.
-    pub fn advance(&mut self, persona: PersonaId, stage: Stage) {
-        if let Some(waiting) = self.waiting.get_mut(&persona) {
+    /// the peer waits for something else now.
+    pub fn advance(&mut self, pair: Pair, stage: Stage) {
+        if let Some(waiting) = self.waiting.get_mut(&pair) {
             waiting.stage = stage;
         }
     }
 
-    /// Nobody waits for `persona` any longer; these did.
-    pub fn end(&mut self, persona: PersonaId) -> Vec<Asker> {
-        self.waiting.remove(&persona).map_or_else(Vec::new, |waiting| waiting.askers)
+    /// Nobody waits for the peer any longer; these did.
+    pub fn end(&mut self, pair: Pair) -> Vec<Asker> {
+        self.waiting.remove(&pair).map_or_else(Vec::new, |waiting| waiting.askers)
     }
 
-    /// Personas at a stage.
-    pub fn at(&self, stage: Stage) -> Vec<PersonaId> {
-        self.waiting.iter().filter(|(_, waiting)| waiting.stage == stage).map(|(persona, _)| *persona).collect()
+    /// Pairs at a stage.
+    pub fn at(&self, stage: Stage) -> Vec<Pair> {
+        self.waiting.iter().filter(|(_, waiting)| waiting.stage == stage).map(|(pair, _)| *pair).collect()
     }
 
-    /// Personas whose time is over.
-    pub fn overdue(&self, now: Instant) -> Vec<PersonaId> {
-        self.waiting.iter().filter(|(_, waiting)| waiting.deadline <= now).map(|(persona, _)| *persona).collect()
+    /// Pairs whose time is over.
+    pub fn overdue(&self, now: Instant) -> Vec<Pair> {
+        self.waiting.iter().filter(|(_, waiting)| waiting.deadline <= now).map(|(pair, _)| *pair).collect()
     }
 
     /// When the first time is over.
@@ -127,6 +128,8 @@ impl Dials {
 
 #[cfg(test)]
 mod tests {
+    use bitters_wire::id::PersonaId;
+
     use super::*;
 
     #[test]
@@ -136,8 +139,8 @@ mod tests {
         assert!(dials.share(ALICE, (OTHER, 2)));
         assert_eq!(dials.at(Stage::Lookup), [ALICE]);
 
-        dials.advance(ALICE, Stage::Node(NODE));
-        assert_eq!(dials.stage(ALICE), Some(Stage::Node(NODE)));
+        dials.advance(ALICE, Stage::Link);
+        assert_eq!(dials.stage(ALICE), Some(Stage::Link));
         assert_eq!(dials.deadline(), Some(Instant::START + DIAL_TIMEOUT));
         assert_eq!(dials.overdue(Instant::START), []);
         assert_eq!(dials.overdue(Instant::START + DIAL_TIMEOUT), [ALICE]);
@@ -162,7 +165,7 @@ mod tests {
         let (site, other) = (Set::from_iter([TAB]), Set::from_iter([OTHER]));
         for n in 0..64 {
             assert!(dials.has_room(&site, &site));
-            dials.wait(PersonaId([n; 32]), Stage::Lookup, (TAB, 1), Instant::START);
+            dials.wait(pair(n), Stage::Lookup, (TAB, 1), Instant::START);
         }
         assert!(!dials.has_room(&site, &site));
         assert!(dials.has_room(&other, &other));
@@ -177,7 +180,7 @@ mod tests {
             let frame = frames[usize::from(*n) / 48];
             let has_room = dials.has_room(&Set::from_iter([frame]), &group);
             if has_room {
-                dials.wait(PersonaId([*n; 32]), Stage::Lookup, (frame, 1), Instant::START);
+                dials.wait(pair(*n), Stage::Lookup, (frame, 1), Instant::START);
             }
             has_room
         });
@@ -186,8 +189,11 @@ mod tests {
         assert!(dials.has_room(&other, &other));
     }
 
+    const fn pair(peer: u8) -> Pair {
+        Pair { own: PersonaId([1; 32]), peer: PersonaId([peer; 32]) }
+    }
+
     const TAB: FrameId = FrameId::from_random([1; 16]);
     const OTHER: FrameId = FrameId::from_random([2; 16]);
-    const ALICE: PersonaId = PersonaId([0xa1; 32]);
-    const NODE: NodeId = NodeId([1; 32]);
+    const ALICE: Pair = pair(0xa1);
 }

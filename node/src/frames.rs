@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use bitters_wire::{
-    claim::Claim,
     id::{FrameId, PersonaId, SessionId, Tag, TopicId},
     keys::PersonaSecret,
     limits::MAX_SERVED_PER_FRAME,
@@ -19,6 +18,7 @@ use crate::{
     groups::group_of,
     node::liveness::{Presence, Remote},
     status::Watch,
+    topics::Place,
 };
 
 /// Personas that one frame is remembered to talk with; the one longest silent is forgotten first.
@@ -34,8 +34,8 @@ pub struct Frame {
     pub origin: String,
     /// The secret of its persona.
     pub secret: PersonaSecret,
-    /// That the persona lives here.
-    pub claim: Claim,
+    /// Its persona.
+    pub persona: PersonaId,
     /// Whose persona that is.
     pub identity: Identity,
     /// Whose its site wants.
@@ -87,8 +87,8 @@ pub struct Frame {
 pub struct Admission {
     /// The secret of its persona.
     pub secret: PersonaSecret,
-    /// That the persona lives here.
-    pub claim: Claim,
+    /// Its persona.
+    pub persona: PersonaId,
     /// Whose persona that is.
     pub identity: Identity,
     /// What the person lets its site do.
@@ -100,7 +100,7 @@ pub struct Admission {
 impl Frame {
     /// Its site's persona.
     pub const fn persona(&self) -> PersonaId {
-        self.claim.persona
+        self.persona
     }
 
     /// Whether its site may see the whole node.
@@ -146,14 +146,14 @@ pub enum Went {
 impl Frames {
     /// Takes a frame in, or takes down what a known one says anew. Topics are joined by the caller.
     pub fn admit(&mut self, hello: &Hello, admission: Admission, now: Instant) -> bool {
-        let Admission { secret, claim, identity, permissions, wire } = admission;
+        let Admission { secret, persona, identity, permissions, wire } = admission;
         self.came += 1;
         let recency = self.came;
         let new = !self.frames.contains_key(&hello.frame);
         let frame = self.frames.entry(hello.frame).or_insert_with(|| Frame {
             origin: hello.origin.clone(),
             secret,
-            claim,
+            persona,
             identity,
             wants: hello.identity,
             permissions,
@@ -264,14 +264,24 @@ impl Frames {
         (most > ours + 1).then_some(last.0)
     }
 
-    /// Whether a frame of this persona is here.
-    pub fn has_persona(&self, persona: PersonaId) -> bool {
-        self.claim(persona).is_some()
+    /// Frames of one persona.
+    pub fn of_persona(&self, persona: PersonaId) -> impl Iterator<Item = (FrameId, &Frame)> {
+        self.iter().filter(move |(_, frame)| frame.persona == persona)
     }
 
-    /// The claim of a persona that is here.
-    pub fn claim(&self, persona: PersonaId) -> Option<Claim> {
-        self.frames.values().find(|frame| frame.persona() == persona).map(|frame| frame.claim)
+    /// Whether a frame of this persona is here.
+    pub fn has_persona(&self, persona: PersonaId) -> bool {
+        self.of_persona(persona).next().is_some()
+    }
+
+    /// The secret of a persona that is here.
+    pub fn secret(&self, persona: PersonaId) -> Option<&PersonaSecret> {
+        self.of_persona(persona).next().map(|(_, frame)| &frame.secret)
+    }
+
+    /// All personas that are here.
+    pub fn personas(&self) -> Set<PersonaId> {
+        self.frames.values().map(|frame| frame.persona).collect()
     }
 
     /// Topics of all frames.
@@ -289,14 +299,14 @@ impl Frames {
         self.frame(id).map_or_else(Vec::new, |frame| frame.joined.iter().copied().collect())
     }
 
-    /// Frames in a topic.
-    pub fn in_topic(&self, topic: TopicId) -> impl Iterator<Item = (FrameId, &Frame)> {
-        self.iter().filter(move |(_, frame)| frame.joined.contains(&topic))
+    /// Frames at a persona's place in a topic.
+    pub fn in_topic(&self, Place { own, topic }: Place) -> impl Iterator<Item = (FrameId, &Frame)> {
+        self.of_persona(own).filter(move |(_, frame)| frame.joined.contains(&topic))
     }
 
     /// Whether a persona is in a topic.
-    pub fn is_member(&self, topic: TopicId, persona: PersonaId) -> bool {
-        self.in_topic(topic).any(|(_, frame)| frame.persona() == persona)
+    pub fn is_member(&self, place: Place) -> bool {
+        self.in_topic(place).next().is_some()
     }
 
     /// The frame of a persona that serves this: one that runs first, visible first, most recent first.
@@ -307,9 +317,9 @@ impl Frames {
         Some(best.0)
     }
 
-    /// Whether any frame can carry links.
-    pub fn any_usable(&self) -> bool {
-        self.frames.values().any(Frame::is_usable)
+    /// Whether any frame of a persona can carry links.
+    pub fn any_usable(&self, persona: PersonaId) -> bool {
+        self.of_persona(persona).any(|(_, frame)| frame.is_usable())
     }
 
     /// Whether a frame can carry links.
@@ -361,7 +371,7 @@ mod tests {
     fn admit(frames: &mut Frames, n: u8, visible: bool, serves: bool) {
         let node = NodeSecret::new([7; 32]);
         let secret = node.persona("https://a.example");
-        let claim = Claim::sign(&secret, node.id());
+        let persona = secret.id();
         let hello = Hello {
             frame: id(n),
             origin: "https://a.example".into(),
@@ -380,7 +390,7 @@ mod tests {
             links: Vec::new(),
         };
         let (identity, permissions) = (Identity::Site, Permissions::default());
-        let admission = Admission { secret, claim, identity, permissions, wire: 1 };
+        let admission = Admission { secret, persona, identity, permissions, wire: 1 };
         frames.admit(&hello, admission, Instant::START);
     }
 

@@ -13,18 +13,16 @@
 //! | `attempt` | how two attempts at one link find each other |
 //! | `backlog` | packets that wait, within a bound |
 //! | `candidacy` | from a worker's start to its leadership, and to its loss |
-//! | `dials` | personas that sites want to be reachable |
-//! | `doors` | connections of which it isn't known yet whom they lead to |
+//! | `dials` | peers that sites want to be reachable |
 //! | `frames` | who they are, what they serve and have joined |
 //! | `groups` | sites that may be of one hand |
 //! | `holds` | what is held back of sites that say too much |
 //! | `lanes` | what waits for a link, each site's for itself |
-//! | `links` | which frame holds the link to which node |
+//! | `links` | which frame holds the link of which persona to which peer |
 //! | `node` | who handles what, what is due when |
 //! | `placement` | which frame carries a new link |
 //! | `quotas` | bounds and rates |
-//! | `redials` | when a node is dialled again |
-//! | `routes` | which node a persona lives on |
+//! | `redials` | when a peer is dialled again |
 //! | `seeds` | whom to turn to first |
 //! | `seen` | messages that were seen |
 //! | `sites` | who was met, and what the person answered for them |
@@ -40,7 +38,6 @@ mod attempt;
 mod backlog;
 mod candidacy;
 mod dials;
-mod doors;
 mod frames;
 mod groups;
 mod holds;
@@ -50,7 +47,6 @@ mod node;
 mod placement;
 mod quotas;
 mod redials;
-mod routes;
 pub mod seeds;
 mod seen;
 pub mod sites;

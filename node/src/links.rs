@@ -1,16 +1,19 @@
-//! The links of a node, each held by one frame.
+//! The links of a node, each between one of its personas and a peer, and held by a frame of that persona.
 //!
-//! A peer has one link that is used, at most one *standby* in another frame, and at most one attempt beside them. Nothing is
+//! A pair of personas has one link that is used, at most one *standby* in another frame, and at most one attempt beside them. Nothing is
 //! said on a standby until one end's other link is over: then that end uses it, its first word is [`Switch`], and the other end
-//! follows. A link is named by its own end alone; of two links with one peer the one that was begun later is the fresher at
+//! follows. A link is named by its own end alone; of two links of one pair the one that was begun later is the fresher at
 //! either end, for a standby is begun when the other is up.
+//!
+//! Nothing here is looked up by the peer alone: two personas of this node that know the same peer have nothing in common.
 //!
 //! [`Switch`]: bitters_wire::link::LinkMessage::Switch
 
 use std::{collections::VecDeque, time::Duration};
 
 use bitters_wire::{
-    id::{Epoch, FrameId, LinkId, NodeId, PersonaId, TopicId},
+    address::Address,
+    id::{Epoch, FrameId, LinkId, PersonaId, TopicId},
     limits::DIAL_TIMEOUT,
     map::{Map, Set},
     status::Path,
@@ -20,15 +23,24 @@ use bitters_wire::{
 use crate::{
     attempt::Standing,
     lanes::Lanes,
-    quotas::{Bucket, LINK_CONTROL, LINK_PUBLISHES, LINK_RESUMES, LINK_SIGNALS, LINK_STANDBYS, MAX_CLAIMS, MAX_LINKS},
+    quotas::{Bucket, LINK_CONTROL, LINK_PUBLISHES, LINK_RESUMES, LINK_SIGNALS, LINK_STANDBYS, MAX_LINKS},
 };
 
-/// After a change of leader a peer's claims are on their way to us; what comes before them is believed that long.
+/// After a change of leader the peer's topics are on their way to us; what comes before them is believed that long.
 const LENIENCE: Duration = Duration::from_secs(10);
 
 /// A standby without a link that it stands by for is used after that time: the leader is new, and the frame with the other
 /// link hasn't come.
 const LONELY: Duration = Duration::from_millis(500);
+
+/// The two ends of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pair {
+    /// The persona of this node.
+    pub own: PersonaId,
+    /// The persona at the other end.
+    pub peer: PersonaId,
+}
 
 /// How a signal travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +49,10 @@ pub enum Way {
     Address,
     /// Over the link that is up: for a standby.
     Link,
-    /// Over all linked nodes: one of them may be linked to the peer.
+    /// Over all peers that the persona is linked to: one of them may be linked to this one.
     Neighbours,
     /// Over a common peer.
-    Relay(NodeId),
+    Relay(PersonaId),
     /// By the rendezvous.
     Uplink,
 }
@@ -48,10 +60,12 @@ pub enum Way {
 /// One link.
 #[derive(Debug)]
 pub struct Link {
-    /// The frame that holds it.
+    /// The frame that holds it: one of the own persona's.
     pub frame: FrameId,
-    /// The node at the other end.
-    pub peer: NodeId,
+    /// The persona at this end.
+    pub own: PersonaId,
+    /// The persona at the other end; unknown while it opens at an address of ours.
+    pub peer: Option<PersonaId>,
     /// How far it is.
     pub state: State,
     /// How the peer is reached.
@@ -61,20 +75,35 @@ pub struct Link {
 }
 
 impl Link {
-    const fn new(frame: FrameId, peer: NodeId, state: State) -> Self {
+    const fn new(frame: FrameId, pair: Pair, state: State) -> Self {
         let path = match &state {
             State::Connecting(Attempt { way: Way::Address, .. }) => Path::Proxied,
-            State::Connecting(_) | State::Standby(_) | State::Up(_) => Path::Direct,
+            State::Connecting(_) | State::Opening(_) | State::Standby(_) | State::Up(_) => Path::Direct,
         };
-        Self { frame, peer, state, path, session: None }
+        Self { frame, own: pair.own, peer: Some(pair.peer), state, path, session: None }
+    }
+
+    /// When it is given up, unless it is up by then.
+    fn gives_up(&self) -> Option<Instant> {
+        match &self.state {
+            State::Connecting(Attempt { started, .. }) | State::Opening(started) => Some(*started + DIAL_TIMEOUT),
+            State::Standby(_) | State::Up(_) => None,
+        }
+    }
+
+    /// Its two ends, once both are known.
+    pub fn pair(&self) -> Option<Pair> {
+        self.peer.map(|peer| Pair { own: self.own, peer })
     }
 }
 
 /// How far a link is.
 #[derive(Debug)]
 pub enum State {
-    /// Signals are exchanged.
+    /// Signals are exchanged, or an address of the peer's is dialled.
     Connecting(Attempt),
+    /// A stranger dials an address of ours, since then. Who it is both ends prove when the connection is open.
+    Opening(Instant),
     /// Nothing passes until it is needed.
     Standby(Standby),
     /// Messages pass.
@@ -98,6 +127,8 @@ pub struct Attempt {
     pub stands_by: bool,
     /// Neighbours that were asked to pass the signal on and haven't said that they can't.
     pub asked: usize,
+    /// The address that is dialled, if somebody gave it away; else the one that the peer said.
+    pub at: Option<Box<Address>>,
 }
 
 /// A link that stands by.
@@ -109,8 +140,6 @@ pub struct Standby {
     pub since: Instant,
     /// If one end dialled an address: whether that was ours.
     pub opened: Option<bool>,
-    /// The persona of ours at whose address the peer dialled: that it lives here the peer is told as soon as it speaks on this.
-    pub claims: Option<PersonaId>,
 }
 
 impl Attempt {
@@ -118,7 +147,7 @@ impl Attempt {
     pub const fn new(way: Way, paired: Option<u32>, now: Instant) -> Self {
         // Whoever dials an address may have found another way meanwhile.
         let stands_by = matches!(way, Way::Link | Way::Address);
-        Self { started: now, dialled: paired.is_none(), paired, told: None, way, stands_by, asked: 0 }
+        Self { started: now, dialled: paired.is_none(), paired, told: None, way, stands_by, asked: 0, at: None }
     }
 
     /// Whether it needs the way of its signals no longer.
@@ -133,11 +162,6 @@ impl Attempt {
             Way::Link | Way::Neighbours | Way::Relay(_) | Way::Uplink => None,
         }
     }
-
-    /// When it is given up.
-    pub fn deadline(&self) -> Instant {
-        self.started + DIAL_TIMEOUT
-    }
 }
 
 /// A link that is up.
@@ -149,17 +173,15 @@ pub struct Up {
     pub opened: Option<(bool, Instant)>,
     /// Measured round trip in microseconds.
     pub rtt_us: Option<u32>,
-    /// Personas that the peer claimed, oldest first.
-    pub claims: VecDeque<PersonaId>,
-    /// Personas of ours that the peer was told of, oldest first.
-    pub told: VecDeque<PersonaId>,
-    /// The peer's personas in topics.
-    pub joined: Map<TopicId, Set<PersonaId>>,
+    /// Topics that the peer is in.
+    pub joined: Set<TopicId>,
     /// Topics whose other members the peer was told of.
     pub hinted: Set<TopicId>,
+    /// When it came up, for this leader.
+    pub since: Instant,
     /// When a session's packet passed last.
     pub last_packet: Option<Instant>,
-    /// Until then the peer may not have told us who it is.
+    /// Until then the peer may not have told us which topics it is in.
     pub lenient_until: Option<Instant>,
     /// We switched to this link: the peer is to answer until then, or it is over.
     pub answer_until: Option<Instant>,
@@ -169,8 +191,6 @@ pub struct Up {
     pub lanes: Lanes,
     /// What the peer may do.
     pub budget: Budget,
-    /// Whether the peer said something on it.
-    pub heard: bool,
 }
 
 /// What a peer may do, and how standbys to it went. It outlasts the link: a peer that is linked anew hasn't all of it again.
@@ -182,7 +202,7 @@ pub struct Budget {
     pub standby_not_before: Instant,
     /// How often a standby may be over that is then had again at once.
     pub standbys: Bucket,
-    /// How often the peer may tell of claims and topics.
+    /// How often the peer may tell of its links and topics.
     pub control: Bucket,
     /// How often the peer may pass on topic messages.
     pub publishes: Bucket,
@@ -207,14 +227,13 @@ impl Budget {
 }
 
 impl Up {
-    fn new(paired: Option<u32>, budget: Budget) -> Self {
+    fn new(paired: Option<u32>, budget: Budget, now: Instant) -> Self {
         Self {
             paired,
+            since: now,
             opened: None,
             rtt_us: None,
-            claims: VecDeque::new(),
-            told: VecDeque::new(),
-            joined: Map::new(),
+            joined: Set::new(),
             hinted: Set::new(),
             last_packet: None,
             lenient_until: None,
@@ -222,40 +241,22 @@ impl Up {
             probed: None,
             lanes: Lanes::default(),
             budget,
-            heard: false,
         }
     }
 
     /// Whether the peer is in a topic.
     pub fn is_in(&self, topic: TopicId) -> bool {
-        self.joined.contains_key(&topic)
+        self.joined.contains(&topic)
     }
 
-    /// The peer or we have a new leader; claims are on their way.
+    /// The peer or we have a new leader; what it tells of itself is on its way.
     pub fn be_lenient(&mut self, now: Instant) {
         self.lenient_until = Some(now + LENIENCE);
     }
 
-    /// Whether the peer's claims may still be on their way.
+    /// Whether that may still be on its way.
     pub fn is_lenient(&self, now: Instant) -> bool {
         self.lenient_until.is_some_and(|until| now < until)
-    }
-
-    /// Topics and the peer's personas in them.
-    pub fn memberships(&self) -> impl Iterator<Item = (TopicId, PersonaId)> {
-        self.joined.iter().flat_map(|(topic, personas)| personas.iter().map(|persona| (*topic, *persona)))
-    }
-
-    /// Notes a persona in one of the two lists of claims, which both ends bound alike; tells whether it is new there.
-    pub fn note(list: &mut VecDeque<PersonaId>, persona: PersonaId) -> bool {
-        if list.contains(&persona) {
-            return false;
-        }
-        list.push_back(persona);
-        if list.len() > MAX_CLAIMS {
-            list.pop_front();
-        }
-        true
     }
 }
 
@@ -265,92 +266,130 @@ pub struct Links {
     epoch: Epoch,
     next: u32,
     links: Map<LinkId, Link>,
-    up: Map<NodeId, LinkId>,
-    standbys: Map<NodeId, LinkId>,
+    up: Map<Pair, LinkId>,
+    standbys: Map<Pair, LinkId>,
     /// What peers had left when their links ended; the last are the latest.
-    budgets: VecDeque<(NodeId, Budget)>,
+    budgets: VecDeque<(Pair, Budget)>,
+    /// Where peers said that they can be dialled; the last are the latest.
+    addresses: VecDeque<(Pair, Address)>,
 }
 
-/// Peers whose budgets are remembered: none has as many links at once.
+/// Pairs whose budgets are remembered: there are never as many links at once.
 const MAX_BUDGETS: usize = 2 * MAX_LINKS;
 
+/// Pairs whose addresses are remembered.
+const MAX_ADDRESSES: usize = 256;
+
 impl Links {
-    /// None yet. Numbers begin anywhere, so that a signal for a leader before us doesn't fit an attempt of ours.
-    pub fn new(epoch: Epoch, rng: &mut fastrand::Rng) -> Self {
-        let next = rng.u32(..u32::MAX / 2);
-        Self { epoch, next, links: Map::new(), up: Map::new(), standbys: Map::new(), budgets: VecDeque::new() }
+    /// None yet.
+    pub const fn new(epoch: Epoch) -> Self {
+        Self {
+            epoch,
+            next: 0,
+            links: Map::new(),
+            up: Map::new(),
+            standbys: Map::new(),
+            budgets: VecDeque::new(),
+            addresses: VecDeque::new(),
+        }
     }
 
     /// A new link that connects.
-    pub fn begin(&mut self, frame: FrameId, peer: NodeId, attempt: Attempt) -> LinkId {
+    pub fn begin(&mut self, frame: FrameId, pair: Pair, attempt: Attempt) -> LinkId {
         let id = self.name();
-        self.links.insert(id, Link::new(frame, peer, State::Connecting(attempt)));
+        self.links.insert(id, Link::new(frame, pair, State::Connecting(attempt)));
         id
     }
 
-    /// The name of a new link, of which only later is known whom it leads to.
-    pub fn name(&mut self) -> LinkId {
+    /// A stranger whom the server introduced dials an address of `own`.
+    pub fn open(&mut self, frame: FrameId, own: PersonaId, session: u64, now: Instant) -> LinkId {
+        let id = self.name();
+        let (state, session) = (State::Opening(now), Some(session));
+        self.links.insert(id, Link { frame, own, peer: None, state, path: Path::Proxied, session });
+        id
+    }
+
+    fn name(&mut self) -> LinkId {
         let id = LinkId { epoch: self.epoch, number: self.next };
         self.next = self.next.wrapping_add(1);
         id
     }
 
-    /// It is known now whom a link leads to that one end dialled an address for.
-    pub fn identify(&mut self, id: LinkId, frame: FrameId, peer: NodeId, attempt: Attempt, session: Option<u64>) {
-        self.links.insert(id, Link { session, ..Link::new(frame, peer, State::Connecting(attempt)) });
+    /// It is known now who dialled an address of ours.
+    pub fn identify(&mut self, id: LinkId, peer: PersonaId) -> Option<Pair> {
+        let link = self.links.get_mut(&id)?;
+        let State::Opening(started) = link.state else { return None };
+        let attempt = Attempt { dialled: false, ..Attempt::new(Way::Address, None, started) };
+        (link.peer, link.state) = (Some(peer), State::Connecting(attempt));
+        link.pair()
     }
 
     /// Takes over a link from the leader before us. The caller saw to it that there is no other to its peer.
-    pub fn adopt(&mut self, id: LinkId, frame: FrameId, peer: NodeId, now: Instant) {
-        let mut up = Up::new(None, self.take_budget(peer, now));
+    pub fn adopt(&mut self, id: LinkId, frame: FrameId, pair: Pair, now: Instant) {
+        let mut up = Up::new(None, self.take_budget(pair, now), now);
         up.be_lenient(now);
-        self.links.insert(id, Link::new(frame, peer, State::Up(Box::new(up))));
-        self.up.insert(peer, id);
+        self.links.insert(id, Link::new(frame, pair, State::Up(Box::new(up))));
+        self.up.insert(pair, id);
     }
 
     /// Takes over a standby from the leader before us.
-    pub fn adopt_standby(&mut self, id: LinkId, frame: FrameId, peer: NodeId, now: Instant) {
-        let state = State::Standby(Standby { paired: None, since: now, opened: None, claims: None });
-        self.links.insert(id, Link::new(frame, peer, state));
-        self.standbys.insert(peer, id);
+    pub fn adopt_standby(&mut self, id: LinkId, frame: FrameId, pair: Pair, now: Instant) {
+        let state = State::Standby(Standby { paired: None, since: now, opened: None });
+        self.links.insert(id, Link::new(frame, pair, state));
+        self.standbys.insert(pair, id);
     }
 
     /// A link that connected or stood by is used from now on. The caller saw to it that there is no other to its peer.
     pub fn set_up(&mut self, id: LinkId, now: Instant) {
-        let Some(peer) = self.links.get(&id).map(|it| it.peer) else { return };
-        let budget = self.take_budget(peer, now);
+        let Some(pair) = self.links.get(&id).and_then(Link::pair) else { return };
+        let budget = self.take_budget(pair, now);
         let Some(link) = self.links.get_mut(&id) else { return };
         let (paired, opened) = match &link.state {
             State::Connecting(attempt) => (attempt.paired, attempt.opens_by().map(|ours| (ours, now))),
             State::Standby(standby) => (standby.paired, standby.opened.map(|ours| (ours, standby.since))),
-            State::Up(_) => return,
+            State::Opening(_) | State::Up(_) => return,
         };
-        link.state = State::Up(Box::new(Up { opened, ..Up::new(paired, budget) }));
-        if self.standbys.get(&link.peer) == Some(&id) {
-            self.standbys.remove(&link.peer);
+        link.state = State::Up(Box::new(Up { opened, ..Up::new(paired, budget, now) }));
+        if self.standbys.get(&pair) == Some(&id) {
+            self.standbys.remove(&pair);
         }
-        self.up.insert(link.peer, id);
+        self.up.insert(pair, id);
     }
 
     /// A connecting link stands by now. The caller saw to it that no other does.
     pub fn set_standby(&mut self, id: LinkId, now: Instant) {
         if let Some(link) = self.links.get_mut(&id)
+            && let Some(pair) = link.pair()
             && let State::Connecting(attempt) = &link.state
         {
             let (paired, opened) = (attempt.paired, attempt.opens_by());
-            link.state = State::Standby(Standby { paired, since: now, opened, claims: None });
-            self.standbys.insert(link.peer, id);
+            link.state = State::Standby(Standby { paired, since: now, opened });
+            self.standbys.insert(pair, id);
         }
     }
 
-    fn take_budget(&mut self, peer: NodeId, now: Instant) -> Budget {
-        let at = self.budgets.iter().position(|(of, _)| *of == peer);
+    /// The peer said where it can be dialled.
+    pub fn learn_address(&mut self, pair: Pair, address: Address) {
+        self.addresses.retain(|(of, _)| *of != pair);
+        self.addresses.push_back((pair, address));
+        if self.addresses.len() > MAX_ADDRESSES {
+            self.addresses.pop_front();
+        }
+    }
+
+    /// Where the peer said last that it can be dialled.
+    pub fn address(&self, pair: Pair) -> Option<&Address> {
+        self.addresses.iter().find(|(of, _)| *of == pair).map(|(_, address)| address)
+    }
+
+    fn take_budget(&mut self, pair: Pair, now: Instant) -> Budget {
+        let at = self.budgets.iter().position(|(of, _)| *of == pair);
         at.and_then(|at| self.budgets.remove(at)).map_or_else(|| Budget::new(now), |(_, budget)| budget)
     }
 
-    fn keep_budget(&mut self, peer: NodeId, budget: Budget) {
-        self.budgets.retain(|(of, _)| *of != peer);
-        self.budgets.push_back((peer, budget));
+    fn keep_budget(&mut self, pair: Pair, budget: Budget) {
+        self.budgets.retain(|(of, _)| *of != pair);
+        self.budgets.push_back((pair, budget));
         if self.budgets.len() > MAX_BUDGETS {
             self.budgets.pop_front();
         }
@@ -359,14 +398,15 @@ impl Links {
     /// Lets a link go.
     pub fn remove(&mut self, id: LinkId) -> Option<Link> {
         let link = self.links.remove(&id)?;
+        let Some(pair) = link.pair() else { return Some(link) };
         if let State::Up(up) = &link.state {
-            self.keep_budget(link.peer, up.budget.clone());
+            self.keep_budget(pair, up.budget.clone());
         }
-        if self.up.get(&link.peer) == Some(&id) {
-            self.up.remove(&link.peer);
+        if self.up.get(&pair) == Some(&id) {
+            self.up.remove(&pair);
         }
-        if self.standbys.get(&link.peer) == Some(&id) {
-            self.standbys.remove(&link.peer);
+        if self.standbys.get(&pair) == Some(&id) {
+            self.standbys.remove(&pair);
         }
         Some(link)
     }
@@ -382,11 +422,12 @@ impl Links {
     }
 
     /// The attempt of a link that connects, to change.
-    pub fn attempt_mut(&mut self, id: LinkId) -> Option<(&mut Attempt, NodeId)> {
+    pub fn attempt_mut(&mut self, id: LinkId) -> Option<(&mut Attempt, Pair)> {
         let link = self.links.get_mut(&id)?;
+        let pair = link.pair()?;
         match &mut link.state {
-            State::Connecting(attempt) => Some((attempt, link.peer)),
-            State::Standby(_) | State::Up(_) => None,
+            State::Connecting(attempt) => Some((attempt, pair)),
+            State::Opening(_) | State::Standby(_) | State::Up(_) => None,
         }
     }
 
@@ -394,7 +435,7 @@ impl Links {
     pub fn up(&self, id: LinkId) -> Option<&Up> {
         match &self.links.get(&id)?.state {
             State::Up(up) => Some(up),
-            State::Connecting(_) | State::Standby(_) => None,
+            State::Connecting(_) | State::Opening(_) | State::Standby(_) => None,
         }
     }
 
@@ -402,83 +443,101 @@ impl Links {
     pub fn up_mut(&mut self, id: LinkId) -> Option<&mut Up> {
         match &mut self.links.get_mut(&id)?.state {
             State::Up(up) => Some(up),
-            State::Connecting(_) | State::Standby(_) => None,
+            State::Connecting(_) | State::Opening(_) | State::Standby(_) => None,
         }
     }
 
-    /// The link to a node that is used.
-    pub fn up_to(&self, node: NodeId) -> Option<LinkId> {
-        self.up.get(&node).copied()
+    /// The link of a pair that is used.
+    pub fn up_to(&self, pair: Pair) -> Option<LinkId> {
+        self.up.get(&pair).copied()
     }
 
-    /// The link to a node that stands by.
-    pub fn standby_to(&self, node: NodeId) -> Option<LinkId> {
-        self.standbys.get(&node).copied()
+    /// The link of a pair that stands by.
+    pub fn standby_to(&self, pair: Pair) -> Option<LinkId> {
+        self.standbys.get(&pair).copied()
     }
 
     /// A link that stands by.
     pub fn standby(&self, id: LinkId) -> Option<&Standby> {
         match &self.links.get(&id)?.state {
             State::Standby(standby) => Some(standby),
-            State::Connecting(_) | State::Up(_) => None,
+            State::Connecting(_) | State::Opening(_) | State::Up(_) => None,
         }
     }
 
-    /// A link that stands by, to change.
-    pub fn standby_mut(&mut self, id: LinkId) -> Option<&mut Standby> {
-        match &mut self.links.get_mut(&id)?.state {
-            State::Standby(standby) => Some(standby),
-            State::Connecting(_) | State::Up(_) => None,
-        }
+    /// Links that stand by, with their ends.
+    pub fn standbys(&self) -> impl Iterator<Item = (LinkId, Pair)> {
+        self.standbys.iter().map(|(pair, id)| (*id, *pair))
     }
 
-    /// Links that stand by, with their peers.
-    pub fn standbys(&self) -> impl Iterator<Item = (LinkId, NodeId)> {
-        self.standbys.iter().map(|(peer, id)| (*id, *peer))
-    }
-
-    /// Standbys whose peer has no link that is used, and when they are to be used themselves.
+    /// Standbys whose pair has no link that is used, and when they are to be used themselves.
     pub fn lonely(&self) -> impl Iterator<Item = (LinkId, Instant)> {
-        let lonely = self.standbys.iter().filter(|(peer, _)| !self.up.contains_key(*peer));
+        let lonely = self.standbys.iter().filter(|(pair, _)| !self.up.contains_key(*pair));
         lonely.filter_map(|(_, id)| Some((*id, self.standby(*id)?.since + LONELY)))
     }
 
-    /// The link to a node that connects.
-    pub fn connecting_to(&self, node: NodeId) -> Option<(LinkId, &Attempt)> {
-        self.attempts().find(|(_, link, _)| link.peer == node).map(|(id, _, attempt)| (id, attempt))
+    /// The link of a pair that connects.
+    pub fn connecting_to(&self, pair: Pair) -> Option<(LinkId, &Attempt)> {
+        self.attempts().find(|(_, of, _)| *of == pair).map(|(id, _, attempt)| (id, attempt))
     }
 
-    /// What is going on with a node.
-    pub fn standing(&self, node: NodeId) -> Standing {
+    /// What is going on between a pair; `number` is how the peer knows a link's attempt.
+    pub fn standing(&self, pair: Pair, number: impl Fn(LinkId) -> u32) -> Standing {
         Standing {
             connecting: self
-                .connecting_to(node)
+                .connecting_to(pair)
                 .filter(|(_, attempt)| attempt.way != Way::Address)
-                .map(|(id, attempt)| (id.number, attempt.paired)),
-            up: self.up_to(node).and_then(|id| self.up(id)).and_then(|up| up.paired),
-            standby: self.standby_to(node).and_then(|id| self.standby(id)).and_then(|it| it.paired),
+                .map(|(id, attempt)| (number(id), attempt.paired)),
+            up: self.up_to(pair).and_then(|id| self.up(id)).and_then(|up| up.paired),
+            standby: self.standby_to(pair).and_then(|id| self.standby(id)).and_then(|it| it.paired),
         }
     }
 
-    /// Links that connect.
-    pub fn attempts(&self) -> impl Iterator<Item = (LinkId, &Link, &Attempt)> {
+    /// Links that connect, with their ends.
+    pub fn attempts(&self) -> impl Iterator<Item = (LinkId, Pair, &Attempt)> {
         self.links.iter().filter_map(|(id, link)| match &link.state {
-            State::Connecting(attempt) => Some((*id, link, attempt)),
-            State::Standby(_) | State::Up(_) => None,
+            State::Connecting(attempt) => Some((*id, link.pair()?, attempt)),
+            State::Opening(_) | State::Standby(_) | State::Up(_) => None,
         })
     }
 
-    /// Links that are used.
-    pub fn ups(&self) -> impl Iterator<Item = (LinkId, &Link, &Up)> {
+    /// Connections that strangers asked for, and that aren't up.
+    pub fn passive(&self) -> usize {
+        let is_passive = |link: &&Link| match &link.state {
+            State::Connecting(attempt) => !attempt.dialled,
+            State::Opening(_) => true,
+            State::Standby(_) | State::Up(_) => false,
+        };
+        self.links.values().filter(is_passive).count()
+    }
+
+    /// Links that take too long to come up.
+    pub fn overdue(&self, now: Instant) -> Vec<LinkId> {
+        let is_late = |link: &Link| link.gives_up().is_some_and(|at| at <= now);
+        self.links.iter().filter(|(_, link)| is_late(link)).map(|(id, _)| *id).collect()
+    }
+
+    /// When the next is given up.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.links.values().filter_map(Link::gives_up).min()
+    }
+
+    /// Links that are used, with their ends.
+    pub fn ups(&self) -> impl Iterator<Item = (LinkId, Pair, &Link, &Up)> {
         self.links.iter().filter_map(|(id, link)| match &link.state {
-            State::Up(up) => Some((*id, link, up.as_ref())),
-            State::Connecting(_) | State::Standby(_) => None,
+            State::Up(up) => Some((*id, link.pair()?, link, up.as_ref())),
+            State::Connecting(_) | State::Opening(_) | State::Standby(_) => None,
         })
     }
 
-    /// Links to nodes in a topic.
-    pub fn in_topic(&self, topic: TopicId) -> impl Iterator<Item = (LinkId, &Link, &Up)> {
-        self.ups().filter(move |(_, _, up)| up.is_in(topic))
+    /// Links of a persona that are used.
+    pub fn ups_of(&self, own: PersonaId) -> impl Iterator<Item = (LinkId, Pair, &Link, &Up)> {
+        self.ups().filter(move |(_, pair, _, _)| pair.own == own)
+    }
+
+    /// Links of a persona to peers in a topic.
+    pub fn in_topic(&self, own: PersonaId, topic: TopicId) -> impl Iterator<Item = (LinkId, Pair, &Up)> {
+        self.ups_of(own).filter(move |(_, _, _, up)| up.is_in(topic)).map(|(id, pair, _, up)| (id, pair, up))
     }
 
     /// All links of a frame.
@@ -488,18 +547,18 @@ impl Links {
 
     /// How many links of a frame are used or stand by.
     pub fn carried_by(&self, frame: FrameId) -> usize {
-        let stands = |link: &Link| !matches!(link.state, State::Connecting(_));
+        let stands = |link: &Link| !matches!(link.state, State::Connecting(_) | State::Opening(_));
         self.links.values().filter(|link| link.frame == frame && stands(link)).count()
     }
 
-    /// How many links there are.
-    pub fn len(&self) -> usize {
-        self.links.len()
+    /// How many links a persona has.
+    pub fn of(&self, own: PersonaId) -> usize {
+        self.links.values().filter(|link| link.own == own).count()
     }
 
-    /// How many of them are up.
-    pub fn up_len(&self) -> usize {
-        self.up.len()
+    /// To how many peers a persona is linked.
+    pub fn peers_of(&self, own: PersonaId) -> usize {
+        self.up.keys().filter(|pair| pair.own == own).count()
     }
 }
 
@@ -512,15 +571,15 @@ mod tests {
         let mut links = links();
         let id = links.begin(TAB, ALICE, Attempt::new(Way::Uplink, Some(7), Instant::START));
         assert_eq!(links.up_to(ALICE), None);
-        assert_eq!(links.standing(ALICE), Standing { connecting: Some((id.number, Some(7))), ..Standing::default() });
+        assert_eq!(standing(&links), Standing { connecting: Some((70 + id.number, Some(7))), ..Standing::default() });
 
         links.set_up(id, Instant::START);
         assert_eq!(links.up_to(ALICE), Some(id));
-        assert_eq!(links.standing(ALICE), Standing { up: Some(7), ..Standing::default() });
+        assert_eq!(standing(&links), Standing { up: Some(7), ..Standing::default() });
 
         links.remove(id);
         assert_eq!(links.up_to(ALICE), None);
-        assert_eq!(links.standing(ALICE), Standing::default());
+        assert_eq!(standing(&links), Standing::default());
     }
 
     #[test]
@@ -542,7 +601,7 @@ mod tests {
         links.set_up(up, Instant::START);
         links.set_standby(standby, Instant::START);
         assert_eq!((links.up_to(ALICE), links.standby_to(ALICE)), (Some(up), Some(standby)));
-        assert_eq!((links.ups().count(), links.up_len(), links.lonely().count()), (1, 1, 0));
+        assert_eq!((links.ups().count(), links.peers_of(ALICE.own), links.lonely().count()), (1, 1, 0));
 
         links.remove(up);
         assert_eq!(links.lonely().collect::<Vec<_>>(), [(standby, Instant::START + LONELY)]);
@@ -550,27 +609,18 @@ mod tests {
         assert_eq!((links.up_to(ALICE), links.standby_to(ALICE)), (Some(standby), None));
     }
 
-    #[test]
-    fn claims_are_bounded_and_the_oldest_goes() {
-        let mut list = VecDeque::new();
-        for n in 0..=MAX_CLAIMS {
-            let mut persona = [0; 32];
-            persona[..8].copy_from_slice(&(n as u64).to_le_bytes());
-            assert!(Up::note(&mut list, PersonaId(persona)));
-            assert!(!Up::note(&mut list, PersonaId(persona)));
-        }
-        assert_eq!(list.len(), MAX_CLAIMS);
-        assert!(!list.contains(&PersonaId([0; 32])));
-    }
-
     const TAB: FrameId = FrameId::from_random([1; 16]);
-    const ALICE: NodeId = NodeId([0xa1; 32]);
+    const ALICE: Pair = Pair { own: PersonaId([1; 32]), peer: PersonaId([0xa1; 32]) };
 
     fn link_to_alice(links: &mut Links) -> LinkId {
         links.begin(TAB, ALICE, Attempt::new(Way::Uplink, None, Instant::START))
     }
 
+    fn standing(links: &Links) -> Standing {
+        links.standing(ALICE, |id| 70 + id.number)
+    }
+
     fn links() -> Links {
-        Links::new(Epoch(3), &mut fastrand::Rng::with_seed(1))
+        Links::new(Epoch(3))
     }
 }

@@ -24,15 +24,16 @@ use std::collections::VecDeque;
 use bitters_wire::{
     announce::LeaderKind,
     codec,
-    failure::Failure,
-    id::{Boot, FrameId, LinkId, NodeId, TopicId},
+    failure::{Code, Failure},
+    id::{Boot, FrameId, LinkId, PersonaId},
     keys::NodeSecret,
-    link::LinkMessage,
+    link::{Control, LinkMessage},
     local::{DownReason, LinkCommand, ToFrame, ToLeader},
-    map::Set,
+    map::{Map, Set},
     rendezvous::ToServer,
     status::LeaderStatus,
     time::Instant,
+    topic::TopicMessage,
 };
 
 use crate::{
@@ -40,16 +41,14 @@ use crate::{
     addresses::Addresses,
     api::{Config, Input, Output, UplinkCommand},
     dials::Dials,
-    doors::Doors,
     frames::Frames,
     holds::Holds,
     links::Links,
     node::moving::Move,
     redials::Redials,
-    routes::Routes,
     seeds::{Seed, Seeds},
     sites::Sites,
-    topics::Topics,
+    topics::{Place, Topics},
     uplink::Uplink,
     warnings::{Audience, Warnings},
 };
@@ -58,7 +57,6 @@ use crate::{
 #[derive(Debug)]
 pub struct Node {
     secret: NodeSecret,
-    id: NodeId,
     leader: LeaderStatus,
     sites: Sites,
     accounts: Accounts,
@@ -67,10 +65,8 @@ pub struct Node {
     /// When packets that are held back go on.
     holds_due: Option<Instant>,
     links: Links,
-    routes: Routes,
     topics: Topics,
     dials: Dials,
-    doors: Doors,
     addresses: Addresses,
     redials: Redials,
     uplink: Uplink,
@@ -80,12 +76,10 @@ pub struct Node {
     wall_clock: Option<(u64, Instant)>,
     /// Whether another build's worker is to lead, and how far that is.
     moving: Move,
-    /// Linked nodes, as all frames were told.
-    peers_told: usize,
-    /// Whether no link was ever up: then, and only then, seeds are dialled.
-    cold: bool,
-    /// Whether seeds with an address were dialled, for which no server is needed.
-    sown: bool,
+    /// To how many peers each persona is linked, as its frames were told.
+    peers_told: Map<PersonaId, u32>,
+    /// Personas that have dialled the seeds which have an address, or need not.
+    sown: Set<PersonaId>,
     changed: Changed,
     /// When we began to lead, and whether frames came that an earlier leader took in.
     began: Instant,
@@ -94,7 +88,7 @@ pub struct Node {
     now: Instant,
     due: Option<Instant>,
     /// Topics whose peers some frame is to be told of once it settled.
-    deferred: Set<(Instant, TopicId)>,
+    deferred: Set<(Instant, Place)>,
     outbox: VecDeque<Output>,
 }
 
@@ -110,7 +104,7 @@ struct Changed {
     /// Whether a status may look different.
     status: bool,
     /// Topics whose peers may be others.
-    topics: Set<TopicId>,
+    topics: Set<Place>,
 }
 
 impl Node {
@@ -119,9 +113,8 @@ impl Node {
     pub fn new(config: Config, now: Instant) -> Self {
         let Config { secret, epoch, boot, kind, build, observe, page_origin, .. } = config;
         let Config { seeds, sites, certificates, warnings, seed, .. } = config;
-        let mut rng = fastrand::Rng::with_seed(seed);
+        let rng = fastrand::Rng::with_seed(seed);
         let mut node = Self {
-            id: secret.id(),
             secret,
             leader: leader(epoch, boot, kind, build),
             sites: Sites::new(sites, observe, page_origin),
@@ -129,11 +122,9 @@ impl Node {
             frames: Frames::default(),
             holds: Holds::default(),
             holds_due: None,
-            links: Links::new(epoch, &mut rng),
-            routes: Routes::default(),
+            links: Links::new(epoch),
             topics: Topics::default(),
             dials: Dials::default(),
-            doors: Doors::default(),
             addresses: Addresses::new(certificates),
             redials: Redials::default(),
             uplink: Uplink::new(now),
@@ -142,9 +133,8 @@ impl Node {
             rng,
             wall_clock: None,
             moving: Move::default(),
-            peers_told: 0,
-            cold: true,
-            sown: false,
+            peers_told: Map::new(),
+            sown: Set::new(),
             changed: Changed::default(),
             began: now,
             succeeds: false,
@@ -158,12 +148,6 @@ impl Node {
         }
         node.forget_surplus_seeds();
         node
-    }
-
-    /// Who this node is to other nodes.
-    #[must_use]
-    pub const fn id(&self) -> NodeId {
-        self.id
     }
 
     /// Takes a fact in. Whatever it says, nothing panics and everything kept is bounded.
@@ -199,14 +183,9 @@ impl Node {
     }
 
     fn next_due(&self, now: Instant) -> Option<Instant> {
-        let attempts = self.links.attempts().map(|(_, _, attempt)| attempt.deadline()).min();
-        let links = [attempts, self.dials.deadline(), self.redials.next(), self.standbys_due(now)];
-        let links = links.into_iter().chain([
-            self.doors.deadline(),
-            self.addresses.deadline(),
-            self.seeds_due(),
-            self.holds_due,
-        ]);
+        let links = [self.links.deadline(), self.dials.deadline(), self.redials.next(), self.standbys_due(now)];
+        let links =
+            links.into_iter().chain([self.unneeded_due(), self.addresses.deadline(), self.seeds_due(), self.holds_due]);
         let topics = [self.topics.next(), self.topics.expires()].into_iter().flatten().min();
         let others = [self.frames_due(), topics, self.uplink_due(), self.view_due(), self.move_due()];
         links.chain(others).flatten().min()
@@ -248,23 +227,21 @@ impl Node {
     }
 
     fn on_time(&mut self, now: Instant) {
-        let late: Vec<LinkId> =
-            self.links.attempts().filter(|(_, _, it)| it.deadline() <= now).map(|(id, _, _)| id).collect();
-        for link in late {
+        for link in self.links.overdue(now) {
             self.hang_up(link);
             self.end_link(link, DownReason::DialTimeout, now);
         }
         self.release_packets(now);
-        self.drive_doors(now);
-        for persona in self.dials.overdue(now) {
-            let text = self.unreachable_text(persona);
-            self.fail_dial(persona, text);
+        for pair in self.dials.overdue(now) {
+            let text = self.unreachable_text(pair);
+            self.fail_dial(pair, Code::PeerUnreachable, text);
         }
         let missed = self.topics.end_lingering(now);
         self.changed.status |= !missed.is_empty();
         self.changed.topics.extend(missed);
         self.watch_frames(now);
         self.drive_standbys(now);
+        self.drop_unneeded_links(now);
         while let Some((_, topic)) = self.deferred.first().filter(|(at, _)| *at <= now).copied() {
             self.deferred.pop_first();
             self.changed.topics.insert(topic);
@@ -318,8 +295,12 @@ impl Node {
         self.act(Output::Uplink(UplinkCommand::Send(message)));
     }
 
-    fn tell_peer(&mut self, link: LinkId, message: &LinkMessage) {
-        self.send_on(link, codec::encode(message));
+    fn tell_peer(&mut self, link: LinkId, message: Control) {
+        self.send_on(link, codec::encode(&LinkMessage::Control(message)));
+    }
+
+    fn tell_topic(&mut self, link: LinkId, message: TopicMessage) {
+        self.send_on(link, codec::encode(&LinkMessage::Topic(message)));
     }
 
     fn send_on(&mut self, link: LinkId, message: Vec<u8>) {

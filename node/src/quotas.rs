@@ -12,17 +12,26 @@ pub const MAX_FRAMES: usize = 256;
 /// Frames of one site: a quarter of all, so that no site shuts the others out.
 pub const MAX_FRAMES_PER_ORIGIN: usize = 64;
 
-/// Links, up or connecting. Chromium allows 500 connections in one renderer; each costs memory in its frame.
-pub const MAX_LINKS: usize = 64;
+/// Links of all personas: up, standing by or connecting. Chromium allows 500 connections in one renderer; each costs memory in its frame.
+pub const MAX_LINKS: usize = MAX_PERSONAS * RESERVED_LINKS;
+
+/// Links of one persona.
+pub const MAX_LINKS_PER_PERSONA: usize = 24;
+
+/// Links of a persona that no other takes the place of.
+pub const RESERVED_LINKS: usize = 4;
+
+/// Personas of one node that have frames at a time.
+pub const MAX_PERSONAS: usize = 24;
+
+/// Personas of one group's sites.
+pub const MAX_PERSONAS_PER_GROUP: usize = share(MAX_PERSONAS);
 
 /// Connections that peers asked for and that aren't up: strangers can't use up the room for our own dials.
 pub const MAX_PASSIVE: usize = 16;
 
-/// Pairs of topic and persona of one node; what one link may tell of.
+/// Pairs of topic and persona of one node; topics that one peer may tell of.
 pub const MAX_MEMBERSHIPS: usize = 1024;
-
-/// Personas that are known as claimed on one link. Both ends forget the oldest, in the same order.
-pub const MAX_CLAIMS: usize = 256;
 
 /// Topics of one site, in all its frames: a quarter of what a node may be in.
 pub const MAX_TOPICS_PER_ORIGIN: usize = MAX_MEMBERSHIPS / 4;
@@ -40,7 +49,7 @@ pub const MAX_SESSIONS_PER_ORIGIN: usize = 1024;
 /// Sessions of one group's sites.
 pub const MAX_SESSIONS_PER_GROUP: usize = SITES_PER_GROUP as usize * MAX_SESSIONS_PER_ORIGIN;
 
-/// Personas that are dialled at once.
+/// Pairs of personas that are dialled at once.
 pub const MAX_DIALS: usize = 256;
 
 /// Requests of one site that wait for a dial.
@@ -81,7 +90,7 @@ pub const STATUSES: Rate = Rate { per_second: 100, burst: 200 };
 /// Topic messages of one link: ten busy sites.
 pub const LINK_PUBLISHES: Rate = Rate { per_second: 2000, burst: 4000 };
 
-/// Claims, joins and the like of one link: all there may be at the start, then a trickle.
+/// Joins and the like of one link: all there may be at the start, then a trickle.
 pub const LINK_CONTROL: Rate = Rate { per_second: 200, burst: 4096 };
 
 /// Signals that one link may have passed on, or pass on to us.

@@ -1,14 +1,14 @@
-//! Nodes that a link is wanted to, and when the next dial is due.
+//! Peers that a link is wanted to, and when the next dial is due.
 //!
 //! A link that broke is dialled again soon, by both ends, and one that can't be had less and less often, until it is given up.
 
 use std::time::Duration;
 
-use bitters_wire::{id::NodeId, limits::DIAL_TIMEOUT, map::Map, time::Instant};
+use bitters_wire::{limits::DIAL_TIMEOUT, map::Map, time::Instant};
 
-use crate::quotas::backoff;
+use crate::{links::Pair, quotas::backoff};
 
-/// Dials without success before a node is given up: about a minute.
+/// Dials without success before a peer is given up: about a minute.
 const MAX_FAILURES: u32 = 6;
 
 const FIRST: Duration = Duration::from_secs(1);
@@ -20,7 +20,7 @@ const SESSION_CAP: Duration = Duration::from_secs(10);
 /// A broken link is dialled again that soon, give or take a half: both ends notice within some hundred milliseconds.
 const BREATH: Duration = Duration::from_millis(200);
 
-/// Nodes kept in mind.
+/// Pairs kept in mind.
 const CAPACITY: usize = 256;
 
 #[derive(Debug)]
@@ -33,32 +33,32 @@ struct Redial {
 
 /// All of them.
 #[derive(Debug, Default)]
-pub struct Redials(Map<NodeId, Redial>);
+pub struct Redials(Map<Pair, Redial>);
 
 impl Redials {
     /// A link broke; for the sake of sessions it is wanted until `wanted_until`.
-    pub fn broke(&mut self, node: NodeId, wanted_until: Instant, now: Instant, rng: &mut fastrand::Rng) {
+    pub fn broke(&mut self, pair: Pair, wanted_until: Instant, now: Instant, rng: &mut fastrand::Rng) {
         let not_before = now + backoff(BREATH, 0, CAP, rng);
-        self.insert(node, Redial { failures: 0, not_before, wanted_until });
+        self.insert(pair, Redial { failures: 0, not_before, wanted_until });
     }
 
     /// A peer broke the protocol: it isn't dialled for a while.
-    pub fn shun(&mut self, node: NodeId, now: Instant) {
-        self.insert(node, Redial { failures: 0, not_before: now + CAP, wanted_until: now });
+    pub fn shun(&mut self, pair: Pair, now: Instant) {
+        self.insert(pair, Redial { failures: 0, not_before: now + CAP, wanted_until: now });
     }
 
-    /// A dial failed. Tells whether the node is given up: not as long as sessions wait for it.
+    /// A dial failed. Tells whether the peer is given up: not as long as sessions wait for it.
     #[must_use]
-    pub fn failed(&mut self, node: NodeId, now: Instant, rng: &mut fastrand::Rng) -> bool {
-        let (failures, wanted_until) = self.0.get(&node).map_or((0, now), |it| (it.failures, it.wanted_until));
+    pub fn failed(&mut self, pair: Pair, now: Instant, rng: &mut fastrand::Rng) -> bool {
+        let (failures, wanted_until) = self.0.get(&pair).map_or((0, now), |it| (it.failures, it.wanted_until));
         let wanted = now < wanted_until;
         if failures + 1 >= MAX_FAILURES && !wanted {
-            self.0.remove(&node);
+            self.0.remove(&pair);
             return true;
         }
         let cap = if wanted { SESSION_CAP } else { CAP };
         let not_before = now + backoff(FIRST, failures, cap, rng).min(cap);
-        self.insert(node, Redial { failures: failures + 1, not_before, wanted_until });
+        self.insert(pair, Redial { failures: failures + 1, not_before, wanted_until });
         false
     }
 
@@ -69,15 +69,15 @@ impl Redials {
         }
     }
 
-    /// Sessions wait for a link until `wanted_until`, of which the node was found just now.
-    pub fn want(&mut self, node: NodeId, wanted_until: Instant, now: Instant) {
-        let (failures, not_before) = self.0.get(&node).map_or((0, now), |it| (it.failures, it.not_before));
-        self.insert(node, Redial { failures, not_before, wanted_until });
+    /// Sessions wait for a link until `wanted_until`, whose peer was found just now.
+    pub fn want(&mut self, pair: Pair, wanted_until: Instant, now: Instant) {
+        let (failures, not_before) = self.0.get(&pair).map_or((0, now), |it| (it.failures, it.not_before));
+        self.insert(pair, Redial { failures, not_before, wanted_until });
     }
 
     /// Whether sessions wait for a link.
-    pub fn is_wanted(&self, node: NodeId, now: Instant) -> bool {
-        self.0.get(&node).is_some_and(|redial| now < redial.wanted_until)
+    pub fn is_wanted(&self, pair: Pair, now: Instant) -> bool {
+        self.0.get(&pair).is_some_and(|redial| now < redial.wanted_until)
     }
 
     /// Whether sessions wait for any link.
@@ -85,27 +85,27 @@ impl Redials {
         self.0.values().any(|redial| now < redial.wanted_until)
     }
 
-    /// A dial began; the node's failures are remembered until it ends.
-    pub fn begun(&mut self, node: NodeId, now: Instant) {
-        if let Some(redial) = self.0.get_mut(&node) {
+    /// A dial began; its failures are remembered until it ends.
+    pub fn begun(&mut self, pair: Pair, now: Instant) {
+        if let Some(redial) = self.0.get_mut(&pair) {
             redial.not_before = now + DIAL_TIMEOUT + FIRST;
         }
     }
 
     /// A link is up, or isn't wanted any longer.
-    pub fn forget(&mut self, node: NodeId) {
-        self.0.remove(&node);
+    pub fn forget(&mut self, pair: Pair) {
+        self.0.remove(&pair);
     }
 
-    /// Whether a node may be dialled now.
-    pub fn may_dial(&self, node: NodeId, now: Instant) -> bool {
-        self.0.get(&node).is_none_or(|redial| redial.not_before <= now)
+    /// Whether a peer may be dialled now.
+    pub fn may_dial(&self, pair: Pair, now: Instant) -> bool {
+        self.0.get(&pair).is_none_or(|redial| redial.not_before <= now)
     }
 
     /// Nodes whose time has come, and whether sessions want them.
-    pub fn due(&self, now: Instant) -> Vec<(NodeId, bool)> {
+    pub fn due(&self, now: Instant) -> Vec<(Pair, bool)> {
         let due = self.0.iter().filter(|(_, redial)| redial.not_before <= now);
-        due.map(|(node, redial)| (*node, now < redial.wanted_until)).collect()
+        due.map(|(pair, redial)| (*pair, now < redial.wanted_until)).collect()
     }
 
     /// When the next one's time comes.
@@ -113,10 +113,10 @@ impl Redials {
         self.0.values().map(|redial| redial.not_before).min()
     }
 
-    fn insert(&mut self, node: NodeId, redial: Redial) {
-        self.0.insert(node, redial);
+    fn insert(&mut self, pair: Pair, redial: Redial) {
+        self.0.insert(pair, redial);
         if self.0.len() > CAPACITY
-            && let Some(last) = self.0.iter().max_by_key(|(_, it)| it.not_before).map(|(node, _)| *node)
+            && let Some(last) = self.0.iter().max_by_key(|(_, it)| it.not_before).map(|(pair, _)| *pair)
         {
             self.0.remove(&last);
         }
@@ -125,10 +125,12 @@ impl Redials {
 
 #[cfg(test)]
 mod tests {
+    use bitters_wire::id::PersonaId;
+
     use super::*;
 
     #[test]
-    fn a_node_that_fails_is_dialled_less_often_and_given_up() {
+    fn a_peer_that_fails_is_dialled_less_often_and_given_up() {
         let mut rng = fastrand::Rng::with_seed(1);
         let mut redials = Redials::default();
         let mut now = Instant::START;
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_sessions_wait_for_is_not_given_up() {
+    fn a_peer_that_sessions_wait_for_is_not_given_up() {
         let mut rng = fastrand::Rng::with_seed(1);
         let mut redials = Redials::default();
         let until = Instant::from_millis(60_000);
@@ -179,5 +181,5 @@ mod tests {
         assert!(redials.may_dial(ALICE, Instant::from_millis(60_000)));
     }
 
-    const ALICE: NodeId = NodeId([0xa1; 32]);
+    const ALICE: Pair = Pair { own: PersonaId([1; 32]), peer: PersonaId([0xa1; 32]) };
 }

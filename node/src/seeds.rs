@@ -19,7 +19,7 @@ pub const MAX_SEEDS: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SeedId {
-    /// A node that was linked once, reached at its address or by signals.
+    /// A node that was linked once. None is dialled: links are between personas.
     Node(NodeId),
     /// A persona whose address the node ships with.
     Persona(PersonaId),
@@ -132,37 +132,14 @@ impl Seeds {
         })
     }
 
-    /// The best nodes, best first.
-    pub(crate) fn best_nodes(&self) -> impl Iterator<Item = NodeId> {
-        self.ranked().filter_map(|seed| match seed.id {
-            SeedId::Node(node) => Some(node),
-            SeedId::Persona(_) | SeedId::Server(_) => None,
-        })
-    }
-
-    /// Addresses of the best seeds that have one, best first.
+    /// Addresses of personas that the node ships with, the best first.
     pub(crate) fn best_addresses(&self) -> impl Iterator<Item = Address> {
-        self.ranked().filter_map(|seed| seed.address)
-    }
-
-    /// Where a node can be dialled.
-    pub(crate) fn address(&self, node: NodeId) -> Option<Address> {
-        self.0.get(&SeedId::Node(node)).and_then(|seed| seed.address.clone())
+        self.ranked().filter_map(|seed| seed.address).filter(|address| matches!(address.owner(), Owner::Persona(_)))
     }
 
     /// Whether this is a seed.
     pub(crate) fn contains(&self, id: &SeedId) -> bool {
         self.0.contains_key(id)
-    }
-
-    /// A linked node, hence a seed, said where it can be dialled; tells what to store if that is new.
-    pub(crate) fn learn(&mut self, node: NodeId, address: Address) -> Option<Seed> {
-        let seed = self.0.get_mut(&SeedId::Node(node))?;
-        if seed.address.as_ref() == Some(&address) {
-            return None;
-        }
-        seed.address = Some(address);
-        Some(seed.clone())
     }
 
     /// A seed was reached, maybe for the first time; tells what to store.
@@ -191,7 +168,7 @@ impl Seeds {
         if self.0.len() <= MAX_SEEDS {
             return None;
         }
-        let worst = SeedId::Node(self.best_nodes().last()?);
+        let worst = self.ranked().filter(|seed| matches!(seed.id, SeedId::Node(_))).last()?.id;
         self.0.remove(&worst).map(|seed| seed.id)
     }
 }

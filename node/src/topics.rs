@@ -1,21 +1,24 @@
 //! Topics, first form: who might be in them, what was said in them, and what was seen.
 //!
-//! A message is known by the hash of its sealed bytes; it is given to the sites and passed on to the linked nodes in its topic the
-//! first time it is seen. Who is in a topic is told by frames and links and isn't kept here. What is kept belongs to the way a
-//! topic is held together, and would change with it (HyParView, PlumTree): *candidates*, nodes said to be in the topic, from
+//! Each persona has its own place in a topic, and knows nothing of the places that others of this node have there.
+//!
+//! A message is known by the hash of its sealed bytes. The first time that a persona sees it, it is given to the persona's pages and passed on
+//! to the peers that it is linked to in the topic. Who is in a topic is told by frames and links and isn't kept here. What is kept belongs to
+//! the way a topic is held together, and would change with it (HyParView, PlumTree): *candidates*, peers said to be in the topic, from
 //! which neighbours are dialled; *recent* messages, for a neighbour that comes while they are being said, or comes back
-//! after its link broke; and those who *linger*: a persona is missed only some time after its link broke.
+//! after its link broke; and those who *linger*: a peer is missed only some time after its link broke.
 
 use std::{collections::VecDeque, time::Duration};
 
 use bitters_wire::{
-    id::{NodeId, PersonaId, TopicId},
+    id::{PersonaId, TopicId},
     map::{Map, Set},
     time::Instant,
     topic::message_id,
 };
 
 use crate::{
+    links::Pair,
     quotas::{MAX_MEMBERSHIPS, backoff},
     seen::Seen,
 };
@@ -30,10 +33,10 @@ const SLACK: Duration = Duration::from_secs(2);
 const MAX_RECENT: usize = 32;
 const MAX_RECENT_BYTES: usize = 256 * 1024;
 
-/// Nodes said to be in one topic.
+/// Peers said to be in one topic.
 const MAX_CANDIDATES: usize = 32;
 
-/// Nodes that told of one candidate.
+/// Peers that told of one candidate.
 const MAX_VIAS: usize = 4;
 
 /// A topic that lost all its neighbours asks the rendezvous for others that often, after 5 s, 10 s and so on.
@@ -41,10 +44,19 @@ const MAX_SEARCHES: u32 = 6;
 const FIRST_SEARCH: Duration = Duration::from_secs(5);
 const SEARCH_CAP: Duration = Duration::from_secs(300);
 
+/// A persona's place in a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Whose.
+    pub own: PersonaId,
+    /// Which topic.
+    pub topic: TopicId,
+}
+
 #[derive(Debug, Default)]
 struct Topic {
-    /// Each with the linked nodes that told of it, as ways for signals.
-    candidates: Map<NodeId, Set<NodeId>>,
+    /// Each with the linked peers that told of it, as ways for signals.
+    candidates: Map<PersonaId, Set<PersonaId>>,
     recent: VecDeque<(Instant, Vec<u8>)>,
     search: Option<Search>,
 }
@@ -58,21 +70,21 @@ struct Search {
 /// The topics that this node's sites are in.
 #[derive(Debug, Default)]
 pub struct Topics {
-    open: Map<TopicId, Topic>,
-    seen: Seen,
-    lingering: Map<(TopicId, PersonaId), Instant>,
-    advertised: Set<TopicId>,
+    open: Map<Place, Topic>,
+    seen: Map<PersonaId, Seen>,
+    lingering: Map<(Place, PersonaId), Instant>,
+    advertised: Set<Place>,
 }
 
 impl Topics {
     /// The rendezvous is told of a topic; tells whether it was told before on the same connection. It remembers whom it
     /// introduced to us, and has to be asked for them again.
     #[must_use]
-    pub fn advertise_again(&mut self, topic: TopicId) -> bool {
+    pub fn advertise_again(&mut self, place: Place) -> bool {
         if self.advertised.len() >= MAX_MEMBERSHIPS {
             self.advertised.clear();
         }
-        !self.advertised.insert(topic)
+        !self.advertised.insert(place)
     }
 
     /// The rendezvous forgot us.
@@ -80,111 +92,119 @@ impl Topics {
         self.advertised.clear();
     }
 
-    /// The first site joined.
-    pub fn open(&mut self, topic: TopicId) {
-        self.open.entry(topic).or_default();
+    /// The first page of a persona joined.
+    pub fn open(&mut self, place: Place) {
+        self.open.entry(place).or_default();
     }
 
-    /// The last site left.
-    pub fn close(&mut self, topic: TopicId) {
-        self.open.remove(&topic);
-        self.lingering.retain(|(of, _), _| *of != topic);
+    /// The last page of a persona left.
+    pub fn close(&mut self, place: Place) {
+        self.open.remove(&place);
+        if !self.open.keys().any(|open| open.own == place.own) {
+            self.seen.remove(&place.own);
+        }
+        self.lingering.retain(|(of, _), _| *of != place);
     }
 
-    /// Whether a site of this node is in it.
-    pub fn is_open(&self, topic: TopicId) -> bool {
-        self.open.contains_key(&topic)
+    /// Whether a persona is in it.
+    pub fn is_open(&self, place: Place) -> bool {
+        self.open.contains_key(&place)
     }
 
     /// All that are open.
-    pub fn iter(&self) -> impl Iterator<Item = TopicId> {
+    pub fn iter(&self) -> impl Iterator<Item = Place> {
         self.open.keys().copied()
     }
 
-    /// Whether a message is seen for the first time.
+    /// Whether a persona sees a message for the first time.
     #[must_use]
-    pub fn is_new(&mut self, sealed: &[u8]) -> bool {
-        self.seen.insert(message_id(sealed))
+    pub fn is_new(&mut self, own: PersonaId, sealed: &[u8]) -> bool {
+        self.seen.entry(own).or_default().insert(message_id(sealed))
     }
 
     /// Keeps a message for a while.
-    pub fn keep(&mut self, topic: TopicId, sealed: &[u8], now: Instant) {
-        let Some(topic) = self.open.get_mut(&topic) else { return };
+    pub fn keep(&mut self, place: Place, sealed: &[u8], now: Instant) {
+        let Some(topic) = self.open.get_mut(&place) else { return };
         topic.recent.push_back((now, sealed.to_vec()));
         topic.trim(now);
     }
 
     /// What was said lately, oldest first.
-    pub fn recent(&mut self, topic: TopicId, now: Instant) -> Vec<Vec<u8>> {
-        let Some(topic) = self.open.get_mut(&topic) else { return Vec::new() };
+    pub fn recent(&mut self, place: Place, now: Instant) -> Vec<Vec<u8>> {
+        let Some(topic) = self.open.get_mut(&place) else { return Vec::new() };
         topic.trim(now);
         topic.recent.iter().map(|(_, sealed)| sealed.clone()).collect()
     }
 
-    /// A node is said to be in a topic: by the rendezvous, by itself or by a linked node.
-    pub fn introduce(&mut self, topic: TopicId, node: NodeId, via: Option<NodeId>) {
-        let Some(topic) = self.open.get_mut(&topic) else { return };
-        if topic.candidates.len() >= MAX_CANDIDATES && !topic.candidates.contains_key(&node) {
+    /// A peer is said to be in a topic: by the rendezvous, by itself or by another peer.
+    pub fn introduce(&mut self, place: Place, peer: PersonaId, via: Option<PersonaId>) {
+        let Some(topic) = self.open.get_mut(&place) else { return };
+        if topic.candidates.len() >= MAX_CANDIDATES && !topic.candidates.contains_key(&peer) {
             return;
         }
-        let vias = topic.candidates.entry(node).or_default();
+        let vias = topic.candidates.entry(peer).or_default();
         if vias.len() < MAX_VIAS {
             vias.extend(via);
         }
     }
 
-    /// A node said that it left a topic.
-    pub fn left(&mut self, topic: TopicId, node: NodeId) {
-        if let Some(topic) = self.open.get_mut(&topic) {
-            topic.candidates.remove(&node);
+    /// A peer said that it left a topic.
+    pub fn left(&mut self, place: Place, peer: PersonaId) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.candidates.remove(&peer);
         }
     }
 
-    /// A node can't be reached: nothing is tried for the sake of topics until somebody names it again.
-    pub fn give_up(&mut self, node: NodeId, now: Instant, rng: &mut fastrand::Rng) {
-        for topic in self.open.values_mut().filter(|topic| topic.candidates.contains_key(&node)) {
-            topic.candidates.remove(&node);
+    /// A peer can't be reached: nothing is tried for the sake of topics until somebody names it again.
+    pub fn give_up(&mut self, Pair { own, peer }: Pair, now: Instant, rng: &mut fastrand::Rng) {
+        for topic in self.of(own).filter(|topic| topic.candidates.contains_key(&peer)) {
+            topic.candidates.remove(&peer);
             topic.search_soon(now, rng);
         }
     }
 
-    /// The ways that were told to a node didn't lead there.
-    pub fn forget_ways(&mut self, node: NodeId) {
-        for topic in self.open.values_mut() {
-            if let Some(vias) = topic.candidates.get_mut(&node) {
+    /// The ways that were told to a peer didn't lead there.
+    pub fn forget_ways(&mut self, Pair { own, peer }: Pair) {
+        for topic in self.of(own) {
+            if let Some(vias) = topic.candidates.get_mut(&peer) {
                 vias.clear();
             }
         }
     }
 
-    /// Nodes that told of `node`.
-    pub fn ways(&self, node: NodeId) -> Set<NodeId> {
-        self.open.values().filter_map(|topic| topic.candidates.get(&node)).flatten().copied().collect()
+    /// Peers of a persona that told it of another.
+    pub fn ways(&self, Pair { own, peer }: Pair) -> Set<PersonaId> {
+        let places = self.open.iter().filter(|(place, _)| place.own == own);
+        places.filter_map(|(_, topic)| topic.candidates.get(&peer)).flatten().copied().collect()
     }
 
-    /// Nodes said to be in a topic.
-    pub fn candidates(&self, topic: TopicId) -> impl Iterator<Item = NodeId> {
-        self.open.get(&topic).into_iter().flat_map(|topic| topic.candidates.keys().copied())
+    fn of(&mut self, own: PersonaId) -> impl Iterator<Item = &mut Topic> {
+        self.open.iter_mut().filter(move |(place, _)| place.own == own).map(|(_, topic)| topic)
+    }
+
+    /// Peers said to be in a topic.
+    pub fn candidates(&self, place: Place) -> impl Iterator<Item = PersonaId> {
+        self.open.get(&place).into_iter().flat_map(|topic| topic.candidates.keys().copied())
     }
 
     /// A topic lost a neighbour: should it end without any, it searches for others.
-    pub fn search_soon(&mut self, topic: TopicId, now: Instant, rng: &mut fastrand::Rng) {
-        if let Some(topic) = self.open.get_mut(&topic) {
+    pub fn search_soon(&mut self, place: Place, now: Instant, rng: &mut fastrand::Rng) {
+        if let Some(topic) = self.open.get_mut(&place) {
             topic.search_soon(now, rng);
         }
     }
 
     /// A topic has a neighbour.
-    pub fn search_ends(&mut self, topic: TopicId) {
-        if let Some(topic) = self.open.get_mut(&topic) {
+    pub fn search_ends(&mut self, place: Place) {
+        if let Some(topic) = self.open.get_mut(&place) {
             topic.search = None;
         }
     }
 
     /// Whether the topic is to ask the rendezvous now; the next time is set.
     #[must_use]
-    pub fn search_is_due(&mut self, topic: TopicId, now: Instant, rng: &mut fastrand::Rng) -> bool {
-        let Some(topic) = self.open.get_mut(&topic) else { return false };
+    pub fn search_is_due(&mut self, place: Place, now: Instant, rng: &mut fastrand::Rng) -> bool {
+        let Some(topic) = self.open.get_mut(&place) else { return false };
         let Some(search) = topic.search.filter(|search| search.at <= now) else { return false };
         let tries = search.tries + 1;
         let next = Search { at: now + backoff(FIRST_SEARCH, tries, SEARCH_CAP, rng), tries };
@@ -193,27 +213,27 @@ impl Topics {
     }
 
     /// A persona's link broke; it is missed when the time is over.
-    pub fn linger(&mut self, topic: TopicId, persona: PersonaId, now: Instant) {
-        if self.is_open(topic) {
-            self.lingering.insert((topic, persona), now + LINGER);
+    pub fn linger(&mut self, place: Place, persona: PersonaId, now: Instant) {
+        if self.is_open(place) {
+            self.lingering.insert((place, persona), now + LINGER);
         }
     }
 
     /// A persona is back, or left for good.
-    pub fn linger_ends(&mut self, topic: TopicId, persona: PersonaId) {
-        self.lingering.remove(&(topic, persona));
+    pub fn linger_ends(&mut self, place: Place, persona: PersonaId) {
+        self.lingering.remove(&(place, persona));
     }
 
     /// Personas that linger in a topic.
-    pub fn lingering(&self, topic: TopicId) -> impl Iterator<Item = PersonaId> {
-        let range = (topic, PersonaId([0; 32]))..=(topic, PersonaId([0xff; 32]));
+    pub fn lingering(&self, place: Place) -> impl Iterator<Item = PersonaId> {
+        let range = (place, PersonaId([0; 32]))..=(place, PersonaId([0xff; 32]));
         self.lingering.range(range).map(|((_, persona), _)| *persona)
     }
 
     /// Ends the lingering of those whose time is over; tells in which topics.
-    pub fn end_lingering(&mut self, now: Instant) -> Set<TopicId> {
+    pub fn end_lingering(&mut self, now: Instant) -> Set<Place> {
         let over = self.lingering.extract(|_, until| *until <= now);
-        over.into_iter().map(|((topic, _), _)| topic).collect()
+        over.into_iter().map(|((place, _), _)| place).collect()
     }
 
     /// Lets go of what was said too long ago: a site that says much in many topics has us keep only what it said lately.
@@ -258,8 +278,8 @@ mod tests {
     #[test]
     fn a_message_is_new_once() {
         let mut topics = lobby();
-        assert!(topics.is_new(b"hello"));
-        assert!(!topics.is_new(b"hello"));
+        assert!(topics.is_new(US, b"hello"));
+        assert!(!topics.is_new(US, b"hello"));
     }
 
     #[test]
@@ -300,15 +320,15 @@ mod tests {
     fn candidates_are_bounded_and_know_their_ways() {
         let mut topics = lobby();
         for n in 0..40 {
-            topics.introduce(LOBBY, node(n), Some(node(100)));
+            topics.introduce(LOBBY, peer(n), Some(peer(100)));
         }
-        topics.introduce(LOBBY, node(0), Some(node(101)));
+        topics.introduce(LOBBY, peer(0), Some(peer(101)));
         assert_eq!(topics.candidates(LOBBY).count(), MAX_CANDIDATES);
-        assert_eq!(topics.ways(node(0)), [node(100), node(101)].into());
+        assert_eq!(topics.ways(pair(0)), [peer(100), peer(101)].into());
 
-        topics.forget_ways(node(0));
-        assert_eq!(topics.ways(node(0)), [].into());
-        topics.left(LOBBY, node(0));
+        topics.forget_ways(pair(0));
+        assert_eq!(topics.ways(pair(0)), [].into());
+        topics.left(LOBBY, peer(0));
         assert_eq!(topics.candidates(LOBBY).count(), MAX_CANDIDATES - 1);
     }
 
@@ -324,8 +344,8 @@ mod tests {
     fn a_lonely_topic_searches_and_stops() {
         let mut rng = fastrand::Rng::with_seed(1);
         let mut topics = lobby();
-        topics.introduce(LOBBY, node(1), None);
-        topics.give_up(node(1), Instant::START, &mut rng);
+        topics.introduce(LOBBY, peer(1), None);
+        topics.give_up(pair(1), Instant::START, &mut rng);
 
         let mut searches = 0;
         while let Some(at) = topics.next() {
@@ -341,7 +361,7 @@ mod tests {
         let mut topics = lobby();
         topics.linger(LOBBY, alice, Instant::START);
         topics.linger(LOBBY, bob, Instant::START);
-        topics.linger(TopicId([9; 32]), bob, Instant::START);
+        topics.linger(Place { topic: TopicId([9; 32]), ..LOBBY }, bob, Instant::START);
         topics.linger_ends(LOBBY, bob);
 
         assert_eq!(topics.lingering(LOBBY).collect::<Vec<_>>(), [alice]);
@@ -350,7 +370,8 @@ mod tests {
         assert_eq!(topics.next(), None);
     }
 
-    const LOBBY: TopicId = TopicId([3; 32]);
+    const LOBBY: Place = Place { own: US, topic: TopicId([3; 32]) };
+    const US: PersonaId = PersonaId([7; 32]);
 
     fn lobby() -> Topics {
         let mut topics = Topics::default();
@@ -358,7 +379,11 @@ mod tests {
         topics
     }
 
-    fn node(n: u8) -> NodeId {
-        NodeId([n; 32])
+    fn pair(n: u8) -> Pair {
+        Pair { own: US, peer: peer(n) }
+    }
+
+    fn peer(n: u8) -> PersonaId {
+        PersonaId([n; 32])
     }
 }

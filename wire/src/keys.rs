@@ -7,10 +7,10 @@
 use ed25519_dalek::{Signature as DalekSignature, Signer, SigningKey, VerifyingKey};
 use hkdf::Hkdf;
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::id::{NodeId, PersonaId};
+use crate::id::{LinkId, NodeId, PersonaId};
 
 /// An Ed25519 signature (RFC 8032), 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,20 @@ impl NodeSecret {
     #[must_use]
     pub fn person(&self) -> PersonaSecret {
         PersonaSecret(self.derive("person", ""))
+    }
+
+    /// How a peer knows the attempt that a link comes from. It tells nothing of other links, of other personas or of the order, and the next
+    /// leader knows it, too, without being told.
+    #[must_use]
+    pub fn attempt_number(&self, link: LinkId, own: PersonaId, peer: PersonaId) -> u32 {
+        let hash = Sha256::new()
+            .chain_update(self.derive("attempts", ""))
+            .chain_update(own.0)
+            .chain_update(peer.0)
+            .chain_update(link.epoch.0.to_be_bytes())
+            .chain_update(link.number.to_be_bytes())
+            .finalize();
+        u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
     }
 
     fn node_key(&self) -> SigningKey {

@@ -3,16 +3,16 @@
 use bitters_wire::{
     address::{Address, Fingerprint, Owner, Token},
     failure::{Code, Failure},
-    id::{FrameId, LinkId, NodeId, PersonaId},
+    id::{FrameId, LinkId, PersonaId},
     keys::Signature,
-    link::LinkMessage,
+    link::Control,
     local::{Certificate, ToFrame},
     rendezvous::{ToServer, listen_text},
     time::Instant,
 };
 
 use super::Node;
-use crate::{accounts::Spend, api::Output, dials::Asker, warnings::Audience};
+use crate::{accounts::Spend, api::Output, dials::Asker, links::Pair, warnings::Audience};
 
 impl Node {
     pub(super) fn on_address(&mut self, id: FrameId, request: u32, now: Instant) {
@@ -51,13 +51,11 @@ impl Node {
 
     /// The server listens at one of our addresses.
     pub(super) fn on_listening(&mut self, token: Token) {
-        let owner = self.addresses.listens(token);
-        if owner == Some(Owner::Node(self.id))
-            && let Some(address) = self.own_address()
+        if let Some(Owner::Persona(own)) = self.addresses.listens(token)
+            && let Some(address) = self.address_of_persona(own)
         {
-            let links: Vec<LinkId> = self.links.ups().map(|(id, _, _)| id).collect();
-            for link in links {
-                self.tell_peer(link, &LinkMessage::Address(address.clone()));
+            for link in self.links.ups_of(own).map(|(id, _, _, _)| id).collect::<Vec<_>>() {
+                self.tell_peer(link, Control::Address(address.clone()));
             }
         }
         self.changed.addresses = true;
@@ -93,17 +91,15 @@ impl Node {
         }
     }
 
-    /// Whoever has addresses or asks for one, and is here. The node itself has one to tell to its peers.
+    /// Personas that are here and have addresses, ask for one, or have peers to tell one.
     fn wanted_owners(&self, now: Instant) -> Vec<Owner> {
         let mut owners = self.addresses.owners();
         owners.extend(self.addresses.asking(now).into_iter().filter_map(|(asker, _)| self.owner_of(asker)));
-        if self.links.up_len() > 0 {
-            owners.push(Owner::Node(self.id));
-        }
+        owners.extend(self.links.ups().map(|(_, pair, _, _)| Owner::Persona(pair.own)));
         owners.sort_unstable();
         owners.dedup();
         owners.retain(|owner| match owner {
-            Owner::Node(node) => *node == self.id,
+            Owner::Node(_) => false,
             Owner::Persona(persona) => self.frames.has_persona(*persona),
         });
         owners
@@ -111,8 +107,9 @@ impl Node {
 
     /// The next step to an address: a certificate that lasts, and the server's ear.
     fn provide(&mut self, owner: Owner, unix_ms: u64, now: Instant) {
-        if self.addresses.needs_certificate(owner, unix_ms)
-            && let Some(frame) = self.keeper()
+        if let Owner::Persona(own) = owner
+            && self.addresses.needs_certificate(owner, unix_ms)
+            && let Some(frame) = self.keeper(own)
         {
             self.addresses.certify(owner, frame, now);
             self.tell(frame, ToFrame::Certify { owner });
@@ -124,7 +121,7 @@ impl Node {
 
     fn listen(&mut self, owner: Owner, fingerprint: Fingerprint) {
         let Some(challenge) = self.uplink.registered_by() else { return };
-        let text = listen_text(&challenge.nonce, &challenge.server, Token::of(owner, &fingerprint), self.id);
+        let text = listen_text(&challenge.nonce, &challenge.server, Token::of(owner, &fingerprint));
         if let Some(signature) = self.sign_as(owner, &text) {
             self.tell_server(ToServer::Listen { owner, fingerprint, signature });
         }
@@ -132,11 +129,8 @@ impl Node {
 
     fn sign_as(&self, owner: Owner, text: &[u8]) -> Option<Signature> {
         match owner {
-            Owner::Node(_) => Some(self.secret.sign(text)),
-            Owner::Persona(persona) => {
-                let frame = self.frames.iter().find(|(_, frame)| frame.persona() == persona);
-                frame.map(|(_, frame)| frame.secret.sign(text))
-            }
+            Owner::Node(_) => None,
+            Owner::Persona(persona) => self.frames.secret(persona).map(|secret| secret.sign(text)),
         }
     }
 
@@ -172,28 +166,26 @@ impl Node {
         self.tell(frame, ToFrame::Address { request, outcome });
     }
 
-    /// The node's own, for other nodes.
-    fn own_address(&self) -> Option<Address> {
-        self.addresses.address(Owner::Node(self.id), |text| self.secret.sign(text))
+    fn address_of_persona(&self, own: PersonaId) -> Option<Address> {
+        let secret = self.frames.secret(own)?;
+        self.addresses.address(Owner::Persona(own), |text| secret.sign(text))
     }
 
-    /// A peer learns where this node can be dialled when no link to it is left.
-    pub(super) fn tell_own_address(&mut self, link: LinkId) {
-        match self.own_address() {
-            Some(address) => self.tell_peer(link, &LinkMessage::Address(address)),
+    /// A peer learns where our persona can be dialled when no link to it is left.
+    pub(super) fn tell_own_address(&mut self, link: LinkId, own: PersonaId) {
+        match self.address_of_persona(own) {
+            Some(address) => self.tell_peer(link, Control::Address(address)),
             None => self.changed.addresses = true,
         }
     }
 
-    /// A peer says where its node can be dialled.
-    pub(super) fn on_peer_address(&mut self, peer: NodeId, address: Address, now: Instant) -> Result<(), &'static str> {
-        if address.owner() != Owner::Node(peer) {
+    /// A peer says where it can be dialled.
+    pub(super) fn on_peer_address(&mut self, pair: Pair, address: Address, now: Instant) -> Result<(), &'static str> {
+        if address.owner() != Owner::Persona(pair.peer) {
             return Err("an address that isn't its own");
         }
-        if !self.is_expired(&address, now)
-            && let Some(seed) = self.seeds.learn(peer, address)
-        {
-            self.save_seed(seed);
+        if !self.is_expired(&address, now) {
+            self.links.learn_address(pair, address);
         }
         Ok(())
     }

@@ -1,21 +1,25 @@
 //! Topics: joined and left, published to, and told of.
 
 use bitters_wire::{
+    codec,
     failure::{Code, Failure},
-    id::{FrameId, LinkId, NodeId, PersonaId, TopicId},
+    id::{FrameId, LinkId, PersonaId, TopicId},
     limits::{MAX_LINK, MAX_MESSAGE, MAX_TOPICS_PER_FRAME, TOPIC_NEIGHBOURS},
     link::LinkMessage,
     local::ToFrame,
     map::Set,
     rendezvous::ToServer,
     time::Instant,
+    topic::TopicMessage,
 };
 
 use super::Node;
 use crate::{
     accounts::Spend,
     frames::Frame,
+    links::Pair,
     quotas::{MAX_MEMBERSHIPS, MAX_TOPICS_PER_GROUP, MAX_TOPICS_PER_ORIGIN},
+    topics::Place,
 };
 
 /// What a link message adds to a sealed message, with room.
@@ -68,78 +72,73 @@ impl Node {
 
     /// A frame is in a topic now; tells whether it wasn't.
     pub(super) fn join_topic(&mut self, id: FrameId, topic: TopicId) -> bool {
-        let Some(frame) = self.frames.frame(id) else { return false };
-        let persona = frame.persona();
-        let known = self.frames.is_member(topic, persona);
-        if !self.frames.frame_mut(id).is_some_and(|frame| frame.joined.insert(topic)) {
+        let Some(frame) = self.frames.frame_mut(id) else { return false };
+        if !frame.joined.insert(topic) {
             return false;
         }
-        if !self.topics.is_open(topic) {
-            self.open_topic(topic);
+        let place = Place { own: frame.persona(), topic };
+        if !self.topics.is_open(place) {
+            self.enter_topic(place);
         }
-        if !known {
-            self.tell_joined(topic, persona);
-        }
-        self.changed.topics.insert(topic);
+        self.changed.topics.insert(place);
         self.changed.status = true;
         true
     }
 
     /// A persona of ours is in a topic, and wasn't.
-    pub(super) fn tell_joined(&mut self, topic: TopicId, persona: PersonaId) {
-        for link in self.up_links() {
-            self.claim_on(link, persona);
-            self.tell_peer(link, &LinkMessage::Joined { topic, persona });
-        }
-    }
-
-    /// A frame of a persona isn't in a topic any longer: perhaps the last one.
-    pub(super) fn tell_left(&mut self, topic: TopicId, persona: PersonaId) {
-        if !self.frames.is_member(topic, persona) {
-            for link in self.up_links() {
-                self.tell_peer(link, &LinkMessage::Left { topic, persona });
-            }
-        }
-        self.changed.topics.insert(topic);
-    }
-
-    fn open_topic(&mut self, topic: TopicId) {
-        self.topics.open(topic);
+    pub(super) fn enter_topic(&mut self, place: Place) {
+        let Place { own, topic } = place;
+        self.topics.open(place);
         if self.uplink.is_registered() {
-            self.advertise(topic);
+            self.advertise(place);
         }
-        let members: Vec<NodeId> = self.links.in_topic(topic).map(|(_, link, _)| link.peer).collect();
-        for node in members {
-            self.topics.introduce(topic, node, None);
+        for (link, pair, is_member) in self.up_links(own, topic) {
+            if is_member {
+                self.topics.introduce(place, pair.peer, None);
+            }
+            self.tell_topic(link, TopicMessage::Joined(topic));
         }
+        self.changed.topics.insert(place);
     }
 
-    pub(super) fn advertise(&mut self, topic: TopicId) {
-        self.tell_server(ToServer::Advertise(topic));
-        if self.topics.advertise_again(topic) {
-            self.tell_server(ToServer::Discover(topic));
+    pub(super) fn advertise(&mut self, place: Place) {
+        let Place { own: key, topic } = place;
+        self.tell_server(ToServer::Advertise { topic, key });
+        if self.topics.advertise_again(place) {
+            self.tell_server(ToServer::Discover { topic, key });
         }
     }
 
     pub(super) fn leave_topic(&mut self, id: FrameId, topic: TopicId) {
         let Some(frame) = self.frames.frame_mut(id) else { return };
         frame.peers_told.remove(&topic);
-        let persona = frame.persona();
+        let own = frame.persona();
         if frame.joined.remove(&topic) {
-            self.after_leaving(persona, topic);
+            self.after_leaving(Place { own, topic });
         }
     }
 
-    /// A frame of `persona` left the topic, or is gone.
-    pub(super) fn after_leaving(&mut self, persona: PersonaId, topic: TopicId) {
-        self.tell_left(topic, persona);
-        if self.frames.in_topic(topic).next().is_none() {
-            self.topics.close(topic);
+    /// A frame of a persona left the topic, or is gone: perhaps the last one.
+    pub(super) fn after_leaving(&mut self, place: Place) {
+        let Place { own, topic } = place;
+        if !self.frames.is_member(place) && self.topics.is_open(place) {
+            for (link, _, _) in self.up_links(own, topic) {
+                self.tell_topic(link, TopicMessage::Left(topic));
+            }
+            self.topics.close(place);
             if self.uplink.is_registered() {
-                self.tell_server(ToServer::Withdraw(topic));
+                self.tell_server(ToServer::Withdraw { topic, key: own });
             }
         }
+        self.changed.topics.insert(place);
         self.changed.status = true;
+    }
+
+    /// Tells a peer which topics our persona is in.
+    pub(super) fn introduce_ourselves(&mut self, link: LinkId, own: PersonaId) {
+        for place in self.topics.iter().filter(|place| place.own == own).collect::<Vec<_>>() {
+            self.tell_topic(link, TopicMessage::Joined(place.topic));
+        }
     }
 
     pub(super) fn on_publish(&mut self, id: FrameId, request: u32, topic: TopicId, sealed: &[u8], now: Instant) {
@@ -148,9 +147,9 @@ impl Node {
     }
 
     fn publish(&mut self, id: FrameId, topic: TopicId, sealed: &[u8], now: Instant) -> Result<(), Failure> {
-        if !self.frames.topics_of(id).contains(&topic) {
+        let Some(own) = self.frames.frame(id).filter(|frame| frame.joined.contains(&topic)).map(Frame::persona) else {
             return Err(Failure::new(Code::BadArgument, "published to a topic that wasn't joined"));
-        }
+        };
         if sealed.len() > MAX_LINK - WRAPPING {
             return Err(Failure::new(Code::TooLarge, format!("a message has at most {MAX_MESSAGE} bytes")));
         }
@@ -158,51 +157,55 @@ impl Node {
             return Err(self.quota(id, "this site publishes too much", now));
         }
         // A frame says it again to a leader that may not have heard it.
-        if self.topics.is_new(sealed) {
-            self.topics.keep(topic, sealed, now);
-            self.spread(topic, sealed, Some(id), None);
+        if self.topics.is_new(own, sealed) {
+            let place = Place { own, topic };
+            self.topics.keep(place, sealed, now);
+            self.spread(place, sealed, Some(id), None);
         }
         Ok(())
     }
 
     /// A message came over a link.
-    pub(super) fn on_topic_message(&mut self, link: LinkId, topic: TopicId, sealed: &[u8], now: Instant) {
+    pub(super) fn on_topic_message(&mut self, link: LinkId, pair: Pair, topic: TopicId, sealed: &[u8], now: Instant) {
+        let place = Place { own: pair.own, topic };
         let in_time = self.links.up_mut(link).is_some_and(|up| up.budget.publishes.take(now));
-        if in_time && self.topics.is_open(topic) && self.topics.is_new(sealed) {
-            self.topics.keep(topic, sealed, now);
-            self.spread(topic, sealed, None, Some(link));
+        if in_time && self.topics.is_open(place) && self.topics.is_new(pair.own, sealed) {
+            self.topics.keep(place, sealed, now);
+            self.spread(place, sealed, None, Some(link));
         }
     }
 
-    /// Gives a message to all frames and neighbours in its topic but the one that it comes from.
-    fn spread(&mut self, topic: TopicId, sealed: &[u8], from: Option<FrameId>, via: Option<LinkId>) {
+    /// Gives a message to all frames and neighbours of a persona in its topic but the one that it comes from.
+    fn spread(&mut self, place: Place, sealed: &[u8], from: Option<FrameId>, via: Option<LinkId>) {
+        let topic = place.topic;
         let frames: Vec<FrameId> =
-            self.frames.in_topic(topic).map(|(id, _)| id).filter(|id| Some(*id) != from).collect();
+            self.frames.in_topic(place).map(|(id, _)| id).filter(|id| Some(*id) != from).collect();
         for frame in frames {
             self.tell(frame, ToFrame::Topic { topic, sealed: sealed.to_vec() });
         }
         let links: Vec<LinkId> =
-            self.links.in_topic(topic).map(|(id, _, _)| id).filter(|id| Some(*id) != via).collect();
+            self.links.in_topic(place.own, topic).map(|(id, _, _)| id).filter(|id| Some(*id) != via).collect();
         if links.is_empty() {
             return;
         }
-        let message = LinkMessage::Publish { topic, sealed: sealed.to_vec() };
+        let message = codec::encode(&LinkMessage::Topic(TopicMessage::Publish { topic, sealed: sealed.to_vec() }));
         for link in links {
-            self.tell_peer(link, &message);
+            self.send_on(link, message.clone());
         }
     }
 
-    /// Dials nodes that are said to be in a topic, until it has the neighbours that it aims for.
-    pub(super) fn dial_neighbours(&mut self, topic: TopicId, now: Instant) {
-        let mut candidates: Vec<NodeId> = self.topics.candidates(topic).collect();
-        let connecting = candidates.iter().filter(|node| self.links.connecting_to(**node).is_some()).count();
-        let have = connecting + self.links.in_topic(topic).count();
-        let is_free = |node: &NodeId| self.links.up_to(*node).is_none() && self.links.connecting_to(*node).is_none();
-        candidates.retain(|node| is_free(node) && self.redials.may_dial(*node, now));
+    /// Dials peers that are said to be in a topic, until the persona has the neighbours there that it aims for.
+    pub(super) fn dial_neighbours(&mut self, place: Place, now: Instant) {
+        let own = place.own;
+        let mut candidates: Vec<Pair> = self.topics.candidates(place).map(|peer| Pair { own, peer }).collect();
+        let connecting = candidates.iter().filter(|pair| self.links.connecting_to(**pair).is_some()).count();
+        let have = connecting + self.links.in_topic(own, place.topic).count();
+        let is_free = |pair: &Pair| self.links.up_to(*pair).is_none() && self.links.connecting_to(*pair).is_none();
+        candidates.retain(|pair| is_free(pair) && self.redials.may_dial(*pair, now));
         self.rng.shuffle(&mut candidates);
-        for node in candidates.into_iter().take(TOPIC_NEIGHBOURS.saturating_sub(have)) {
-            if self.dial_node(node, now).is_err() {
-                self.count_failure(node, now);
+        for pair in candidates.into_iter().take(TOPIC_NEIGHBOURS.saturating_sub(have)) {
+            if self.dial_pair(pair, now).is_err() {
+                self.count_failure(pair, now);
             }
         }
     }
@@ -212,38 +215,37 @@ impl Node {
         if self.topics.next().is_none_or(|at| at > now) {
             return;
         }
-        for topic in self.topics.iter().collect::<Vec<_>>() {
-            if !self.topics.search_is_due(topic, now, &mut self.rng) {
+        for place in self.topics.iter().collect::<Vec<_>>() {
+            if !self.topics.search_is_due(place, now, &mut self.rng) {
                 continue;
             }
-            if self.links.in_topic(topic).next().is_some() {
-                self.topics.search_ends(topic);
+            let Place { own: key, topic } = place;
+            if self.links.in_topic(key, topic).next().is_some() {
+                self.topics.search_ends(place);
             } else if self.uplink.is_registered() {
-                self.tell_server(ToServer::Discover(topic));
+                self.tell_server(ToServer::Discover { topic, key });
             }
         }
     }
 
-    /// Personas in a topic other than `own`, in order.
-    pub(super) fn topic_peers(&self, topic: TopicId, own: PersonaId) -> Set<PersonaId> {
-        let here = self.frames.in_topic(topic).map(|(_, frame)| frame.persona());
-        let there = self.links.in_topic(topic).filter_map(|(_, _, up)| up.joined.get(&topic)).flatten().copied();
-        let peers = here.chain(there).chain(self.topics.lingering(topic));
-        peers.filter(|persona| *persona != own).collect()
+    /// Peers of a persona in a topic, in order. Frames of the persona itself are none.
+    pub(super) fn topic_peers(&self, place: Place) -> Set<PersonaId> {
+        let linked = self.links.in_topic(place.own, place.topic).map(|(_, pair, _)| pair.peer);
+        linked.chain(self.topics.lingering(place)).collect()
     }
 
     /// Tells frames who else is in their topics, where that changed.
     pub(super) fn tell_topic_peers(&mut self, now: Instant) {
-        for topic in std::mem::take(&mut self.changed.topics) {
-            let members: Vec<(FrameId, PersonaId, Instant)> =
-                self.frames.in_topic(topic).map(|(id, frame)| (id, frame.persona(), frame.settles_at)).collect();
-            for (id, persona, settles_at) in members {
+        for place in std::mem::take(&mut self.changed.topics) {
+            let members: Vec<(FrameId, Instant)> =
+                self.frames.in_topic(place).map(|(id, frame)| (id, frame.settles_at)).collect();
+            for (id, settles_at) in members {
                 if now < settles_at {
-                    self.deferred.insert((settles_at, topic));
+                    self.deferred.insert((settles_at, place));
                     continue;
                 }
-                let peers: Vec<PersonaId> = self.topic_peers(topic, persona).into_iter().collect();
-                self.tell_peers_of(id, topic, peers);
+                let peers: Vec<PersonaId> = self.topic_peers(place).into_iter().collect();
+                self.tell_peers_of(id, place.topic, peers);
             }
         }
     }
@@ -256,7 +258,8 @@ impl Node {
         }
     }
 
-    fn up_links(&self) -> Vec<LinkId> {
-        self.links.ups().map(|(id, _, _)| id).collect()
+    /// Links of a persona that are used, and whether the peer is in the topic.
+    fn up_links(&self, own: PersonaId, topic: TopicId) -> Vec<(LinkId, Pair, bool)> {
+        self.links.ups_of(own).map(|(id, pair, _, up)| (id, pair, up.is_in(topic))).collect()
     }
 }

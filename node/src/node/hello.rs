@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use bitters_wire::{
     WIRE,
-    claim::Claim,
     failure::{Code, Failure},
     id::{FrameId, PersonaId, TopicId},
     limits::MAX_TOPICS_PER_FRAME,
-    link::LinkMessage,
+    link::Control,
     local::{DownReason, HeldLink, Hello, LinkCommand, ToFrame, Welcome},
-    rendezvous::{ToServer, persona_text},
+    map::Set,
+    rendezvous::{ToServer, register_text},
     time::Instant,
 };
 
@@ -19,8 +19,11 @@ use crate::{
     accounts::Spend,
     api::Output,
     frames::{Admission, Frame, MAX_TALKS, Went},
-    quotas::{MAX_FRAMES, MAX_FRAMES_PER_ORIGIN, MAX_LINKS},
+    groups::group_of,
+    links::Pair,
+    quotas::{MAX_FRAMES, MAX_FRAMES_PER_ORIGIN, MAX_LINKS_PER_PERSONA, MAX_PERSONAS, MAX_PERSONAS_PER_GROUP},
     sites::MAX_ORIGIN,
+    topics::Place,
 };
 
 /// After a change of leader all frames and peers have said who they are within that time, most of the time. Until then a frame
@@ -43,7 +46,7 @@ impl Node {
         self.welcome(id);
         self.on_watch(id, hello.watching, now);
         self.move_along(id);
-        for held in hello.links.iter().take(MAX_LINKS) {
+        for held in hello.links.iter().take(MAX_LINKS_PER_PERSONA) {
             self.adopt(id, *held, now);
             if let Some(up) = self.links.up_mut(held.link).filter(|_| !hello.talks.is_empty()) {
                 // For all that we know, its sessions do.
@@ -90,12 +93,13 @@ impl Node {
                 Err(Failure::new(Code::Denied, "the frame's embedding page has another origin than before"))
             }
             Some(_) => Ok(wire),
-            None => self.room_for(&hello.origin, now).map(|()| wire),
+            None => self.room_for(hello, now).map(|()| wire),
         }
     }
 
     /// Whether there is room for a frame, if need be in the place of another.
-    fn room_for(&mut self, origin: &str, now: Instant) -> Result<(), Failure> {
+    fn room_for(&mut self, hello: &Hello, now: Instant) -> Result<(), Failure> {
+        let origin = &*hello.origin;
         let is_full = self.frames.len() >= MAX_FRAMES;
         let surplus = self.frames.surplus(origin).filter(|_| is_full);
         let refusal = if self.frames.of_origin(origin).count() >= MAX_FRAMES_PER_ORIGIN {
@@ -104,6 +108,8 @@ impl Node {
             "this site's frames come too often"
         } else if is_full && surplus.is_none() {
             "this node has all the frames that it takes"
+        } else if !self.has_room_for_persona(hello) {
+            "this node has all the sites that it takes at a time"
         } else {
             if let Some(surplus) = surplus {
                 let failure = self.quota(surplus, "this node has too many frames of this site and its like", now);
@@ -114,6 +120,18 @@ impl Node {
         self.accounts.refuse(origin, now);
         self.changed.sites = true;
         Err(Failure::new(Code::Quota, refusal))
+    }
+
+    /// Whether the frame's persona is here, or may come. The node's own page may always: the person manages the node there.
+    fn has_room_for_persona(&self, hello: &Hello) -> bool {
+        let here = self.frames.personas();
+        if here.len() < MAX_PERSONAS_PER_GROUP || self.sites.is_page(&hello.origin) {
+            return true;
+        }
+        let persona = self.persona_for(&hello.origin, hello.scope, hello.identity).0.id();
+        let group = self.frames.of_group(group_of(&hello.origin));
+        let of_group: Set<PersonaId> = group.map(|(_, frame)| frame.persona()).collect();
+        here.contains(&persona) || (here.len() < MAX_PERSONAS && of_group.len() < MAX_PERSONAS_PER_GROUP)
     }
 
     fn reject(&mut self, id: FrameId, failure: Failure, now: Instant) {
@@ -127,76 +145,68 @@ impl Node {
 
     fn admit(&mut self, hello: &Hello, wire: u16, now: Instant) -> bool {
         let (secret, identity) = self.persona_for(&hello.origin, hello.scope, hello.identity);
-        self.become_persona(hello.frame, secret.clone(), identity);
-        let known = self.frames.claim(secret.id());
-        let claim = known.unwrap_or_else(|| Claim::sign(&secret, self.id));
+        let persona = secret.id();
+        self.become_persona(hello.frame, secret.clone(), identity, now);
+        let comes = !self.frames.has_persona(persona);
         let permissions = self.sites.permissions(&hello.origin);
-        let new = self.frames.admit(hello, Admission { secret, claim, identity, permissions, wire }, now);
-        if known.is_none() {
-            self.persona_is_here(hello.frame);
+        let new = self.frames.admit(hello, Admission { secret, persona, identity, permissions, wire }, now);
+        if comes {
+            self.register_persona(persona);
         }
         new
-    }
-
-    /// The first frame of a persona came.
-    pub(super) fn persona_is_here(&mut self, id: FrameId) {
-        let Some(persona) = self.frames.frame(id).map(Frame::persona) else { return };
-        self.register_persona(id);
-        self.path_is_there(|talked| talked == persona);
-        self.finish_dial(persona);
     }
 
     /// Tells a frame who it is.
     pub(super) fn welcome(&mut self, id: FrameId) {
         let Some(frame) = self.frames.frame(id) else { return };
-        let peers = u32::try_from(self.links.up_len()).unwrap_or(u32::MAX);
+        let peers = u32::try_from(self.links.peers_of(frame.persona())).unwrap_or(u32::MAX);
         let welcome = Welcome {
             wire: frame.wire,
             persona: frame.secret.clone(),
             identity: frame.identity,
-            node: self.id,
             permissions: frame.permissions,
             peers,
         };
         self.tell(id, ToFrame::Welcome(welcome));
     }
 
-    /// Tells the rendezvous that the persona of `frame` lives here.
-    pub(super) fn register_persona(&mut self, frame: FrameId) {
-        let (Some(challenge), Some(frame)) = (self.uplink.registered_by(), self.frames.frame(frame)) else { return };
-        let text = persona_text(&challenge.nonce, &challenge.server, frame.persona(), self.id);
-        let signature = frame.secret.sign(&text);
-        let message = ToServer::Persona { claim: frame.claim, signature };
-        self.tell_server(message);
+    /// Tells the rendezvous that a persona is here.
+    pub(super) fn register_persona(&mut self, key: PersonaId) {
+        let (Some(challenge), Some(secret)) = (self.uplink.registered_by(), self.frames.secret(key)) else { return };
+        let signature = secret.sign(&register_text(&challenge.nonce, &challenge.server, key));
+        self.tell_server(ToServer::Register { key, signature });
         self.changed.addresses = true;
     }
 
-    /// The frame holds a link that the leader before us, or we, opened.
+    /// The frame holds a link of its persona's that the leader before us, or we, opened.
     fn adopt(&mut self, frame: FrameId, held: HeldLink, now: Instant) {
-        let HeldLink { link, peer, used, path } = held;
-        if self.links.link(link).is_some() || peer == self.id {
+        let HeldLink { link, own, peer, used, path } = held;
+        let pair = Pair { own, peer };
+        if self.links.link(link).is_some() {
             return;
         }
-        if !used && self.links.standby_to(peer).is_none() && self.links.len() < MAX_LINKS {
-            self.links.adopt_standby(link, frame, peer, now);
+        let is_own = self.frames.frame(frame).is_some_and(|it| it.persona() == own) && own != peer;
+        // Of two links of one pair both ends keep the later.
+        let rival = self.links.up_to(pair);
+        let is_later = rival.is_none_or(|rival| rival < link);
+        let stands_by = !used && self.links.standby_to(pair).is_none();
+        if !is_own || !(stands_by || is_later) || self.links.of(own) >= MAX_LINKS_PER_PERSONA {
+            return self.tell(frame, ToFrame::Link(link, LinkCommand::HangUp));
+        }
+        if stands_by {
+            self.links.adopt_standby(link, frame, pair, now);
             self.links.set_path(link, path);
             return;
-        }
-        // Of two links with one peer both ends keep the later.
-        let rival = self.links.up_to(peer);
-        if self.links.len() >= MAX_LINKS || rival.is_some_and(|rival| rival > link) {
-            return self.tell(frame, ToFrame::Link(link, LinkCommand::HangUp));
         }
         if let Some(rival) = rival {
             self.hang_up(rival);
             self.replace_link(rival, now);
         }
-        self.links.adopt(link, frame, peer, now);
+        self.links.adopt(link, frame, pair, now);
         self.links.set_path(link, path);
-        self.cold = false;
-        self.tell_peer(link, &LinkMessage::Resume);
-        self.introduce_ourselves(link);
-        self.link_is_there(peer);
+        self.tell_peer(link, Control::Resume);
+        self.introduce_ourselves(link, own);
+        self.link_is_there(pair);
     }
 
     /// A frame that says hello again names all its links that are up; others of its are down by now.
@@ -211,11 +221,13 @@ impl Node {
 
     /// The site's sessions go on: those that they talk with are there, or are looked for.
     fn bring_talks(&mut self, id: FrameId, talks: &[PersonaId], now: Instant) {
-        for persona in talks.iter().take(MAX_TALKS) {
-            if self.is_reachable(*persona) {
-                self.tell(id, ToFrame::PathRestored(*persona));
+        let Some(own) = self.frames.frame(id).map(Frame::persona) else { return };
+        for peer in talks.iter().take(MAX_TALKS) {
+            let pair = Pair { own, peer: *peer };
+            if self.is_reachable(pair) {
+                self.tell(id, ToFrame::PathRestored(*peer));
             } else {
-                self.seek(*persona, now);
+                self.seek(pair, now);
             }
         }
     }
@@ -227,15 +239,18 @@ impl Node {
         for topic in joined.iter().take(MAX_TOPICS_PER_FRAME) {
             if self.has_room_for(id, *topic, now).is_ok() {
                 self.join_topic(id, *topic);
-                self.changed.topics.insert(*topic);
+                if let Some(own) = self.frames.frame(id).map(Frame::persona) {
+                    self.changed.topics.insert(Place { own, topic: *topic });
+                }
             }
         }
     }
 
     /// A frame that comes from another leader hears what was said here before it came; what it heard there it drops.
     fn catch_up(&mut self, id: FrameId, now: Instant) {
+        let Some(own) = self.frames.frame(id).map(Frame::persona) else { return };
         for topic in self.frames.topics_of(id) {
-            for sealed in self.topics.recent(topic, now) {
+            for sealed in self.topics.recent(Place { own, topic }, now) {
                 self.tell(id, ToFrame::Topic { topic, sealed });
             }
         }
@@ -252,19 +267,18 @@ impl Node {
     }
 
     fn part_with(&mut self, id: FrameId, went: Went, now: Instant) {
-        let topics = self.frames.topics_of(id);
         let Some(frame) = self.frames.remove(id, went) else { return };
+        let own = frame.persona();
         self.dials.forget(id);
         self.addresses.forget(id);
-        self.close_doors_of(id, DownReason::FrameGone, now);
         self.end_links_of(id, DownReason::FrameGone, now);
-        for topic in topics {
-            self.after_leaving(frame.persona(), topic);
-        }
-        self.forget_persona(frame.persona());
         if went == Went::Away {
-            self.mourn(frame.persona(), id, &frame.talks.keys().copied().collect::<Vec<_>>());
+            self.mourn(own, id, &frame.talks.keys().copied().collect::<Vec<_>>());
         }
+        for topic in frame.joined {
+            self.after_leaving(Place { own, topic });
+        }
+        self.forget_persona(own);
         for request in frame.services {
             self.act(Output::ServiceCancel { frame: id, request });
         }
@@ -279,8 +293,9 @@ impl Node {
             return;
         }
         self.stop_listening(persona);
+        self.sown.remove(&persona);
         if self.uplink.is_registered() {
-            self.tell_server(ToServer::Unpersona(persona));
+            self.tell_server(ToServer::Unregister(persona));
         }
     }
 }

@@ -183,10 +183,10 @@ impl Node {
         self.changed.status = true;
     }
 
-    /// Other frames carry on what this one carried, if there are any.
+    /// Other frames of the persona carry on what this one carried, if there are any.
     fn relieve(&mut self, id: FrameId, now: Instant) {
         self.changed.status = true;
-        if self.frames.any_usable() {
+        if self.frames.frame(id).is_some_and(|frame| self.frames.any_usable(frame.persona())) {
             self.end_links_of(id, DownReason::FrameSilent, now);
         }
     }
@@ -198,7 +198,8 @@ impl Node {
 
     fn doubt_links(&mut self, command: &LinkCommand, now: Instant) {
         let is_due = |probed: Option<Instant>| probed.is_none_or(|at| now.since(at) >= PROBE_EVERY);
-        let used: Vec<LinkId> = self.links.ups().filter(|(_, _, up)| is_due(up.probed)).map(|(id, _, _)| id).collect();
+        let used: Vec<LinkId> =
+            self.links.ups().filter(|(_, _, _, up)| is_due(up.probed)).map(|(id, _, _, _)| id).collect();
         let standbys: Vec<LinkId> = self.links.standbys().map(|(id, _)| id).collect();
         for link in used.into_iter().chain(standbys) {
             if let Some(up) = self.links.up_mut(link) {

@@ -1,10 +1,10 @@
-//! Sessions' packets: from frame to frame, here or over a link. Nothing in them is opened.
+//! Sessions' packets: over a link to another persona, or from frame to frame of one. Nothing in them is opened.
 
 use std::time::Duration;
 
 use bitters_wire::{
     codec,
-    id::{FrameId, LinkId, PersonaId, SessionId},
+    id::{FrameId, LinkId, SessionId},
     link::LinkMessage,
     local::ToFrame,
     packet::{Body, Packet, Refusal},
@@ -17,7 +17,7 @@ use crate::{
     backlog::Lost,
     frames::Went,
     holds::cost,
-    links::Up,
+    links::Pair,
     quotas::{MAX_SESSIONS_PER_GROUP, MAX_SESSIONS_PER_ORIGIN},
 };
 
@@ -93,47 +93,33 @@ impl Node {
             return;
         }
         self.changed.status |= frame.talks_with(packet.to, now);
-        if self.frames.has_persona(packet.to) {
+        if packet.to == packet.from {
             if let Some(refusal) = self.deliver(packet, now) {
                 self.tell(id, ToFrame::Packet(refusal));
             }
             return;
         }
-        let link = self.routes.home(packet.to).and_then(|node| self.links.up_to(node));
-        match link {
+        let pair = Pair { own: packet.from, peer: packet.to };
+        match self.links.up_to(pair) {
             Some(link) => self.queue_packet(id, link, packet, now),
             None => {
-                let reason = self.absence(&packet);
-                if reason == Refusal::NoRoute && !matches!(packet.body, Body::Open { .. } | Body::Refused { .. }) {
-                    self.seek(packet.to, now);
+                if !matches!(packet.body, Body::Open { .. } | Body::Refused { .. }) {
+                    self.seek(pair, now);
                 }
-                if let Some(refusal) = self.refusal(&packet, reason, now) {
+                if let Some(refusal) = self.refusal(&packet, Refusal::NoRoute, now) {
                     self.tell(id, ToFrame::Packet(refusal));
                 }
             }
         }
     }
 
-    pub(super) fn on_link_packet(&mut self, link: LinkId, packet: Packet, now: Instant) {
-        let Some((peer, lenient)) = self.links.link(link).map(|it| it.peer).zip(self.lenient(link, now)) else {
+    /// A peer's packet, for a session between the two ends of the link.
+    pub(super) fn on_link_packet(&mut self, link: LinkId, pair: Pair, packet: Packet, now: Instant) {
+        if packet.from != pair.peer || packet.to != pair.own {
             return;
-        };
-        // A claim in force is enough, whichever way it came: after a refusal there may be no frame left to claim anew.
-        if !lenient && self.routes.home(packet.from) != Some(peer) {
-            return;
-        }
-        match packet.body {
-            // The persona moved, or its last page is gone: its next dial asks where it lives.
-            Body::Refused { reason: Refusal::NoRoute } => self.routes.miss(packet.from, peer),
-            Body::Refused { .. } => {}
-            Body::Accept { .. } | Body::Open { .. } | Body::Sealed { .. } => self.routes.heard(packet.from, peer),
         }
         self.use_for_sessions(link, now);
-        if !self.frames.has_persona(packet.to) {
-            if let Some(refusal) = self.refusal(&packet, self.absence(&packet), now) {
-                self.send_packet(link, refusal, now);
-            }
-        } else if let Some(refusal) = self.deliver(packet, now) {
+        if let Some(refusal) = self.deliver(packet, now) {
             self.send_packet(link, refusal, now);
         }
     }
@@ -150,12 +136,6 @@ impl Node {
             }
             Err(reason) => self.refusal(&packet, reason, now),
         }
-    }
-
-    /// Why there is no way to a persona that isn't here: its last frame may have gone, and with it what the packet is for.
-    fn absence(&self, packet: &Packet) -> Refusal {
-        let is_gone = packet.to_frame.is_some_and(|id| self.frames.went(id) == Some(Went::Away));
-        if is_gone { Refusal::FrameGone } else { Refusal::NoRoute }
     }
 
     /// What answers a packet without receiver. A new leader says nothing to those who open sessions as long as frames are still
@@ -187,7 +167,6 @@ impl Node {
 
     /// A packet of one of our sites goes on when it is its turn.
     fn queue_packet(&mut self, id: FrameId, link: LinkId, packet: Packet, now: Instant) {
-        self.claim_on(link, packet.from);
         self.use_for_sessions(link, now);
         let to = packet.to;
         let message = codec::encode(&LinkMessage::Packet(packet));
@@ -220,9 +199,8 @@ impl Node {
     }
 
     fn send_packet(&mut self, link: LinkId, packet: Packet, now: Instant) {
-        self.claim_on(link, packet.from);
         self.use_for_sessions(link, now);
-        self.tell_peer(link, &LinkMessage::Packet(packet));
+        self.send_on(link, codec::encode(&LinkMessage::Packet(packet)));
     }
 
     /// Sessions use a link: now and then it is seen whether there is a standby for them.
@@ -231,22 +209,5 @@ impl Node {
             self.changed.plans |= up.last_packet.is_none_or(|at| now.since(at) > STANDBY_LOOK);
             up.last_packet = Some(now);
         }
-    }
-
-    /// Makes sure that the peer knows that `persona` lives here, if it does.
-    pub(super) fn claim_on(&mut self, link: LinkId, persona: PersonaId) {
-        if self.links.up(link).is_none_or(|up| up.told.contains(&persona)) {
-            return;
-        }
-        let Some(claim) = self.frames.claim(persona) else { return };
-        if let Some(up) = self.links.up_mut(link) {
-            Up::note(&mut up.told, persona);
-        }
-        self.tell_peer(link, &LinkMessage::Claim(claim));
-    }
-
-    /// Whether the peer's claims may still be on their way; `None` if the link isn't up.
-    pub(super) fn lenient(&self, link: LinkId, now: Instant) -> Option<bool> {
-        self.links.up(link).map(|up| up.is_lenient(now))
     }
 }

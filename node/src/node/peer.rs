@@ -1,210 +1,189 @@
-//! What linked nodes say. Whoever breaks the protocol is hung up on.
+//! What linked peers say. Whoever breaks the protocol is hung up on.
 
 use bitters_wire::{
-    claim::Claim,
     codec,
-    id::{LinkId, NodeId, PersonaId, TopicId},
+    id::{LinkId, PersonaId, TopicId},
     limits::{MAX_LINK, MAX_SIGNAL, TOPIC_NEIGHBOURS},
-    link::{LinkMessage, Signal},
+    link::{Control, LinkMessage, Signal},
     time::Instant,
+    topic::TopicMessage,
 };
 
 use super::Node;
 use crate::{
-    links::{Up, Way},
+    links::{Pair, Way},
     quotas::MAX_MEMBERSHIPS,
+    topics::Place,
 };
 
 /// What a peer did wrong.
 type Offence = &'static str;
 
 impl Node {
-    pub(super) fn on_received(&mut self, link: LinkId, peer: NodeId, bytes: &[u8], now: Instant) {
-        let stands_by = self.links.standby(link).is_some();
-        let chosen = if stands_by { self.chosen(link, peer, now) } else { None };
-        if stands_by && chosen.is_none() {
-            self.follow_switch(link, peer, now);
+    pub(super) fn on_received(&mut self, link: LinkId, pair: Pair, bytes: &[u8], now: Instant) {
+        if self.links.standby(link).is_some() {
+            self.follow_switch(link, pair, now);
         }
-        let link = chosen.unwrap_or(link);
         let Some(up) = self.links.up_mut(link) else { return };
         up.answer_until = None;
-        up.heard |= chosen.is_none();
         let done = match codec::decode::<LinkMessage>(bytes, MAX_LINK) {
-            Ok(message) => self.on_link_message(link, peer, message, now),
+            Ok(LinkMessage::Control(message)) => self.on_control(link, pair, message, now),
+            Ok(LinkMessage::Packet(packet)) => {
+                self.on_link_packet(link, pair, packet, now);
+                Ok(())
+            }
+            Ok(LinkMessage::Topic(message)) => self.on_topic(link, pair, message, now),
             Err(_) => Err("an undecodable message"),
         };
         if let Err(offence) = done {
-            self.punish(link, peer, offence, now);
+            self.punish(link, pair, offence, now);
         }
     }
 
-    fn on_link_message(
-        &mut self,
-        link: LinkId,
-        peer: NodeId,
-        message: LinkMessage,
-        now: Instant,
-    ) -> Result<(), Offence> {
+    fn on_control(&mut self, link: LinkId, pair: Pair, message: Control, now: Instant) -> Result<(), Offence> {
+        self.takes_control(link, now)?;
         match message {
-            LinkMessage::Packet(packet) => {
-                self.on_link_packet(link, packet, now);
-                return Ok(());
-            }
-            LinkMessage::Publish { topic, sealed } => {
-                let told = self.links.up(link).is_some_and(|up| up.is_in(topic) || up.is_lenient(now));
-                if !told {
-                    return Err("a message of a topic that it isn't in");
-                }
-                self.on_topic_message(link, topic, &sealed, now);
-                return Ok(());
-            }
-            _ => {}
-        }
-        if !self.links.up_mut(link).is_some_and(|up| up.budget.control.take(now)) {
-            return Err("too many messages");
-        }
-        match message {
-            LinkMessage::Address(address) => self.on_peer_address(peer, address, now),
-            LinkMessage::Claim(claim) => self.on_claim(link, peer, &claim),
-            LinkMessage::FrameGone { persona, frame } => {
-                self.on_peer_frame_gone(peer, persona, frame);
+            Control::Address(address) => self.on_peer_address(pair, address, now),
+            Control::FrameGone(frame) => {
+                self.tell_of_death(pair, frame);
                 Ok(())
             }
-            LinkMessage::Joined { topic, persona } => self.on_peer_joined(link, peer, topic, persona, now),
-            LinkMessage::Left { topic, persona } => {
-                self.on_peer_left(link, peer, topic, persona);
+            Control::Relay { to, signal } => self.on_relay(link, pair, to, signal, now),
+            Control::Relayed { from, signal } => self.on_relayed(link, pair, from, signal, now),
+            Control::Resume => self.on_resume(link, pair, now),
+            Control::Signal(signal) => self.on_link_signal(link, pair, signal, now),
+            Control::StandbyGone { attempt } => {
+                self.on_standby_gone(pair, attempt, now);
                 Ok(())
             }
-            LinkMessage::Members { topic, nodes } => self.on_members(topic, &nodes, Some(peer)),
-            LinkMessage::Packet(_) | LinkMessage::Publish { .. } => Ok(()),
-            LinkMessage::Relay { to, signal } => self.on_relay(link, peer, to, signal, now),
-            LinkMessage::Relayed { from, signal } => self.on_relayed(link, peer, from, signal, now),
-            LinkMessage::Resume => self.on_resume(link, now),
-            LinkMessage::Signal(signal) => self.on_link_signal(link, peer, signal, now),
-            LinkMessage::StandbyGone { attempt } => {
-                self.on_standby_gone(peer, attempt, now);
-                Ok(())
-            }
-            LinkMessage::Switch => {
-                self.tell_peer(link, &LinkMessage::Switched);
+            Control::Switch => {
+                self.tell_peer(link, Control::Switched);
                 Ok(())
             }
             // Any word is the answer that is waited for.
-            LinkMessage::Switched => Ok(()),
-            LinkMessage::Unreachable(node) => {
-                self.on_no_relay(peer, node, now);
+            Control::Switched => Ok(()),
+            Control::Unreachable(peer) => {
+                self.on_no_relay(pair.peer, Pair { peer, ..pair }, now);
                 Ok(())
             }
         }
     }
 
-    fn on_claim(&mut self, link: LinkId, peer: NodeId, claim: &Claim) -> Result<(), Offence> {
-        let was_known = self.routes.home(claim.persona) == Some(peer);
-        if claim.node != peer || self.routes.learn(claim).is_err() {
-            return Err("a claim that doesn't hold");
+    fn on_topic(&mut self, link: LinkId, pair: Pair, message: TopicMessage, now: Instant) -> Result<(), Offence> {
+        if let TopicMessage::Publish { topic, sealed } = message {
+            let told = self.links.up(link).is_some_and(|up| up.is_in(topic) || up.is_lenient(now));
+            if !told {
+                return Err("a message of a topic that it isn't in");
+            }
+            self.on_topic_message(link, pair, topic, &sealed, now);
+            return Ok(());
         }
-        if let Some(up) = self.links.up_mut(link) {
-            Up::note(&mut up.claims, claim.persona);
+        self.takes_control(link, now)?;
+        match message {
+            TopicMessage::Joined(topic) => self.on_peer_joined(link, pair, topic, now),
+            TopicMessage::Left(topic) => {
+                self.on_peer_left(link, pair, topic);
+                Ok(())
+            }
+            TopicMessage::Members { topic, members } => {
+                self.on_members(Place { own: pair.own, topic }, &members, Some(pair.peer))
+            }
+            TopicMessage::Publish { .. } => Ok(()),
         }
-        if !was_known {
-            self.path_is_there(|persona| persona == claim.persona);
-        }
-        self.finish_dial(claim.persona);
-        Ok(())
     }
 
-    fn on_peer_joined(
-        &mut self,
-        link: LinkId,
-        peer: NodeId,
-        topic: TopicId,
-        persona: PersonaId,
-        now: Instant,
-    ) -> Result<(), Offence> {
+    fn takes_control(&mut self, link: LinkId, now: Instant) -> Result<(), Offence> {
+        let takes = self.links.up_mut(link).is_some_and(|up| up.budget.control.take(now));
+        if takes { Ok(()) } else { Err("too many messages") }
+    }
+
+    fn on_peer_joined(&mut self, link: LinkId, pair: Pair, topic: TopicId, now: Instant) -> Result<(), Offence> {
         let Some(up) = self.links.up_mut(link) else { return Ok(()) };
-        if !up.claims.contains(&persona) {
-            return Err("a member that it didn't claim");
+        if up.joined.len() >= MAX_MEMBERSHIPS {
+            return Err("more topics than a persona may be in");
         }
-        if up.memberships().count() >= MAX_MEMBERSHIPS {
-            return Err("more members than a node may have");
-        }
-        let new_here = !up.is_in(topic);
-        up.joined.entry(topic).or_default().insert(persona);
-        self.topics.linger_ends(topic, persona);
-        self.changed.topics.insert(topic);
+        let new_here = up.joined.insert(topic);
+        let place = Place { own: pair.own, topic };
+        self.topics.linger_ends(place, pair.peer);
+        self.changed.topics.insert(place);
         if new_here {
-            self.on_neighbour(link, peer, topic, now);
+            self.on_neighbour(link, pair, place, now);
         }
         self.changed.status = true;
         Ok(())
     }
 
-    /// A linked node came to a topic: it hears what is being said and who else is there.
-    fn on_neighbour(&mut self, link: LinkId, peer: NodeId, topic: TopicId, now: Instant) {
-        self.topics.introduce(topic, peer, None);
-        self.topics.search_ends(topic);
-        for sealed in self.topics.recent(topic, now) {
-            self.tell_peer(link, &LinkMessage::Publish { topic, sealed });
+    /// A linked peer came to a topic: it hears what is being said and who else is there.
+    fn on_neighbour(&mut self, link: LinkId, pair: Pair, place: Place, now: Instant) {
+        let topic = place.topic;
+        self.topics.introduce(place, pair.peer, None);
+        self.topics.search_ends(place);
+        for sealed in self.topics.recent(place, now) {
+            self.tell_topic(link, TopicMessage::Publish { topic, sealed });
         }
-        let others = self.links.in_topic(topic).map(|(_, other, _)| other.peer).filter(|node| *node != peer);
-        let mut nodes: Vec<NodeId> = others.collect();
-        self.rng.shuffle(&mut nodes);
-        nodes.truncate(TOPIC_NEIGHBOURS);
+        let others = self.links.in_topic(pair.own, topic).map(|(_, other, _)| other.peer);
+        let mut members: Vec<PersonaId> = others.filter(|other| *other != pair.peer).collect();
+        self.rng.shuffle(&mut members);
+        members.truncate(TOPIC_NEIGHBOURS);
         let Some(up) = self.links.up_mut(link) else { return };
-        if !nodes.is_empty() && up.hinted.insert(topic) {
-            self.tell_peer(link, &LinkMessage::Members { topic, nodes });
+        if !members.is_empty() && up.hinted.insert(topic) {
+            self.tell_topic(link, TopicMessage::Members { topic, members });
         }
     }
 
-    fn on_peer_left(&mut self, link: LinkId, peer: NodeId, topic: TopicId, persona: PersonaId) {
+    fn on_peer_left(&mut self, link: LinkId, pair: Pair, topic: TopicId) {
         let Some(up) = self.links.up_mut(link) else { return };
-        let Some(personas) = up.joined.get_mut(&topic) else { return };
-        personas.remove(&persona);
-        if personas.is_empty() {
-            up.joined.remove(&topic);
-            up.hinted.remove(&topic);
-            self.topics.left(topic, peer);
+        if !up.joined.remove(&topic) {
+            return;
         }
-        self.topics.linger_ends(topic, persona);
-        self.changed.topics.insert(topic);
+        up.hinted.remove(&topic);
+        let place = Place { own: pair.own, topic };
+        self.topics.left(place, pair.peer);
+        self.topics.linger_ends(place, pair.peer);
+        self.changed.topics.insert(place);
         self.changed.plans = true;
         self.changed.status = true;
     }
 
-    /// A peer, or the rendezvous, names nodes in a topic.
-    pub(super) fn on_members(&mut self, topic: TopicId, nodes: &[NodeId], via: Option<NodeId>) -> Result<(), Offence> {
-        if nodes.len() > TOPIC_NEIGHBOURS {
+    /// A peer, or the rendezvous, names members of a topic to one of our personas in it.
+    pub(super) fn on_members(
+        &mut self,
+        place: Place,
+        members: &[PersonaId],
+        via: Option<PersonaId>,
+    ) -> Result<(), Offence> {
+        if members.len() > TOPIC_NEIGHBOURS {
             return Err("more members at once than allowed");
         }
-        for node in nodes.iter().filter(|node| **node != self.id) {
-            self.topics.introduce(topic, *node, via);
+        for member in members.iter().filter(|member| **member != place.own) {
+            self.topics.introduce(place, *member, via);
         }
         self.changed.plans = true;
         Ok(())
     }
 
-    /// A peer has a signal for another of our peers. Those who aren't linked here get none.
+    /// A peer has a signal for another peer of the same persona of ours. Those who aren't linked to that persona get none.
     fn on_relay(
         &mut self,
         link: LinkId,
-        peer: NodeId,
-        to: NodeId,
+        pair: Pair,
+        to: PersonaId,
         signal: Signal,
         now: Instant,
     ) -> Result<(), Offence> {
         if !self.takes_signal(link, &signal, now)? {
             return Ok(());
         }
-        match self.links.up_to(to).filter(|onward| *onward != link) {
-            Some(onward) => self.tell_peer(onward, &LinkMessage::Relayed { from: peer, signal }),
-            None => self.tell_peer(link, &LinkMessage::Unreachable(to)),
+        match self.links.up_to(Pair { peer: to, ..pair }).filter(|onward| *onward != link) {
+            Some(onward) => self.tell_peer(onward, Control::Relayed { from: pair.peer, signal }),
+            None => self.tell_peer(link, Control::Unreachable(to)),
         }
         Ok(())
     }
 
-    fn on_link_signal(&mut self, link: LinkId, peer: NodeId, signal: Signal, now: Instant) -> Result<(), Offence> {
+    fn on_link_signal(&mut self, link: LinkId, pair: Pair, signal: Signal, now: Instant) -> Result<(), Offence> {
         if self.takes_signal(link, &signal, now)? {
-            self.on_signal(peer, signal, Way::Link, now);
+            self.on_signal(pair, signal, Way::Link, now);
         }
         Ok(())
     }
@@ -212,13 +191,13 @@ impl Node {
     fn on_relayed(
         &mut self,
         link: LinkId,
-        peer: NodeId,
-        from: NodeId,
+        pair: Pair,
+        from: PersonaId,
         signal: Signal,
         now: Instant,
     ) -> Result<(), Offence> {
-        if self.takes_signal(link, &signal, now)? && from != peer {
-            self.on_signal(from, signal, Way::Relay(peer), now);
+        if self.takes_signal(link, &signal, now)? && from != pair.peer {
+            self.on_signal(Pair { peer: from, ..pair }, signal, Way::Relay(pair.peer), now);
         }
         Ok(())
     }
@@ -231,27 +210,22 @@ impl Node {
         Ok(self.links.up_mut(link).is_some_and(|up| up.budget.signals.take(now)))
     }
 
-    /// The peer's leader is new: it tells all of its own again, and so do we. Its topic members linger meanwhile. What was said lately
+    /// The peer's leader is new: it tells its topics again, and so do we. It lingers in them meanwhile. What was said lately
     /// is said again, should the leader before have taken it along; frames know what they heard.
-    fn on_resume(&mut self, link: LinkId, now: Instant) -> Result<(), Offence> {
+    fn on_resume(&mut self, link: LinkId, pair: Pair, now: Instant) -> Result<(), Offence> {
         let Some(up) = self.links.up_mut(link) else { return Ok(()) };
         if !up.budget.resumes.take(now) {
             return Err("more changes of leader than there can be");
         }
-        let told = std::mem::take(&mut up.told);
-        let members: Vec<(TopicId, PersonaId)> = up.memberships().collect();
-        up.claims.clear();
-        up.joined.clear();
+        let joined = std::mem::take(&mut up.joined);
         up.hinted.clear();
         up.be_lenient(now);
-        for (topic, persona) in members {
-            self.topics.linger(topic, persona, now);
-            self.changed.topics.insert(topic);
+        for topic in joined {
+            let place = Place { own: pair.own, topic };
+            self.topics.linger(place, pair.peer, now);
+            self.changed.topics.insert(place);
         }
-        for persona in told {
-            self.claim_on(link, persona);
-        }
-        self.introduce_ourselves(link);
+        self.introduce_ourselves(link, pair.own);
         Ok(())
     }
 }

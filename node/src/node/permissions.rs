@@ -1,12 +1,11 @@
 //! What the person lets sites do, and who the frames of a site are to others because of that.
 
 use bitters_wire::{
-    claim::Claim,
     codec,
-    id::{FrameId, PersonaId, TopicId},
+    id::{FrameId, PersonaId},
     keys::PersonaSecret,
     limits::MAX_LOCAL,
-    local::{Hello, ToFrame},
+    local::{DownReason, Hello, ToFrame},
     permission::{Answer, Permission, SiteStatus},
     rpc::Identity,
     status::Scope,
@@ -19,6 +18,7 @@ use crate::{
     api::Output,
     sites::{Change, Site},
     status::Watch,
+    topics::Place,
 };
 
 /// What an envelope adds to a list of sites, with room.
@@ -32,7 +32,7 @@ impl Node {
         if let Some(brought) = hello.brings.as_ref().filter(|_| comes_home)
             && self.sites.adopt(&hello.origin, brought, &self.secret)
         {
-            self.apply(&hello.origin, Some(hello.frame));
+            self.apply(&hello.origin, Some(hello.frame), now);
         }
         self.sites.visit(&hello.origin, self.wall_clock(now).unwrap_or_default());
     }
@@ -67,12 +67,12 @@ impl Node {
             return self.count_refusal(id, now);
         }
         if self.sites.answer(origin, permission, answer) {
-            self.apply(origin, None);
+            self.apply(origin, None, now);
         }
     }
 
     /// What is known of a site changed: its frames, but for one that is being admitted, are what they are to be from now on.
-    fn apply(&mut self, origin: &str, comes: Option<FrameId>) {
+    fn apply(&mut self, origin: &str, comes: Option<FrameId>, now: Instant) {
         let permissions = self.sites.permissions(origin);
         let frames = self.frames.of_origin(origin).map(|(id, _)| id).filter(|id| Some(*id) != comes);
         let frames: Vec<FrameId> = frames.collect();
@@ -81,7 +81,7 @@ impl Node {
             let changes = std::mem::replace(&mut frame.permissions, permissions) != permissions;
             let (scope, wants) = (frame.scope, frame.wants);
             let (secret, identity) = self.persona_for(origin, scope, wants);
-            if self.become_persona(id, secret, identity) {
+            if self.become_persona(id, secret, identity, now) {
                 self.welcome(id);
             } else if changes {
                 self.tell(id, ToFrame::Permissions(permissions));
@@ -91,28 +91,39 @@ impl Node {
         self.changed.status = true;
     }
 
-    /// The frame has this persona from now on; tells whether it had another. What it serves and has joined it keeps; its sessions,
-    /// which are between personas, end.
-    pub(super) fn become_persona(&mut self, id: FrameId, secret: PersonaSecret, identity: Identity) -> bool {
-        let Some(before) = self.frames.frame(id).filter(|frame| frame.secret != secret) else { return false };
-        let (old, topics) = (before.persona(), self.frames.topics_of(id));
-        let known = self.frames.claim(secret.id());
-        let claim = known.unwrap_or_else(|| Claim::sign(&secret, self.id));
-        let entered = topics.iter().filter(|topic| !self.frames.is_member(**topic, claim.persona)).copied();
-        let entered: Vec<TopicId> = entered.collect();
+    /// The frame has this persona from now on; tells whether it had another. What it serves and has joined it keeps; its sessions and links,
+    /// which are a persona's, end.
+    pub(super) fn become_persona(
+        &mut self,
+        id: FrameId,
+        secret: PersonaSecret,
+        identity: Identity,
+        now: Instant,
+    ) -> bool {
+        if self.frames.frame(id).is_none_or(|frame| frame.secret == secret) {
+            return false;
+        }
+        let persona = secret.id();
+        let comes = !self.frames.has_persona(persona);
+        self.end_links_of(id, DownReason::FrameGone, now);
         let Some(frame) = self.frames.frame_mut(id) else { return false };
+        let old = std::mem::replace(&mut frame.persona, persona);
         let talks: Vec<PersonaId> = std::mem::take(&mut frame.talks).into_keys().collect();
-        (frame.secret, frame.claim, frame.identity) = (secret, claim, identity);
-        for topic in entered {
-            self.tell_joined(topic, claim.persona);
-        }
-        for topic in topics {
-            self.tell_left(topic, old);
-        }
+        (frame.secret, frame.identity) = (secret, identity);
+        let topics = frame.joined.clone();
+        frame.peers_told.clear();
         self.mourn(old, id, &talks);
+        for topic in topics {
+            let place = Place { own: persona, topic };
+            if !self.topics.is_open(place) {
+                self.enter_topic(place);
+            }
+            self.after_leaving(Place { own: old, topic });
+            self.changed.topics.insert(place);
+        }
         self.forget_persona(old);
-        if known.is_none() {
-            self.persona_is_here(id);
+        if comes {
+            self.register_persona(persona);
         }
         // Who waits for an address waits for that of another now.
         self.changed.addresses = true;

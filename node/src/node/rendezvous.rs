@@ -5,12 +5,10 @@ use std::{net::SocketAddr, time::Duration};
 use bitters_wire::{
     WIRE,
     address::{Address, Owner},
-    claim::Claim,
     failure::Code,
-    id::{FrameId, NodeId, PersonaId},
+    id::PersonaId,
     local::DownReason,
-    map::Set,
-    rendezvous::{ToNode, ToServer, node_text},
+    rendezvous::{ToNode, ToServer},
     time::Instant,
 };
 
@@ -18,8 +16,9 @@ use super::{Node, hello::SETTLING, linking::SESSION_PATIENCE};
 use crate::{
     api::{UplinkCommand, UplinkEvent},
     dials::Stage,
-    links::Way,
+    links::{Pair, Way},
     seeds::SeedId,
+    topics::Place,
     uplink::Ended,
     warnings::Audience,
 };
@@ -27,7 +26,7 @@ use crate::{
 /// While sessions wait for a link, which they do for a minute, a server that isn't there is tried that often.
 const IMPATIENCE: Duration = Duration::from_secs(10);
 
-/// Node seeds dialled on a cold start.
+/// Seeds that a persona dials on a cold start.
 const COLD_DIALS: usize = 3;
 
 impl Node {
@@ -44,8 +43,8 @@ impl Node {
     }
 
     fn on_server_message(&mut self, message: ToNode, now: Instant) {
-        if message.is_here(self.id) {
-            self.uplink.answered(now);
+        if message == ToNode::HERE_I_AM {
+            return self.uplink.answered(now);
         }
         match message {
             ToNode::Challenge { nonce, wire } => {
@@ -55,30 +54,29 @@ impl Node {
                     self.refuse_version(wire.min, wire.max, now);
                 }
             }
-            ToNode::Registered { proxies } => self.on_registered(proxies, now),
+            ToNode::Entered { proxies } => self.on_entered(proxies, now),
             ToNode::Refused { code, message } => self.on_refused(code, &message),
             _ if !self.uplink.is_registered() => {}
             ToNode::Dialled { session, token, signal } => self.on_dialled(session, token, signal, now),
-            ToNode::Found(claim) => self.on_found(&claim, now),
+            ToNode::Here(peer) => self.on_here(peer, now),
             ToNode::Listening(token) => self.on_listening(token),
-            ToNode::Members { topic, nodes } => {
+            ToNode::Members { topic, key, members } => {
                 // An honest server keeps the bound; of another's list none is believed.
-                let _ = self.on_members(topic, &nodes, None);
+                let _ = self.on_members(Place { own: key, topic }, &members, None);
             }
-            ToNode::Missing(persona) => self.on_missing(persona),
-            ToNode::Signal { from, signal } => {
-                if self.uplink.signals.take(now) {
-                    self.on_signal(from, signal, Way::Uplink, now);
+            ToNode::Missing(peer) => self.on_missing(peer),
+            ToNode::Signal { from, to, signal } => {
+                if self.frames.has_persona(to) && self.uplink.signals.take(now) {
+                    self.on_signal(Pair { own: to, peer: from }, signal, Way::Uplink, now);
                 }
             }
-            ToNode::Unreachable(node) => self.on_unreachable(node, now),
+            ToNode::Unreachable { from, to } => self.on_unreachable(Pair { own: from, peer: to }, now),
         }
     }
 
     fn on_challenge(&mut self, nonce: [u8; 32]) {
-        if let Some(challenge) = self.uplink.challenge(nonce) {
-            let signature = self.secret.sign(&node_text(&challenge.nonce, &challenge.server, self.id));
-            self.tell_server(ToServer::Register { node: self.id, signature, wire: WIRE });
+        if self.uplink.challenge(nonce).is_some() {
+            self.tell_server(ToServer::Enter(WIRE));
         }
     }
 
@@ -100,107 +98,88 @@ impl Node {
         self.warn(Audience::Observers, &format!("{url} refused: {message}"));
     }
 
-    fn on_registered(&mut self, proxies: Vec<SocketAddr>, now: Instant) {
+    fn on_entered(&mut self, proxies: Vec<SocketAddr>, now: Instant) {
         let Some((url, took)) = self.uplink.registered(now) else { return };
         self.addresses.registered(proxies);
         self.changed.addresses = true;
         let latency_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         let seed = self.seeds.succeeded(SeedId::Server(url), latency_ms, self.wall_clock(now));
         self.save_seed(seed);
-        let mut told = Set::new();
-        let frames: Vec<(FrameId, PersonaId)> = self.frames.iter().map(|(id, frame)| (id, frame.persona())).collect();
-        for (frame, persona) in frames {
-            if told.insert(persona) {
-                self.register_persona(frame);
-            }
+        for persona in self.frames.personas() {
+            self.register_persona(persona);
         }
         self.redials.hurry(now);
         self.topics.advertise_anew();
-        for topic in self.topics.iter().collect::<Vec<_>>() {
-            self.advertise(topic);
+        for place in self.topics.iter().collect::<Vec<_>>() {
+            self.advertise(place);
         }
-        for persona in self.dials.at(Stage::Lookup) {
-            self.tell_server(ToServer::Lookup(persona));
+        for pair in self.dials.at(Stage::Lookup) {
+            self.tell_server(ToServer::Lookup(pair.peer));
         }
         self.changed.plans = true;
     }
 
-    /// On a cold start the best few seeds are dialled at once: those with an address at their addresses, which takes nobody's help,
-    /// the others as soon as a server helps.
+    /// A persona that comes and finds no server dials the best few addresses that the node ships with: they need nobody's help.
     pub(super) fn dial_seeds(&mut self, now: Instant) {
-        if !self.cold || self.frames.len() == 0 || self.seeds_due().is_some_and(|at| now < at) {
+        let is_alone = self.seeds.servers() == 0 || self.uplink.is_failing();
+        if !is_alone || self.seeds_due().is_some_and(|at| now < at) {
             return;
         }
-        if !std::mem::replace(&mut self.sown, true) {
+        let cold: Vec<PersonaId> = self.frames.personas().into_iter().filter(|own| !self.sown.contains(own)).collect();
+        for own in cold {
+            self.sown.insert(own);
+            if self.links.peers_of(own) > 0 {
+                continue;
+            }
             let best: Vec<Address> = self.seeds.best_addresses().take(COLD_DIALS).collect();
             for address in best {
-                self.dial_seed(&address, now);
-            }
-        }
-        if self.uplink.is_registered() {
-            self.cold = false;
-            let own = self.id;
-            let best: Vec<NodeId> = self.seeds.best_nodes().filter(|node| *node != own).take(COLD_DIALS).collect();
-            for node in best {
-                if self.dial_node(node, now).is_err() {
-                    self.count_failure(node, now);
-                }
+                self.dial_seed(own, &address, now);
             }
         }
     }
 
     /// Frames that come from another leader may have links, and say so within that time.
     pub(super) fn seeds_due(&self) -> Option<Instant> {
-        let waits = self.cold && !self.sown && self.succeeds && self.frames.len() > 0;
-        waits.then(|| self.began + SETTLING)
+        let due = self.began + SETTLING;
+        (self.succeeds && self.now < due).then_some(due)
     }
 
-    fn dial_seed(&mut self, address: &Address, now: Instant) {
-        let begun = match address.owner() {
-            Owner::Node(node) => self.dial_node(node, now).is_ok(),
-            Owner::Persona(persona) => self.frames.has_persona(persona) || self.dial_address(address, now).is_ok(),
-        };
-        if !begun && let Some(seed) = self.seeds.failed(&address.owner().into()) {
+    fn dial_seed(&mut self, own: PersonaId, address: &Address, now: Instant) {
+        let Owner::Persona(peer) = address.owner() else { return };
+        let begun = own == peer || self.dial_address(Pair { own, peer }, address, now).is_ok();
+        if !begun && let Some(seed) = self.seeds.failed(&SeedId::Persona(peer)) {
             self.save_seed(seed);
         }
     }
 
-    /// A look-up was answered. Only a claim that was asked for, and that its persona signed, counts.
-    fn on_found(&mut self, claim: &Claim, now: Instant) {
-        let persona = claim.persona;
-        if claim.node == self.id {
-            // No page of its site is open here any longer, which the server doesn't know yet: nobody is to learn that it was.
-            return self.on_missing(persona);
-        }
-        if self.dials.stage(persona) != Some(Stage::Lookup) || self.routes.learn(claim).is_err() {
-            return;
-        }
-        if self.frames.iter().any(|(_, frame)| frame.talks.contains_key(&persona)) {
-            self.redials.want(claim.node, now + SESSION_PATIENCE, now);
-        }
-        match self.dial_node(claim.node, now) {
-            Ok(()) if self.links.up_to(claim.node).is_some() => self.finish_dial(persona),
-            Ok(()) => self.dials.advance(persona, Stage::Node(claim.node)),
-            Err(why) => self.fail_dial(persona, format!("{persona}: {why}")),
+    /// A look-up was answered: the peer is there.
+    fn on_here(&mut self, peer: PersonaId, now: Instant) {
+        for pair in self.dials.at(Stage::Lookup).into_iter().filter(|pair| pair.peer == peer) {
+            if self.frames.of_persona(pair.own).any(|(_, frame)| frame.talks.contains_key(&peer)) {
+                self.redials.want(pair, now + SESSION_PATIENCE, now);
+            }
+            match self.dial_pair(pair, now) {
+                Ok(()) if self.links.up_to(pair).is_some() => self.finish_dial(pair),
+                Ok(()) => self.dials.advance(pair, Stage::Link),
+                Err(why) => self.fail_dial(pair, Code::PeerUnreachable, format!("{peer}: {why}")),
+            }
         }
     }
 
-    fn on_missing(&mut self, persona: PersonaId) {
-        if self.dials.stage(persona) != Some(Stage::Lookup) {
-            return;
-        }
-        // Nobody knows better than the node where it was: it may be back there, and not registered here.
-        self.routes.found(persona);
-        if self.is_reachable(persona) {
-            self.finish_dial(persona);
-        } else {
-            let url = self.uplink.url().unwrap_or("the rendezvous").to_owned();
-            self.fail_dial(persona, format!("{persona}: nobody registered this persona at {url}"));
+    fn on_missing(&mut self, peer: PersonaId) {
+        for pair in self.dials.at(Stage::Lookup).into_iter().filter(|pair| pair.peer == peer) {
+            if self.is_reachable(pair) {
+                self.finish_dial(pair);
+            } else {
+                let url = self.uplink.url().unwrap_or("the rendezvous");
+                let text = format!("{peer}: nobody registered this persona at {url}");
+                self.fail_dial(pair, Code::PeerUnreachable, text);
+            }
         }
     }
 
-    fn on_unreachable(&mut self, node: NodeId, now: Instant) {
-        let attempt = self.links.connecting_to(node).filter(|(_, attempt)| attempt.way == Way::Uplink);
+    fn on_unreachable(&mut self, pair: Pair, now: Instant) {
+        let attempt = self.links.connecting_to(pair).filter(|(_, attempt)| attempt.way == Way::Uplink);
         if let Some(link) = attempt.map(|(id, _)| id) {
             self.hang_up(link);
             self.end_link(link, DownReason::Closed, now);
@@ -218,7 +197,7 @@ impl Node {
             }
         }
         if self.uplink.ask(now) {
-            self.tell_server(ToServer::are_you_there(self.id));
+            self.tell_server(ToServer::ARE_YOU_THERE);
         }
         if self.uplink.is_waiting() && self.redials.is_any_wanted(now) {
             self.uplink.wait_until(now + IMPATIENCE);
@@ -254,8 +233,9 @@ impl Node {
         if failed && let Some(seed) = self.seeds.failed(&SeedId::Server(url.clone())) {
             self.save_seed(seed);
         }
-        for persona in self.dials.at(Stage::Lookup) {
-            self.fail_dial(persona, format!("{persona}: the rendezvous {url} could not be asked where it lives"));
+        for pair in self.dials.at(Stage::Lookup) {
+            let text = format!("{}: the rendezvous {url} could not be asked whether it is there", pair.peer);
+            self.fail_dial(pair, Code::PeerUnreachable, text);
         }
         self.changed.status = true;
     }

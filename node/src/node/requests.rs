@@ -3,7 +3,7 @@
 use bitters_wire::{
     address::{Address, Owner},
     failure::{Code, Executed, Failure},
-    id::{FrameId, NodeId, PersonaId, Tag},
+    id::{FrameId, PersonaId, Tag},
     limits::{DIAL_TIMEOUT, MAX_SERVED_PER_FRAME, MAX_SERVICE_JSON},
     local::{ServiceReply, ToFrame},
     name::Name,
@@ -12,7 +12,14 @@ use bitters_wire::{
 };
 
 use super::{Node, linking::SESSION_PATIENCE};
-use crate::{accounts::Spend, api::Output, dials::Stage, quotas::MAX_SERVICES};
+use crate::{
+    accounts::Spend,
+    api::Output,
+    dials::Stage,
+    frames::Frame,
+    links::Pair,
+    quotas::MAX_SERVICES,
+};
 
 impl Node {
     pub(super) fn on_dial(
@@ -26,15 +33,27 @@ impl Node {
         if let Err(refusal) = self.may_dial(id, now) {
             return self.asked(id, request, Err(refusal));
         }
-        if self.is_reachable(peer) {
+        let Some(own) = self.frames.frame(id).map(Frame::persona) else { return };
+        let pair = Pair { own, peer };
+        if self.is_reachable(pair) {
             return self.asked(id, request, Ok(()));
         }
-        if self.dials.share(peer, (id, request)) {
-            return;
+        let address = address.filter(|address| address.owner() == Owner::Persona(peer));
+        if self.dials.share(pair, (id, request)) {
+            return self.hurry_dial(pair, address, now);
         }
-        match self.begin_dial(peer, address, now) {
-            Ok(stage) => self.dials.wait(peer, stage, (id, request), now),
+        match self.begin_dial(pair, address, now) {
+            Ok(stage) => self.dials.wait(pair, stage, (id, request), now),
             Err(text) => self.asked(id, request, Err(Failure::new(Code::PeerUnreachable, text))),
+        }
+    }
+
+    /// Who waits for a look-up is helped by an address.
+    fn hurry_dial(&mut self, pair: Pair, address: Option<&Address>, now: Instant) {
+        if self.dials.stage(pair) == Some(Stage::Lookup)
+            && address.is_some_and(|address| self.dial_address(pair, address, now).is_ok())
+        {
+            self.dials.advance(pair, Stage::Link);
         }
     }
 
@@ -49,29 +68,34 @@ impl Node {
         Ok(())
     }
 
-    pub(super) fn is_reachable(&self, peer: PersonaId) -> bool {
-        let linked = |node: NodeId| self.links.up_to(node).is_some();
-        self.frames.has_persona(peer) || (self.routes.home(peer).is_some_and(linked) && !self.asks_anew(peer))
+    /// Whether there is a way: the pages of one persona reach each other.
+    pub(super) fn is_reachable(&self, pair: Pair) -> bool {
+        pair.own == pair.peer || self.links.up_to(pair).is_some()
     }
 
-    /// Whether the rendezvous is to say where `peer` lives, though its home is known: that one says that it isn't there.
-    fn asks_anew(&self, peer: PersonaId) -> bool {
-        self.routes.is_missed(peer) && self.uplink.is_registered()
-    }
-
-    fn begin_dial(&mut self, peer: PersonaId, address: Option<&Address>, now: Instant) -> Result<Stage, String> {
+    fn begin_dial(&mut self, pair: Pair, address: Option<&Address>, now: Instant) -> Result<Stage, String> {
+        let peer = pair.peer;
         if peer.noise_key().is_err() {
             return Err(format!("{peer}: no persona has this id"));
         }
-        if let Some(address) = address.filter(|address| address.owner() == Owner::Persona(peer)) {
-            let begun = self.dial_address(address, now);
-            return begun.map(Stage::Address).map_err(|why| format!("{peer}: {why}"));
+        if let Some(address) = address {
+            let begun = self.dial_address(pair, address, now);
+            return begun.map(|()| Stage::Link).map_err(|why| format!("{peer}: {why}"));
         }
-        if let Some(node) = self.routes.home(peer).filter(|_| !self.asks_anew(peer)) {
-            return self.dial_node(node, now).map(|()| Stage::Node(node)).map_err(|why| format!("{peer}: {why}"));
+        if self.links.connecting_to(pair).is_some() {
+            return Ok(Stage::Link);
+        }
+        if self.is_introduced(pair, now) {
+            return self.dial_pair(pair, now).map(|()| Stage::Link).map_err(|why| format!("{peer}: {why}"));
+        }
+        if !self.uplink.is_hopeful() && self.links.peers_of(pair.own) > 0 {
+            self.redials.want(pair, now + DIAL_TIMEOUT, now);
+            return self.dial_pair(pair, now).map(|()| Stage::Link).map_err(|why| format!("{peer}: {why}"));
         }
         if !self.uplink.is_hopeful() {
-            return Err(format!("{peer}: no linked node knows this persona, and no rendezvous is reachable to ask"));
+            return Err(format!(
+                "{peer}: no rendezvous is reachable to ask, and this site has no peers that could know it"
+            ));
         }
         if self.uplink.is_registered() {
             self.tell_server(ToServer::Lookup(peer));
@@ -79,44 +103,40 @@ impl Node {
         Ok(Stage::Lookup)
     }
 
-    /// Sessions wait for `persona`, to which there is no way: its node is dialled, or looked up first. They ask again every few
+    /// Sessions wait for a peer, to which there is no way: it is dialled, or looked up first. They ask again every few
     /// seconds for a minute, and whom nobody knows now may be known by then.
-    pub(super) fn seek(&mut self, persona: PersonaId, now: Instant) {
-        if self.dials.stage(persona).is_some() || !self.dials.may_seek(persona, now) {
+    pub(super) fn seek(&mut self, pair: Pair, now: Instant) {
+        if self.dials.stage(pair).is_some() || !self.dials.may_seek(pair, now) || pair.peer.noise_key().is_err() {
             return;
         }
-        if let Some(node) = self.routes.home(persona) {
-            self.redials.want(node, now + SESSION_PATIENCE, now);
-            self.changed.plans = true;
-        } else if persona.noise_key().is_ok() {
-            self.dials.seek(persona, now);
-            if self.uplink.is_registered() {
-                self.tell_server(ToServer::Lookup(persona));
-            }
+        if self.uplink.is_registered() && !self.is_introduced(pair, now) {
+            self.dials.seek(pair, now);
+            return self.tell_server(ToServer::Lookup(pair.peer));
         }
+        self.redials.want(pair, now + SESSION_PATIENCE, now);
+        self.changed.plans = true;
     }
 
-    pub(super) fn finish_dial(&mut self, persona: PersonaId) {
-        for (frame, request) in self.dials.end(persona) {
+    pub(super) fn finish_dial(&mut self, pair: Pair) {
+        for (frame, request) in self.dials.end(pair) {
             self.asked(frame, request, Ok(()));
         }
     }
 
-    pub(super) fn fail_dial(&mut self, persona: PersonaId, text: String) {
-        let failure = Failure::new(Code::PeerUnreachable, text);
-        for (frame, request) in self.dials.end(persona) {
+    pub(super) fn fail_dial(&mut self, pair: Pair, code: Code, text: String) {
+        let failure = Failure::new(code, text);
+        for (frame, request) in self.dials.end(pair) {
             self.asked(frame, request, Err(failure.clone()));
         }
     }
 
-    /// Why a persona could not be reached in time. Sites may read it: it names no node.
-    pub(super) fn unreachable_text(&self, persona: PersonaId) -> String {
-        let seconds = DIAL_TIMEOUT.as_secs();
-        match (self.dials.stage(persona), self.uplink.url()) {
-            (Some(Stage::Address(_)), _) => format!("{persona}: its node answered within {seconds} s, but not for it"),
-            (Some(Stage::Node(_)), _) => format!("{persona}: no connection to its node within {seconds} s"),
-            (_, Some(url)) => format!("{persona}: {url} did not say within {seconds} s where it lives"),
-            (_, None) => format!("{persona}: no rendezvous was reachable within {seconds} s"),
+    /// Why a peer could not be reached in time. Sites may read it.
+    pub(super) fn unreachable_text(&self, pair: Pair) -> String {
+        let (peer, seconds) = (pair.peer, DIAL_TIMEOUT.as_secs());
+        match (self.dials.stage(pair), self.uplink.url()) {
+            (Some(Stage::Link), _) => format!("{peer}: no connection to it within {seconds} s"),
+            (_, Some(url)) => format!("{peer}: {url} did not say within {seconds} s whether it is there"),
+            (_, None) => format!("{peer}: no rendezvous was reachable within {seconds} s"),
         }
     }
 

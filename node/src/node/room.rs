@@ -1,57 +1,101 @@
-//! Room for another link, when there are as many as may be.
+//! How many links each persona has, and which of them goes when there is no room.
 //!
-//! Sites of one group count as one here.
+//! A persona has 24 links at most, and all of a node's personas together 96. Four of them each persona has for itself: whatever others have,
+//! it gets them. Links that nobody needs are hung up after a minute, room or not.
+
+use std::time::Duration;
 
 use bitters_wire::{
-    id::{LinkId, NodeId},
-    map::{Map, Set},
+    id::{LinkId, PersonaId},
     time::Instant,
 };
 
 use super::{Node, linking::SESSION_PATIENCE};
-use crate::{groups::group_of, links::Up, quotas::MAX_LINKS};
+use crate::{
+    links::{Pair, Up},
+    quotas::{MAX_LINKS, MAX_LINKS_PER_PERSONA, RESERVED_LINKS},
+};
 
-/// Links that one group may have for itself when others want some.
-const SHARE: usize = MAX_LINKS / 2;
+/// A link that neither sessions nor topics need is hung up after that time.
+const UNNEEDED_AFTER: Duration = Duration::from_secs(60);
+
+/// Links of a persona that standbys leave to links which are used.
+const USED_FIRST: usize = 6;
 
 impl Node {
-    /// Hangs up a link that can be missed: the one that was unused for the longest time, or one of a group that has more than its share.
-    pub(super) fn make_room(&mut self, now: Instant) -> bool {
-        let unused = self.links.ups().filter(|(_, _, up)| !self.is_used(up, now));
-        let unused = unused.min_by_key(|(_, _, up)| up.last_packet).map(|(id, _, _)| id);
-        let Some(link) = unused.or_else(|| self.surplus(now)) else { return false };
-        self.hang_up(link);
-        self.replace_link(link, now);
+    /// Sees to it that a persona may have one more link: another that can be missed may be hung up for it.
+    pub(super) fn has_room_for_link(&mut self, own: PersonaId, now: Instant) -> bool {
+        while !self.fits(own) {
+            let Some(link) = self.missable(own, now) else { return false };
+            self.hang_up(link);
+            self.replace_link(link, now);
+        }
         true
     }
 
-    fn is_used(&self, up: &Up, now: Instant) -> bool {
-        talks(up, now) || up.joined.keys().any(|topic| self.topics.is_open(*topic))
+    /// Whether a persona may have one more standby, for which no other link goes.
+    pub(super) fn has_room_for_standby(&self, own: PersonaId) -> bool {
+        self.links.of(own) < MAX_LINKS_PER_PERSONA - USED_FIRST && self.fits(own)
     }
 
-    /// Of the links that a greedy group alone uses, the one that was quiet for the longest time.
-    fn surplus(&self, now: Instant) -> Option<LinkId> {
-        let mut alone: Map<&str, Vec<(Option<Instant>, LinkId)>> = Map::new();
-        for (id, link, up) in self.links.ups() {
-            let users = self.users(link.peer, up, now);
-            if let Some(user) = users.first().filter(|_| users.len() == 1) {
-                alone.entry(*user).or_default().push((up.last_packet, id));
-            }
+    /// Whether one more link of a persona leaves all others those that are theirs.
+    fn fits(&self, own: PersonaId) -> bool {
+        let has = self.links.of(own);
+        let others = self.frames.personas().into_iter().filter(|other| *other != own);
+        let taken: usize = others.map(|other| self.links.of(other).max(RESERVED_LINKS)).sum();
+        has < MAX_LINKS_PER_PERSONA && taken + has < MAX_LINKS
+    }
+
+    /// The link that goes for one more of a persona: one of its own that can be missed, or, if it hasn't those that are its own, one of the
+    /// persona that has most.
+    fn missable(&self, own: PersonaId, now: Instant) -> Option<LinkId> {
+        self.spare_of(own, now).or_else(|| {
+            let has = self.links.of(own);
+            let others = self.frames.personas().into_iter().filter(|other| *other != own);
+            let greediest = others.max_by_key(|other| self.links.of(*other))?;
+            let gives_way = has < RESERVED_LINKS && self.links.of(greediest) > RESERVED_LINKS;
+            gives_way.then(|| self.spare_of(greediest, now).or_else(|| self.quietest_of(greediest))).flatten()
+        })
+    }
+
+    /// A standby, else the link that was unneeded for the longest time.
+    fn spare_of(&self, own: PersonaId, now: Instant) -> Option<LinkId> {
+        let standby = self.links.standbys().find(|(_, pair)| pair.own == own).map(|(link, _)| link);
+        standby.or_else(|| {
+            let unneeded = self.links.ups_of(own).filter(|(_, pair, _, up)| !self.is_needed(*pair, up, now));
+            unneeded.min_by_key(|(_, _, _, up)| up.last_packet).map(|(link, _, _, _)| link)
+        })
+    }
+
+    fn quietest_of(&self, own: PersonaId) -> Option<LinkId> {
+        self.links.ups_of(own).min_by_key(|(_, _, _, up)| up.last_packet).map(|(link, _, _, _)| link)
+    }
+
+    fn is_needed(&self, pair: Pair, up: &Up, now: Instant) -> bool {
+        let talks = up.last_packet.is_some_and(|at| now.since(at) < SESSION_PATIENCE);
+        talks || self.shares_topics(pair, up)
+    }
+
+    /// Hangs up links that nobody needs.
+    pub(super) fn drop_unneeded_links(&mut self, now: Instant) {
+        let is_due =
+            |(_, pair, _, up): &(LinkId, Pair, &_, &Up)| self.unneeded_at(*pair, up).is_some_and(|at| at <= now);
+        let unneeded: Vec<(LinkId, Pair)> =
+            self.links.ups().filter(is_due).map(|(link, pair, _, _)| (link, pair)).collect();
+        for (link, pair) in unneeded {
+            self.drop_standby(pair);
+            self.hang_up(link);
+            self.replace_link(link, now);
         }
-        let most = alone.into_values().max_by_key(Vec::len)?;
-        most.iter().min().filter(|_| most.len() > SHARE).map(|(_, link)| *link)
     }
 
-    /// Groups that use a link: for their sites' topics, or for their sessions.
-    fn users(&self, peer: NodeId, up: &Up, now: Instant) -> Set<&str> {
-        let topics = up.joined.keys().flat_map(|topic| self.frames.in_topic(*topic));
-        let talking = self.frames.iter().filter(|(_, frame)| {
-            talks(up, now) && frame.talks.keys().any(|persona| self.routes.home(*persona) == Some(peer))
-        });
-        topics.chain(talking).map(|(_, frame)| group_of(&frame.origin)).collect()
+    /// When the next link is hung up that nobody needs.
+    pub(super) fn unneeded_due(&self) -> Option<Instant> {
+        self.links.ups().filter_map(|(_, pair, _, up)| self.unneeded_at(pair, up)).min()
     }
-}
 
-fn talks(up: &Up, now: Instant) -> bool {
-    up.last_packet.is_some_and(|at| now.since(at) < SESSION_PATIENCE)
+    fn unneeded_at(&self, pair: Pair, up: &Up) -> Option<Instant> {
+        let since = up.last_packet.map_or(up.since, |at| at.max(up.since));
+        (!self.shares_topics(pair, up)).then(|| since + UNNEEDED_AFTER)
+    }
 }

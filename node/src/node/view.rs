@@ -14,8 +14,9 @@ use super::Node;
 use crate::{
     accounts::Spend,
     frames::Frame,
-    links::{Link, Up},
+    links::{Link, Pair, Up},
     status::Watch,
+    topics::Place,
 };
 
 /// A site talks with whom it exchanged a packet in that time.
@@ -68,15 +69,18 @@ impl Node {
         }
     }
 
-    /// Tells all frames how many nodes are linked, for the badge, if that changed.
+    /// Tells frames to how many peers their persona is linked, for the badge, if that changed.
     pub(super) fn tell_peers(&mut self) {
-        let linked = self.links.up_len();
-        if std::mem::replace(&mut self.peers_told, linked) == linked {
-            return;
-        }
-        let peers = u32::try_from(linked).unwrap_or(u32::MAX);
-        for id in self.frames.iter().map(|(id, _)| id).collect::<Vec<_>>() {
-            self.tell(id, ToFrame::Peers(peers));
+        let linked = |own: PersonaId| u32::try_from(self.links.peers_of(own)).unwrap_or(u32::MAX);
+        let now: Map<PersonaId, u32> = self.frames.personas().into_iter().map(|own| (own, linked(own))).collect();
+        let before = std::mem::replace(&mut self.peers_told, now);
+        let frames: Vec<(FrameId, PersonaId)> = self.frames.iter().map(|(id, frame)| (id, frame.persona())).collect();
+        for (id, own) in frames {
+            // A persona that comes is told by the welcome.
+            let peers = self.peers_told.get(&own).copied().unwrap_or_default();
+            if before.get(&own).copied().unwrap_or_default() != peers {
+                self.tell(id, ToFrame::Peers(peers));
+            }
         }
     }
 
@@ -98,7 +102,7 @@ impl Node {
             scope: viewer.scope,
             leader: Some(self.leader.clone()),
             frames: self.frame_statuses(true, |_| true),
-            peers: self.links.ups().map(|(_, link, up)| self.node_status(link, up)).collect(),
+            peers: self.links.ups().map(|(_, pair, link, up)| self.link_status(pair, link, up)).collect(),
             seeds: u32::try_from(self.seeds.len()).unwrap_or(u32::MAX),
             topics: names(&self.frames.topics()),
             warnings: self.texts(true),
@@ -111,49 +115,48 @@ impl Node {
         let talks = site.iter().flat_map(|frame| &frame.talks).filter(|(_, at)| now.since(**at) <= TALK);
         let mut peers: Set<PersonaId> = talks.map(|(peer, _)| *peer).collect();
         for topic in &topics {
-            peers.extend(self.topic_peers(*topic, viewer.persona()));
+            peers.extend(self.topic_peers(Place { own: viewer.persona(), topic: *topic }));
         }
         Status {
             scope: viewer.scope,
             leader: None,
             frames: self.frame_statuses(false, |frame| frame.origin == viewer.origin),
-            peers: peers.into_iter().map(|peer| self.persona_status(peer)).collect(),
+            peers: peers.into_iter().map(|peer| self.peer_status(Pair { own: viewer.persona(), peer })).collect(),
             seeds: 0,
             topics: names(&topics),
             warnings: self.texts(false),
         }
     }
 
-    /// How many links a frame carries tells of other sites: theirs are among them, and move to it when others close.
     fn frame_statuses(&self, observes: bool, shown: impl Fn(&Frame) -> bool) -> Vec<FrameStatus> {
         let by_age: Map<u64, (FrameId, &Frame)> =
             self.frames.iter().filter(|(_, it)| shown(it)).map(|(id, it)| (it.age, (id, it))).collect();
         let status = |(id, frame): (FrameId, &Frame)| FrameStatus {
             id,
             origin: frame.origin.clone(),
+            persona: observes.then(|| frame.persona().to_string()),
             links: if observes { u32::try_from(self.links.carried_by(id)).unwrap_or(u32::MAX) } else { 0 },
             visible: frame.visible,
         };
         by_age.into_values().map(status).collect()
     }
 
-    /// A persona of this node looks as one does that is linked directly: the status tells no site whom it shares its node with.
-    fn persona_status(&self, peer: PersonaId) -> PeerStatus {
-        if self.frames.has_persona(peer) {
-            return peer_status(peer, 1, Path::Direct);
-        }
-        let link = self.routes.home(peer).and_then(|node| self.links.up_to(node)).and_then(|id| self.links.link(id));
+    /// A peer, as the site sees it whose persona knows it. The pages of the persona itself are reached within the browser.
+    fn peer_status(&self, pair: Pair) -> PeerStatus {
+        let link = self.links.up_to(pair).and_then(|id| self.links.link(id));
         let path = link.map_or(Path::Direct, |link| link.path);
-        peer_status(peer, u32::from(link.is_some()), path)
+        let links = u32::from(link.is_some() || pair.own == pair.peer);
+        PeerStatus { id: pair.peer.to_string(), persona: None, links, rtt: None, path, frames: Vec::new() }
     }
 
     /// The link that is used comes first, then the standby.
-    fn node_status(&self, link: &Link, up: &Up) -> PeerStatus {
+    fn link_status(&self, pair: Pair, link: &Link, up: &Up) -> PeerStatus {
         let rtt = up.rtt_us.map(|us| f64::from(us) / 1000.0);
-        let standby = self.links.standby_to(link.peer).and_then(|id| self.links.link(id));
+        let standby = self.links.standby_to(pair).and_then(|id| self.links.link(id));
         let frames: Vec<FrameId> = [link].into_iter().chain(standby).map(|it| it.frame).collect();
+        let (id, persona) = (pair.peer.to_string(), Some(pair.own.to_string()));
         let links = if standby.is_some() { 2 } else { 1 };
-        PeerStatus { id: link.peer.to_string(), links, rtt, path: link.path, frames }
+        PeerStatus { id, persona, links, rtt, path: link.path, frames }
     }
 
     fn texts(&self, observes: bool) -> Vec<String> {
@@ -166,10 +169,6 @@ impl Node {
         };
         self.warnings.texts(observes).chain(uplink.map(str::to_owned)).collect()
     }
-}
-
-fn peer_status(peer: PersonaId, links: u32, path: Path) -> PeerStatus {
-    PeerStatus { id: peer.to_string(), links, rtt: None, path, frames: Vec::new() }
 }
 
 fn begin_or_end<T: Clone + PartialEq>(watch: &mut Option<Watch<T>>, watching: bool, from: Instant) {
