@@ -24,7 +24,6 @@ use bitters_web::{
 };
 use bitters_wire::{
     address::MAX_PROXIES,
-    id::NodeId,
     limits::DRAIN_REPORT,
     local::{Dial, LinkCommand, LinkEvent},
 };
@@ -96,7 +95,6 @@ impl Connection {
     /// # Errors
     /// What the browser threw, or what it lacks.
     pub fn open(
-        node: NodeId,
         dial: Dial,
         configuration: &RtcConfiguration,
         addresses: Addresses,
@@ -106,10 +104,10 @@ impl Connection {
         let (control, data) = channel(&pc, "control", 0)
             .and_then(|control| Ok((control, channel(&pc, "data", 1)?)))
             .inspect_err(|_| close(&pc))?;
-        let Dial { peer, door, .. } = dial;
+        let Dial { own, peer, door, .. } = dial;
         let (steps, queue) = unbounded();
         let connection = Rc::new(Self {
-            machine: RefCell::new(Peercon::new(Config { node, peer, door, nonce: random::bytes() }, clock::now())),
+            machine: RefCell::new(Peercon::new(Config { own, peer, door, nonce: random::bytes() }, clock::now())),
             control,
             data,
             pc,
@@ -191,7 +189,7 @@ impl Connection {
             Output::SetRemoteDescription(sdp) => self.step(Step::Answer(sdp)),
             Output::Sign(text) => self.tell(LinkEvent::Sign(text)),
             Output::Signal(blob) => self.tell(LinkEvent::Signal(blob)),
-            Output::Up(node) => self.tell(LinkEvent::Up(node)),
+            Output::Up(peer) => self.tell(LinkEvent::Up(peer)),
         }
     }
 

@@ -19,7 +19,7 @@ use bitters_web::{
 use bitters_wire::{
     address::Owner,
     announce::life_lock,
-    id::{Boot, Epoch, FrameId, LinkId, NodeId},
+    id::{Boot, Epoch, FrameId, LinkId},
     local::{Dial, Door, DownReason, LinkCommand, LinkEvent},
     map::Map,
 };
@@ -282,9 +282,8 @@ impl Shell {
 
     /// A connection that answers at an address waits for its certificate; what is said to it meanwhile waits as well.
     fn dial(self: &Rc<Self>, link: LinkId, dial: Dial) {
-        let Some(node) = self.site.borrow().node() else { return };
         let configuration = rtc::configuration(&dial.stun);
-        let Door::Introduced { fingerprint } = dial.door else { return self.open(link, node, dial, &configuration) };
+        let Door::Introduced { fingerprint } = dial.door else { return self.open(link, dial, &configuration) };
         self.links.borrow_mut().insert(link, Carried::Opening(Vec::new()));
         let this = Rc::clone(self);
         spawn_local(async move {
@@ -292,17 +291,17 @@ impl Shell {
             let carried = this.links.borrow_mut().remove(&link);
             let Some(Carried::Opening(waiting)) = carried else { return };
             match ready {
-                Ok(()) => this.open(link, node, dial, &configuration),
+                Ok(()) => this.open(link, dial, &configuration),
                 Err(error) => this.refuse(link, &error),
             }
             waiting.into_iter().for_each(|command| this.link(link, command));
         });
     }
 
-    fn open(self: &Rc<Self>, link: LinkId, node: NodeId, dial: Dial, configuration: &RtcConfiguration) {
+    fn open(self: &Rc<Self>, link: LinkId, dial: Dial, configuration: &RtcConfiguration) {
         let this = Rc::clone(self);
         let on_event = move |event| this.on_link_event(link, event);
-        match Connection::open(node, dial, configuration, self.urls.addresses.clone(), on_event) {
+        match Connection::open(dial, configuration, self.urls.addresses.clone(), on_event) {
             Ok(connection) => drop(self.links.borrow_mut().insert(link, Carried::Open(connection))),
             Err(error) => self.refuse(link, &error),
         }

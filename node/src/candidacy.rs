@@ -594,7 +594,7 @@ mod tests {
             boot: Boot(FrameId::from_random([u8::try_from(epoch).unwrap(); 16]).0),
             build: build.into(),
             worker: "/leader.js".into(),
-            name: "bitters/1/b0".into(),
+            name: "bitters/2/b0".into(),
             kind: LeaderKind::Shared,
             heard: None,
         })

@@ -363,9 +363,9 @@ test("garbage on the node's own channels and on the leader's port is not heard",
         ...[0, 1, 2].flatMap((variant) => [new Uint8Array([variant]), new Uint8Array([variant, ...Array(40).fill(0xff)])]),
         new Uint8Array(8 * 1024 * 1024),
       ];
-      const names = ["bitters/1", ...frames.map((frame) => `bitters/1/to/${frame}`)];
+      const names = ["bitters/2", ...frames.map((frame) => `bitters/2/to/${frame}`)];
       for (const channel of names.map((name) => new BroadcastChannel(name))) for (const message of garbage) channel.postMessage(message);
-      const options = { name: `bitters/1/${build}`, type: "module", sameSiteCookies: "none" } as WorkerOptions;
+      const options = { name: `bitters/2/${build}`, type: "module", sameSiteCookies: "none" } as WorkerOptions;
       const { port } = new SharedWorker(script as string, options);
       for (let round = 0; round < 20; round++) for (const message of garbage) port.postMessage(message);
       for (let round = 0; round < 200; round++) port.postMessage(crypto.getRandomValues(new Uint8Array(round)));

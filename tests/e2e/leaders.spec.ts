@@ -191,7 +191,7 @@ test("the database is deleted under the leader: nobody is blocked, and the node 
   expect((await statusOf(a)).warnings).toEqual([]);
 
   await a.close();
-  await quiet.evaluate(() => navigator.locks.request("bitters/1/leader", () => {}));
+  await quiet.evaluate(() => navigator.locks.request("bitters/2/leader", () => {}));
   expect(await idOf(await connect(near, "a"))).toBe(id);
 });
 

@@ -13,7 +13,7 @@ const test = base.extend<{ visited: { browser: BrowserContext; quiet: Page; id: 
     const id = await idOf(a);
     await a.close();
     // The leader is gone, and its connection to the database with it, when its lock is free.
-    await quiet.evaluate(() => navigator.locks.request("bitters/1/leader", () => {}));
+    await quiet.evaluate(() => navigator.locks.request("bitters/2/leader", () => {}));
     await use({ browser, quiet, id });
   },
 });
@@ -123,7 +123,7 @@ test("stored epochs and seeds that are nonsense are passed over", async ({ visit
     expect(leader?.epoch).toBeLessThan(2 ** 53);
     expect(seeds).toBe(1);
     await a.close();
-    await quiet.evaluate(() => navigator.locks.request("bitters/1/leader", () => {}));
+    await quiet.evaluate(() => navigator.locks.request("bitters/2/leader", () => {}));
   }
 });
 

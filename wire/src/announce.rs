@@ -52,44 +52,44 @@ pub enum Announcement {
 }
 
 /// The BroadcastChannel of announcements, and what other names begin with.
-pub const CHANNEL: &str = "bitters/1";
+pub const CHANNEL: &str = "bitters/2";
 
 /// The Web Lock that the leader holds.
-pub const LEADER_LOCK: &str = "bitters/1/leader";
+pub const LEADER_LOCK: &str = "bitters/2/leader";
 
 /// The Web Lock of the frame whose dedicated worker waits for [`LEADER_LOCK`], where there is no SharedWorker: one such worker is
 /// enough.
-pub const CONTENDER_LOCK: &str = "bitters/1/contender";
+pub const CONTENDER_LOCK: &str = "bitters/2/contender";
 
 /// The Web Lock that a frame holds as long as it lives.
 #[must_use]
 pub fn frame_lock(frame: FrameId) -> String {
-    format!("bitters/1/frame/{frame}")
+    format!("bitters/2/frame/{frame}")
 }
 
 /// The BroadcastChannel between a frame and a leader that it can't reach by a port.
 #[must_use]
 pub fn frame_channel(frame: FrameId) -> String {
-    format!("bitters/1/to/{frame}")
+    format!("bitters/2/to/{frame}")
 }
 
 /// The name of the SharedWorker of a build.
 #[must_use]
 pub fn worker_name(build: &str) -> String {
-    format!("bitters/1/{build}")
+    format!("bitters/2/{build}")
 }
 
 /// The name of the SharedWorker of a build that takes over from a leader that doesn't answer any longer: under its own name the
 /// browser would give us that very worker. `after` is the silent leadership; zero if it was never heard of.
 #[must_use]
 pub fn successor_name(build: &str, after: Epoch) -> String {
-    format!("bitters/1/{build}/after/{}", after.0)
+    format!("bitters/2/{build}/after/{}", after.0)
 }
 
 /// The silent leadership that a worker of this name takes over from, if it is a successor.
 #[must_use]
 pub fn predecessor(name: &str) -> Option<Epoch> {
-    let (_, after) = name.strip_prefix("bitters/1/")?.rsplit_once("/after/")?;
+    let (_, after) = name.strip_prefix("bitters/2/")?.rsplit_once("/after/")?;
     after.parse().ok().map(Epoch)
 }
 
@@ -97,5 +97,5 @@ pub fn predecessor(name: &str) -> Option<Epoch> {
 /// for [`LEADER_LOCK`], one that is frozen when its turn comes would keep everybody from leading.
 #[must_use]
 pub fn life_lock(boot: Boot) -> String {
-    format!("bitters/1/leader/{boot}")
+    format!("bitters/2/leader/{boot}")
 }

@@ -22,6 +22,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{VersionRange, data::Data, failure::Failure, status::Scope, status::Status};
 
+/// Versions of what a frame and the SDK say. They are not the wire's: a site bundles the SDK and keeps it for years.
+pub const RPC: VersionRange = VersionRange { min: 1, max: 1 };
+
 /// The first number of the frame's own.
 pub const FIRST_FRAME_ID: u32 = 1 << 31;
 

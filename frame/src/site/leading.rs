@@ -110,9 +110,6 @@ impl Site {
         self.welcomed = true;
         self.vigil.heard(now);
         self.peers = welcome.peers;
-        if self.node.replace(welcome.node).is_some_and(|before| before != welcome.node) {
-            self.hang_up();
-        }
         self.granted = welcome.identity;
         self.consent.permissions = self.with_answers(welcome.permissions);
         let unwanted = self.is_unwanted();
@@ -154,6 +151,8 @@ impl Site {
             endpoint.serve(service.clone());
         }
         if self.persona.replace(Persona { secret, id, endpoint }).is_some() {
+            // Links are a persona's, as sessions are.
+            self.hang_up();
             self.end_sessions();
             self.tell(0, Tell::Identity(id.to_string()));
         }
@@ -166,9 +165,10 @@ impl Site {
         self.outbox.push_back(Output::CloseHost);
     }
 
-    /// The leader before led another node, whose the links are: the store that knew it is gone.
+    /// The links were those of the persona before.
     fn hang_up(&mut self) {
-        self.outbox.extend(self.links.keys().map(|link| Output::Link(*link, LinkCommand::HangUp)));
+        let links = self.links.keys().chain(self.dialling.keys());
+        self.outbox.extend(links.map(|link| Output::Link(*link, LinkCommand::HangUp)));
     }
 
     /// The leader was another island's. What the site's sessions have to say they say again when there is a way.
@@ -179,7 +179,6 @@ impl Site {
         self.line = None;
         self.leads = None;
         self.calling = None;
-        self.node = None;
         self.own_name = worker_name(&self.config.build);
         self.vigil = Vigil::new(remote);
         self.unbridged = false;

@@ -21,11 +21,10 @@ use std::collections::VecDeque;
 
 use bitters_session::{CallKey, Endpoint, StreamKey};
 use bitters_wire::{
-    WIRE,
     address::Owner,
     announce::worker_name,
     failure::{Code, Failure},
-    id::{Boot, Epoch, LinkId, NodeId, PersonaId, TopicId},
+    id::{Boot, Epoch, LinkId, PersonaId, TopicId},
     keys::PersonaSecret,
     limits::MAX_PENDING_REQUESTS,
     local::{HeldLink, LinkCommand, LinkEvent, ToLeader},
@@ -33,7 +32,7 @@ use bitters_wire::{
     permission::SiteStatus,
     random::Random,
     rate::{Bucket, Rate},
-    rpc::{Event, FIRST_FRAME_ID, Identity, SiteWelcome, Tell},
+    rpc::{Event, FIRST_FRAME_ID, Identity, RPC, SiteWelcome, Tell},
     status::Path,
     status::Scope,
     time::Instant,
@@ -66,8 +65,6 @@ pub struct Site {
     vigil: Vigil,
     /// The leader that was asked to listen to this frame's channel.
     calling: Option<Calling>,
-    /// The node, for the identities of this frame's links.
-    node: Option<NodeId>,
     host: Host,
     /// Which id the site wants, and which it has.
     identity: Identity,
@@ -95,6 +92,8 @@ pub struct Site {
     dialled: Map<PersonaId, u32>,
     /// Personas that the leader had a way to when we asked last.
     reachable: Set<PersonaId>,
+    /// For whom connections are made that aren't up.
+    dialling: Map<LinkId, PersonaId>,
     /// Links that are up in this frame, for the next leader.
     links: Map<LinkId, HeldLink>,
     /// Packets for a leader that hasn't taken us in yet.
@@ -158,7 +157,6 @@ impl Site {
             leads: None,
             vigil: Vigil::default(),
             calling: None,
-            node: None,
             host: Host::Absent,
             identity: Identity::Site,
             granted: Identity::Site,
@@ -177,6 +175,7 @@ impl Site {
             topics: Map::new(),
             dialled: Map::new(),
             reachable: Set::new(),
+            dialling: Map::new(),
             links: Map::new(),
             held: Vec::new(),
             certifying: Set::new(),
@@ -217,7 +216,7 @@ impl Site {
             Input::Connected => self.on_connected(now),
             Input::Followed(found) => self.on_followed(found),
             Input::Frozen(frozen) => self.send(ToLeader::Frozen(frozen)),
-            Input::Host { versions, identity } => self.on_host(versions.common(WIRE), identity, now),
+            Input::Host { versions, identity } => self.on_host(versions.common(RPC), identity, now),
             Input::Island { scope, remote } => {
                 // What is being made is kept where the frame was before.
                 self.certifying.clear();
@@ -265,12 +264,6 @@ impl Site {
         [endpoint, calls, self.consent.due(), self.vigil.poll_timeout()].into_iter().flatten().min()
     }
 
-    /// The node that this frame is a thread of, once its leader said so.
-    #[must_use]
-    pub const fn node(&self) -> Option<NodeId> {
-        self.node
-    }
-
     /// The embedding page's origin.
     #[must_use]
     pub fn origin(&self) -> &str {
@@ -282,7 +275,7 @@ impl Site {
             return;
         }
         let Some(rpc) = version else {
-            let text = format!("this node speaks versions {} to {}", WIRE.min, WIRE.max);
+            let text = format!("this node speaks versions {} to {}", RPC.min, RPC.max);
             self.host = Host::Greeted;
             self.tell(0, Tell::Failed(Failure::new(Code::VersionMismatch, text)));
             return self.outbox.push_back(Output::CloseHost);
@@ -348,10 +341,15 @@ impl Site {
 
     fn on_link(&mut self, link: LinkId, event: LinkEvent) {
         match event {
-            LinkEvent::Down(_) => drop(self.links.remove(&link)),
+            LinkEvent::Down(_) => {
+                self.dialling.remove(&link);
+                self.links.remove(&link);
+            }
             LinkEvent::Received(_) => self.note_use(link),
             LinkEvent::Up(peer) => {
-                self.links.insert(link, HeldLink { link, peer, used: false, path: Path::Direct });
+                if let Some(own) = self.dialling.remove(&link) {
+                    self.links.insert(link, HeldLink { link, own, peer, used: false, path: Path::Direct });
+                }
             }
             LinkEvent::Path(path) => {
                 if let Some(held) = self.links.get_mut(&link) {
@@ -368,8 +366,10 @@ impl Site {
     }
 
     fn on_link_command(&mut self, link: LinkId, command: LinkCommand) {
-        if matches!(command, LinkCommand::Send(_)) {
-            self.note_use(link);
+        match &command {
+            LinkCommand::Dial(dial) => drop(self.dialling.insert(link, dial.own)),
+            LinkCommand::Send(_) => self.note_use(link),
+            _ => {}
         }
         self.outbox.push_back(Output::Link(link, command));
     }

@@ -15,9 +15,9 @@ use bitters_wire::{
     id::FrameId,
     keys::NodeSecret,
     limits::MAX_SERVICE_JSON,
-    local::{Envelope, ToFrame, Welcome},
+    local::{Dial, Door, Envelope, ToFrame, Welcome},
     permission::Permissions,
-    rpc::{Ask, Outcome, Request},
+    rpc::{Ask, Outcome, RPC, Request},
     status::Scope,
 };
 
@@ -323,8 +323,10 @@ fn the_next_leader_is_told_whom_sessions_talk_with_and_what_links_are_for() {
     world.ask(1, 1, Ask::Serve { protocol: "chat".into() });
     world.ask(0, 1, Ask::Open { peer: persona(BOB).id().to_string(), protocol: "chat".into() });
     let [used, standby] = [1, 2].map(|number| LinkId { epoch: Epoch(7), number });
-    let peer = NodeSecret::new([8; 32]).id();
+    let (own, peer) = (persona(ALICE).id(), persona(BOB).id());
     for link in [used, standby] {
+        let dial = Dial { own, peer: Some(peer), door: Door::Signals, stun: Vec::new() };
+        world.leader_says(0, ToFrame::Link(link, LinkCommand::Dial(dial)));
         world.handle(0, Input::Link(link, LinkEvent::Up(peer)));
     }
     world.leader_says(0, ToFrame::Link(used, LinkCommand::Send(vec![1])));
@@ -335,7 +337,7 @@ fn the_next_leader_is_told_whom_sessions_talk_with_and_what_links_are_for() {
         panic!("not registered again")
     };
     assert_eq!(hello.talks, [persona(BOB).id()]);
-    let held = |link, used| HeldLink { link, peer, used, path: Path::Direct };
+    let held = |link, used| HeldLink { link, own, peer, used, path: Path::Direct };
     assert_eq!(hello.links, [held(used, true), held(standby, false)]);
 }
 
@@ -363,7 +365,7 @@ fn what_the_old_leader_didn_t_answer_is_asked_of_the_new_one() {
 fn a_frame_turns_to_whoever_leads() {
     let mut machine = Site::new(config(ALICE));
     machine.handle_input(Input::Started, Instant::START);
-    let own = Line::Port { name: "bitters/1/b1".into(), worker: "/leader.js".into() };
+    let own = Line::Port { name: "bitters/2/b1".into(), worker: "/leader.js".into() };
     assert_eq!(machine.poll_output(), Some(Output::Connect(own)));
     while machine.poll_output().is_some() {}
 
@@ -373,7 +375,7 @@ fn a_frame_turns_to_whoever_leads() {
             boot: boot(1),
             build: "b1".into(),
             worker: worker.into(),
-            name: "bitters/1/b1".into(),
+            name: "bitters/2/b1".into(),
             kind,
             heard,
         })
@@ -383,7 +385,7 @@ fn a_frame_turns_to_whoever_leads() {
     assert_eq!(machine.poll_output(), None);
 
     machine.handle_input(up("/old.js", LeaderKind::Shared, None), Instant::START);
-    let other = Line::Port { name: "bitters/1/b1".into(), worker: "/old.js".into() };
+    let other = Line::Port { name: "bitters/2/b1".into(), worker: "/old.js".into() };
     assert_eq!(machine.poll_output(), Some(Output::Connect(other)));
 
     // A channel holds nothing for a late listener, so the leader is asked to open it first.
@@ -421,7 +423,7 @@ fn frames_that_start_at_once_ask_a_dedicated_leader_once_each() {
             boot: boot(1),
             build,
             worker,
-            name: "bitters/1/b1".into(),
+            name: "bitters/2/b1".into(),
             kind,
             heard,
         }
@@ -496,7 +498,7 @@ impl World {
     }
 
     fn host(&mut self, site: usize) {
-        self.handle(site, Input::Host { versions: WIRE, identity: Identity::Site });
+        self.handle(site, Input::Host { versions: RPC, identity: Identity::Site });
     }
 
     fn ask(&mut self, site: usize, id: u32, ask: Ask) {
@@ -589,11 +591,9 @@ fn config(origin: &str) -> Config {
 }
 
 fn welcome(origin: &str) -> Welcome {
-    let node = NodeSecret::new([9; 32]).id();
     Welcome {
-        wire: 1,
+        wire: 2,
         persona: persona(origin),
-        node,
         identity: Identity::Site,
         permissions: Permissions::default(),
         peers: 0,

@@ -5,8 +5,8 @@ use bitters_wire::{
     announce::{Announcement, LeaderKind},
     failure::{Code, Failure},
     id::{Boot, Epoch, FrameId, LinkId},
-    keys::NodeSecret,
-    local::{DownReason, Envelope, LinkCommand, LinkEvent, ToFrame, ToLeader, Welcome},
+    keys::{NodeSecret, PersonaSecret},
+    local::{Dial, Door, DownReason, Envelope, LinkCommand, LinkEvent, ToFrame, ToLeader, Welcome},
     permission::Permissions,
     rpc::{Event, Identity, Tell},
     status::Scope,
@@ -40,8 +40,8 @@ fn a_leader_that_is_gone_is_looked_for_in_our_own_build_s_worker() {
 #[test]
 fn a_frame_that_turned_to_the_next_leader_stays_there_when_the_last_is_gone() {
     let mut frame = Led::welcomed();
-    let next = Line::Port { name: "bitters/1/b2".into(), worker: "/next.js".into() };
-    assert_eq!(frame.input(leader_up(8, 2, "bitters/1/b2", "/next.js")), [Output::Connect(next)]);
+    let next = Line::Port { name: "bitters/2/b2".into(), worker: "/next.js".into() };
+    assert_eq!(frame.input(leader_up(8, 2, "bitters/2/b2", "/next.js")), [Output::Connect(next)]);
     assert_eq!(frame.input(Input::LeaderGone(boot(1))), []);
     assert_eq!(frame.input(Input::LeaderGone(boot(2))), [Output::Connect(own())], "the next died, too");
 }
@@ -67,16 +67,24 @@ fn a_leader_whose_lock_is_free_at_once_is_asked_and_then_known_by_its_silence() 
 }
 
 #[test]
-fn links_of_the_node_before_are_hung_up_when_the_leader_is_another_node_s() {
+fn links_of_the_persona_before_are_hung_up_when_a_leader_gives_another() {
     let mut frame = Led::welcomed();
-    frame.input(Input::Link(LINK, LinkEvent::Up(NodeSecret::new([3; 32]).id())));
-    let hung_up = Output::Link(LINK, LinkCommand::HangUp);
-    assert!(!frame.input(Input::Leader(welcome(8, 2))).contains(&hung_up), "the same node");
+    let peer = PersonaSecret::new([3; 32]).id();
+    let dial = Dial { own: persona().id(), peer: Some(peer), door: Door::Signals, stun: Vec::new() };
+    for link in [LINK, OPENING] {
+        let message = ToFrame::Link(link, LinkCommand::Dial(dial.clone()));
+        frame.input(Input::Leader(Envelope { epoch: Epoch(7), boot: boot(1), message }));
+    }
+    frame.input(Input::Link(LINK, LinkEvent::Up(peer)));
+    let hung_up = [LINK, OPENING].map(|link| Output::Link(link, LinkCommand::HangUp));
+    let same = frame.input(Input::Leader(welcome(8, 2)));
+    assert!(!same.iter().any(|output| hung_up.contains(output)), "{same:?}");
 
     let mut other = welcome(9, 3);
     let ToFrame::Welcome(told) = &mut other.message else { unreachable!() };
-    told.node = NodeSecret::new([4; 32]).id();
-    assert!(frame.input(Input::Leader(other)).contains(&hung_up));
+    told.persona = PersonaSecret::new([4; 32]);
+    let outputs = frame.input(Input::Leader(other));
+    assert!(hung_up.iter().all(|output| outputs.contains(output)), "{outputs:?}");
 }
 
 #[test]
@@ -97,7 +105,7 @@ fn a_wedged_leader_is_succeeded_and_what_was_said_meanwhile_is_kept() {
     frame.input(Input::Visible(false));
     assert_eq!(frame.timeout(), [said(ToLeader::Ping)]);
     assert_eq!(frame.timeout(), [calls()]);
-    let successor = Line::Port { name: "bitters/1/b1/after/7".into(), worker: "/leader.js".into() };
+    let successor = Line::Port { name: "bitters/2/b1/after/7".into(), worker: "/leader.js".into() };
     assert_eq!(frame.timeout(), [Output::Connect(successor)]);
     frame.input(Input::Connected);
     let down = ToLeader::Link(LINK, LinkEvent::Down(DownReason::Closed));
@@ -109,17 +117,17 @@ fn a_wedged_leader_is_succeeded_and_what_was_said_meanwhile_is_kept() {
 
     let late = Envelope { epoch: Epoch(7), boot: boot(1), message: ToFrame::Peers(3) };
     assert_eq!(frame.input(Input::Leader(late)), [], "the wedged one comes to");
-    assert_eq!(frame.input(leader_up(7, 1, "bitters/1/b1", "/leader.js")), [], "and says that it leads");
+    assert_eq!(frame.input(leader_up(7, 1, "bitters/2/b1", "/leader.js")), [], "and says that it leads");
 
     let outputs = frame.input(Input::LeaderGone(boot(2)));
-    let successor = Line::Port { name: "bitters/1/b1/after/7".into(), worker: "/leader.js".into() };
+    let successor = Line::Port { name: "bitters/2/b1/after/7".into(), worker: "/leader.js".into() };
     assert_eq!(outputs, [Output::Connect(successor)], "the worker of the plain name hangs");
 }
 
 #[test]
 fn a_leader_that_answers_the_call_is_not_replaced_its_line_is_opened_again() {
     let mut frame = Led::welcomed();
-    let up = || leader_up(7, 1, "bitters/1/b1", "/leader.js");
+    let up = || leader_up(7, 1, "bitters/2/b1", "/leader.js");
     assert_eq!(frame.input(up()), [], "nothing is outstanding");
     frame.input(Input::Visible(false));
     frame.timeout();
@@ -143,7 +151,7 @@ fn a_leader_that_comes_to_while_its_successor_is_asked_is_turned_back_to() {
     frame.input(Input::Visible(false));
     (0..3).for_each(|_| drop(frame.timeout()));
     frame.input(Input::Connected);
-    assert_eq!(frame.input(leader_up(7, 1, "bitters/1/b1", "/leader.js")), [Output::Connect(own())]);
+    assert_eq!(frame.input(leader_up(7, 1, "bitters/2/b1", "/leader.js")), [Output::Connect(own())]);
 }
 
 #[test]
@@ -198,7 +206,7 @@ fn where_no_worker_can_be_loaded_the_person_is_told_and_the_site_after_a_second_
     assert_eq!(frame.input(Input::WorkerFailed), [failed(), calls()]);
 
     let called = frame.now;
-    let successor = Line::Port { name: "bitters/1/b1/after/0".into(), worker: "/leader.js".into() };
+    let successor = Line::Port { name: "bitters/2/b1/after/0".into(), worker: "/leader.js".into() };
     assert_eq!(frame.timeout(), [Output::Connect(successor)]);
     assert_eq!(frame.now.since(called).as_secs(), 3, "sooner than one that is silent");
     frame.input(Input::Connected);
@@ -218,8 +226,8 @@ fn a_worker_that_cannot_be_loaded_is_no_matter_where_another_leads() {
     frame.input(Input::Started);
     frame.input(Input::Connected);
     frame.input(Input::WorkerFailed);
-    let other = Line::Port { name: "bitters/1/b2".into(), worker: "/next.js".into() };
-    assert_eq!(frame.input(leader_up(8, 2, "bitters/1/b2", "/next.js")), [Output::Connect(other)]);
+    let other = Line::Port { name: "bitters/2/b2".into(), worker: "/next.js".into() };
+    assert_eq!(frame.input(leader_up(8, 2, "bitters/2/b2", "/next.js")), [Output::Connect(other)]);
     assert_eq!(frame.input(Input::WorkerFailed), []);
 }
 
@@ -277,9 +285,10 @@ impl Led {
 }
 
 const LINK: LinkId = LinkId { epoch: Epoch(7), number: 1 };
+const OPENING: LinkId = LinkId { epoch: Epoch(7), number: 2 };
 
 fn own() -> Line {
-    Line::Port { name: "bitters/1/b1".into(), worker: "/leader.js".into() }
+    Line::Port { name: "bitters/2/b1".into(), worker: "/leader.js".into() }
 }
 
 fn calls() -> Output {
@@ -291,9 +300,8 @@ fn said(message: ToLeader) -> Output {
 }
 
 fn welcome(epoch: u64, number: u8) -> Envelope<ToFrame> {
-    let (persona, node) = (persona(), NodeSecret::new([9; 32]).id());
-    let welcome =
-        Welcome { wire: 1, persona, node, identity: Identity::Site, permissions: Permissions::default(), peers: 0 };
+    let (identity, permissions) = (Identity::Site, Permissions::default());
+    let welcome = Welcome { wire: 2, persona: persona(), identity, permissions, peers: 0 };
     Envelope { epoch: Epoch(epoch), boot: boot(number), message: ToFrame::Welcome(welcome) }
 }
 

@@ -264,7 +264,7 @@ fn what_the_person_takes_back_on_the_node_s_page_ends_it_and_is_told_at_home() {
 fn a_no_on_the_node_s_page_counts_where_the_browser_asks_nobody() {
     let no = Permissions { join: Answer::No, ..Permissions::default() };
     let mut frame = Asked::started(Config { scope: Scope::Browser, ..config(ALICE) });
-    frame.outputs(Input::Host { versions: WIRE, identity: Identity::Site });
+    frame.outputs(Input::Host { versions: RPC, identity: Identity::Site });
     frame.welcome(Welcome { permissions: no, ..welcome(ALICE) });
     assert_eq!(tells(&frame.heard), [], "the site isn't told of a node that it isn't to be in");
     assert_eq!(frame.heard.last(), Some(&Output::Return));
@@ -420,7 +420,7 @@ impl Asked {
 
     fn with(means: Means, permissions: Permissions) -> Self {
         let mut asked = Self::started(Config { means, ..config(ALICE) });
-        asked.outputs(Input::Host { versions: WIRE, identity: Identity::Site });
+        asked.outputs(Input::Host { versions: RPC, identity: Identity::Site });
         asked.welcome(Welcome { permissions, ..welcome(ALICE) });
         asked
     }
@@ -438,7 +438,7 @@ impl Asked {
 
     fn waiting_in(config: Config, permissions: Permissions) -> Self {
         let mut asked = Self::started(config);
-        asked.outputs(Input::Host { versions: WIRE, identity: Identity::Person });
+        asked.outputs(Input::Host { versions: RPC, identity: Identity::Person });
         asked.welcome(Welcome { permissions, ..welcome(ALICE) });
         asked
     }
