@@ -3,11 +3,12 @@
 #![no_main]
 
 use bitters_peercon::{Config, Input, Peercon};
-use bitters_wire::{id::NodeId, time::Instant};
+use bitters_wire::{id::PersonaId, local::Door, time::Instant};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|messages: Vec<(u8, Vec<u8>)>| {
-    let config = Config { node: NodeId([1; 32]), peer: NodeId([2; 32]), nonce: [3; 16] };
+    let (own, peer) = (PersonaId([1; 32]), Some(PersonaId([2; 32])));
+    let config = Config { own, peer, door: Door::Signals, nonce: [3; 16] };
     let mut peercon = Peercon::new(config, Instant::START);
     for (at, (kind, bytes)) in messages.into_iter().enumerate() {
         let input = match kind % 8 {

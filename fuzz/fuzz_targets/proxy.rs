@@ -27,7 +27,7 @@ const DIALLER: &str = "the+dialler+s+password";
 
 fuzz_target!(|datagrams: Vec<(u8, u8, Vec<u8>)>| {
     let config = Config { sessions: 3, ghosts: 2, ..Config::default() };
-    let mut proxy = Proxy::new(config);
+    let mut proxy = Proxy::new(config, [7; 32]);
     let proxies = [([192, 0, 2, 99], 3478).into()].into();
     proxy.handle_input(Input::Listen { conn: CONN, token: TOKEN, proxies }, Instant::START);
     let mut out = Outgoing::new();

@@ -97,13 +97,13 @@ impl Metrics {
 impl Collector for OfRendezvous {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (load, counts) = self.0.numbers();
-        let Load { connections, introductions, nodes, personas, sources, tokens, topics } = load;
+        let Load { connections, introductions, keys, nodes, sources, tokens, topics } = load;
         for (name, help, value) in [
             ("rendezvous_connections", "Sockets that are open", connections),
             ("rendezvous_addresses", "Addresses that are listened at", tokens),
             ("rendezvous_introductions", "Introductions remembered", introductions),
-            ("rendezvous_nodes", "Nodes registered", nodes),
-            ("rendezvous_personas", "Personas that can be looked up", personas),
+            ("rendezvous_nodes", "Sockets whose node has entered", nodes),
+            ("rendezvous_personas", "Keys of personas that can be looked up", keys),
             ("rendezvous_sources", "Source addresses remembered for their rates", sources),
             ("rendezvous_topics", "Topics with a member", topics),
         ] {

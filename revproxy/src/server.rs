@@ -66,7 +66,9 @@ pub async fn serve(config: Config) -> Result<Running, ServeError> {
     let metrics = Metrics::default();
     let switchboard = Arc::<Switchboard>::default();
     let tcp: Vec<_> = listeners.public.iter().map(|&(_, addr)| addr).collect();
-    let udp = Arc::new(Udp::bind(&config, Arc::clone(&switchboard), &tcp)?);
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|source| ServeError::NoRandom { source })?;
+    let udp = Arc::new(Udp::bind(&config, seed, Arc::clone(&switchboard), &tcp)?);
     let hub = Arc::new(Hub::new(config.rendezvous, fastrand::u64(..), switchboard, Arc::clone(&udp)));
     let registry = metrics.registry(collectors(&hub, &udp, certificates.as_ref()));
 

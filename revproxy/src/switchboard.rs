@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use crate::core::rendezvous::ConnId;
 
 /// Messages that wait for one socket. Its own answers are written before its next message is read, so these are what others signal
-/// and dial, and those are bounded (bursts of 64 each).
-const OUTGOING: usize = 192;
+/// and dial, and those are bounded (bursts of 128 and 64).
+const OUTGOING: usize = 256;
 
 #[derive(Debug, Default)]
 pub(crate) struct Switchboard(Mutex<HashMap<ConnId, mpsc::Sender<ToNode>>>);

@@ -51,8 +51,13 @@ pub(crate) struct Udp {
 }
 
 impl Udp {
-    /// Listens where the configuration says.
-    pub(crate) fn bind(config: &Config, switchboard: Arc<Switchboard>, tcp: &[SocketAddr]) -> Result<Self, ServeError> {
+    /// Listens where the configuration says. The machine's seed is fresh from a cryptographic generator.
+    pub(crate) fn bind(
+        config: &Config,
+        seed: [u8; 32],
+        switchboard: Arc<Switchboard>,
+        tcp: &[SocketAddr],
+    ) -> Result<Self, ServeError> {
         let addrs = match &config.udp {
             Some(addrs) => addrs.clone(),
             // Nobody knows a port that was drawn before it is told: UDP's may be another.
@@ -66,13 +71,14 @@ impl Udp {
         let pairs = addrs.iter().map(|&addr| Address::bind_pair(addr, &addrs)).collect::<Result<Vec<_>, _>>()?;
         let (told, stun): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
         let addresses = told.into_iter().chain(stun).collect();
-        Ok(Self { addresses, public: config.public.clone(), ..Self::with(Proxy::new(config.proxy), switchboard) })
+        let machine = Proxy::new(config.proxy, seed);
+        Ok(Self { addresses, public: config.public.clone(), ..Self::with(machine, switchboard) })
     }
 
     /// No sockets.
     #[cfg(test)]
     pub(crate) fn none(switchboard: Arc<Switchboard>) -> Self {
-        Self::with(Proxy::new(crate::core::proxy::Config::default()), switchboard)
+        Self::with(Proxy::new(crate::core::proxy::Config::default(), [1; 32]), switchboard)
     }
 
     fn with(machine: Proxy, switchboard: Arc<Switchboard>) -> Self {

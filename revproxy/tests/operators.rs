@@ -6,6 +6,7 @@ mod support;
 
 use std::{collections::BTreeMap, fs, net::SocketAddr, time::Duration};
 
+use bitters_wire::{WIRE, codec::encode, rendezvous::ToServer};
 use futures::{SinkExt, StreamExt};
 use serde_json::Value;
 use support::{Server, get, head, start_with};
@@ -34,11 +35,18 @@ async fn numbers_move_with_what_happens() {
     let (mut socket, _) = client_async("ws://node.localhost/rendezvous", stream).await.unwrap();
     assert!(matches!(socket.next().await, Some(Ok(Message::Binary(_)))));
     let open = scrape(&server).await;
-    socket.send(Message::Binary(vec![0xff; 9].into())).await.unwrap();
-    assert!(matches!(socket.next().await, Some(Ok(Message::Binary(_)))));
+    let mut say = async |bytes: Vec<u8>| {
+        socket.send(Message::Binary(bytes.into())).await.unwrap();
+        assert!(matches!(socket.next().await, Some(Ok(Message::Binary(_)))));
+    };
+    say(encode(&ToServer::Enter(WIRE))).await;
+    let entered = scrape(&server).await;
+    say(vec![0xff; 9]).await;
     let refused = scrape(&server).await;
 
     assert_eq!(open["revproxy_rendezvous_connections"], 1.0);
+    assert_eq!((open["revproxy_rendezvous_nodes"], entered["revproxy_rendezvous_nodes"]), (0.0, 1.0));
+    assert_eq!(entered["revproxy_rendezvous_personas"], 0.0);
     assert_eq!(open["revproxy_http_requests_total{status=\"2xx\"}"], 1.0);
     assert_eq!(open["revproxy_http_requests_total{status=\"4xx\"}"], 1.0);
     assert_eq!(open["revproxy_http_requests_total{status=\"1xx\"}"], 1.0);

@@ -14,12 +14,11 @@ use bitters_peercon::{
 use bitters_revproxy::{ServeError, core::proxy::Dropped, serve};
 use bitters_wire::{
     address::{Owner, Token},
-    keys::NodeSecret,
     rendezvous::{ToNode, ToServer, listen_text},
 };
 use support::{
     Server,
-    node::{HOST, Node, id},
+    node::{HOST, Node, id, secret},
     start, start_with,
     stun::{binding, check, data, name, response},
 };
@@ -234,14 +233,14 @@ async fn both_families() -> Server {
 async fn listening(server: &Server) -> Node {
     let mut node = Node::register(server.addr, 1).await;
     let token = packed().token;
-    let signature = NodeSecret::new([1; 32]).sign(&listen_text(&node.nonce, HOST, token, id(1)));
-    let listen = ToServer::Listen { owner: Owner::Node(id(1)), fingerprint: FINGERPRINT, signature };
+    let signature = secret(1).sign(&listen_text(&node.nonce, HOST, token));
+    let listen = ToServer::Listen { owner: Owner::Persona(id(1)), fingerprint: FINGERPRINT, signature };
     assert_eq!(node.ask(&listen).await, ToNode::Listening(token));
     node
 }
 
 fn packed() -> Packed {
-    let token = Token::of(Owner::Node(id(1)), &FINGERPRINT);
+    let token = Token::of(Owner::Persona(id(1)), &FINGERPRINT);
     Packed { token, fingerprint: [0x5a; 32], password: DIALLER.1.into() }
 }
 

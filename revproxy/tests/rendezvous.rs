@@ -35,13 +35,13 @@ async fn two_nodes_meet_in_a_topic_and_signal() {
     let mut alice = Node::register(server.addr, 1).await;
     let mut bob = Node::register(server.addr, 2).await;
 
-    assert_eq!(alice.ask(&ToServer::Advertise(LOBBY)).await, members(&[]));
-    assert_eq!(bob.ask(&ToServer::Advertise(LOBBY)).await, members(&[1]));
+    assert_eq!(alice.ask(&advertise(1)).await, members(1, &[]));
+    assert_eq!(bob.ask(&advertise(2)).await, members(2, &[1]));
     let signal = Signal { attempt: 1, answers: None, blob: vec![7; 90] };
-    bob.say(&ToServer::Signal { to: id(1), signal: signal.clone() }).await;
+    bob.say(&ToServer::Signal { from: id(2), to: id(1), signal: signal.clone() }).await;
 
-    assert_eq!(alice.hear().await, ToNode::Signal { from: id(2), signal });
-    assert_eq!(alice.ask(&ToServer::Discover(LOBBY)).await, members(&[2]));
+    assert_eq!(alice.hear().await, ToNode::Signal { from: id(2), to: id(1), signal });
+    assert_eq!(alice.ask(&discover(1)).await, members(1, &[2]));
 }
 
 #[tokio::test]
@@ -49,8 +49,9 @@ async fn a_node_is_forgotten_when_its_socket_breaks() {
     let server = start().await;
     let mut alice = Node::register(server.addr, 1).await;
     let mut bob = Node::register(server.addr, 2).await;
-    alice.ask(&ToServer::Advertise(LOBBY)).await;
-    let signal = ToServer::Signal { to: id(1), signal: Signal { attempt: 1, answers: None, blob: vec![] } };
+    alice.ask(&advertise(1)).await;
+    let signal = Signal { attempt: 1, answers: None, blob: vec![] };
+    let signal = ToServer::Signal { from: id(2), to: id(1), signal };
 
     drop(alice);
 
@@ -58,22 +59,67 @@ async fn a_node_is_forgotten_when_its_socket_breaks() {
     loop {
         bob.say(&signal).await;
         match timeout(Duration::from_millis(50), bob.hear()).await {
-            Ok(answer) => break assert_eq!(answer, ToNode::Unreachable(id(1))),
+            Ok(answer) => break assert_eq!(answer, ToNode::Unreachable { from: id(2), to: id(1) }),
             Err(_silence) => {}
         }
     }
-    assert_eq!(bob.ask(&ToServer::Discover(LOBBY)).await, members(&[]));
+    assert_eq!(bob.ask(&discover(2)).await, members(2, &[]));
 }
 
 #[tokio::test]
-async fn a_node_that_comes_back_replaces_itself() {
+async fn a_node_that_comes_back_is_believed_and_its_old_socket_ends_by_its_silence() {
     let server = start().await;
-    let mut old = Node::register(server.addr, 1).await;
+    let mut bob = Node::register(server.addr, 2).await;
+    let old = Node::register(server.addr, 1).await;
     let mut new = Node::register(server.addr, 1).await;
+    let signal = Signal { attempt: 1, answers: None, blob: vec![] };
+    let to_alice = ToServer::Signal { from: id(2), to: id(1), signal: signal.clone() };
 
-    assert_eq!(old.hear_refusal().await, Code::Closed);
-    assert_eq!(old.end().await, Some(CloseCode::Policy));
-    assert_eq!(new.ask(&ToServer::Advertise(LOBBY)).await, members(&[]));
+    bob.say(&to_alice).await;
+    assert_eq!(new.hear().await, ToNode::Signal { from: id(2), to: id(1), signal: signal.clone() });
+    // The stream beneath answers no ping, as if its network were gone.
+    let mut old = old.socket.into_inner();
+    tokio::time::pause();
+    let mut heard = Vec::new();
+    let (ended, ()) = tokio::join!(old.read_to_end(&mut heard), async {
+        for socket in [&mut bob, &mut new].into_iter().cycle().take(6) {
+            assert!(matches!(socket.socket.next().await, Some(Ok(Message::Ping(_)))));
+        }
+    });
+    ended.unwrap();
+    tokio::time::resume();
+
+    assert!(heard.ends_with(b"silent"), "{heard:?}");
+    bob.say(&to_alice).await;
+    assert_eq!(new.hear().await, ToNode::Signal { from: id(2), to: id(1), signal });
+}
+
+#[tokio::test]
+async fn two_keys_of_one_socket_are_strangers() {
+    let server = start().await;
+    let mut node = Node::register(server.addr, 1).await;
+    node.add(2).await;
+    let signal = Signal { attempt: 1, answers: None, blob: vec![7; 90] };
+
+    assert_eq!(node.ask(&advertise(1)).await, members(1, &[]));
+    assert_eq!(node.ask(&advertise(2)).await, members(2, &[1]));
+    let heard = node.ask(&ToServer::Signal { from: id(2), to: id(1), signal: signal.clone() }).await;
+    assert_eq!(heard, ToNode::Signal { from: id(2), to: id(1), signal });
+    node.say(&ToServer::Unregister(id(1))).await;
+    assert_eq!(node.ask(&discover(2)).await, members(2, &[]));
+}
+
+#[tokio::test]
+async fn a_node_of_version_1_is_told_which_versions_there_are() {
+    let server = start().await;
+    let mut node = Node::connect(server.addr).await;
+
+    // Its registration: a key, a signature with its length, the versions 1 to 1.
+    node.send(Message::binary([[7].as_slice(), &[9; 32], &[64], &[9; 64], &[1, 1]].concat())).await;
+
+    let message = "this server speaks version 2".into();
+    assert_eq!(node.hear().await, ToNode::Refused { code: Code::VersionMismatch, message });
+    assert_eq!(node.end().await, Some(CloseCode::Policy));
 }
 
 #[tokio::test]
@@ -81,18 +127,22 @@ async fn garbage_is_refused_and_closed() {
     let server = start().await;
     let mut bystander = Node::register(server.addr, 1).await;
 
-    for (bytes, code) in [(vec![0xff; 20], Code::BadArgument), (vec![0; MAX_RENDEZVOUS + 1], Code::TooLarge)] {
-        let mut node = Node::connect(server.addr).await;
-        node.send(Message::binary(bytes)).await;
-        assert_eq!(node.hear_refusal().await, code);
-        assert_eq!(node.end().await, Some(CloseCode::Policy));
+    for (bytes, first, code) in [
+        (vec![0xff; 20], Code::VersionMismatch, Code::BadArgument),
+        (vec![0; MAX_RENDEZVOUS + 1], Code::TooLarge, Code::TooLarge),
+    ] {
+        for (mut node, code) in [(Node::connect(server.addr).await, first), (Node::enter(server.addr).await, code)] {
+            node.send(Message::binary(bytes.clone())).await;
+            assert_eq!(node.hear_refusal().await, code);
+            assert_eq!(node.end().await, Some(CloseCode::Policy));
+        }
     }
     for message in [Message::text("hello"), Message::binary(vec![0; 10 * MAX_RENDEZVOUS])] {
         let mut node = Node::connect(server.addr).await;
         node.send(message).await;
         assert_eq!(node.close_code().await, Some(CloseCode::Policy));
     }
-    assert_eq!(bystander.ask(&ToServer::Advertise(LOBBY)).await, members(&[]));
+    assert_eq!(bystander.ask(&advertise(1)).await, members(1, &[]));
 }
 
 #[tokio::test]
@@ -102,16 +152,17 @@ async fn a_flood_is_refused_and_closed() {
     let mut flooder = Node::register(server.addr, 2).await;
 
     for _ in 0..200 {
-        flooder.send(Message::binary(encode(&ToServer::Advertise(LOBBY)))).await;
+        flooder.send(Message::binary(encode(&advertise(2)))).await;
     }
     let mut answers = 0;
-    while flooder.hear().await == members(&[]) {
+    while flooder.hear().await == members(2, &[]) {
         answers += 1;
     }
 
-    assert!((99..150).contains(&answers), "{answers}");
+    // It has entered, registered and looked itself up before.
+    assert!((97..150).contains(&answers), "{answers}");
     assert_eq!(flooder.end().await, Some(CloseCode::Policy));
-    assert_eq!(bystander.ask(&ToServer::Advertise(LOBBY)).await, members(&[]));
+    assert_eq!(bystander.ask(&advertise(1)).await, members(1, &[]));
 }
 
 #[tokio::test]
@@ -121,11 +172,13 @@ async fn who_never_reads_does_not_hold_up_others() {
         config.rendezvous.bytes = Rate { burst: u32::MAX, per_second: u32::MAX };
         config.rendezvous.source_messages = config.rendezvous.messages;
         config.rendezvous.signals = config.rendezvous.messages;
+        config.rendezvous.signals_per_key = config.rendezvous.messages;
     })
     .await;
     let deaf = Node::register(server.addr, 1).await;
     let mut talker = Node::register(server.addr, 2).await;
-    let signal = ToServer::Signal { to: id(1), signal: Signal { attempt: 1, answers: None, blob: vec![7; 512] } };
+    let signal = Signal { attempt: 1, answers: None, blob: vec![7; 512] };
+    let signal = ToServer::Signal { from: id(2), to: id(1), signal };
 
     // Until the system's buffers and the server's queue are full: then the deaf node is dropped.
     let dropped = async {
@@ -133,7 +186,7 @@ async fn who_never_reads_does_not_hold_up_others() {
             for _ in 0..1000 {
                 talker.say(&signal).await;
             }
-            talker.say(&ToServer::Advertise(LOBBY)).await;
+            talker.say(&advertise(2)).await;
             match talker.hear().await {
                 ToNode::Members { .. } => {}
                 other => break other,
@@ -141,13 +194,14 @@ async fn who_never_reads_does_not_hold_up_others() {
         }
     };
 
-    assert_eq!(timeout(Duration::from_secs(20), dropped).await, Ok(ToNode::Unreachable(id(1))));
+    let gone = ToNode::Unreachable { from: id(2), to: id(1) };
+    assert_eq!(timeout(Duration::from_secs(20), dropped).await, Ok(gone));
     drop(deaf);
 }
 
 #[tokio::test]
-async fn who_does_not_register_is_closed() {
-    let server = start_with(|config| config.rendezvous.register_timeout = Duration::from_millis(30)).await;
+async fn who_does_not_enter_is_closed() {
+    let server = start_with(|config| config.rendezvous.enter_timeout = Duration::from_millis(30)).await;
     let mut node = Node::connect(server.addr).await;
 
     assert_eq!(node.hear_refusal().await, Code::Timeout);
@@ -156,7 +210,7 @@ async fn who_does_not_register_is_closed() {
 
 #[tokio::test]
 async fn who_falls_silent_is_asked_then_closed() {
-    let server = start_with(|config| config.rendezvous.register_timeout = Duration::from_secs(1000)).await;
+    let server = start_with(|config| config.rendezvous.enter_timeout = Duration::from_secs(1000)).await;
     let Node { socket, .. } = Node::connect(server.addr).await;
     // The stream beneath answers no ping.
     let mut stream = socket.into_inner();
@@ -185,7 +239,7 @@ async fn who_answers_pings_may_be_silent_for_long() {
     }
 
     assert!(begun.elapsed() >= Duration::from_secs(200));
-    assert_eq!(node.ask(&ToServer::Advertise(LOBBY)).await, members(&[]));
+    assert_eq!(node.ask(&advertise(1)).await, members(1, &[]));
 }
 
 #[tokio::test]
@@ -237,6 +291,14 @@ async fn dropping_the_server_stops_it() {
     assert_eq!(node.end().await, Some(CloseCode::Away));
 }
 
-fn members(nodes: &[u8]) -> ToNode {
-    ToNode::Members { topic: LOBBY, nodes: nodes.iter().copied().map(id).collect() }
+fn advertise(n: u8) -> ToServer {
+    ToServer::Advertise { topic: LOBBY, key: id(n) }
+}
+
+fn discover(n: u8) -> ToServer {
+    ToServer::Discover { topic: LOBBY, key: id(n) }
+}
+
+fn members(n: u8, members: &[u8]) -> ToNode {
+    ToNode::Members { topic: LOBBY, key: id(n), members: members.iter().copied().map(id).collect() }
 }

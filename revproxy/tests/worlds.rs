@@ -154,7 +154,7 @@ impl World {
     /// In which everybody dials at once.
     fn new(seed: u64, weather: Weather) -> Self {
         let mut world = Self {
-            machine: Proxy::new(Config::default()),
+            machine: Proxy::new(Config::default(), [7; 32]),
             now: Instant::START,
             rng: Rng::with_seed(seed),
             weather,

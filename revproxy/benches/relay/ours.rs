@@ -18,9 +18,9 @@ use bitters_wire::{
     WIRE,
     address::{Owner, Token},
     codec::{decode, encode},
-    keys::NodeSecret,
+    keys::PersonaSecret,
     limits::MAX_RENDEZVOUS,
-    rendezvous::{ToNode, ToServer, listen_text, node_text},
+    rendezvous::{ToNode, ToServer, listen_text, register_text},
 };
 use futures::{SinkExt, StreamExt};
 use tokio::{net::TcpStream, runtime::Runtime};
@@ -147,22 +147,23 @@ pub fn dial(token: Token, n: u32) -> Vec<u8> {
 }
 
 impl Node {
-    /// The node number `n`, registered and listening.
+    /// The node number `n`, with one key, listening.
     pub async fn listening(server: SocketAddr, n: u32) -> Self {
         let stream = TcpStream::connect(server).await.unwrap();
         let (socket, _) = client_async(format!("ws://{HOST}/rendezvous"), stream).await.unwrap();
-        let mut key = [1; 32];
-        key[..4].copy_from_slice(&n.to_be_bytes());
-        let secret = NodeSecret::new(key);
-        let (node, fingerprint) = (secret.id(), [7; 32]);
-        let owner = Owner::Node(node);
+        let mut seed = [1; 32];
+        seed[..4].copy_from_slice(&n.to_be_bytes());
+        let secret = PersonaSecret::new(seed);
+        let (key, fingerprint) = (secret.id(), [7; 32]);
+        let owner = Owner::Persona(key);
         let token = Token::of(owner, &fingerprint);
         let mut this = Self { socket, token };
         let ToNode::Challenge { nonce, .. } = this.hear().await else { panic!("no challenge") };
-        let signature = secret.sign(&node_text(&nonce, HOST, node));
-        this.say(&ToServer::Register { node, signature, wire: WIRE }).await;
-        assert!(matches!(this.hear().await, ToNode::Registered { .. }));
-        let signature = secret.sign(&listen_text(&nonce, HOST, token, node));
+        this.say(&ToServer::Enter(WIRE)).await;
+        assert!(matches!(this.hear().await, ToNode::Entered { .. }));
+        let signature = secret.sign(&register_text(&nonce, HOST, key));
+        this.say(&ToServer::Register { key, signature }).await;
+        let signature = secret.sign(&listen_text(&nonce, HOST, token));
         this.say(&ToServer::Listen { owner, fingerprint, signature }).await;
         assert_eq!(this.hear().await, ToNode::Listening(token));
         this

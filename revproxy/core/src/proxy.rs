@@ -46,7 +46,7 @@ use std::{
 };
 
 use bitters_peercon::{Address, Candidate, Credentials, Kind, packed::PASSWORD, packed::Packed, signal::Signal};
-use bitters_wire::{address::Token, failure::Code, rendezvous::ToNode, time::Instant};
+use bitters_wire::{address::Token, failure::Code, random::Random, rendezvous::ToNode, time::Instant};
 pub use config::Config;
 pub use counts::{Counts, Dropped, Ended, Load, Traffic};
 use limits::Limits;
@@ -106,9 +106,11 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Proxy {
     config: Config,
+    random: Random,
     /// The key of what diallers send and are sent by listeners.
     public: IntegrityKey,
     listeners: HashMap<Token, Listener>,
+    /// By random numbers: a counter would tell listeners how many dials there are, and which of them are the same node's.
     sessions: HashMap<u64, Session>,
     /// Sessions by the usernames of their checks.
     names: HashMap<Box<str>, Route>,
@@ -123,7 +125,6 @@ pub struct Proxy {
     limits: Limits,
     counts: Counts,
     outbox: VecDeque<Output>,
-    next: u64,
 }
 
 #[derive(Debug)]
@@ -143,11 +144,12 @@ struct Route {
 }
 
 impl Proxy {
-    /// A proxy that nobody listens at.
+    /// A proxy that nobody listens at. It draws the numbers of its sessions from `seed`: fresh bytes from a cryptographic generator.
     #[must_use]
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
         Self {
             config,
+            random: Random::new(seed),
             public: stun::key(PASSWORD),
             listeners: HashMap::new(),
             sessions: HashMap::new(),
@@ -160,7 +162,6 @@ impl Proxy {
             limits: Limits::new(),
             counts: Counts::default(),
             outbox: VecDeque::new(),
-            next: 0,
         }
     }
 
@@ -312,6 +313,16 @@ impl Proxy {
         }
     }
 
+    /// A number that no session has.
+    fn draw_number(&mut self) -> u64 {
+        loop {
+            let number = u64::from_le_bytes(self.random.bytes());
+            if !self.sessions.contains_key(&number) {
+                return number;
+            }
+        }
+    }
+
     /// The session, if the connection listens at its address.
     fn owned(&self, conn: ConnId, id: u64) -> Option<&Session> {
         let session = self.sessions.get(&id)?;
@@ -341,8 +352,8 @@ impl Proxy {
     /// Forgets a session.
     fn end(&mut self, id: u64, why: Ended, now: Instant) {
         let Some(session) = self.sessions.remove(&id) else { return };
-        if let Phase::Pending { source, .. } = session.phase {
-            self.pending.remove(session.token, source, id);
+        if let Phase::Pending { source, since, .. } = session.phase {
+            self.pending.remove(session.token, source, (since, id));
         }
         self.counts.count_ended(why);
         self.wakes.remove(&(session.wake, id));
@@ -367,10 +378,11 @@ impl Proxy {
     fn open(&mut self, id: u64, now: Instant) -> (Path, Vec<u8>) {
         let session = self.sessions.get_mut(&id).expect("it was looked up by its check's name");
         let budget = Budget { bytes: self.config.opening_bytes, until: now + self.config.opening_time };
-        let Phase::Pending { source, check, .. } = std::mem::replace(&mut session.phase, Phase::Opening(budget)) else {
+        let Phase::Pending { source, since, check, .. } = std::mem::replace(&mut session.phase, Phase::Opening(budget))
+        else {
             unreachable!("only pending sessions are opened")
         };
-        self.pending.remove(session.token, source, id);
+        self.pending.remove(session.token, source, (since, id));
         self.rewake(id);
         check
     }

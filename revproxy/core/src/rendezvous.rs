@@ -1,30 +1,37 @@
-//! The rendezvous: where nodes that know nobody meet. A sans-IO machine over [`bitters_wire::rendezvous`].
+//! The rendezvous: where personas that know nobody meet. A sans-IO machine over [`bitters_wire::rendezvous`].
 //!
-//! A connection is challenged first. It registers as a node by signing the challenge with the node's key, then names the personas
-//! that live there, each proven by the persona's own signature over the challenge and its claim. Registered nodes advertise
-//! topics, are introduced to a random few who did the same, look up personas, and send each other the two messages that make a
-//! connection between browsers. What is signed names the server as the node reached it, so that no other server can use it.
+//! A node connects once and is challenged. It enters by saying which versions it speaks, and then registers the keys of its personas, each
+//! by that key's signature over the challenge. A registered key can be looked up, be introduced in topics to a random few other keys, and
+//! exchange the two messages that make a connection between browsers. What is signed names the server as the node reached it, so that no
+//! other server can use it.
 //!
-//! A node listens at addresses, each by a signature of its owner: itself, or a persona of this connection. What it says of dials is
-//! checked here and handed on to the [proxy](crate::proxy), a machine of its own.
+//! Two keys of one connection are strangers. A topic introduces them to each other like any two keys, and a signal between them goes
+//! through the server. Nothing that is said to one key names another key of its connection. Each key has its own memory of
+//! introductions and its own bounds, a quarter of the connection's or less: so the refusals that one key meets say nothing of another.
 //!
-//! A node that looks up its own id, which is nobody's persona, asks whether the server is still there
-//! ([`are_you_there`](ToServer::are_you_there)). This costs a look-up, and counts against the same rates as every message.
+//! Several connections may register one key: a browser whose sites are kept apart has several nodes, and a node that comes back may be
+//! here before its broken connection has timed out. The latest registration is believed: it gets the key's signals, and the key is in the
+//! topics that were said there. When that connection lets go of the key, the registration before it is believed again. What a connection
+//! said is forgotten when it closes. No key is introduced twice to the same key within five minutes, unless the node asks with
+//! [`Discover`](ToServer::Discover).
 //!
-//! Keys decide: a node that registers from a new connection replaces its old one, which is closed; addresses move
-//! likewise. A persona is where it was last said to be, and where it was said to be before when that connection says so no longer: a
-//! browser whose sites are kept apart has several nodes, and a site's tabs move between them. What
-//! a connection said is forgotten when it closes. Nobody is introduced twice to the same node within five minutes unless that
-//! node asks with [`Discover`](ToServer::Discover).
+//! A registered key may listen at addresses, each by its own signature. Of several connections that listen at one address, the latest is
+//! dialled. What a node says of dials is checked here and handed on to the [proxy](crate::proxy), a machine of its own.
 //!
-//! Connections are strangers. What one can't decode, or sends too fast, is refused and ends it; what a registered node merely may
-//! not do (one topic too many, a persona that isn't its own) is refused and the connection stays. Memory and rates are bounded per
-//! connection, per source address and in all by [`Config`].
+//! A node that looks up the key of zeros asks whether the server is still there ([`ARE_YOU_THERE`](ToServer::ARE_YOU_THERE)). Nobody can
+//! register that key. The question costs a look-up, and counts against the same rates as every message.
+//!
+//! Connections are strangers. What one can't decode, or sends too fast, is refused and ends it; what a node that entered merely may not do
+//! (one topic too many, a key that it hasn't registered) is refused and the connection stays. A first message that can't be decoded
+//! is refused as one of another version. Memory and rates are bounded per key, per connection, per source address and in all by
+//! [`Config`].
 
 mod config;
 mod connection;
 mod counts;
 mod introductions;
+mod keys;
+mod listening;
 mod refusal;
 mod sources;
 #[cfg(test)]
@@ -37,25 +44,24 @@ use std::{
     sync::Arc,
 };
 
-use bitters_peercon::{Credentials, signal};
 use bitters_wire::{
     VersionRange, WIRE,
-    address::{Fingerprint, Owner, Token},
-    claim::Claim,
+    address::Token,
     codec,
     failure::Code,
-    id::{NodeId, PersonaId, TopicId},
+    id::{PersonaId, TopicId},
     keys::Signature,
     limits::{MAX_RENDEZVOUS, MAX_SIGNAL, TOPIC_NEIGHBOURS},
     link::Signal,
-    rendezvous::{ToNode, ToServer, listen_text, node_text, persona_text},
+    rendezvous::{ToNode, ToServer, register_text},
     time::Instant,
 };
 pub use config::Config;
-use connection::{Challenge, Connection, Registration};
+use connection::{Challenge, Connection, Entered, Registration};
 pub use counts::{Counts, Load};
 use fastrand::Rng;
-use introductions::Introductions;
+use introductions::{Introductions, Member};
+use keys::Keys;
 use refusal::Refusal;
 use sources::Sources;
 use topics::Topics;
@@ -102,21 +108,18 @@ pub enum Output {
     Send(ConnId, ToNode),
 }
 
-/// Nodes that are known to have said of one persona that it lives there: those of one browser, and of the one before a move.
-const CLAIMS: usize = 4;
-
 /// The machine.
 #[derive(Debug)]
 pub struct Rendezvous {
     config: Config,
     rng: Rng,
     connections: BTreeMap<ConnId, Connection>,
-    /// When connections that haven't registered are closed.
+    /// When connections whose node hasn't entered are closed.
     deadlines: BTreeSet<(Instant, ConnId)>,
-    nodes: BTreeMap<NodeId, ConnId>,
-    /// Who says that a persona lives with them, the latest last: a browser may have several nodes, and a persona moves between them.
-    personas: BTreeMap<PersonaId, Vec<(ConnId, Claim)>>,
-    tokens: BTreeMap<Token, ConnId>,
+    keys: Keys,
+    /// Who listens at which address.
+    tokens: BTreeMap<Token, Member>,
+    /// Who is in which topic, as each key's latest connection says.
     topics: Topics,
     introductions: Introductions,
     sources: Sources,
@@ -133,8 +136,7 @@ impl Rendezvous {
             rng: Rng::with_seed(seed),
             connections: BTreeMap::new(),
             deadlines: BTreeSet::new(),
-            nodes: BTreeMap::new(),
-            personas: BTreeMap::new(),
+            keys: Keys::default(),
             tokens: BTreeMap::new(),
             topics: Topics::default(),
             introductions: Introductions::default(),
@@ -179,8 +181,9 @@ impl Rendezvous {
         Load {
             connections: self.connections.len(),
             introductions: self.introductions.len(),
-            nodes: self.nodes.len(),
-            personas: self.personas.len(),
+            keys: self.keys.len(),
+            // All others have a deadline.
+            nodes: self.connections.len() - self.deadlines.len(),
             sources: self.sources.len(),
             tokens: self.tokens.len(),
             topics: self.topics.len(),
@@ -201,7 +204,7 @@ impl Rendezvous {
         if !self.sources.open(source, &self.config, now) {
             return self.refuse(conn, &Refusal::ending(Code::Quota, "too many connections from this address"));
         }
-        let deadline = now + self.config.register_timeout;
+        let deadline = now + self.config.enter_timeout;
         let nonce = challenge.nonce;
         self.connections.insert(conn, Connection::challenged(source, challenge, deadline));
         self.deadlines.insert((deadline, conn));
@@ -217,248 +220,197 @@ impl Rendezvous {
         {
             return Err(Refusal::ending(Code::Quota, "too many messages"));
         }
-        let message = codec::decode(bytes, MAX_RENDEZVOUS)?;
-        self.counts.received(&message, connection.node());
-        match (message, connection.node()) {
-            (ToServer::Register { node, signature, wire }, None) => self.on_register(conn, node, &signature, wire),
-            (_, None) => Err(Refusal::ending(Code::Denied, "register first")),
-            (message, Some(node)) => self.on_request(conn, node, message, now),
+        let has_entered = connection.entered().is_some();
+        let refusal = |error| if has_entered { Refusal::from(error) } else { Refusal::of_first(error) };
+        let message = codec::decode(bytes, MAX_RENDEZVOUS).map_err(refusal)?;
+        self.counts.received(&message);
+        match message {
+            ToServer::Enter(wire) => self.on_enter(conn, wire),
+            _ if !has_entered => Err(Refusal::ending(Code::Denied, "enter first")),
+            message => self.on_request(conn, message, now),
         }
     }
 
-    fn on_register(
-        &mut self,
-        conn: ConnId,
-        node: NodeId,
-        signature: &Signature,
-        wire: VersionRange,
-    ) -> Result<(), Refusal> {
-        if WIRE.common(wire).is_none() {
-            return Err(Refusal::ending(Code::VersionMismatch, "no version in common"));
-        }
+    fn on_enter(&mut self, conn: ConnId, wire: VersionRange) -> Result<(), Refusal> {
         let connection = self.connections.get_mut(&conn).expect("the message was looked up by its connection");
-        let Challenge { nonce, server, proxies } = connection.challenge();
-        let proxies = proxies.to_vec();
-        if node.verify(&node_text(nonce, server, node), signature).is_err() {
-            return Err(Refusal::ending(Code::Denied, "the node's signature does not verify"));
+        let Some(deadline) = connection.deadline() else {
+            return Err(Refusal::ending(Code::BadArgument, "entered already"));
+        };
+        if WIRE.common(wire).is_none() {
+            return Err(Refusal::other_versions());
         }
-        if let Some(deadline) = connection.register(node) {
-            self.deadlines.remove(&(deadline, conn));
-        }
-        if let Some(&old) = self.nodes.get(&node) {
-            self.refuse(old, &Refusal::ending(Code::Closed, "the node registered from another connection"));
-        }
-        self.nodes.insert(node, conn);
-        self.send(conn, ToNode::Registered { proxies });
+        connection.enter();
+        let proxies = connection.challenge().proxies.to_vec();
+        self.deadlines.remove(&(deadline, conn));
+        self.send(conn, ToNode::Entered { proxies });
         Ok(())
     }
 
-    fn on_request(&mut self, conn: ConnId, node: NodeId, message: ToServer, now: Instant) -> Result<(), Refusal> {
+    fn on_request(&mut self, conn: ConnId, message: ToServer, now: Instant) -> Result<(), Refusal> {
         match message {
-            ToServer::Advertise(topic) => self.on_advertise(conn, node, topic, now),
-            ToServer::Answer { session, signal } => self.on_answer(conn, session, &signal),
-            ToServer::Discover(topic) => {
-                self.on_discover(conn, node, topic, now);
-                Ok(())
-            }
-            ToServer::Forward { session, ours, theirs } => self.on_forward(conn, session, ours, theirs),
+            ToServer::Advertise { topic, key } => self.on_advertise(conn, topic, key, now)?,
+            ToServer::Answer { session, signal } => self.on_answer(conn, session, &signal)?,
+            ToServer::Discover { topic, key } => self.on_discover(conn, topic, key, now)?,
+            ToServer::Enter(_) => unreachable!("it was told apart when it came"),
+            ToServer::Forward { session, ours, theirs } => self.on_forward(conn, session, ours, theirs)?,
             ToServer::Listen { owner, fingerprint, signature } => {
-                self.on_listen(conn, node, owner, &fingerprint, &signature)
+                self.on_listen(conn, owner, &fingerprint, &signature)?;
             }
-            ToServer::Lookup(persona) => {
-                self.on_lookup(conn, persona);
-                Ok(())
-            }
-            ToServer::Persona { claim, signature } => self.on_persona(conn, node, claim, &signature),
-            ToServer::Register { .. } => Err(Refusal::ending(Code::BadArgument, "registered already")),
-            ToServer::Signal { to, signal } => self.on_signal(conn, node, to, signal, now),
-            ToServer::Unlisten(token) => {
-                if self.registration(conn).tokens.remove(&token) {
-                    self.unlisten(token);
-                }
-                Ok(())
-            }
-            ToServer::Unpersona(persona) => {
-                self.on_unpersona(conn, persona);
-                Ok(())
-            }
-            ToServer::Withdraw(topic) => {
-                self.registration(conn).topics.remove(&topic);
-                self.topics.remove(topic, node);
-                Ok(())
-            }
+            ToServer::Lookup(key) => self.on_lookup(conn, key),
+            ToServer::Register { key, signature } => self.on_register(conn, key, &signature)?,
+            ToServer::Signal { from, to, signal } => self.on_signal(conn, from, to, signal, now)?,
+            ToServer::Unlisten(token) => self.on_unlisten(conn, token),
+            ToServer::Unregister(key) => self.unregister(conn, key),
+            ToServer::Withdraw { topic, key } => self.on_withdraw(conn, topic, key)?,
+        }
+        Ok(())
+    }
+
+    fn on_register(&mut self, conn: ConnId, key: PersonaId, signature: &Signature) -> Result<(), Refusal> {
+        let Challenge { nonce, server, .. } = self.connections[&conn].challenge();
+        let text = register_text(nonce, server, key);
+        let capacity = self.config.keys;
+        let keys = &mut self.entered(conn).keys;
+        let is_new = !keys.contains_key(&key);
+        if is_new && keys.len() >= capacity {
+            return Err(Refusal::staying(Code::Quota, "too many keys"));
+        }
+        if key.verify(&text, signature).is_err() {
+            return Err(Refusal::staying(Code::Denied, "the key's signature does not verify"));
+        }
+        if is_new {
+            keys.insert(key, Registration::default());
+            // Whoever was told of it elsewhere may be told that it is here.
+            self.introductions.forget_named(key);
+        }
+        self.leave_topics(key);
+        let oldest = self.keys.register(key, conn);
+        self.join_topics(key);
+        if let Some(oldest) = oldest {
+            self.unregister(oldest, key);
+        }
+        Ok(())
+    }
+
+    /// The connection lets go of the key, if it registered that. The registration before it is believed again.
+    fn unregister(&mut self, conn: ConnId, key: PersonaId) {
+        if !self.entered(conn).keys.contains_key(&key) {
+            return;
+        }
+        self.leave_topics(key);
+        self.keys.release(key, conn);
+        let registration = self.entered(conn).keys.remove(&key).expect("it was looked up above");
+        self.join_topics(key);
+        self.introductions.forget_told((conn, key));
+        self.introductions.forget_named(key);
+        for token in registration.tokens {
+            self.unlisten(token);
         }
     }
 
-    fn on_advertise(&mut self, conn: ConnId, node: NodeId, topic: TopicId, now: Instant) -> Result<(), Refusal> {
-        let capacity = self.config.topics;
-        let topics = &mut self.registration(conn).topics;
-        if topics.len() >= capacity && !topics.contains(&topic) {
+    /// Before it changes which registration of the key is believed.
+    fn leave_topics(&mut self, key: PersonaId) {
+        for topic in self.believed_topics(key) {
+            self.topics.remove(topic, key);
+        }
+    }
+
+    /// After it has changed which registration of the key is believed.
+    fn join_topics(&mut self, key: PersonaId) {
+        for topic in self.believed_topics(key) {
+            self.topics.insert(topic, key);
+        }
+    }
+
+    fn believed_topics(&self, key: PersonaId) -> Vec<TopicId> {
+        let Some(conn) = self.keys.latest(key) else { return Vec::new() };
+        let entered = self.connections[&conn].entered();
+        entered.into_iter().flat_map(|entered| &entered.keys[&key].topics).copied().collect()
+    }
+
+    fn on_lookup(&mut self, conn: ConnId, key: PersonaId) {
+        let is_here = self.keys.latest(key).is_some();
+        self.send(conn, if is_here { ToNode::Here(key) } else { ToNode::Missing(key) });
+    }
+
+    fn on_advertise(&mut self, conn: ConnId, topic: TopicId, key: PersonaId, now: Instant) -> Result<(), Refusal> {
+        let Config { topics: capacity, topics_per_key, .. } = self.config;
+        let entered = self.entered(conn);
+        let in_all = entered.topics();
+        let topics = &mut entered.registration(key)?.topics;
+        if (in_all >= capacity || topics.len() >= topics_per_key) && !topics.contains(&topic) {
             return Err(Refusal::staying(Code::Quota, "too many topics"));
         }
         topics.insert(topic);
-        self.topics.insert(topic, node);
-        let room = self.room(node, now);
+        if self.keys.latest(key) == Some(conn) {
+            self.topics.insert(topic, key);
+        }
+        let member = (conn, key);
+        let room = self.room(member, now);
         let strangers = self
             .topics
             .draw(topic, &mut self.rng)
-            .filter(|&other| other != node && !self.introductions.contains(node, other))
+            .filter(|&other| other != key && !self.introductions.contains(member, other))
             .take(room.min(TOPIC_NEIGHBOURS))
             .collect();
-        self.introduce(conn, node, topic, strangers, now);
+        self.introduce(member, topic, strangers, now);
         Ok(())
     }
 
     /// What is asked for is told even where there is no room left to remember it.
-    fn on_discover(&mut self, conn: ConnId, node: NodeId, topic: TopicId, now: Instant) {
+    fn on_discover(&mut self, conn: ConnId, topic: TopicId, key: PersonaId, now: Instant) -> Result<(), Refusal> {
+        self.entered(conn).registration(key)?;
         let others: Vec<_> =
-            self.topics.draw(topic, &mut self.rng).filter(|&other| other != node).take(TOPIC_NEIGHBOURS).collect();
-        self.introduce(conn, node, topic, others, now);
-    }
-
-    fn introduce(&mut self, conn: ConnId, node: NodeId, topic: TopicId, nodes: Vec<NodeId>, now: Instant) {
-        let room = self.room(node, now);
-        for &other in nodes.iter().take(room) {
-            self.introductions.insert(node, other, now);
-        }
-        self.send(conn, ToNode::Members { topic, nodes });
-    }
-
-    fn room(&mut self, node: NodeId, now: Instant) -> usize {
-        self.introductions.room(node, self.config.introductions, self.config.introduction_memory, now)
-    }
-
-    fn on_lookup(&mut self, conn: ConnId, persona: PersonaId) {
-        let answer = match self.personas.get(&persona).and_then(|claims| claims.last()) {
-            Some(&(_, claim)) => ToNode::Found(claim),
-            None => ToNode::Missing(persona),
-        };
-        self.send(conn, answer);
-    }
-
-    fn on_persona(&mut self, conn: ConnId, node: NodeId, claim: Claim, signature: &Signature) -> Result<(), Refusal> {
-        let Claim { persona, .. } = claim;
-        if claim.node != node {
-            return Err(Refusal::staying(Code::Denied, "the claim is on another node"));
-        }
-        let capacity = self.config.personas;
-        let Challenge { nonce, server, .. } = self.connections[&conn].challenge();
-        let text = persona_text(nonce, server, persona, node);
-        let personas = &self.registration(conn).personas;
-        if personas.len() >= capacity && !personas.contains(&persona) {
-            return Err(Refusal::staying(Code::Quota, "too many personas"));
-        }
-        let signed = persona.verify(&text, signature);
-        if signed.and_then(|()| claim.verify()).is_err() {
-            return Err(Refusal::staying(Code::Denied, "the persona's signature does not verify"));
-        }
-        let claims = self.personas.entry(persona).or_default();
-        claims.retain(|&(other, _)| other != conn);
-        claims.push((conn, claim));
-        if claims.len() > CLAIMS {
-            let (oldest, _) = claims.remove(0);
-            self.registration(oldest).personas.remove(&persona);
-        }
-        self.registration(conn).personas.insert(persona);
+            self.topics.draw(topic, &mut self.rng).filter(|&other| other != key).take(TOPIC_NEIGHBOURS).collect();
+        self.introduce((conn, key), topic, others, now);
         Ok(())
     }
 
-    fn on_unpersona(&mut self, conn: ConnId, persona: PersonaId) {
-        if self.registration(conn).personas.remove(&persona) {
-            self.disclaim(conn, persona);
+    fn on_withdraw(&mut self, conn: ConnId, topic: TopicId, key: PersonaId) -> Result<(), Refusal> {
+        self.entered(conn).registration(key)?.topics.remove(&topic);
+        if self.keys.latest(key) == Some(conn) {
+            self.topics.remove(topic, key);
         }
-    }
-
-    /// Whoever claimed the persona before is believed again.
-    fn disclaim(&mut self, conn: ConnId, persona: PersonaId) {
-        let Some(claims) = self.personas.get_mut(&persona) else { return };
-        claims.retain(|&(other, _)| other != conn);
-        if claims.is_empty() {
-            self.personas.remove(&persona);
-        }
-    }
-
-    fn on_listen(
-        &mut self,
-        conn: ConnId,
-        node: NodeId,
-        owner: Owner,
-        fingerprint: &Fingerprint,
-        signature: &Signature,
-    ) -> Result<(), Refusal> {
-        let token = Token::of(owner, fingerprint);
-        let Challenge { nonce, server, proxies } = self.connections[&conn].challenge();
-        if proxies.is_empty() {
-            return Err(Refusal::staying(Code::Unsupported, "there is no proxy here"));
-        }
-        let (text, proxies) = (listen_text(nonce, server, token, node), Arc::clone(proxies));
-        let capacity = self.config.tokens;
-        let Registration { personas, tokens, .. } = self.registration(conn);
-        let own = match owner {
-            Owner::Node(owner) => owner == node,
-            Owner::Persona(persona) => personas.contains(&persona),
-        };
-        if !own {
-            return Err(Refusal::staying(Code::Denied, "the address is another's"));
-        }
-        if tokens.len() >= capacity && !tokens.contains(&token) {
-            return Err(Refusal::staying(Code::Quota, "too many addresses"));
-        }
-        if owner.verify(&text, signature).is_err() {
-            return Err(Refusal::staying(Code::Denied, "the owner's signature does not verify"));
-        }
-        if let Some(old) = self.tokens.insert(token, conn) {
-            self.registration(old).tokens.remove(&token);
-        }
-        self.registration(conn).tokens.insert(token);
-        self.outbox.push_back(Output::Proxy(proxy::Input::Listen { conn, token, proxies }));
-        self.send(conn, ToNode::Listening(token));
         Ok(())
     }
 
-    fn unlisten(&mut self, token: Token) {
-        self.tokens.remove(&token);
-        self.outbox.push_back(Output::Proxy(proxy::Input::Unlisten(token)));
-    }
-
-    fn on_answer(&mut self, conn: ConnId, session: u64, signal: &[u8]) -> Result<(), Refusal> {
-        let signal::Signal { credentials, .. } = signal::Signal::decode(signal)
-            .map_err(|_| Refusal::staying(Code::BadArgument, "the answer is not a signal"))?;
-        self.outbox.push_back(Output::Proxy(proxy::Input::Answer { conn, session, credentials }));
-        Ok(())
-    }
-
-    fn on_forward(&mut self, conn: ConnId, session: u64, ours: String, theirs: String) -> Result<(), Refusal> {
-        if !Credentials::is_ufrag(&ours) || !Credentials::is_ufrag(&theirs) {
-            return Err(Refusal::staying(Code::BadArgument, "not a username fragment"));
+    fn introduce(&mut self, to: Member, topic: TopicId, members: Vec<PersonaId>, now: Instant) {
+        let room = self.room(to, now);
+        for &other in members.iter().take(room) {
+            self.introductions.insert(to, other, now);
         }
-        self.outbox.push_back(Output::Proxy(proxy::Input::Forward { conn, session, ours, theirs }));
-        Ok(())
+        let (conn, key) = to;
+        self.send(conn, ToNode::Members { topic, key, members });
+    }
+
+    fn room(&mut self, to: Member, now: Instant) -> usize {
+        self.introductions.room(to, self.config.introductions, self.config.introduction_memory, now)
     }
 
     fn on_signal(
         &mut self,
         conn: ConnId,
-        from: NodeId,
-        to: NodeId,
+        from: PersonaId,
+        to: PersonaId,
         signal: Signal,
         now: Instant,
     ) -> Result<(), Refusal> {
+        self.entered(conn).registration(from)?;
         if signal.blob.len() > MAX_SIGNAL {
             return Err(Refusal::staying(Code::TooLarge, "the signal is too long"));
         }
         if to == from {
             return Err(Refusal::staying(Code::BadArgument, "a signal to oneself"));
         }
-        let Some(&receiver) = self.nodes.get(&to) else {
-            self.send(conn, ToNode::Unreachable(to));
+        let Some(receiver) = self.keys.latest(to) else {
+            self.send(conn, ToNode::Unreachable { from, to });
             return Ok(());
         };
-        let rate = self.config.signals;
-        if !self.registration(receiver).signals.take(1, rate, now) {
+        let config = self.config;
+        if !self.entered(receiver).take_signal(to, &config, now) {
             return Err(Refusal::staying(Code::Quota, "the receiver has too many signals"));
         }
-        self.send(receiver, ToNode::Signal { from, signal });
+        self.send(receiver, ToNode::Signal { from, to, signal });
         Ok(())
     }
 
@@ -466,7 +418,7 @@ impl Rendezvous {
         while let Some(&(at, conn)) = self.deadlines.first()
             && at <= now
         {
-            self.refuse(conn, &Refusal::ending(Code::Timeout, "no registration came"));
+            self.refuse(conn, &Refusal::ending(Code::Timeout, "the node did not enter"));
         }
         self.sources.expire(now);
     }
@@ -480,35 +432,34 @@ impl Rendezvous {
     }
 
     fn forget(&mut self, conn: ConnId) {
-        let Some(connection) = self.connections.remove(&conn) else { return };
+        let Some(connection) = self.connections.get(&conn) else { return };
+        let keys: Vec<_> = connection.entered().into_iter().flat_map(|entered| entered.keys.keys().copied()).collect();
+        for key in keys {
+            self.unregister(conn, key);
+        }
+        let connection = self.connections.remove(&conn).expect("it was looked up above");
         self.sources.close(connection.source(), &self.config);
         if let Some(deadline) = connection.deadline() {
             self.deadlines.remove(&(deadline, conn));
         }
-        let Some(Registration { node, personas, tokens, topics, .. }) = connection.into_registration() else { return };
-        self.nodes.remove(&node);
-        self.introductions.forget(node);
-        for topic in topics {
-            self.topics.remove(topic, node);
-        }
-        for persona in personas {
-            self.disclaim(conn, persona);
-        }
-        for token in tokens {
-            self.unlisten(token);
-        }
     }
 
     fn send(&mut self, conn: ConnId, message: ToNode) {
-        let node = self.connections.get(&conn).and_then(Connection::node);
-        self.counts.sent(&message, node);
+        self.counts.sent(&message);
         self.outbox.push_back(Output::Send(conn, message));
     }
 
-    fn registration(&mut self, conn: ConnId) -> &mut Registration {
+    fn entered(&mut self, conn: ConnId) -> &mut Entered {
         let connection = self.connections.get_mut(&conn);
         connection
-            .and_then(Connection::registration)
-            .expect("requests are taken, and nodes and personas listed, of registered connections")
+            .and_then(Connection::entered_mut)
+            .expect("requests are taken, and keys and addresses listed, of connections that entered")
+    }
+
+    fn registered(&mut self, conn: ConnId, key: PersonaId) -> &mut Registration {
+        self.entered(conn)
+            .keys
+            .get_mut(&key)
+            .expect("keys and addresses are listed with the connection that registered them")
     }
 }

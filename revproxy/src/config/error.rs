@@ -56,6 +56,12 @@ pub enum ServeError {
     /// Nothing to listen on.
     #[error("no address to listen on")]
     NoAddress,
+    /// The system has no random bytes.
+    #[error("no random bytes: {source}")]
+    NoRandom {
+        /// Why.
+        source: getrandom::Error,
+    },
     /// Files that aren't there.
     #[error("{} is not a directory", dir.display())]
     NotADirectory {

@@ -1,4 +1,4 @@
-//! A node as the rendezvous sees it.
+//! A node with one key, as the rendezvous sees it.
 
 use std::net::SocketAddr;
 
@@ -6,10 +6,10 @@ use bitters_wire::{
     WIRE,
     codec::{decode, encode},
     failure::Code,
-    id::NodeId,
-    keys::NodeSecret,
+    id::PersonaId,
+    keys::PersonaSecret,
     limits::MAX_RENDEZVOUS,
-    rendezvous::{ToNode, ToServer, node_text},
+    rendezvous::{ToNode, ToServer, register_text},
 };
 use futures::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
@@ -44,12 +44,24 @@ impl Node {
         }
     }
 
-    pub async fn register(addr: SocketAddr, n: u8) -> Self {
+    pub async fn enter(addr: SocketAddr) -> Self {
         let mut node = Self::connect(addr).await;
-        let signature = NodeSecret::new([n; 32]).sign(&node_text(&node.nonce, HOST, id(n)));
-        let registered = node.ask(&ToServer::Register { node: id(n), signature, wire: WIRE }).await;
-        let ToNode::Registered { proxies } = registered else { panic!("not registered: {registered:?}") };
+        let entered = node.ask(&ToServer::Enter(WIRE)).await;
+        let ToNode::Entered { proxies } = entered else { panic!("not entered: {entered:?}") };
         Self { proxies, ..node }
+    }
+
+    pub async fn register(addr: SocketAddr, n: u8) -> Self {
+        let mut node = Self::enter(addr).await;
+        node.add(n).await;
+        node
+    }
+
+    /// Registers the key of this number. The server is silent when it has.
+    pub async fn add(&mut self, n: u8) {
+        let signature = secret(n).sign(&register_text(&self.nonce, HOST, id(n)));
+        self.say(&ToServer::Register { key: id(n), signature }).await;
+        assert_eq!(self.ask(&ToServer::Lookup(id(n))).await, ToNode::Here(id(n)));
     }
 
     pub async fn ask(&mut self, message: &ToServer) -> ToNode {
@@ -100,6 +112,10 @@ impl Node {
     }
 }
 
-pub fn id(n: u8) -> NodeId {
-    NodeSecret::new([n; 32]).id()
+pub const fn secret(n: u8) -> PersonaSecret {
+    PersonaSecret::new([n; 32])
+}
+
+pub fn id(n: u8) -> PersonaId {
+    secret(n).id()
 }

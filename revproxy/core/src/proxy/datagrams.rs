@@ -101,11 +101,10 @@ impl Proxy {
             return Err(Dropped::Taken);
         }
         self.admit(token, path.source(), now)?;
-        let id = self.next;
-        self.next += 1;
+        let id = self.draw_number();
         let mut session = Session::new(token, (remote, dialler), (path, bytes), now + self.config.pending_time, now);
         session.hear(End::Dialler, path, bytes.len(), now, out);
-        self.pending.insert(token, path.source(), id);
+        self.pending.insert(token, path.source(), (now, id));
         self.known.insert(remote.into());
         self.names.insert(name.into(), Route { session: id, end: End::Dialler, keyed: true });
         self.paths.insert(path, (id, End::Dialler));

@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use bitters_wire::address::Token;
+use bitters_wire::{address::Token, time::Instant};
 
 use super::Config;
 use crate::source::Source;
 
+/// Since when a session waits, and its number.
+type Waiting = (Instant, u64);
+
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     in_all: usize,
-    of_listener: HashMap<Token, BTreeSet<u64>>,
+    of_listener: HashMap<Token, BTreeSet<Waiting>>,
     of_source: HashMap<Source, usize>,
 }
 
@@ -21,7 +24,7 @@ impl Pending {
 
     /// Those of one listener, the oldest first.
     pub(super) fn of(&self, token: Token) -> impl Iterator<Item = u64> {
-        self.of_listener.get(&token).into_iter().flatten().copied()
+        self.of_listener.get(&token).into_iter().flatten().map(|&(_, id)| id)
     }
 
     pub(super) fn is_full(&self, token: Token, source: Source, config: &Config) -> bool {
@@ -30,16 +33,16 @@ impl Pending {
             || self.of_listener.get(&token).is_some_and(|all| all.len() >= config.pending_per_listener)
     }
 
-    pub(super) fn insert(&mut self, token: Token, source: Source, id: u64) {
+    pub(super) fn insert(&mut self, token: Token, source: Source, waiting: Waiting) {
         self.in_all += 1;
-        self.of_listener.entry(token).or_default().insert(id);
+        self.of_listener.entry(token).or_default().insert(waiting);
         *self.of_source.entry(source).or_default() += 1;
     }
 
-    pub(super) fn remove(&mut self, token: Token, source: Source, id: u64) {
+    pub(super) fn remove(&mut self, token: Token, source: Source, waiting: Waiting) {
         self.in_all -= 1;
         if let Some(all) = self.of_listener.get_mut(&token) {
-            all.remove(&id);
+            all.remove(&waiting);
             if all.is_empty() {
                 self.of_listener.remove(&token);
             }

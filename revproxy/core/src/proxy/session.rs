@@ -42,7 +42,7 @@ pub(super) enum Phase {
     /// Both ends are known.
     Opening(Budget),
     /// The listener hasn't been heard from. The dialler's latest check waits.
-    Pending { source: Source, until: Instant, check: (Path, Vec<u8>) },
+    Pending { source: Source, since: Instant, until: Instant, check: (Path, Vec<u8>) },
     /// Without a key, by these usernames: of the dialler's checks, and of the listener's.
     Relaying(Budget, [Box<str>; 2]),
 }
@@ -103,7 +103,7 @@ impl Session {
             token,
             packed: packed.into(),
             dialler: dialler.into(),
-            phase: Phase::Pending { source: path.source(), until, check: (path, bytes.into()) },
+            phase: Phase::Pending { source: path.source(), since: now, until, check: (path, bytes.into()) },
             answered: None,
             sides: [side, Side::default()],
             heard: now,

@@ -16,53 +16,63 @@ pub struct Config {
     pub connections: usize,
     /// Connections of one source.
     pub connections_per_source: usize,
+    /// How long a connection's node may take to enter.
+    #[serde(with = "humantime_serde")]
+    pub enter_timeout: Duration,
     /// Sources without a connection that are remembered for their rates.
     pub idle_sources: usize,
-    /// How long nobody is introduced to the same node again unasked.
+    /// How long nobody is introduced to the same key again unasked.
     #[serde(with = "humantime_serde")]
     pub introduction_memory: Duration,
-    /// Introductions remembered for one node; until some are forgotten, it is told of nobody more unasked.
+    /// Introductions remembered for one key of a connection; until some are forgotten, it is told of nobody more unasked.
     pub introductions: usize,
+    /// Keys that one connection registers.
+    pub keys: usize,
     /// Messages from one connection.
     pub messages: Rate,
-    /// Personas of one connection.
-    pub personas: usize,
-    /// How long a connection may take to register.
-    #[serde(with = "humantime_serde")]
-    pub register_timeout: Duration,
-    /// Signals to one connection, from all others together.
+    /// Signals to all keys of one connection, from all others together.
     pub signals: Rate,
+    /// Signals to one key, from all others together.
+    pub signals_per_key: Rate,
     /// Messages from all connections of one source together.
     pub source_messages: Rate,
     /// Connections opened by one source.
     pub source_opens: Rate,
     /// Addresses that one connection listens at.
     pub tokens: usize,
-    /// Topics of one connection.
+    /// Topics of all keys of one connection, counted for each key.
     pub topics: usize,
+    /// Topics of one key.
+    pub topics_per_key: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            // All that a full node says when it comes back is below 32 KiB; a signal is below 600 bytes.
+            // All that a full node says when it comes back is below 48 KiB; a signal is below 600 bytes.
             bytes: Rate { burst: 256 * 1024, per_second: 32 * 1024 },
             connections: 4096,
             connections_per_source: 64,
+            enter_timeout: Duration::from_secs(10),
             idle_sources: 16 * 1024,
             introduction_memory: Duration::from_secs(5 * 60),
-            introductions: 512,
-            // A full node comes back with 1 + 64 + 256 messages at once.
-            messages: Rate { burst: 512, per_second: 50 },
-            personas: 64,
-            register_timeout: Duration::from_secs(10),
-            // A node dials and is dialled by a handful; eight introductions at once make eight signals each way.
-            signals: Rate { burst: 64, per_second: 32 },
+            // More than twice the links that a persona may have.
+            introductions: 64,
+            // A node has at most 24 personas; some may be changing.
+            keys: 32,
+            // A full node comes back with 1 + 32 + 64 + 512 messages at once.
+            messages: Rate { burst: 1024, per_second: 50 },
+            // Four times a key's: whoever floods two keys can't learn from refusals whether they share a connection.
+            signals: Rate { burst: 128, per_second: 64 },
+            // A persona dials and is dialled by a handful; eight introductions at once make eight signals each way.
+            signals_per_key: Rate { burst: 32, per_second: 16 },
             source_messages: Rate { burst: 8192, per_second: 512 },
             source_opens: Rate { burst: 256, per_second: 4 },
-            // A node's own and those of 64 personas, each twice while certificates change.
-            tokens: 130,
-            topics: 256,
+            // Each key's, twice while certificates change.
+            tokens: 64,
+            // Four times a key's: one site doesn't use up the room of another.
+            topics: 512,
+            topics_per_key: 128,
         }
     }
 }

@@ -1,14 +1,19 @@
-//! One connection: challenged, then registered as a node.
+//! One connection: challenged, then entered by a node, which registers keys.
 
-use std::{collections::BTreeSet, net::SocketAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 use bitters_wire::{
     address::Token,
-    id::{NodeId, PersonaId, TopicId},
+    failure::Code,
+    id::{PersonaId, TopicId},
     time::Instant,
 };
 
-use super::Config;
+use super::{Config, refusal::Refusal};
 use crate::{rate::Bucket, source::Source};
 
 #[derive(Debug)]
@@ -31,17 +36,23 @@ pub(super) struct Challenge {
 #[derive(Debug)]
 enum State {
     Challenged { deadline: Instant },
-    Registered(Registration),
+    Entered(Entered),
 }
 
-/// What a registered node said.
-#[derive(Debug)]
+/// What a node that entered said.
+#[derive(Debug, Default)]
+pub(super) struct Entered {
+    pub(super) keys: BTreeMap<PersonaId, Registration>,
+    /// Signals that others send to all its keys.
+    signals: Bucket,
+}
+
+/// What a node said of one key.
+#[derive(Debug, Default)]
 pub(super) struct Registration {
-    pub(super) node: NodeId,
-    pub(super) personas: BTreeSet<PersonaId>,
-    /// Signals that others send it.
-    pub(super) signals: Bucket,
-    /// Addresses that it listens at.
+    /// Signals that others send to it.
+    signals: Bucket,
+    /// Addresses of its own that are listened at.
     pub(super) tokens: BTreeSet<Token>,
     pub(super) topics: BTreeSet<TopicId>,
 }
@@ -59,17 +70,9 @@ impl Connection {
         self.messages.take(1, config.messages, now) && self.bytes.take(len, config.bytes, now)
     }
 
-    /// Makes it the connection of `node`, and returns the deadline that it met.
-    pub(super) fn register(&mut self, node: NodeId) -> Option<Instant> {
-        let deadline = self.deadline();
-        self.state = State::Registered(Registration {
-            node,
-            personas: BTreeSet::new(),
-            signals: Bucket::default(),
-            tokens: BTreeSet::new(),
-            topics: BTreeSet::new(),
-        });
-        deadline
+    /// Lets the node in, which met its deadline.
+    pub(super) fn enter(&mut self) {
+        self.state = State::Entered(Entered::default());
     }
 
     pub(super) const fn source(&self) -> Source {
@@ -80,31 +83,49 @@ impl Connection {
         &self.challenge
     }
 
+    /// Until when the node has to enter, if it hasn't.
     pub(super) const fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Challenged { deadline } => Some(deadline),
-            State::Registered(_) => None,
+            State::Entered(_) => None,
         }
     }
 
-    pub(super) const fn node(&self) -> Option<NodeId> {
+    pub(super) const fn entered(&self) -> Option<&Entered> {
         match &self.state {
             State::Challenged { .. } => None,
-            State::Registered(registration) => Some(registration.node),
+            State::Entered(entered) => Some(entered),
         }
     }
 
-    pub(super) const fn registration(&mut self) -> Option<&mut Registration> {
+    pub(super) const fn entered_mut(&mut self) -> Option<&mut Entered> {
         match &mut self.state {
             State::Challenged { .. } => None,
-            State::Registered(registration) => Some(registration),
+            State::Entered(entered) => Some(entered),
         }
     }
+}
 
-    pub(super) fn into_registration(self) -> Option<Registration> {
-        match self.state {
-            State::Challenged { .. } => None,
-            State::Registered(registration) => Some(registration),
-        }
+impl Entered {
+    /// What the node said of a key, which it must have registered here.
+    pub(super) fn registration(&mut self, key: PersonaId) -> Result<&mut Registration, Refusal> {
+        self.keys.get_mut(&key).ok_or_else(|| Refusal::staying(Code::Denied, "the key is not registered here"))
+    }
+
+    /// Counts a signal to a registered key, unless too many came to this key or to all of them.
+    #[must_use]
+    pub(super) fn take_signal(&mut self, to: PersonaId, config: &Config, now: Instant) -> bool {
+        self.keys.get_mut(&to).is_some_and(|key| key.signals.take(1, config.signals_per_key, now))
+            && self.signals.take(1, config.signals, now)
+    }
+
+    /// How many addresses it listens at, for all keys.
+    pub(super) fn tokens(&self) -> usize {
+        self.keys.values().map(|key| key.tokens.len()).sum()
+    }
+
+    /// How many topics all its keys are in, counted for each key.
+    pub(super) fn topics(&self) -> usize {
+        self.keys.values().map(|key| key.topics.len()).sum()
     }
 }

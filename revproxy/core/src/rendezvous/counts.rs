@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use bitters_wire::{
     failure::Code,
-    id::NodeId,
     rendezvous::{ToNode, ToServer},
 };
 
@@ -14,14 +13,14 @@ const ALIVE: &str = "alive";
 /// How much the machine holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Connections, registered or not.
+    /// Connections, entered or not.
     pub connections: usize,
     /// Introductions remembered.
     pub introductions: usize,
-    /// Registered nodes.
+    /// Keys that can be looked up.
+    pub keys: usize,
+    /// Connections whose node entered.
     pub nodes: usize,
-    /// Personas that can be looked up.
-    pub personas: usize,
     /// Source addresses remembered.
     pub sources: usize,
     /// Addresses that are listened at.
@@ -42,33 +41,34 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// From a registered `node`, or from one that isn't registered. Whoever only asks whether we are there looks nobody up.
-    pub(super) fn received(&mut self, message: &ToServer, node: Option<NodeId>) {
+    /// From a node. Whoever only asks whether we are there looks nobody up.
+    pub(super) fn received(&mut self, message: &ToServer) {
         let kind = match message {
-            message if node.is_some_and(|node| *message == ToServer::are_you_there(node)) => ALIVE,
-            ToServer::Advertise(_) => "advertise",
+            message if *message == ToServer::ARE_YOU_THERE => ALIVE,
+            ToServer::Advertise { .. } => "advertise",
             ToServer::Answer { .. } => "answer",
-            ToServer::Discover(_) => "discover",
+            ToServer::Discover { .. } => "discover",
+            ToServer::Enter(_) => "enter",
             ToServer::Forward { .. } => "forward",
             ToServer::Listen { .. } => "listen",
             ToServer::Lookup(_) => "lookup",
-            ToServer::Persona { .. } => "persona",
             ToServer::Register { .. } => "register",
             ToServer::Signal { .. } => "signal",
             ToServer::Unlisten(_) => "unlisten",
-            ToServer::Unpersona(_) => "unpersona",
-            ToServer::Withdraw(_) => "withdraw",
+            ToServer::Unregister(_) => "unregister",
+            ToServer::Withdraw { .. } => "withdraw",
         };
         *self.received.entry(kind).or_default() += 1;
     }
 
-    /// To a registered `node`, or to one that isn't registered.
-    pub(super) fn sent(&mut self, message: &ToNode, node: Option<NodeId>) {
+    /// To a node.
+    pub(super) fn sent(&mut self, message: &ToNode) {
         let kind = match message {
-            message if node.is_some_and(|node| message.is_here(node)) => ALIVE,
+            message if *message == ToNode::HERE_I_AM => ALIVE,
             ToNode::Challenge { .. } => "challenge",
             ToNode::Dialled { .. } => "dialled",
-            ToNode::Found(_) => "found",
+            ToNode::Entered { .. } => "entered",
+            ToNode::Here(_) => "here",
             ToNode::Listening(_) => "listening",
             ToNode::Members { .. } => "members",
             ToNode::Missing(_) => "missing",
@@ -76,9 +76,8 @@ impl Counts {
                 *self.refused.entry(*code).or_default() += 1;
                 "refused"
             }
-            ToNode::Registered { .. } => "registered",
             ToNode::Signal { .. } => "signal",
-            ToNode::Unreachable(_) => "unreachable",
+            ToNode::Unreachable { .. } => "unreachable",
         };
         *self.sent.entry(kind).or_default() += 1;
     }

@@ -1,5 +1,6 @@
 mod abuse;
 mod addresses;
 mod people;
+mod strangers;
 mod topics;
 mod world;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bitters_wire::id::{NodeId, TopicId};
+use bitters_wire::id::{PersonaId, TopicId};
 use fastrand::Rng;
 
 /// All topics that somebody is in.
@@ -12,32 +12,32 @@ pub(super) struct Topics(BTreeMap<TopicId, Members>);
 /// A set with positions, so that one can be drawn, and another removed, without a walk through all.
 #[derive(Debug, Default)]
 struct Members {
-    nodes: Vec<NodeId>,
-    position: BTreeMap<NodeId, usize>,
+    keys: Vec<PersonaId>,
+    position: BTreeMap<PersonaId, usize>,
 }
 
 impl Topics {
-    pub(super) fn insert(&mut self, topic: TopicId, node: NodeId) {
-        self.0.entry(topic).or_default().insert(node);
+    pub(super) fn insert(&mut self, topic: TopicId, key: PersonaId) {
+        self.0.entry(topic).or_default().insert(key);
     }
 
-    pub(super) fn remove(&mut self, topic: TopicId, node: NodeId) {
+    pub(super) fn remove(&mut self, topic: TopicId, key: PersonaId) {
         let Some(members) = self.0.get_mut(&topic) else { return };
-        members.remove(node);
-        if members.nodes.is_empty() {
+        members.remove(key);
+        if members.keys.is_empty() {
             self.0.remove(&topic);
         }
     }
 
     /// The members of `topic` in an order drawn as far as it is read.
-    pub(super) fn draw<'a>(&'a self, topic: TopicId, rng: &'a mut Rng) -> impl Iterator<Item = NodeId> + 'a {
-        let nodes = self.0.get(&topic).map_or(&[][..], |members| &members.nodes);
+    pub(super) fn draw<'a>(&'a self, topic: TopicId, rng: &'a mut Rng) -> impl Iterator<Item = PersonaId> + 'a {
+        let keys = self.0.get(&topic).map_or(&[][..], |members| &members.keys);
         // Fisher and Yates's shuffle, of which only the places that it touched are kept.
         let mut moved = BTreeMap::new();
-        (0..nodes.len()).map(move |first| {
-            let drawn = rng.usize(first..nodes.len());
+        (0..keys.len()).map(move |first| {
+            let drawn = rng.usize(first..keys.len());
             let at_first = moved.get(&first).copied().unwrap_or(first);
-            nodes[if drawn == first { at_first } else { moved.insert(drawn, at_first).unwrap_or(drawn) }]
+            keys[if drawn == first { at_first } else { moved.insert(drawn, at_first).unwrap_or(drawn) }]
         })
     }
 
@@ -47,17 +47,17 @@ impl Topics {
 }
 
 impl Members {
-    fn insert(&mut self, node: NodeId) {
-        self.position.entry(node).or_insert_with(|| {
-            self.nodes.push(node);
-            self.nodes.len() - 1
+    fn insert(&mut self, key: PersonaId) {
+        self.position.entry(key).or_insert_with(|| {
+            self.keys.push(key);
+            self.keys.len() - 1
         });
     }
 
-    fn remove(&mut self, node: NodeId) {
-        let Some(at) = self.position.remove(&node) else { return };
-        self.nodes.swap_remove(at);
-        if let Some(&moved) = self.nodes.get(at) {
+    fn remove(&mut self, key: PersonaId) {
+        let Some(at) = self.position.remove(&key) else { return };
+        self.keys.swap_remove(at);
+        if let Some(&moved) = self.keys.get(at) {
             self.position.insert(moved, at);
         }
     }
@@ -85,7 +85,7 @@ mod tests {
         let mut rng = Rng::with_seed(1);
         let mut first_two = [0; 10];
         for _ in 0..10_000 {
-            topics.draw(TOPIC, &mut rng).take(2).for_each(|node| first_two[usize::from(node.0[0])] += 1);
+            topics.draw(TOPIC, &mut rng).take(2).for_each(|key| first_two[usize::from(key.0[0])] += 1);
         }
         assert!(first_two.iter().all(|count| (1800..2200).contains(count)), "{first_two:?}");
     }
@@ -93,26 +93,26 @@ mod tests {
     #[test]
     fn leaving_empties() {
         let mut topics = topic_of(3);
-        topics.insert(TOPIC, node(1));
-        topics.remove(TOPIC, node(0));
-        topics.remove(TOPIC, node(0));
+        topics.insert(TOPIC, key(1));
+        topics.remove(TOPIC, key(0));
+        topics.remove(TOPIC, key(0));
         let left: BTreeSet<_> = topics.draw(TOPIC, &mut Rng::with_seed(1)).collect();
-        assert_eq!(left, BTreeSet::from([node(1), node(2)]));
+        assert_eq!(left, BTreeSet::from([key(1), key(2)]));
 
-        topics.remove(TOPIC, node(2));
-        topics.remove(TOPIC, node(1));
+        topics.remove(TOPIC, key(2));
+        topics.remove(TOPIC, key(1));
         assert_eq!(topics.len(), 0);
         assert_eq!(topics.draw(TOPIC, &mut Rng::with_seed(1)).next(), None);
     }
 
     fn topic_of(count: u8) -> Topics {
         let mut topics = Topics::default();
-        (0..count).for_each(|n| topics.insert(TOPIC, node(n)));
+        (0..count).for_each(|n| topics.insert(TOPIC, key(n)));
         topics
     }
 
-    const fn node(n: u8) -> NodeId {
-        NodeId([n; 32])
+    const fn key(n: u8) -> PersonaId {
+        PersonaId([n; 32])
     }
 
     const TOPIC: TopicId = TopicId([9; 32]);

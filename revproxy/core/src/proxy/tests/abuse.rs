@@ -139,7 +139,7 @@ fn perform(world: &mut World, ledger: &mut Ledger, act: Act) {
         Act::Answer(session) => {
             // Each dial's listener has a name of its own.
             let credentials = Credentials::new(&format!("lis{}", session % 3), LISTENER_PASSWORD).unwrap();
-            world.input(Input::Answer { conn: CONN, session: session.into(), credentials });
+            world.input(Input::Answer { conn: CONN, session: number(session), credentials });
         }
         Act::Binding { from, padding } => ledger.datagram(world, place(from), &binding(1, padding)),
         Act::Check { from, dial, listener: false, transaction } => {
@@ -153,7 +153,7 @@ fn perform(world: &mut World, ledger: &mut Ledger, act: Act) {
         Act::Data { from, len } => ledger.datagram(world, place(from), &data(len)),
         Act::Forward(session) => {
             let (ours, theirs) = (format!("ours{}", session % 3), "theirs".to_owned());
-            world.input(Input::Forward { conn: CONN, session: session.into(), ours, theirs });
+            world.input(Input::Forward { conn: CONN, session: number(session), ours, theirs });
         }
         Act::Pass(ms) => world.pass(std::time::Duration::from_millis(ms.into())),
         Act::Relayed { from, dial, listener, transaction } => {

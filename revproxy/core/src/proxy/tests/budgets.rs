@@ -157,7 +157,7 @@ fn ten_thousand_dials_can_wait() {
     packed.fingerprint[..4].copy_from_slice(&77_u32.to_be_bytes());
     world.input(Input::Answer {
         conn: CONN,
-        session: 77,
+        session: number(77),
         credentials: Credentials::new(LISTENER_UFRAG, LISTENER_PASSWORD).unwrap(),
     });
     assert_eq!(world.datagram(LISTENER, &listener_check(1)).len(), 2);

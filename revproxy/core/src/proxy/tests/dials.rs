@@ -1,6 +1,6 @@
 //! A dial, from its first packet to its last.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use bitters_peercon::{Credentials, packed::PASSWORD};
 use bitters_wire::{address::Token, failure::Code, rendezvous::ToNode};
@@ -17,7 +17,7 @@ fn a_check_waits_and_its_listener_is_told() {
 
     assert_eq!(world.datagram(DIALLER, &dialler_check(1)), []);
 
-    assert_eq!(world.outputs(), [dialled(CONN, 0, &packed())]);
+    assert_eq!(world.outputs(), [dialled(CONN, number(0), &packed())]);
     assert_eq!(world.load(), Load { legs: 1, pending: 1, sessions: 1, ..LISTENING });
     // It is told once, whatever is sent again.
     assert_eq!(world.datagram(DIALLER, &dialler_check(2)), []);
@@ -66,11 +66,11 @@ fn an_answer_counts_once_and_only_from_who_listens() {
     world.datagram(DIALLER, &dialler_check(1));
     let credentials = Credentials::new("evil", LISTENER_PASSWORD).unwrap();
 
-    world.input(Input::Answer { conn: ConnId(2), session: 0, credentials: credentials.clone() });
-    world.input(Input::Answer { conn: CONN, session: 1, credentials: credentials.clone() });
+    world.input(Input::Answer { conn: ConnId(2), session: number(0), credentials: credentials.clone() });
+    world.input(Input::Answer { conn: CONN, session: number(1), credentials: credentials.clone() });
     assert_eq!(world.counts().answered, 0);
     world.input(answer());
-    world.input(Input::Answer { conn: CONN, session: 0, credentials });
+    world.input(Input::Answer { conn: CONN, session: number(0), credentials });
 
     assert_eq!(world.counts().answered, 1);
     assert_eq!(world.datagram(LISTENER, &check(1, &name(DIALLER_UFRAG, "evil"), DIALLER_PASSWORD)), []);
@@ -87,7 +87,7 @@ fn an_answer_with_another_sessions_name_is_refused() {
     world.input(answer());
     let credentials = Credentials::new(LISTENER_UFRAG, LISTENER_PASSWORD).unwrap();
 
-    let outputs = world.input(Input::Answer { conn: CONN, session: 1, credentials });
+    let outputs = world.input(Input::Answer { conn: CONN, session: number(1), credentials });
 
     let message = "the username fragment is another session's".into();
     assert_eq!(outputs, [Output::Send(CONN, ToNode::Refused { code: Code::BadArgument, message })]);
@@ -143,7 +143,7 @@ fn a_listener_that_never_answers_costs_ten_seconds() {
     assert_eq!((world.load(), world.counts().ended(Ended::Unanswered)), (LISTENING, 1));
     // The browser still tries: it begins anew.
     world.datagram(DIALLER, &dialler_check(100));
-    assert_eq!(world.outputs(), [dialled(CONN, 1, &packed())]);
+    assert_eq!(world.outputs(), [dialled(CONN, number(1), &packed())]);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn ghosts_are_bounded() {
             &check(1, &name(&packed_of(TOKEN, n).to_ufrag(), DIALLER_UFRAG), PASSWORD),
         );
         let credentials = Credentials::new(&format!("lis{n}"), LISTENER_PASSWORD).unwrap();
-        world.input(Input::Answer { conn: CONN, session: n.into(), credentials });
+        world.input(Input::Answer { conn: CONN, session: number(n), credentials });
     }
     world.pass(Duration::from_secs(10));
 
@@ -204,9 +204,50 @@ fn dials_wait_for_a_listener_that_moves() {
     let there = ConnId(2);
 
     assert_eq!(world.listen(CONN, TOKEN), []);
-    assert_eq!(world.listen(there, TOKEN), [dialled(there, 0, &packed())]);
+    assert_eq!(world.listen(there, TOKEN), [dialled(there, number(0), &packed())]);
     world.input(answer());
     assert_eq!(world.counts().answered, 0, "the address is another connection's now");
+}
+
+#[test]
+fn dials_that_wait_are_told_in_their_order() {
+    let mut world = World::new();
+    let waiting: Vec<_> = (0..20).map(|n| packed_of(TOKEN, n)).collect();
+    for (packed, port) in waiting.iter().zip(1000..) {
+        world.datagram(path(1, port), &check(1, &name(&packed.to_ufrag(), DIALLER_UFRAG), PASSWORD));
+        world.pass(Duration::from_millis(1));
+    }
+    world.outputs();
+    let there = ConnId(2);
+
+    let told: Vec<_> = waiting.iter().zip(0..).map(|(packed, n)| dialled(there, number(n), packed)).collect();
+    assert_eq!(world.listen(there, TOKEN), told);
+}
+
+#[test]
+fn numbers_of_sessions_are_no_count() {
+    let mut world = World::new();
+    for n in 0..60 {
+        let bytes = check(1, &name(&packed_of(TOKEN, n).to_ufrag(), DIALLER_UFRAG), PASSWORD);
+        world.datagram(path(1, u16::from(n)), &bytes);
+    }
+    let numbers: Vec<_> = world
+        .outputs()
+        .into_iter()
+        .map(|output| match output {
+            Output::Send(_, ToNode::Dialled { session, .. }) => session,
+            other @ Output::Send(..) => panic!("not a dial: {other:?}"),
+        })
+        .collect();
+
+    assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), 60);
+    // Each of the 64 bits is set in about half of them.
+    for bit in 0..64 {
+        let set = numbers.iter().filter(|&number| number >> bit & 1 == 1).count();
+        assert!((10..50).contains(&set), "bit {bit} is set in {set} of 60");
+    }
+    let rising = numbers.windows(2).filter(|two| two[0] < two[1]).count();
+    assert!((15..45).contains(&rising), "{rising} of 59 are greater than the one before");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn only_the_listener_may_ask_for_it_and_only_in_a_session_that_lives() {
     let mut world = World::opened(Config::default());
     world.outputs();
     let (ours, theirs) = ("NEWl".to_owned(), "NEWd".to_owned());
-    let stranger = Input::Forward { conn: ConnId(2), session: 0, ours, theirs };
+    let stranger = Input::Forward { conn: ConnId(2), session: number(0), ours, theirs };
     assert_eq!(world.input(stranger), over(ConnId(2)));
 
     let mut world = World::opened(Config { relay_bytes: 0, ..Config::default() });
@@ -61,8 +61,12 @@ fn only_the_listener_may_ask_for_it_and_only_in_a_session_that_lives() {
 fn names_are_one_sessions_and_can_change() {
     let mut world = World::opened(Config::default());
     world.outputs();
-    let named =
-        |ours: &str, theirs: &str| Input::Forward { conn: CONN, session: 0, ours: ours.into(), theirs: theirs.into() };
+    let named = |ours: &str, theirs: &str| Input::Forward {
+        conn: CONN,
+        session: number(0),
+        ours: ours.into(),
+        theirs: theirs.into(),
+    };
     let taken = "the username fragments are another session's".into();
     let taken = [Output::Send(CONN, ToNode::Refused { code: Code::BadArgument, message: taken })];
 
@@ -85,7 +89,7 @@ fn the_budget_is_another_and_is_given_once() {
     while !world.datagram(DIALLER, &data(1000)).is_empty() {
         passed += 1;
         let (ours, theirs) = (format!("ours{passed}"), "theirs".to_owned());
-        world.input(Input::Forward { conn: CONN, session: 0, ours, theirs });
+        world.input(Input::Forward { conn: CONN, session: number(0), ours, theirs });
     }
     assert_eq!((passed, world.counts().ended(Ended::Spent)), (10, 1));
 

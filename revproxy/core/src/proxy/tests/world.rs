@@ -13,7 +13,7 @@ use bitters_peercon::{
     packed::{PASSWORD, Packed},
     signal::Signal,
 };
-use bitters_wire::{address::Token, rendezvous::ToNode, time::Instant};
+use bitters_wire::{address::Token, random::Random, rendezvous::ToNode, time::Instant};
 
 pub use stun::{binding, check, data, lean_check, name, response};
 
@@ -35,7 +35,7 @@ impl World {
     }
 
     pub fn with(config: Config) -> Self {
-        let mut world = Self { machine: Proxy::new(config), now: Instant::START };
+        let mut world = Self { machine: Proxy::new(config, SEED), now: Instant::START };
         assert_eq!(world.listen(CONN, TOKEN), []);
         world
     }
@@ -128,11 +128,22 @@ pub fn listener_check(n: u32) -> Vec<u8> {
 }
 
 pub fn answer() -> Input {
-    Input::Answer { conn: CONN, session: 0, credentials: Credentials::new(LISTENER_UFRAG, LISTENER_PASSWORD).unwrap() }
+    Input::Answer {
+        conn: CONN,
+        session: number(0),
+        credentials: Credentials::new(LISTENER_UFRAG, LISTENER_PASSWORD).unwrap(),
+    }
 }
 
 pub fn forward() -> Input {
-    Input::Forward { conn: CONN, session: 0, ours: "NEWl".into(), theirs: "NEWd".into() }
+    Input::Forward { conn: CONN, session: number(0), ours: "NEWl".into(), theirs: "NEWd".into() }
+}
+
+/// The number of the session that began as the `nth`, from 0.
+pub fn number(nth: u8) -> u64 {
+    let mut random = Random::new(SEED);
+    let mut numbers = std::iter::repeat_with(|| u64::from_le_bytes(random.bytes()));
+    numbers.nth(nth.into()).expect("it goes on forever")
 }
 
 /// What the listener is told of the dial by `packed` with the dialler's usual name.
@@ -146,6 +157,7 @@ pub fn dialled(conn: ConnId, session: u64, packed: &Packed) -> Output {
     Output::Send(conn, ToNode::Dialled { session, token: packed.token, signal: signal.encode() })
 }
 
+const SEED: [u8; 32] = [7; 32];
 pub const CONN: ConnId = ConnId(1);
 pub const TOKEN: Token = Token([7; 6]);
 pub const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 99)), 3478);

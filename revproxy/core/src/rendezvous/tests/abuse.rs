@@ -6,7 +6,6 @@ use bitters_wire::{
     codec::encode,
     failure::Code,
     id::TopicId,
-    keys::PersonaSecret,
     limits::MAX_RENDEZVOUS,
     rendezvous::{ToNode, ToServer},
 };
@@ -22,10 +21,25 @@ fn garbage_ends_the_connection() {
     for (bytes, code, why) in [
         (vec![], Code::BadArgument, "not decodable"),
         (vec![0xff; 40], Code::BadArgument, "not decodable"),
-        ([encode(&ToServer::Advertise(LOBBY)), vec![0]].concat(), Code::BadArgument, "not decodable"),
+        ([encode(&advertise(ALICE)), vec![0]].concat(), Code::BadArgument, "not decodable"),
         (vec![0; MAX_RENDEZVOUS + 1], Code::TooLarge, "the message is too long"),
     ] {
         let mut world = World::of([ALICE]);
+        assert_eq!(world.input(Input::Received(conn(ALICE), bytes)), expelled(conn(ALICE), code, why));
+        assert_eq!(world.rest(), Load::default());
+    }
+}
+
+#[test]
+fn garbage_instead_of_entering_ends_the_connection() {
+    for (bytes, code, why) in [
+        (vec![], Code::VersionMismatch, "this server speaks version 2"),
+        (vec![0xff; 40], Code::VersionMismatch, "this server speaks version 2"),
+        ([encode(&ENTER), vec![0]].concat(), Code::VersionMismatch, "this server speaks version 2"),
+        (vec![0; MAX_RENDEZVOUS + 1], Code::TooLarge, "the message is too long"),
+    ] {
+        let mut world = World::new();
+        world.open(conn(ALICE));
         assert_eq!(world.input(Input::Received(conn(ALICE), bytes)), expelled(conn(ALICE), code, why));
         assert_eq!(world.rest(), Load::default());
     }
@@ -37,22 +51,23 @@ fn a_flood_ends_the_connection() {
 
     let mut answers = 0;
     let last = loop {
-        match world.say(conn(ALICE), &ToServer::Lookup(site(BOB).id())).as_slice() {
+        match world.say(conn(ALICE), &ToServer::Lookup(key(BOB))).as_slice() {
             [Output::Send(_, ToNode::Missing(_))] => answers += 1,
             other => break other.to_vec(),
         }
     };
 
     assert_eq!(last, expelled(conn(ALICE), Code::Quota, "too many messages"));
-    assert_eq!(answers, Config::default().messages.burst - 1);
+    // It has entered and registered before.
+    assert_eq!(answers, Config::default().messages.burst - 2);
 }
 
 #[test]
 fn a_flood_of_bytes_ends_the_connection() {
-    let mut world = World::with(Config { bytes: Rate { burst: 1024, per_second: 1 }, ..Config::default() });
+    let mut world = World::with(Config { bytes: Rate { burst: 1100, per_second: 1 }, ..Config::default() });
     world.join(ALICE);
     world.join(BOB);
-    let signal = ToServer::Signal { to: node(BOB), signal: signal(400) };
+    let signal = send(ALICE, BOB, 400);
 
     assert!(matches!(world.say(conn(ALICE), &signal).as_slice(), [Output::Send(_, ToNode::Signal { .. })]));
     assert!(matches!(world.say(conn(ALICE), &signal).as_slice(), [Output::Send(_, ToNode::Signal { .. })]));
@@ -61,35 +76,40 @@ fn a_flood_of_bytes_ends_the_connection() {
 
 #[test]
 fn a_source_has_one_rate_for_all_its_connections() {
-    let mut world = World::with(Config { source_messages: Rate { burst: 4, per_second: 1 }, ..Config::default() });
+    let mut world = World::with(Config { source_messages: Rate { burst: 6, per_second: 1 }, ..Config::default() });
     for n in [ALICE, BOB] {
         world.open_from(conn(n), HERE);
+        world.say(conn(n), &ENTER);
         world.say(conn(n), &register(n, conn(n)));
     }
     world.join(3);
-    world.members(ALICE, &ToServer::Advertise(LOBBY));
-    world.members(ALICE, &ToServer::Advertise(LOBBY));
+    world.members(ALICE, &advertise(ALICE));
+    world.members(ALICE, &advertise(ALICE));
 
-    let flood = world.say(conn(BOB), &ToServer::Advertise(LOBBY));
+    let flood = world.say(conn(BOB), &advertise(BOB));
 
     assert_eq!(flood, expelled(conn(BOB), Code::Quota, "too many messages"));
-    assert_eq!(world.members(3, &ToServer::Advertise(LOBBY)), [node(ALICE)]);
+    assert_eq!(world.members(3, &advertise(3)), [key(ALICE)]);
 }
 
 #[test]
 fn a_victim_is_not_flooded_by_many() {
-    let mut world = World::with(Config { signals: Rate { burst: 3, per_second: 1 }, ..Config::default() });
-    (1..=10).for_each(|n| world.join(n));
-    let to_alice = ToServer::Signal { to: node(ALICE), signal: signal(9) };
+    let three = Rate { burst: 3, per_second: 1 };
+    for config in
+        [Config { signals: three, ..Config::default() }, Config { signals_per_key: three, ..Config::default() }]
+    {
+        let mut world = World::with(config);
+        (1..=10).for_each(|n| world.join(n));
 
-    let outputs: Vec<_> = (2..=10).flat_map(|n| world.say(conn(n), &to_alice)).collect();
+        let outputs: Vec<_> = (2..=10).flat_map(|n| world.say(conn(n), &send(n, ALICE, 9))).collect();
 
-    let heard = outputs.iter().filter(|output| matches!(output, Output::Send(to, _) if *to == conn(ALICE))).count();
-    assert_eq!(heard, 3);
-    assert_eq!(
-        outputs[3..],
-        (5..=10).map(|n| refused(conn(n), Code::Quota, "the receiver has too many signals")).collect::<Vec<_>>()
-    );
+        let heard = outputs.iter().filter(|output| matches!(output, Output::Send(to, _) if *to == conn(ALICE))).count();
+        assert_eq!(heard, 3);
+        assert_eq!(
+            outputs[3..],
+            (5..=10).map(|n| refused(conn(n), Code::Quota, "the receiver has too many signals")).collect::<Vec<_>>()
+        );
+    }
 }
 
 #[test]
@@ -109,39 +129,30 @@ fn connections_are_bounded_by_source_and_in_all() {
 }
 
 #[test]
-fn personas_are_counted() {
-    let mut world = World::with(Config { personas: 2, ..Config::default() });
-    world.join(ALICE);
-    let mut add = |n| world.say(conn(ALICE), &persona(ALICE, conn(ALICE), &PersonaSecret::new([n; 32])));
-
-    assert_eq!(add(1), []);
-    assert_eq!(add(2), []);
-    assert_eq!(add(3), [refused(conn(ALICE), Code::Quota, "too many personas")]);
-    assert_eq!(add(2), []);
-}
-
-#[test]
 fn those_who_come_and_go_leave_nothing() {
     let mut world = World::with(Config { idle_sources: 50, ..Config::default() });
     world.join(ALICE);
-    world.members(ALICE, &ToServer::Advertise(LOBBY));
+    world.members(ALICE, &advertise(ALICE));
     let mut peak = 0;
 
     for round in 0..2000_u32 {
         let id = ConnId(1000 + u64::from(round));
         world.open_from(id, Ipv4Addr::from_bits(round));
         if round % 10 == 0 {
+            world.say(id, &ENTER);
             world.say(id, &register(BOB, id));
-            world.say(id, &persona(BOB, id, &site(BOB)));
-            world.say(id, &ToServer::Advertise(LOBBY));
-            world.say(id, &ToServer::Advertise(TopicId(std::array::from_fn(|at| round.to_le_bytes()[at % 4]))));
+            world.say(id, &register(CAROL, id));
+            world.say(id, &advertise(BOB));
+            let topic = TopicId(std::array::from_fn(|at| round.to_le_bytes()[at % 4]));
+            world.say(id, &ToServer::Advertise { topic, key: key(CAROL) });
+            world.say(id, &listen(CAROL, id, 1));
         }
         if round % 3 == 0 {
             world.input(Input::Received(id, vec![0xff; 9]));
         }
         world.input(Input::Closed(id));
-        let Load { connections, introductions, nodes, personas, sources, tokens, topics } = world.machine.load();
-        peak = peak.max(introductions + personas + sources + tokens + topics);
+        let Load { connections, introductions, keys, nodes, sources, tokens, topics } = world.machine.load();
+        peak = peak.max(introductions + keys + sources + tokens + topics);
         assert_eq!((connections, nodes), (1, 1), "round {round}");
     }
 
@@ -155,16 +166,19 @@ proptest! {
 
     #[test]
     fn whatever_comes_nothing_panics_and_nothing_stays(acts in vec(act(), 0..80)) {
-        let mut world = World::with(Config { topics: 3, personas: 2, tokens: 2, introductions: 2, connections: 5, ..Config::default() });
-        let mut registered = 0;
+        let config = Config {
+            topics: 3, topics_per_key: 2, keys: 2, tokens: 2, introductions: 2, connections: 5, ..Config::default()
+        };
+        let mut world = World::with(config);
+        let mut entered = 0;
         for act in acts {
             let outputs = perform(&mut world, act);
-            registered += outputs.iter().filter(|output| matches!(output, Output::Send(_, ToNode::Registered { .. }))).count();
+            entered += outputs.iter().filter(|output| matches!(output, Output::Send(_, ToNode::Entered { .. }))).count();
             let load = world.machine.load();
-            prop_assert!(load.connections <= 5 && load.nodes <= load.connections);
-            prop_assert!(load.topics <= 3 * load.nodes && load.personas <= 2 * load.nodes);
+            prop_assert!(load.connections <= 5 && load.nodes <= load.connections && load.nodes <= entered);
+            prop_assert!(load.topics <= 3 * load.nodes && load.keys <= 2 * load.nodes);
             prop_assert!(load.tokens <= 2 * load.nodes);
-            prop_assert!(load.introductions <= 2 * load.nodes && load.nodes <= registered);
+            prop_assert!(load.introductions <= 2 * 2 * load.nodes);
         }
         (0..CONNS).for_each(|n| drop(world.input(Input::Closed(conn(n)))));
         prop_assert_eq!(world.rest(), Load::default());
@@ -215,21 +229,23 @@ fn perform(world: &mut World, act: Act) -> Vec<Output> {
     }
 }
 
-/// A message of the connection `n`; nodes share connections' numbers modulo four, so that some take over from others.
+/// A message of the connection `n`. Each has two keys of its own, of which one is another connection's, too.
 fn message(n: u8, what: u8) -> ToServer {
-    let me = n % 4;
-    let topic = TopicId([what / 10 % 5; 32]);
-    match what % 10 {
-        0..=2 => register(me, conn(n)),
-        3 => persona(me, conn(n), &site(what / 10 % 6)),
-        4 | 5 => ToServer::Advertise(topic),
-        6 => ToServer::Discover(topic),
-        7 => ToServer::Signal { to: node(what / 10 % 5), signal: signal(usize::from(what) * 3) },
-        8 if what < 90 => listen(me, conn(n), &Listened::Persona(site(what / 10 % 6)), what % 3),
-        8 => ToServer::Unpersona(site(what / 10 % 6).id()),
-        _ => ToServer::Withdraw(topic),
+    let topic = TopicId([what / 12 % 5; 32]);
+    let mine = 1 + n % 4 + what / 60 % 2;
+    match what % 12 {
+        0 | 1 => ENTER,
+        2..=4 => register(mine, conn(n)),
+        5 | 6 => ToServer::Advertise { topic, key: key(mine) },
+        7 => ToServer::Discover { topic, key: key(mine) },
+        8 => send(mine, 1 + what / 12 % 5, usize::from(what) * 3),
+        9 => listen(mine, conn(n), what % 3),
+        10 if what < 120 => ToServer::Unregister(key(mine)),
+        10 => ToServer::Unlisten(token(mine, what % 3)),
+        _ => ToServer::Withdraw { topic, key: key(mine) },
     }
 }
 
+const CAROL: u8 = 3;
 const CONNS: u8 = 7;
 const HERE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);

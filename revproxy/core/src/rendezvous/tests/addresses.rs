@@ -4,96 +4,104 @@ use bitters_peercon::{Credentials, signal::Signal};
 use bitters_wire::{
     address::{Owner, Token},
     failure::Code,
-    rendezvous::{ToNode, ToServer, listen_text, node_text},
+    id::NodeId,
+    keys::NodeSecret,
+    rendezvous::{ToNode, ToServer, listen_text, register_text},
 };
 
 use super::{
-    super::{Config, Input, Load, Output, proxy},
+    super::{Config, ConnId, Input, Load, Output, proxy},
     world::*,
 };
 
 #[test]
-fn a_node_is_told_where_the_proxy_is_and_listens_for_itself_and_its_personas() {
-    let mut world = World::new();
-    world.open(conn(ALICE));
-    assert_eq!(world.say(conn(ALICE), &register(ALICE, conn(ALICE))), [registered(conn(ALICE))]);
-    world.say(conn(ALICE), &persona(ALICE, conn(ALICE), &site(ALICE)));
+fn a_node_is_told_where_the_proxy_is_and_listens_for_its_keys() {
+    let mut world = World::of([ALICE]);
+    world.register(conn(ALICE), BOB);
 
-    for (owner, token) in [
-        (Listened::Node(secret(ALICE)), Token::of(Owner::Node(node(ALICE)), &[1; 32])),
-        (Listened::Persona(site(ALICE)), Token::of(Owner::Persona(site(ALICE).id()), &[1; 32])),
-    ] {
-        let outputs = world.say(conn(ALICE), &listen(ALICE, conn(ALICE), &owner, 1));
-        assert_eq!(outputs, [handed(conn_listens(ALICE, token)), sent(conn(ALICE), ToNode::Listening(token))]);
+    for n in [ALICE, BOB] {
+        let outputs = world.say(conn(ALICE), &listen(n, conn(ALICE), 1));
+        let listening = sent(conn(ALICE), ToNode::Listening(token(n, 1)));
+        assert_eq!(outputs, [handed(listens(conn(ALICE), token(n, 1))), listening]);
     }
     assert_eq!(world.machine.load().tokens, 2);
 }
 
 #[test]
 fn nobody_listens_for_another() {
-    let mut world = World::of([ALICE, BOB]);
+    let mut world = World::of([ALICE]);
+    world.enter(conn(BOB));
     let mut say = |message: &ToServer| world.say(conn(BOB), message);
-    let denied = |why| [refused(conn(BOB), Code::Denied, why)];
+    let denied = [refused(conn(BOB), Code::Denied, "the owner's signature does not verify")];
 
-    assert_eq!(say(&listen(BOB, conn(BOB), &Listened::Node(secret(ALICE)), 1)), denied("the address is another's"));
-    assert_eq!(say(&listen(BOB, conn(BOB), &Listened::Persona(site(BOB)), 1)), denied("the address is another's"));
-    assert_eq!(say(&persona(BOB, conn(BOB), &site(BOB))), []);
-    let of_another_challenge = listen(BOB, conn(ALICE), &Listened::Persona(site(BOB)), 1);
-    assert_eq!(say(&of_another_challenge), denied("the owner's signature does not verify"));
-    let for_another_node = listen(ALICE, conn(BOB), &Listened::Persona(site(BOB)), 1);
-    assert_eq!(say(&for_another_node), denied("the owner's signature does not verify"));
-    let ToServer::Listen { owner, signature, .. } = listen(BOB, conn(BOB), &Listened::Persona(site(BOB)), 1) else {
-        unreachable!()
-    };
+    assert_eq!(say(&listen(ALICE, conn(BOB), 1)), not_registered(conn(BOB)));
+    assert_eq!(say(&listen(BOB, conn(BOB), 1)), not_registered(conn(BOB)));
+    assert_eq!(say(&register(BOB, conn(BOB))), []);
+    assert_eq!(say(&listen(BOB, conn(ALICE), 1)), denied, "it is of another challenge");
+    let ToServer::Listen { owner, signature, .. } = listen(BOB, conn(BOB), 1) else { unreachable!() };
     let another_certificate = ToServer::Listen { owner, fingerprint: [2; 32], signature };
-    assert_eq!(say(&another_certificate), denied("the owner's signature does not verify"));
+    assert_eq!(say(&another_certificate), denied);
+    let ToServer::Listen { fingerprint, signature, .. } = listen(ALICE, conn(BOB), 1) else { unreachable!() };
+    let of_another_key = ToServer::Listen { owner, fingerprint, signature };
+    assert_eq!(say(&of_another_key), denied);
+    assert_eq!(world.machine.load().tokens, 0);
+}
+
+#[test]
+fn nobody_listens_as_a_node() {
+    let mut world = World::of([ALICE]);
+    let node = NodeSecret::new([ALICE; 32]);
+    for owner in [Owner::Node(node.id()), Owner::Node(NodeId(key(ALICE).0))] {
+        let text = listen_text(&nonce(conn(ALICE)), SERVER, Token::of(owner, &[1; 32]));
+        for signature in [node.sign(&text), secret(ALICE).sign(&text)] {
+            let outputs = world.say(conn(ALICE), &ToServer::Listen { owner, fingerprint: [1; 32], signature });
+            assert_eq!(outputs, [refused(conn(ALICE), Code::Denied, "only registered keys are listened for")]);
+        }
+    }
     assert_eq!(world.machine.load().tokens, 0);
 }
 
 #[test]
 fn what_was_signed_for_another_server_is_refused() {
     let mut world = World::new();
-    world.open(conn(ALICE));
-    let signature = secret(ALICE).sign(&node_text(&nonce(conn(ALICE)), "elsewhere.example", node(ALICE)));
-    let ToServer::Register { node, wire, .. } = register(ALICE, conn(ALICE)) else { unreachable!() };
+    world.enter(conn(ALICE));
+    let (alice, elsewhere) = (key(ALICE), "elsewhere.example");
+    let signature = secret(ALICE).sign(&register_text(&nonce(conn(ALICE)), elsewhere, alice));
 
-    let outputs = world.say(conn(ALICE), &ToServer::Register { node, signature, wire });
+    let outputs = world.say(conn(ALICE), &ToServer::Register { key: alice, signature });
 
-    assert_eq!(outputs, expelled(conn(ALICE), Code::Denied, "the node's signature does not verify"));
+    assert_eq!(outputs, [refused(conn(ALICE), Code::Denied, "the key's signature does not verify")]);
 
-    let mut world = World::of([ALICE]);
-    let owner = Owner::Node(node);
-    let text = listen_text(&nonce(conn(ALICE)), "elsewhere.example", Token::of(owner, &[1; 32]), node);
-    let signature = secret(ALICE).sign(&text);
-    let outputs = world.say(conn(ALICE), &ToServer::Listen { owner, fingerprint: [1; 32], signature });
+    world.register(conn(ALICE), ALICE);
+    let signature = secret(ALICE).sign(&listen_text(&nonce(conn(ALICE)), elsewhere, token(ALICE, 1)));
+    let listen = ToServer::Listen { owner: Owner::Persona(alice), fingerprint: [1; 32], signature };
+    let outputs = world.say(conn(ALICE), &listen);
     assert_eq!(outputs, [refused(conn(ALICE), Code::Denied, "the owner's signature does not verify")]);
 }
 
 #[test]
 fn a_node_that_comes_back_listens_anew() {
     let mut world = World::of([ALICE]);
-    let own = Listened::Node(secret(ALICE));
-    let token = Token::of(Owner::Node(node(ALICE)), &[1; 32]);
-    world.say(conn(ALICE), &listen(ALICE, conn(ALICE), &own, 1));
+    let token = token(ALICE, 1);
+    world.say(conn(ALICE), &listen(ALICE, conn(ALICE), 1));
     let again = conn(9);
-    world.open(again);
+    world.enter(again);
+    world.register(again, ALICE);
 
-    let outputs = world.say(again, &register(ALICE, again));
-
-    assert!(outputs.contains(&handed(proxy::Input::Unlisten(token))), "{outputs:?}");
-    assert_eq!(world.say(again, &listen(ALICE, again, &own, 1))[0], handed(conn_listens(9, token)));
+    assert_eq!(world.say(again, &listen(ALICE, again, 1))[0], handed(listens(again, token)));
+    assert_eq!(world.input(Input::Closed(conn(ALICE))), [], "the address is another connection's now");
     assert_eq!(world.input(Input::Closed(again)), [handed(proxy::Input::Unlisten(token))]);
     assert_eq!(world.rest(), Load::default());
 }
 
 #[test]
 fn an_address_moves_by_its_owners_signature() {
-    let mut world = World::of([ALICE, BOB]);
-    let moving = Listened::Persona(site(ALICE));
-    let token = Token::of(Owner::Persona(site(ALICE).id()), &[1; 32]);
+    let mut world = World::of([ALICE]);
+    world.enter(conn(BOB));
+    world.register(conn(BOB), ALICE);
+    let token = token(ALICE, 1);
     for n in [ALICE, BOB] {
-        world.say(conn(n), &persona(n, conn(n), &site(ALICE)));
-        assert_eq!(world.say(conn(n), &listen(n, conn(n), &moving, 1))[0], handed(conn_listens(n, token)));
+        assert_eq!(world.say(conn(n), &listen(ALICE, conn(n), 1))[0], handed(listens(conn(n), token)));
     }
 
     assert_eq!(world.say(conn(ALICE), &ToServer::Unlisten(token)), []);
@@ -103,19 +111,37 @@ fn an_address_moves_by_its_owners_signature() {
 }
 
 #[test]
+fn nobody_listens_for_a_key_that_is_no_longer_registered() {
+    let mut world = World::of([ALICE]);
+    world.register(conn(ALICE), BOB);
+    for n in [ALICE, BOB] {
+        world.say(conn(ALICE), &listen(n, conn(ALICE), 1));
+    }
+
+    let outputs = world.say(conn(ALICE), &ToServer::Unregister(key(ALICE)));
+
+    assert_eq!(outputs, [handed(proxy::Input::Unlisten(token(ALICE, 1)))]);
+    assert_eq!(world.say(conn(ALICE), &ToServer::Unlisten(token(ALICE, 1))), []);
+    assert_eq!(world.say(conn(ALICE), &listen(ALICE, conn(ALICE), 1)), not_registered(conn(ALICE)));
+    assert_eq!(world.machine.load().tokens, 1, "the other key still listens");
+}
+
+#[test]
 fn addresses_are_counted_and_need_a_proxy() {
     let mut world = World::with(Config { tokens: 2, ..Config::default() });
     world.join(ALICE);
-    let mut add = |n| world.say(conn(ALICE), &listen(ALICE, conn(ALICE), &Listened::Node(secret(ALICE)), n)).len();
-    assert_eq!([add(1), add(2), add(2)], [2, 2, 2]);
-    let third = listen(ALICE, conn(ALICE), &Listened::Node(secret(ALICE)), 3);
+    world.register(conn(ALICE), BOB);
+    let mut add = |n, fingerprint| world.say(conn(ALICE), &listen(n, conn(ALICE), fingerprint)).len();
+    assert_eq!([add(ALICE, 1), add(BOB, 2), add(BOB, 2)], [2, 2, 2]);
+    let third = listen(ALICE, conn(ALICE), 3);
     assert_eq!(world.say(conn(ALICE), &third), [refused(conn(ALICE), Code::Quota, "too many addresses")]);
 
     let mut world = World::new();
     world.proxies.clear();
     world.open(conn(ALICE));
-    let told = world.say(conn(ALICE), &register(ALICE, conn(ALICE)));
-    assert_eq!(told, [sent(conn(ALICE), ToNode::Registered { proxies: vec![] })]);
+    let told = world.say(conn(ALICE), &ENTER);
+    assert_eq!(told, [sent(conn(ALICE), ToNode::Entered { proxies: vec![] })]);
+    world.register(conn(ALICE), ALICE);
     assert_eq!(world.say(conn(ALICE), &third), [refused(conn(ALICE), Code::Unsupported, "there is no proxy here")]);
 }
 
@@ -146,6 +172,6 @@ fn handed(input: proxy::Input) -> Output {
     Output::Proxy(input)
 }
 
-fn conn_listens(n: u8, token: Token) -> proxy::Input {
-    proxy::Input::Listen { conn: conn(n), token, proxies: [PROXY].into() }
+fn listens(conn: ConnId, token: Token) -> proxy::Input {
+    proxy::Input::Listen { conn, token, proxies: [PROXY].into() }
 }

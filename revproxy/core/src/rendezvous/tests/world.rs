@@ -8,13 +8,12 @@ use std::{
 use bitters_wire::{
     WIRE,
     address::{Owner, Token},
-    claim::Claim,
     codec::encode,
     failure::Code,
-    id::{NodeId, TopicId},
-    keys::{NodeSecret, PersonaSecret},
+    id::{PersonaId, TopicId},
+    keys::PersonaSecret,
     link::Signal,
-    rendezvous::{ToNode, ToServer, listen_text, node_text, persona_text},
+    rendezvous::{ToNode, ToServer, listen_text, register_text},
     time::Instant,
 };
 
@@ -35,10 +34,10 @@ impl World {
         Self { machine: Rendezvous::new(config, 7), now: Instant::START, proxies: vec![PROXY] }
     }
 
-    /// With these nodes registered, each on the connection of its number.
-    pub fn of(nodes: impl IntoIterator<Item = u8>) -> Self {
+    /// With these keys registered, each on the connection of its number.
+    pub fn of(keys: impl IntoIterator<Item = u8>) -> Self {
         let mut world = Self::new();
-        nodes.into_iter().for_each(|n| world.join(n));
+        keys.into_iter().for_each(|n| world.join(n));
         world
     }
 
@@ -51,19 +50,38 @@ impl World {
         self.input(Input::Open { conn, addr: addr.into(), nonce: nonce(conn), server, proxies })
     }
 
+    /// Opens a connection and enters.
+    pub fn enter(&mut self, conn: ConnId) {
+        self.open(conn);
+        assert_eq!(self.say(conn, &ENTER), [entered(conn)]);
+    }
+
+    /// Registers the key of this number on the connection of the same number.
     pub fn join(&mut self, n: u8) {
-        self.open(conn(n));
-        assert_eq!(self.say(conn(n), &register(n, conn(n))), [registered(conn(n))]);
+        self.enter(conn(n));
+        self.register(conn(n), n);
+    }
+
+    /// Registers the key of this number on a connection that entered.
+    pub fn register(&mut self, conn: ConnId, n: u8) {
+        assert_eq!(self.say(conn, &register(n, conn)), []);
     }
 
     pub fn say(&mut self, conn: ConnId, message: &ToServer) -> Vec<Output> {
         self.input(Input::Received(conn, encode(message)))
     }
 
-    /// What the node numbered `n` is told of `topic`.
-    pub fn members(&mut self, n: u8, message: &ToServer) -> Vec<NodeId> {
-        match self.say(conn(n), message).as_slice() {
-            [Output::Send(to, ToNode::Members { nodes, .. })] if *to == conn(n) => nodes.clone(),
+    /// What the key numbered `n` is told of its topic, on the connection of the same number.
+    pub fn members(&mut self, n: u8, message: &ToServer) -> Vec<PersonaId> {
+        self.members_at(conn(n), n, message)
+    }
+
+    /// What the key numbered `n` is told of its topic on `conn`.
+    pub fn members_at(&mut self, conn: ConnId, n: u8, message: &ToServer) -> Vec<PersonaId> {
+        match self.say(conn, message).as_slice() {
+            [Output::Send(to, ToNode::Members { key: told, members, .. })] if (*to, *told) == (conn, key(n)) => {
+                members.clone()
+            }
             other => panic!("not members: {other:?}"),
         }
     }
@@ -88,32 +106,47 @@ impl World {
     }
 }
 
-/// Whose address.
-pub enum Listened {
-    Node(NodeSecret),
-    Persona(PersonaSecret),
-}
-
+/// The key of this number, signed for `conn`.
 pub fn register(n: u8, conn: ConnId) -> ToServer {
-    let signature = secret(n).sign(&node_text(&nonce(conn), SERVER, node(n)));
-    ToServer::Register { node: node(n), signature, wire: WIRE }
+    let signature = secret(n).sign(&register_text(&nonce(conn), SERVER, key(n)));
+    ToServer::Register { key: key(n), signature }
 }
 
-/// That `owner` is listened for on the node `n`, signed for `conn`.
-pub fn listen(n: u8, conn: ConnId, owner: &Listened, fingerprint: u8) -> ToServer {
-    let fingerprint = [fingerprint; 32];
-    let text = |owner| listen_text(&nonce(conn), SERVER, Token::of(owner, &fingerprint), node(n));
-    let (owner, signature) = match owner {
-        Listened::Node(secret) => (Owner::Node(secret.id()), secret.sign(&text(Owner::Node(secret.id())))),
-        Listened::Persona(secret) => (Owner::Persona(secret.id()), secret.sign(&text(Owner::Persona(secret.id())))),
-    };
-    ToServer::Listen { owner, fingerprint, signature }
+/// That the key of this number is listened for, signed for `conn`.
+pub fn listen(n: u8, conn: ConnId, fingerprint: u8) -> ToServer {
+    let owner = Owner::Persona(key(n));
+    let signature = secret(n).sign(&listen_text(&nonce(conn), SERVER, token(n, fingerprint)));
+    ToServer::Listen { owner, fingerprint: [fingerprint; 32], signature }
 }
 
-/// The persona of `site` on the node `n`, signed for `conn`.
-pub fn persona(n: u8, conn: ConnId, site: &PersonaSecret) -> ToServer {
-    let signature = site.sign(&persona_text(&nonce(conn), SERVER, site.id(), node(n)));
-    ToServer::Persona { claim: Claim::sign(site, node(n)), signature }
+pub fn token(n: u8, fingerprint: u8) -> Token {
+    Token::of(Owner::Persona(key(n)), &[fingerprint; 32])
+}
+
+pub fn advertise(n: u8) -> ToServer {
+    ToServer::Advertise { topic: LOBBY, key: key(n) }
+}
+
+pub fn discover(n: u8) -> ToServer {
+    ToServer::Discover { topic: LOBBY, key: key(n) }
+}
+
+pub fn withdraw(n: u8) -> ToServer {
+    ToServer::Withdraw { topic: LOBBY, key: key(n) }
+}
+
+/// A signal of so many bytes between the keys of these numbers.
+pub fn send(from: u8, to: u8, len: usize) -> ToServer {
+    ToServer::Signal { from: key(from), to: key(to), signal: signal(len) }
+}
+
+/// What its receiver is told.
+pub fn heard(conn: ConnId, from: u8, to: u8, len: usize) -> Output {
+    sent(conn, ToNode::Signal { from: key(from), to: key(to), signal: signal(len) })
+}
+
+pub fn unreachable(conn: ConnId, from: u8, to: u8) -> Output {
+    sent(conn, ToNode::Unreachable { from: key(from), to: key(to) })
 }
 
 pub fn signal(len: usize) -> Signal {
@@ -124,8 +157,8 @@ pub fn sent(conn: ConnId, message: ToNode) -> Output {
     Output::Send(conn, message)
 }
 
-pub fn registered(conn: ConnId) -> Output {
-    sent(conn, ToNode::Registered { proxies: vec![PROXY] })
+pub fn entered(conn: ConnId) -> Output {
+    sent(conn, ToNode::Entered { proxies: vec![PROXY] })
 }
 
 pub fn refused(conn: ConnId, code: Code, message: &str) -> Output {
@@ -136,16 +169,16 @@ pub fn expelled(conn: ConnId, code: Code, message: &str) -> [Output; 2] {
     [refused(conn, code, message), Output::Close(conn)]
 }
 
-pub fn secret(n: u8) -> NodeSecret {
-    NodeSecret::new([n; 32])
+pub fn not_registered(conn: ConnId) -> [Output; 1] {
+    [refused(conn, Code::Denied, "the key is not registered here")]
 }
 
-pub fn node(n: u8) -> NodeId {
+pub const fn secret(n: u8) -> PersonaSecret {
+    PersonaSecret::new([n; 32])
+}
+
+pub fn key(n: u8) -> PersonaId {
     secret(n).id()
-}
-
-pub fn site(n: u8) -> PersonaSecret {
-    secret(n).persona("https://a.example")
 }
 
 pub const fn conn(n: u8) -> ConnId {
@@ -156,6 +189,7 @@ pub fn nonce(conn: ConnId) -> [u8; 32] {
     std::array::from_fn(|at| conn.0.to_le_bytes()[at % 8] ^ 0x55)
 }
 
+pub const ENTER: ToServer = ToServer::Enter(WIRE);
 pub const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 99)), 3478);
 pub const SERVER: &str = "node.example:8787";
 pub const ALICE: u8 = 1;

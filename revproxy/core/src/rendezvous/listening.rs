@@ -1,0 +1,86 @@
+//! Addresses that keys listen at, and what is handed on to the proxy about dials.
+
+use std::sync::Arc;
+
+use bitters_peercon::{Credentials, signal};
+use bitters_wire::{
+    address::{Fingerprint, Owner, Token},
+    failure::Code,
+    keys::Signature,
+    rendezvous::{ToNode, listen_text},
+};
+
+use super::{Challenge, ConnId, Output, Refusal, Rendezvous, proxy};
+
+impl Rendezvous {
+    pub(super) fn on_listen(
+        &mut self,
+        conn: ConnId,
+        owner: Owner,
+        fingerprint: &Fingerprint,
+        signature: &Signature,
+    ) -> Result<(), Refusal> {
+        let token = Token::of(owner, fingerprint);
+        let Challenge { nonce, server, proxies } = self.connections[&conn].challenge();
+        if proxies.is_empty() {
+            return Err(Refusal::staying(Code::Unsupported, "there is no proxy here"));
+        }
+        let (text, proxies) = (listen_text(nonce, server, token), Arc::clone(proxies));
+        let Owner::Persona(key) = owner else {
+            return Err(Refusal::staying(Code::Denied, "only registered keys are listened for"));
+        };
+        let capacity = self.config.tokens;
+        let entered = self.entered(conn);
+        let in_all = entered.tokens();
+        let tokens = &entered.registration(key)?.tokens;
+        if in_all >= capacity && !tokens.contains(&token) {
+            return Err(Refusal::staying(Code::Quota, "too many addresses"));
+        }
+        if key.verify(&text, signature).is_err() {
+            return Err(Refusal::staying(Code::Denied, "the owner's signature does not verify"));
+        }
+        if let Some((old, owner)) = self.tokens.insert(token, (conn, key)) {
+            self.registered(old, owner).tokens.remove(&token);
+        }
+        self.registered(conn, key).tokens.insert(token);
+        self.outbox.push_back(Output::Proxy(proxy::Input::Listen { conn, token, proxies }));
+        self.send(conn, ToNode::Listening(token));
+        Ok(())
+    }
+
+    pub(super) fn on_unlisten(&mut self, conn: ConnId, token: Token) {
+        if let Some(&(holder, key)) = self.tokens.get(&token)
+            && holder == conn
+        {
+            self.registered(conn, key).tokens.remove(&token);
+            self.unlisten(token);
+        }
+    }
+
+    /// Nobody listens at the address any longer.
+    pub(super) fn unlisten(&mut self, token: Token) {
+        self.tokens.remove(&token);
+        self.outbox.push_back(Output::Proxy(proxy::Input::Unlisten(token)));
+    }
+
+    pub(super) fn on_answer(&mut self, conn: ConnId, session: u64, signal: &[u8]) -> Result<(), Refusal> {
+        let signal::Signal { credentials, .. } = signal::Signal::decode(signal)
+            .map_err(|_| Refusal::staying(Code::BadArgument, "the answer is not a signal"))?;
+        self.outbox.push_back(Output::Proxy(proxy::Input::Answer { conn, session, credentials }));
+        Ok(())
+    }
+
+    pub(super) fn on_forward(
+        &mut self,
+        conn: ConnId,
+        session: u64,
+        ours: String,
+        theirs: String,
+    ) -> Result<(), Refusal> {
+        if !Credentials::is_ufrag(&ours) || !Credentials::is_ufrag(&theirs) {
+            return Err(Refusal::staying(Code::BadArgument, "not a username fragment"));
+        }
+        self.outbox.push_back(Output::Proxy(proxy::Input::Forward { conn, session, ours, theirs }));
+        Ok(())
+    }
+}
