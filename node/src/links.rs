@@ -177,8 +177,8 @@ pub struct Up {
     pub joined: Set<TopicId>,
     /// Topics whose other members the peer was told of.
     pub hinted: Set<TopicId>,
-    /// When it came up, for this leader.
-    pub since: Instant,
+    /// When it came up for this leader, or a site dialled the peer again, or the peer was asked whether it needs the link.
+    pub wanted: Instant,
     /// When a session's packet passed last.
     pub last_packet: Option<Instant>,
     /// Until then the peer may not have told us which topics it is in.
@@ -187,6 +187,8 @@ pub struct Up {
     pub answer_until: Option<Instant>,
     /// When the peer was last asked whether it is there.
     pub probed: Option<Instant>,
+    /// Whether the peer was told that we don't need it, and we haven't since.
+    pub offered: bool,
     /// What waits for it.
     pub lanes: Lanes,
     /// What the peer may do.
@@ -230,7 +232,7 @@ impl Up {
     fn new(paired: Option<u32>, budget: Budget, now: Instant) -> Self {
         Self {
             paired,
-            since: now,
+            wanted: now,
             opened: None,
             rtt_us: None,
             joined: Set::new(),
@@ -239,6 +241,7 @@ impl Up {
             lenient_until: None,
             answer_until: None,
             probed: None,
+            offered: false,
             lanes: Lanes::default(),
             budget,
         }

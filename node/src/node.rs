@@ -241,7 +241,7 @@ impl Node {
         self.changed.topics.extend(missed);
         self.watch_frames(now);
         self.drive_standbys(now);
-        self.drop_unneeded_links(now);
+        self.offer_unneeded_links(now);
         while let Some((_, topic)) = self.deferred.first().filter(|(at, _)| *at <= now).copied() {
             self.deferred.pop_first();
             self.changed.topics.insert(topic);

@@ -100,10 +100,12 @@ impl Topics {
     /// The last page of a persona left.
     pub fn close(&mut self, place: Place) {
         self.open.remove(&place);
-        if !self.open.keys().any(|open| open.own == place.own) {
-            self.seen.remove(&place.own);
-        }
         self.lingering.retain(|(of, _), _| *of != place);
+    }
+
+    /// The last page of a persona is gone: what it saw the next one may hear.
+    pub fn forget(&mut self, own: PersonaId) {
+        self.seen.remove(&own);
     }
 
     /// Whether a persona is in it.

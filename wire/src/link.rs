@@ -30,6 +30,8 @@ pub enum Control {
     Address(Address),
     /// A frame of the sender's is gone, and its sessions with it.
     FrameGone(FrameId),
+    /// The sender has had no need of the link for a minute. The receiver hangs up unless it needs it.
+    Idle,
     /// A signal for a persona that the receiver is linked to; passed on as [`Relayed`](Self::Relayed).
     Relay {
         /// For whom.

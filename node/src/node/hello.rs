@@ -294,6 +294,7 @@ impl Node {
         }
         self.stop_listening(persona);
         self.sown.remove(&persona);
+        self.topics.forget(persona);
         if self.uplink.is_registered() {
             self.tell_server(ToServer::Unregister(persona));
         }

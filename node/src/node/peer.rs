@@ -48,6 +48,10 @@ impl Node {
                 self.tell_of_death(pair, frame);
                 Ok(())
             }
+            Control::Idle => {
+                self.on_idle(link, pair, now);
+                Ok(())
+            }
             Control::Relay { to, signal } => self.on_relay(link, pair, to, signal, now),
             Control::Relayed { from, signal } => self.on_relayed(link, pair, from, signal, now),
             Control::Resume => self.on_resume(link, pair, now),

@@ -29,6 +29,7 @@ impl Node {
         let Some(own) = self.frames.frame(id).map(Frame::persona) else { return };
         let pair = Pair { own, peer };
         if self.is_reachable(pair) {
+            self.want_link(pair, now);
             return self.asked(id, request, Ok(()));
         }
         let address = address.filter(|address| address.owner() == Owner::Persona(peer));

@@ -1,12 +1,16 @@
 //! How many links each persona has, and which of them goes when there is no room.
 //!
 //! A persona has 24 links at most, and all of a node's personas together 96. Four of them each persona has for itself: whatever others have,
-//! it gets them. Links that nobody needs are hung up after a minute, room or not.
+//! it gets them. A link that neither end has needed for a minute is hung up, room or not: one end says so ([`Idle`]), and the other hangs up
+//! unless it needs the link.
+//!
+//! [`Idle`]: bitters_wire::link::Control::Idle
 
 use std::time::Duration;
 
 use bitters_wire::{
     id::{LinkId, PersonaId},
+    link::Control,
     time::Instant,
 };
 
@@ -16,8 +20,11 @@ use crate::{
     quotas::{MAX_LINKS, MAX_LINKS_PER_PERSONA, RESERVED_LINKS},
 };
 
-/// A link that neither sessions nor topics need is hung up after that time.
+/// A link that neither sessions nor topics need is offered to be hung up after that time.
 const UNNEEDED_AFTER: Duration = Duration::from_secs(60);
+
+/// Both ends count from about the same moment: the one that is asked first may be a little earlier.
+const SLACK: Duration = Duration::from_secs(5);
 
 /// Links of a persona that standbys leave to links which are used.
 const USED_FIRST: usize = 6;
@@ -76,26 +83,44 @@ impl Node {
         talks || self.shares_topics(pair, up)
     }
 
-    /// Hangs up links that nobody needs.
-    pub(super) fn drop_unneeded_links(&mut self, now: Instant) {
+    /// A site dials a peer that is linked: the link is to stay for as long as if it had come up now.
+    pub(super) fn want_link(&mut self, pair: Pair, now: Instant) {
+        if let Some(up) = self.links.up_to(pair).and_then(|link| self.links.up_mut(link)) {
+            (up.wanted, up.offered) = (now, false);
+        }
+    }
+
+    /// Tells peers which links we have had no need of.
+    pub(super) fn offer_unneeded_links(&mut self, now: Instant) {
         let is_due =
             |(_, pair, _, up): &(LinkId, Pair, &_, &Up)| self.unneeded_at(*pair, up).is_some_and(|at| at <= now);
-        let unneeded: Vec<(LinkId, Pair)> =
-            self.links.ups().filter(is_due).map(|(link, pair, _, _)| (link, pair)).collect();
-        for (link, pair) in unneeded {
+        for link in self.links.ups().filter(is_due).map(|(link, _, _, _)| link).collect::<Vec<_>>() {
+            if let Some(up) = self.links.up_mut(link) {
+                up.wanted = now;
+                up.offered = true;
+            }
+            self.tell_peer(link, Control::Idle);
+        }
+    }
+
+    /// The peer has no need of a link.
+    pub(super) fn on_idle(&mut self, link: LinkId, pair: Pair, now: Instant) {
+        let is_wanted = |up: &Up| !up.offered && now.since(up.wanted) < UNNEEDED_AFTER - SLACK;
+        let needs = self.links.up(link).is_none_or(|up| is_wanted(up) || self.is_needed(pair, up, now));
+        if !needs {
             self.drop_standby(pair);
             self.hang_up(link);
             self.replace_link(link, now);
         }
     }
 
-    /// When the next link is hung up that nobody needs.
+    /// When the next link is offered to be hung up.
     pub(super) fn unneeded_due(&self) -> Option<Instant> {
         self.links.ups().filter_map(|(_, pair, _, up)| self.unneeded_at(pair, up)).min()
     }
 
     fn unneeded_at(&self, pair: Pair, up: &Up) -> Option<Instant> {
-        let since = up.last_packet.map_or(up.since, |at| at.max(up.since));
+        let since = up.last_packet.map_or(up.wanted, |at| at.max(up.wanted));
         (!self.shares_topics(pair, up)).then(|| since + UNNEEDED_AFTER)
     }
 }

@@ -7,7 +7,7 @@ use bitters_revproxy_core::rendezvous::ConnId;
 use bitters_wire::{
     WIRE,
     failure::Failure,
-    id::{Epoch, FrameId, LinkId, NodeId, PersonaId, TopicId},
+    id::{Epoch, FrameId, LinkId, PersonaId, TopicId},
     keys::NodeSecret,
     local::{HeldLink, Hello, ToFrame, ToLeader, Welcome},
     packet::Packet,
@@ -56,7 +56,7 @@ pub struct Page {
     pub answers: BTreeMap<u32, Result<(), Failure>>,
     /// Statuses that came.
     pub statuses: Vec<Status>,
-    /// Linked nodes, as the badge shows.
+    /// Linked peers, as the badge shows.
     pub linked: u32,
     /// Connections that the frame holds.
     pub connections: BTreeMap<LinkId, Connection>,
@@ -103,7 +103,7 @@ impl Page {
             serves: vec![crate::world::TAG],
             joined: self.joined().collect(),
             talks: Vec::new(),
-            links: self.links().map(|(link, peer)| HeldLink { link, peer, used: true, path: Path::Direct }).collect(),
+            links: self.links().collect(),
         })
     }
 
@@ -113,9 +113,9 @@ impl Page {
     }
 
     /// Links that are up.
-    pub fn links(&self) -> impl Iterator<Item = (LinkId, NodeId)> {
+    pub fn links(&self) -> impl Iterator<Item = HeldLink> {
         let up = self.connections.iter().filter(|(_, it)| it.phase == Phase::Up);
-        up.map(|(link, connection)| (*link, connection.peer))
+        up.map(|(link, it)| HeldLink { link: *link, own: it.own, peer: it.peer, used: true, path: Path::Direct })
     }
 
     /// A request with a number of its own, noted until it is answered.

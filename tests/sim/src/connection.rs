@@ -1,7 +1,7 @@
 //! A simulated RTCPeerConnection: up when both ends were given each other's signals.
 
 use bitters_wire::{
-    id::{FrameId, LinkId, NodeId},
+    id::{FrameId, LinkId, PersonaId},
     limits::DRAIN_REPORT,
     local::{IdentityEnd, IdentityText},
 };
@@ -23,8 +23,10 @@ pub enum Phase {
 /// One end of a connection.
 #[derive(Clone, Debug)]
 pub struct Connection {
+    /// Who is at this end.
+    pub own: PersonaId,
     /// Who is to be at the other end.
-    pub peer: NodeId,
+    pub peer: PersonaId,
     /// Whose signal was given to this end.
     pub remote: Option<End>,
     /// How far it is.
@@ -54,16 +56,16 @@ impl Drained {
 
 impl Connection {
     /// One that was just asked for.
-    pub const fn new(peer: NodeId) -> Self {
-        Self { peer, remote: None, phase: Phase::New, early: Vec::new(), drained: Drained::new() }
+    pub const fn new(own: PersonaId, peer: PersonaId) -> Self {
+        Self { own, peer, remote: None, phase: Phase::New, early: Vec::new(), drained: Drained::new() }
     }
 }
 
 /// What an end has signed.
-pub const fn identity(own: NodeId, peer: NodeId) -> IdentityText {
+pub const fn identity(own: PersonaId, peer: PersonaId) -> IdentityText {
     IdentityText { signer_is_a: true, a: end_of(own), b: end_of(peer) }
 }
 
-const fn end_of(id: NodeId) -> IdentityEnd {
+const fn end_of(id: PersonaId) -> IdentityEnd {
     IdentityEnd { id, fingerprint: [0; 32], nonce: [0; 16] }
 }

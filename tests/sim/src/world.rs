@@ -14,7 +14,7 @@ use bitters_wire::{
     keys::NodeSecret,
     local::{DownReason, ToFrame, ToLeader},
     packet::{Body, Packet},
-    rendezvous::ToServer,
+    rendezvous::{ToNode, ToServer},
     time::Instant,
 };
 
@@ -48,7 +48,7 @@ enum Event {
     SocketCloses(usize, ConnId),
     SocketOpens(usize, ConnId),
     SocketRefused(usize),
-    SocketSays(usize, ConnId, bitters_wire::rendezvous::ToNode),
+    SocketSays(usize, ConnId, ToNode),
 }
 
 /// What keeps its order.
@@ -362,15 +362,14 @@ impl World {
     }
 
     fn inform(&mut self, browser: usize, input: Input) {
-        let id = self.browsers[browser].node.id();
-        let is_answer = matches!(&input, Input::Uplink(UplinkEvent::Received(message)) if message.is_here(id));
+        let is_answer = input == Input::Uplink(UplinkEvent::Received(ToNode::HERE_I_AM));
         let (mut asks, mut acts) = (false, false);
         self.browsers[browser].node.handle_input(input, self.now);
         while let Some(output) = self.browsers[browser].node.poll_output() {
             if self.tracing {
                 self.trace.push((self.now, browser, format!("{output:?}")));
             }
-            let is_question = output == Output::Uplink(UplinkCommand::Send(ToServer::are_you_there(id)));
+            let is_question = output == Output::Uplink(UplinkCommand::Send(ToServer::ARE_YOU_THERE));
             asks |= is_question;
             acts |= !is_question;
             self.perform(browser, output);

@@ -6,13 +6,13 @@ use bitters_node::{Kept, Node, Seed, Site};
 use bitters_revproxy_core::rendezvous::ConnId;
 use bitters_wire::{
     address::Owner,
-    id::{Boot, Epoch, FrameId, NodeId},
+    id::{Boot, Epoch, FrameId, PersonaId},
     keys::NodeSecret,
     local::{Envelope, ToLeader},
     time::Instant,
 };
 
-use super::Event;
+use super::{Event, story::ORIGINS};
 
 /// A worker, for as long as its ports work. When it restarts in silence it is still this one, with another boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,8 +23,8 @@ pub struct WorkerId(pub u64);
 pub struct Browser {
     /// Its node's secret.
     pub secret: NodeSecret,
-    /// Its node.
-    pub id: NodeId,
+    /// The personas of its sites, by their origins.
+    pub personas: BTreeMap<&'static str, PersonaId>,
     /// The last leadership.
     pub epoch: Epoch,
     /// Certificates in its database, and what its leaders know of them.
@@ -86,13 +86,13 @@ pub struct Lead {
 impl Browser {
     /// A browser in which nothing runs yet.
     pub fn new(secret: NodeSecret) -> Self {
-        let id = secret.id();
+        let personas = ORIGINS.map(|origin| (origin, secret.persona(origin).id())).into();
         let (certificates, seeds, sites) = (Vec::new(), Vec::new(), Vec::new());
         let (workers, waiting) = (Vec::new(), VecDeque::new());
         let (full, certifying) = (false, VecDeque::new());
         Self {
             secret,
-            id,
+            personas,
             epoch: Epoch(0),
             certificates,
             full,
@@ -104,6 +104,12 @@ impl Browser {
             asleep: false,
             waiting,
         }
+    }
+
+    /// The persona of a site.
+    #[must_use]
+    pub fn persona(&self, origin: &str) -> PersonaId {
+        self.personas[origin]
     }
 
     /// A living worker.

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use bitters_frame::site::Input;
-use bitters_wire::{id::FrameId, time::Instant};
+use bitters_wire::{
+    id::{FrameId, PersonaId},
+    time::Instant,
+};
 
 use super::{Event, Fact, News, Turn, World, browser::Worker, leader::UNSEEN};
 use crate::connection::{End, Phase};
@@ -154,8 +157,8 @@ impl World {
         }
     }
 
-    fn streams_over(&self, browser: usize, peer: bitters_wire::id::NodeId, but: FrameId) -> usize {
-        let other = self.browsers.iter().position(|it| it.id == peer);
+    fn streams_over(&self, browser: usize, peer: PersonaId, but: FrameId) -> usize {
+        let other = self.browser_of(peer);
         other.map_or(0, |other| self.model.open_between(Pair::of(browser, other), but))
     }
 

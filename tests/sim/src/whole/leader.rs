@@ -253,7 +253,7 @@ impl World {
             outputs.push(output);
         }
         worker.wake = lead.node.poll_timeout();
-        let asks = |output: &Output| matches!(output, Output::Uplink(UplinkCommand::Send(ToServer::Lookup(it))) if it.0 == self.browsers[browser].id.0);
+        let asks = |output: &Output| *output == Output::Uplink(UplinkCommand::Send(ToServer::ARE_YOU_THERE));
         if !outputs.iter().all(asks) || is_timer && outputs.is_empty() {
             self.stirred = now;
         }

@@ -2,10 +2,10 @@
 
 use bitters_wire::{
     codec,
-    id::{FrameId, NodeId},
+    id::{FrameId, PersonaId},
     keys::Signature,
     limits::DIAL_TIMEOUT,
-    link::LinkMessage,
+    link::{Control, LinkMessage},
     local::{Dial, Door, DownReason, LinkCommand, LinkEvent},
 };
 
@@ -15,8 +15,10 @@ use crate::connection::{Drained, End, Phase, identity};
 /// One end of a connection.
 #[derive(Clone, Debug)]
 pub struct Connection {
+    /// Who is at this end.
+    pub own: PersonaId,
     /// Who is to be at the other end, as soon as that is known.
-    pub peer: Option<NodeId>,
+    pub peer: Option<PersonaId>,
     /// The way in.
     pub door: Door,
     /// Whose signal was given to this end.
@@ -40,8 +42,9 @@ pub struct Connection {
 const MAX_SAME: usize = 8;
 
 impl Connection {
-    const fn new(peer: Option<NodeId>, door: Door) -> Self {
+    const fn new(own: PersonaId, peer: Option<PersonaId>, door: Door) -> Self {
         Self {
+            own,
             peer,
             door,
             remote: None,
@@ -80,7 +83,7 @@ impl World {
 
     pub(super) fn on_link_command(&mut self, end: End, command: LinkCommand) {
         match command {
-            LinkCommand::Dial(Dial { peer, door, .. }) => self.on_dial(end, peer, &door),
+            LinkCommand::Dial(Dial { own, peer, door, .. }) => self.on_dial(end, own, peer, &door),
             LinkCommand::HangUp => self.close_well(end, DownReason::HungUp),
             LinkCommand::Probe | LinkCommand::Restart => self.later(2000, 4000, Event::Frame(end.0, Fact::Lost(end.1))),
             LinkCommand::Send(bytes) => {
@@ -96,13 +99,18 @@ impl World {
         }
     }
 
-    fn on_dial(&mut self, end: End, peer: Option<NodeId>, door: &Door) {
+    fn on_dial(&mut self, end: End, own: PersonaId, peer: Option<PersonaId>, door: &Door) {
         let Some(tab) = self.tabs.get_mut(&end.0) else { return };
         let browser = tab.browser;
-        tab.links.insert(end.1, Connection::new(peer, door.clone()));
+        tab.links.insert(end.1, Connection::new(own, peer, door.clone()));
+        let is_own = self.browsers[browser].persona(self.tabs[&end.0].origin) == own;
+        self.must(is_own, || format!("{} carries a link of another site's persona", end.0));
         let tabs = self.tabs.values().filter(|it| it.browser == browser);
-        let same = tabs.flat_map(|it| it.links.values()).filter(|it| peer.is_some() && it.peer == peer).count();
-        self.must(same <= MAX_SAME, || format!("{browser} holds {same} links to one node"));
+        let same = tabs
+            .flat_map(|it| it.links.values())
+            .filter(|it| peer.is_some() && it.peer == peer && it.own == own)
+            .count();
+        self.must(same <= MAX_SAME, || format!("{browser} holds {same} links of one pair"));
         self.evidence.dials += 1;
         self.agenda.at(self.now + DIAL_TIMEOUT, Event::Frame(end.0, Fact::Deadline(end.1)));
         if self.mishap(3) {
@@ -154,23 +162,22 @@ impl World {
     }
 
     pub(super) fn on_stands(&mut self, end: End) {
-        let Some(browser) = self.tabs.get(&end.0).map(|it| it.browser) else { return };
-        let own = self.browsers[browser].id;
-        let far = self.end(end).and_then(|it| it.remote).and_then(|remote| self.tabs.get(&remote.0));
-        let Some(far) = far.map(|it| self.browsers[it.browser].id) else { return };
+        let Some(far) = self.end(end).and_then(|it| it.remote).and_then(|remote| self.end(remote)).map(|it| it.own)
+        else {
+            return;
+        };
         let Some(connection) = self.end_mut(end).filter(|it| it.phase == Phase::New) else { return };
         connection.phase = Phase::Proving;
-        let peer = *connection.peer.get_or_insert(far);
+        let (own, peer) = (connection.own, *connection.peer.get_or_insert(far));
         self.report(end, LinkEvent::Sign(identity(own, peer)));
     }
 
     fn on_signed(&mut self, end: End, signature: &Signature) {
-        let own = self.browsers[self.tabs[&end.0].browser].id;
         let Some(connection) = self.end_mut(end).filter(|it| it.phase == Phase::Proving) else { return };
         connection.phase = Phase::Up;
-        let peer = connection.peer.expect("it was proven");
+        let (own, peer) = (connection.own, connection.peer.expect("it was proven"));
         let early = std::mem::take(&mut connection.early);
-        own.verify(&identity(own, peer).to_bytes(), signature).expect("the node signs as itself");
+        own.verify(&identity(own, peer).to_bytes(), signature).expect("the leader signs as the persona");
         self.evidence.ups += 1;
         self.report(end, LinkEvent::Up(peer));
         for bytes in early {
@@ -244,9 +251,14 @@ impl World {
         self.report(end, LinkEvent::Down(reason));
     }
 
-    /// Streams between two nodes must go another way now.
-    pub(super) fn mark_broken(&mut self, browser: usize, peer: NodeId) {
-        let Some(other) = self.browsers.iter().position(|it| it.id == peer) else { return };
+    /// The browser that a persona lives in.
+    pub(super) fn browser_of(&self, persona: PersonaId) -> Option<usize> {
+        self.browsers.iter().position(|it| it.personas.values().any(|of| *of == persona))
+    }
+
+    /// Streams between two browsers must go another way now.
+    pub(super) fn mark_broken(&mut self, browser: usize, peer: PersonaId) {
+        let Some(other) = self.browser_of(peer) else { return };
         let pair = Pair::of(browser, other);
         self.model.broke(pair);
     }
@@ -294,5 +306,5 @@ impl World {
 
 /// Whether its sender uses another link from now on.
 fn is_switch(bytes: &[u8]) -> bool {
-    bytes.len() < 8 && codec::decode(bytes, 8) == Ok(LinkMessage::Switch)
+    bytes.len() < 8 && codec::decode(bytes, 8) == Ok(LinkMessage::Control(Control::Switch))
 }

@@ -292,7 +292,7 @@ impl World {
     fn is_idle(&self, event: &Event) -> bool {
         match event {
             Event::Server(..) => true,
-            Event::Worker(browser, _, News::SocketSays(_, message)) => message.is_here(self.browsers[*browser].id),
+            Event::Worker(_, _, News::SocketSays(_, message)) => *message == ToNode::HERE_I_AM,
             _ => false,
         }
     }

@@ -46,7 +46,7 @@ pub enum Harm {
 /// The number of an act that only some stories know.
 const DELETES: u8 = 99;
 
-const ORIGINS: [&str; 3] = ["https://a.example", "https://b.example", "https://c.example"];
+pub(super) const ORIGINS: [&str; 3] = ["https://a.example", "https://b.example", "https://c.example"];
 
 impl Story {
     /// Tells the story of a seed up to the moment when peace has come and everything is settled.

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 
 use bitters_frame::site::{Config, Input, Line, Output, Site};
 use bitters_wire::{
-    WIRE,
     id::{Boot, FrameId, LinkId},
     local::LinkEvent,
-    rpc::Identity,
+    rpc::{Identity, RPC},
     status::Scope,
     time::Instant,
 };
@@ -79,7 +78,7 @@ impl World {
         self.tabs.insert(frame, tab);
         self.note(|| format!("{frame} opens in {browser} as {origin}"));
         self.inform(frame, Input::Started);
-        self.inform(frame, Input::Host { versions: WIRE, identity: Identity::Site });
+        self.inform(frame, Input::Host { versions: RPC, identity: Identity::Site });
         frame
     }
 

@@ -2,10 +2,10 @@
 
 use bitters_wire::{
     codec,
-    id::NodeId,
+    id::PersonaId,
     keys::Signature,
     limits::DIAL_TIMEOUT,
-    link::LinkMessage,
+    link::{Control, LinkMessage},
     local::{DownReason, LinkCommand, LinkEvent, ToLeader},
 };
 
@@ -19,7 +19,7 @@ impl World {
 
     pub(super) fn on_link_command(&mut self, end: End, command: LinkCommand) {
         match command {
-            LinkCommand::Dial(dial) => self.on_dial(end, dial.peer.expect("there are no addresses here")),
+            LinkCommand::Dial(dial) => self.on_dial(end, dial.own, dial.peer.expect("there are no addresses here")),
             LinkCommand::HangUp => self.hang_up(end),
             LinkCommand::Probe | LinkCommand::Restart => {}
             LinkCommand::Send(bytes) => {
@@ -34,10 +34,10 @@ impl World {
         }
     }
 
-    pub(super) fn on_dial(&mut self, end: End, peer: NodeId) {
+    pub(super) fn on_dial(&mut self, end: End, own: PersonaId, peer: PersonaId) {
         self.evidence.dials += 1;
         let Some(page) = self.pages.get_mut(&end.0) else { return };
-        page.connections.insert(end.1, Connection::new(peer));
+        page.connections.insert(end.1, Connection::new(own, peer));
         self.agenda.at(self.now + DIAL_TIMEOUT, Event::Deadline(end));
         if self.chance(self.faults.signal_is_missing) {
             return;
@@ -68,18 +68,16 @@ impl World {
     pub(super) fn on_connection_stands(&mut self, end: End) {
         let Some(connection) = self.end_mut(end) else { return };
         connection.phase = Phase::Proving;
-        let peer = connection.peer;
-        let own = self.browsers[self.pages[&end.0].browser].node.id();
+        let (own, peer) = (connection.own, connection.peer);
         self.say(end.0, ToLeader::Link(end.1, LinkEvent::Sign(identity(own, peer))));
     }
 
     pub(super) fn on_signed(&mut self, end: End, signature: &Signature) {
-        let own = self.browsers[self.pages[&end.0].browser].node.id();
         let Some(connection) = self.end_mut(end).filter(|it| it.phase == Phase::Proving) else { return };
-        let peer = connection.peer;
+        let (own, peer) = (connection.own, connection.peer);
         connection.phase = Phase::Up;
         let early = std::mem::take(&mut connection.early);
-        own.verify(&identity(own, peer).to_bytes(), signature).expect("the node signs as itself");
+        own.verify(&identity(own, peer).to_bytes(), signature).expect("the leader signs as the persona");
         self.evidence.ups += 1;
         let events = [LinkEvent::Up(peer)].into_iter().chain(early.into_iter().map(LinkEvent::Received));
         for event in events {
@@ -92,7 +90,7 @@ impl World {
             return;
         };
         let relays = codec::decode(&bytes, bytes.len())
-            .is_ok_and(|message: LinkMessage| matches!(message, LinkMessage::Relayed { .. }));
+            .is_ok_and(|message: LinkMessage| matches!(message, LinkMessage::Control(Control::Relayed { .. })));
         self.evidence.relayed += usize::from(relays);
         let latency = self.millis(5, 80);
         self.agenda.through(Pipe::Channel(remote.0, remote.1), self.now, latency, Event::Data(remote, bytes));
