@@ -15,8 +15,8 @@ use libfuzzer_sys::fuzz_target;
 use stun_types::{
     attribute::{RawAttribute, Username},
     message::{
-        BINDING, IntegrityAlgorithm, Message, MessageClass, MessageType, MessageWrite, MessageWriteExt, MessageWriteVec,
-        ShortTermCredentials,
+        BINDING, IntegrityAlgorithm, Message, MessageClass, MessageType, MessageWrite, MessageWriteExt,
+        MessageWriteVec, ShortTermCredentials,
     },
 };
 

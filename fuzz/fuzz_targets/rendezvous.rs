@@ -19,7 +19,10 @@ fuzz_target!(|messages: Vec<(bool, Vec<u8>)>| {
     for conn in [ConnId(0), ConnId(1)] {
         let addr = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let proxies = [([192, 0, 2, 99], 3478).into()].into();
-        machine.handle_input(Input::Open { conn, addr, nonce: [7; 32], server: "a.example".into(), proxies }, Instant::START);
+        machine.handle_input(
+            Input::Open { conn, addr, nonce: [7; 32], server: "a.example".into(), proxies },
+            Instant::START,
+        );
     }
     let secret = PersonaSecret::new([1; 32]);
     let signature = secret.sign(&register_text(&[7; 32], "a.example", secret.id()));

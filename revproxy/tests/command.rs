@@ -127,7 +127,7 @@ async fn what_is_wrong_in_a_file_is_said_with_its_file_and_key() {
     for (text, expected) in [
         ("lisen = []", &["unknown field `lisen`", "expected one of", "`listen`"][..]),
         ("[rendezvous]\ntopic = 1", &["unknown field `topic`", "`topics`"]),
-        ("[rendezvous]\nregister-timeout = '10 parsecs'", &["line 2", "register-timeout", "expected a duration"]),
+        ("[rendezvous]\nenter-timeout = '10 parsecs'", &["line 2", "enter-timeout", "expected a duration"]),
         ("[rendezvous]\nbytes = { burst = -1, per-second = 1 }", &["bytes = { burst = -1", "expected u32"]),
         ("listen = ['localhost']", &["listen = ['localhost']", "invalid socket address"]),
         ("log.format = 'xml'", &["unknown variant `xml`", "`json`", "`text`"]),
