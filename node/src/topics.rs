@@ -165,6 +165,13 @@ impl Topics {
         }
     }
 
+    /// A peer was linked and is only in these topics: what was said of others is over.
+    pub fn is_only_in(&mut self, Pair { own, peer }: Pair, joined: &Set<TopicId>) {
+        for (_, topic) in self.open.iter_mut().filter(|(at, _)| at.own == own && !joined.contains(&at.topic)) {
+            topic.candidates.remove(&peer);
+        }
+    }
+
     /// The ways that were told to a peer didn't lead there.
     pub fn forget_ways(&mut self, Pair { own, peer }: Pair) {
         for topic in self.of(own) {

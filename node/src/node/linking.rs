@@ -502,6 +502,7 @@ impl Node {
     }
 
     fn miss_members(&mut self, pair: Pair, up: &Up, now: Instant) {
+        self.topics.is_only_in(pair, &up.joined);
         for topic in &up.joined {
             let place = Place { own: pair.own, topic: *topic };
             self.topics.linger(place, pair.peer, now);

@@ -329,7 +329,7 @@ impl World {
             Event::Data(end, bytes) => self.on_data(end, bytes),
             Event::Deadline(end) => {
                 if self.end_mut(end).is_some_and(|it| it.phase == Phase::New) {
-                    self.close_end(end, DownReason::DialTimeout);
+                    self.give_up(end);
                 }
             }
             Event::FrameActs(id, message) => self.say(id, message),

@@ -112,6 +112,16 @@ impl World {
         self.agenda.through(Pipe::Channel(remote.0, remote.1), self.now, latency, Event::Bye(remote, end));
     }
 
+    /// A connection took too long. The other end hears that it is closed.
+    pub(super) fn give_up(&mut self, end: End) {
+        let remote = self.end_mut(end).and_then(|it| it.remote);
+        self.close_end(end, DownReason::DialTimeout);
+        if let Some(remote) = remote {
+            let latency = self.millis(5, 80);
+            self.agenda.through(Pipe::Channel(remote.0, remote.1), self.now, latency, Event::Bye(remote, end));
+        }
+    }
+
     pub(super) fn close_end(&mut self, end: End, reason: DownReason) {
         let Some(page) = self.pages.get_mut(&end.0) else { return };
         if page.connections.remove(&end.1).is_some() {
