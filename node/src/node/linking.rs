@@ -475,6 +475,9 @@ impl Node {
 
     fn after_link(&mut self, pair: Pair, up: &Up, reason: DownReason, now: Instant) {
         self.miss_members(pair, up, now);
+        if up.offered {
+            self.topics.is_only_in(pair, &up.joined);
+        }
         if let Some(standby) = self.links.standby_to(pair) {
             return self.switch_to(standby, up.last_packet, now);
         }
@@ -502,7 +505,6 @@ impl Node {
     }
 
     fn miss_members(&mut self, pair: Pair, up: &Up, now: Instant) {
-        self.topics.is_only_in(pair, &up.joined);
         for topic in &up.joined {
             let place = Place { own: pair.own, topic: *topic };
             self.topics.linger(place, pair.peer, now);

@@ -108,6 +108,8 @@ impl Node {
         let is_wanted = |up: &Up| !up.offered && now.since(up.wanted) < UNNEEDED_AFTER - SLACK;
         let needs = self.links.up(link).is_none_or(|up| is_wanted(up) || self.is_needed(pair, up, now));
         if !needs {
+            let joined = self.links.up(link).map(|up| up.joined.clone()).unwrap_or_default();
+            self.topics.is_only_in(pair, &joined);
             self.drop_standby(pair);
             self.hang_up(link);
             self.replace_link(link, now);
