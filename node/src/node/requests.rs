@@ -12,14 +12,7 @@ use bitters_wire::{
 };
 
 use super::{Node, linking::SESSION_PATIENCE};
-use crate::{
-    accounts::Spend,
-    api::Output,
-    dials::Stage,
-    frames::Frame,
-    links::Pair,
-    quotas::MAX_SERVICES,
-};
+use crate::{accounts::Spend, api::Output, dials::Stage, frames::Frame, links::Pair, quotas::MAX_SERVICES};
 
 impl Node {
     pub(super) fn on_dial(

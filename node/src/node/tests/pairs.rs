@@ -1,4 +1,4 @@
-//! Two nodes that dial each other in every way, again and again, while their frames die. When nothing happens to them any longer, both
+//! Two personas of two nodes that dial each other in every way, again and again, while their frames die. When nothing happens to them any longer, both
 //! use the same connection, and the same one stands by.
 //!
 //! The nodes are real. What is around them is simulated:
@@ -25,7 +25,10 @@ use super::{
     lab::*,
     *,
 };
-use crate::{Config, Node, links::Links};
+use crate::{
+    Config, Node,
+    links::{Links, Pair},
+};
 
 #[test]
 fn both_ends_are_left_with_the_same_link_and_the_same_standby() {
@@ -114,7 +117,7 @@ impl World {
             world.add_frame(node);
             world.input(node, Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
             world.input(node, from_server(ToNode::Challenge { nonce: NONCE, wire: WIRE }));
-            world.input(node, from_server(ToNode::Registered { proxies: vec![PROXY] }));
+            world.input(node, from_server(ToNode::Entered { proxies: vec![PROXY] }));
             // Each act is followed by another, so there are two series, and some acts fall together.
             world.later(200..250, Event::Act);
         }
@@ -163,19 +166,18 @@ impl World {
     fn act(&mut self) {
         self.later(10..9000, Event::Act);
         let node = self.rng.usize(0..2);
-        let (other, frame) = (secret(1 - node), self.frames[node][self.rng.usize(0..2)]);
+        let (pair, frame) = (pair_of(node), self.frames[node][self.rng.usize(0..2)]);
         match self.rng.u8(0..10) {
             0..5 => {
-                let address = address(&other, self.rng.bool());
-                let _ = self.nodes[node].dial_address(&address, self.now);
+                let _ = self.nodes[node].dial_address(pair, &address(1 - node), self.now);
             }
             5 => {
-                let (from, to) = (secret(node).persona(SITE).id(), other.persona(SITE).id());
+                let Pair { own: from, peer: to } = pair;
                 let packet = Packet { to, to_frame: None, from, from_frame: frame, session: SESSION, body: open() };
                 self.input(node, Input::Frame(frame, ToLeader::Packet(packet)));
             }
             6 => {
-                let _ = self.nodes[node].dial_node(other.id(), self.now);
+                let _ = self.nodes[node].dial_pair(pair, self.now);
             }
             _ => self.die(node, frame),
         }
@@ -197,7 +199,7 @@ impl World {
     fn add_frame(&mut self, node: usize) {
         let frame = FrameId::from_random(std::array::from_fn(|_| self.rng.u8(..)));
         self.frames[node].push(frame);
-        let talks = vec![secret(1 - node).persona(SITE).id()];
+        let talks = vec![pair_of(node).peer];
         self.input(node, Input::Frame(frame, ToLeader::Hello(Hello { talks, ..hello(frame, SITE) })));
     }
 
@@ -222,8 +224,8 @@ impl World {
         let (to, answer) = match message {
             ToServer::Listen { owner, fingerprint, .. } => (node, ToNode::Listening(Token::of(owner, &fingerprint))),
             ToServer::Lookup(persona) => (node, ToNode::Missing(persona)),
-            ToServer::Signal { to, .. } if !self.signals => (node, ToNode::Unreachable(to)),
-            ToServer::Signal { signal, .. } => (1 - node, ToNode::Signal { from: secret(node).id(), signal }),
+            ToServer::Signal { from, to, .. } if !self.signals => (node, ToNode::Unreachable { from, to }),
+            ToServer::Signal { from, to, signal } => (1 - node, ToNode::Signal { from, to, signal }),
             _ => return,
         };
         self.later(5..60, Event::Node(to, from_server(answer)));
@@ -252,7 +254,7 @@ impl World {
         match command {
             LinkCommand::HangUp => self.end(end, 20..120),
             LinkCommand::Send(bytes) if !self.ends[end].over => {
-                if codec::decode(&bytes, MAX_LINK) == Ok(LinkMessage::Switch) {
+                if codec::decode(&bytes, MAX_LINK) == Ok(LinkMessage::Control(Control::Switch)) {
                     self.evidence.switches += 1;
                     self.switched = self.now;
                 }
@@ -277,7 +279,7 @@ impl World {
         if self.is_connection(end, remote) {
             self.evidence.connections += 1;
             for end in [end, remote] {
-                let up = LinkEvent::Up(secret(1 - self.ends[end].node).id());
+                let up = LinkEvent::Up(pair_of(self.ends[end].node).peer);
                 let most = if self.rng.u8(0..4) == 0 { 6000 } else { 300 };
                 self.later(10..most, Event::End(end, up));
             }
@@ -317,9 +319,9 @@ impl World {
     }
 
     /// The ends that the two nodes have of a link to each other.
-    fn pair(&self, link_to: fn(&Links, NodeId) -> Option<LinkId>) -> [Option<usize>; 2] {
+    fn pair(&self, link_to: fn(&Links, Pair) -> Option<LinkId>) -> [Option<usize>; 2] {
         [0, 1].map(|node| {
-            let link = link_to(&self.nodes[node].links, secret(1 - node).id())?;
+            let link = link_to(&self.nodes[node].links, pair_of(node))?;
             self.ends.iter().position(|it| it.node == node && it.link == link)
         })
     }
@@ -327,9 +329,8 @@ impl World {
 
 fn config_of(node: usize, seed: u64) -> Config {
     let secret = secret(node);
-    let owners = [Owner::Node(secret.id()), Owner::Persona(secret.persona(SITE).id())];
     let seeds = vec![Seed::new(SeedId::Server(URL.into()))];
-    let certificates = owners.map(|owner| (owner, KEPT)).into();
+    let certificates = vec![(Owner::Persona(pair_of(node).own), KEPT)];
     Config { secret, seeds, certificates, seed: 2 * seed + node as u64, ..config() }
 }
 
@@ -337,12 +338,17 @@ fn secret(node: usize) -> NodeSecret {
     if node == 0 { home() } else { away() }
 }
 
-/// A node's address, or its persona's.
-fn address(node: &NodeSecret, of_persona: bool) -> Address {
-    let persona = node.persona(SITE);
-    let owner = if of_persona { Owner::Persona(persona.id()) } else { Owner::Node(node.id()) };
-    let sign = |text: &[u8]| if of_persona { persona.sign(text) } else { node.sign(text) };
-    Address::sign(owner, KEPT.fingerprint, &[PROXY], KEPT.expires, sign)
+/// The persona of a node, and its peer.
+fn pair_of(node: usize) -> Pair {
+    let [own, peer] = [node, 1 - node].map(|node| secret(node).persona(SITE).id());
+    Pair { own, peer }
+}
+
+/// The address of a node's persona.
+fn address(node: usize) -> Address {
+    let persona = secret(node).persona(SITE);
+    let owner = Owner::Persona(persona.id());
+    Address::sign(owner, KEPT.fingerprint, &[PROXY], KEPT.expires, |text| persona.sign(text))
 }
 
 fn from_server(message: ToNode) -> Input {
