@@ -46,7 +46,7 @@ fn a_frame_is_welcomed_with_its_own_persona_and_watched_once() {
     let hello = hello(TAB, SITE);
 
     let welcome = Welcome {
-        wire: 1,
+        wire: 2,
         persona: home().persona(SITE),
         identity: Identity::Site,
         permissions: Permissions::default(),
@@ -95,7 +95,7 @@ fn the_nodes_own_page_and_observers_see_the_whole_node() {
 fn a_frame_of_another_version_is_refused() {
     let mut lab = Lab::without_server();
     let hello = Hello { wire: VersionRange { min: 9, max: 9 }, ..hello(TAB, SITE) };
-    let text = "the frame (new) speaks wire versions 9 to 9, the leader (test) 1 to 1: reload the page";
+    let text = "the frame (new) speaks wire versions 9 to 9, the leader (test) 2 to 2: reload the page";
     let failure = Failure::new(Code::VersionMismatch, text);
     assert_eq!(
         lab.frame(TAB, ToLeader::Hello(hello)),

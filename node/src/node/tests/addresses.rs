@@ -41,16 +41,21 @@ fn a_stored_address_is_answered_as_long_as_its_persona_is_here() {
 #[test]
 fn certificates_are_kept_where_all_frames_find_them() {
     let mut lab = Lab::new();
-    lab.frame(OTHER, ToLeader::Hello(Hello { remote: true, ..hello(OTHER, "https://bridged.example") }));
+    lab.frame(OTHER, ToLeader::Hello(Hello { remote: true, ..hello(OTHER, SITE) }));
     lab.register(vec![PROXY]);
     lab.frame(TAB, ToLeader::Hello(Hello { visible: false, ..hello(TAB, SITE) }));
 
-    let outputs = lab.frame(OTHER, ToLeader::Address { request: 7 });
-    let asked: Vec<FrameId> = outputs
-        .iter()
-        .filter_map(|it| if let Output::Frame(frame, ToFrame::Certify { .. }) = it { Some(*frame) } else { None })
-        .collect();
+    let certified_by = |outputs: Vec<Output>| {
+        let asked =
+            |it: &Output| if let Output::Frame(frame, ToFrame::Certify { .. }) = it { Some(*frame) } else { None };
+        outputs.iter().filter_map(asked).collect::<Vec<_>>()
+    };
+    let asked = certified_by(lab.frame(OTHER, ToLeader::Address { request: 7 }));
     assert_eq!(asked, [TAB], "not in the database beyond the bridge, though that page is older, and visible");
+
+    lab.frame(THIRD, ToLeader::Hello(Hello { remote: true, ..hello(THIRD, "https://bridged.example") }));
+    let asked = certified_by(lab.frame(THIRD, ToLeader::Address { request: 8 }));
+    assert_eq!(asked, [THIRD], "another persona's pages keep nothing for it");
 }
 
 #[test]

@@ -98,6 +98,7 @@ impl Lab {
     pub(super) fn linked() -> (Self, LinkId) {
         let (mut lab, link) = Self::connecting();
         lab.link(link, LinkEvent::Up(alice()));
+        lab.frame(TAB, ToLeader::Pong);
         (lab, link)
     }
 
