@@ -84,6 +84,9 @@ impl Node {
             self.links.ups().filter(is_due).map(|(link, pair, _, _)| (link, pair)).collect();
         for (link, pair) in unneeded {
             self.drop_standby(pair);
+            if let Some(standby) = self.links.connecting_to(pair).map(|(id, _)| id) {
+                self.abandon(standby);
+            }
             self.hang_up(link);
             self.replace_link(link, now);
         }
