@@ -1,5 +1,5 @@
 //! Two personas of two nodes that dial each other in every way, again and again, while their frames die. When nothing happens to them any longer, both
-//! use the same connection, and the same one stands by.
+//! use the same connection, and the same one stands by, for as long as their session speaks. Then they hang up.
 //!
 //! The nodes are real. What is around them is simulated:
 //!
@@ -8,6 +8,7 @@
 //! | the server | passes signals on, or says that their receiver isn't there; introduces whoever dials an address up to 3 s later |
 //! | connections | stand when both ends have each other's signals, and are up at each end at its own time, at most 6 s later; ordered |
 //! | frames | two at each node; another comes when one dies, and the node learns of the death within 0.7 s |
+//! | the session | after the last act speaks every 20 s for 70 s, as an open stream does |
 //! | the other end | notices within 0.12 s that it was hung up; that a frame died with its end, at once or after up to 9 s |
 //!
 //! `SEED=n` runs the worlds of one seed, `TIMES=20` those of twenty times as many.
@@ -33,9 +34,9 @@ use crate::{
 #[test]
 fn both_ends_are_left_with_the_same_link_and_the_same_standby() {
     let mut sum = Evidence::default();
-    for (seed, signals) in seeds(150).flat_map(|seed| [(seed, false), (seed, true)]) {
+    for (seed, signals) in seeds(200).flat_map(|seed| [(seed, false), (seed, true)]) {
         let mut world = World::new(seed, signals, sum);
-        for after in [12, 30, 60, 140] {
+        for after in [20, 30, 60, 140] {
             world.run(LAST_ACT + Duration::from_secs(after));
             world.check(&format!("seed {seed}, {after} s after the last act, signals passed on: {signals}"), after);
             let stands_by = after == 60 && world.pair(Links::standby_to)[0].is_some();
@@ -48,6 +49,8 @@ fn both_ends_are_left_with_the_same_link_and_the_same_standby() {
 }
 
 const LAST_ACT: Instant = Instant::from_millis(40_000);
+
+const LAST_WORD: Instant = Instant::from_millis(110_000);
 
 /// What happened, in all worlds so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,8 +68,12 @@ struct Evidence {
 enum Event {
     /// Somebody dials, speaks or dies.
     Act,
+    /// A node dials the other's address.
+    Dial(usize),
     End(usize, LinkEvent),
     Node(usize, Input),
+    /// A session of a node speaks.
+    Speak(usize),
 }
 
 /// One end of a connection.
@@ -120,6 +127,7 @@ impl World {
             world.input(node, from_server(ToNode::Entered { proxies: vec![PROXY] }));
             // Each act is followed by another, so there are two series, and some acts fall together.
             world.later(200..250, Event::Act);
+            world.later(40_000..60_000, Event::Speak(node));
         }
         world
     }
@@ -141,6 +149,7 @@ impl World {
     fn happen(&mut self) {
         match self.agenda.pop_first().expect("something is due").1 {
             Event::Act if self.now < LAST_ACT => self.act(),
+            Event::Dial(node) => self.dial_address(node),
             Event::Node(node, Input::Frame(frame, _)) if !self.frames[node].contains(&frame) => {}
             Event::Node(node, input) => self.input(node, input),
             Event::End(end, event) if !self.ends[end].over => {
@@ -149,7 +158,11 @@ impl World {
                 let (node, input) = (*node, Input::Frame(*frame, ToLeader::Link(*link, event)));
                 self.input(node, input);
             }
-            Event::Act | Event::End(..) => {}
+            Event::Speak(node) if self.now < LAST_WORD => {
+                self.later(20_000..20_001, Event::Speak(node));
+                self.speak(node, self.frames[node][0]);
+            }
+            Event::Act | Event::End(..) | Event::Speak(_) => {}
         }
     }
 
@@ -168,20 +181,30 @@ impl World {
         let node = self.rng.usize(0..2);
         let (pair, frame) = (pair_of(node), self.frames[node][self.rng.usize(0..2)]);
         match self.rng.u8(0..10) {
-            0..5 => {
-                let _ = self.nodes[node].dial_address(pair, &address(1 - node), self.now);
+            0..3 => self.dial_address(node),
+            // All that there was is over, and both dial at once.
+            3..5 => {
+                self.frames[node].clone().into_iter().for_each(|frame| self.die(node, frame));
+                [node, 1 - node].into_iter().for_each(|node| self.later(600..1600, Event::Dial(node)));
             }
-            5 => {
-                let Pair { own: from, peer: to } = pair;
-                let packet = Packet { to, to_frame: None, from, from_frame: frame, session: SESSION, body: open() };
-                self.input(node, Input::Frame(frame, ToLeader::Packet(packet)));
-            }
+            5 => self.speak(node, frame),
             6 => {
                 let _ = self.nodes[node].dial_pair(pair, self.now);
             }
             _ => self.die(node, frame),
         }
         self.input(node, Input::Timeout);
+    }
+
+    fn dial_address(&mut self, node: usize) {
+        let _ = self.nodes[node].dial_address(pair_of(node), &address(1 - node), self.now);
+        self.input(node, Input::Timeout);
+    }
+
+    fn speak(&mut self, node: usize, frame: FrameId) {
+        let Pair { own: from, peer: to } = pair_of(node);
+        let packet = Packet { to, to_frame: None, from, from_frame: frame, session: SESSION, body: open() };
+        self.input(node, Input::Frame(frame, ToLeader::Packet(packet)));
     }
 
     fn die(&mut self, node: usize, frame: FrameId) {
@@ -311,6 +334,7 @@ impl World {
         let (used, standbys) = (self.pair(Links::up_to), self.pair(Links::standby_to));
         assert!(agreed(used), "{when}: they use the ends {used:?}");
         assert!(after < 60 || agreed(standbys), "{when}: the ends {standbys:?} stand by");
+        assert!(after < 140 || used == [None, None], "{when}: nobody needs {used:?}");
         let is_known = |it: &End| it.over || self.nodes[it.node].links.link(it.link).is_some();
         let unknown = self.ends.iter().find(|it| !is_known(it));
         assert!(after < 60 || unknown.is_none(), "{when}: its node doesn't know {unknown:?}");
