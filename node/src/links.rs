@@ -177,8 +177,8 @@ pub struct Up {
     pub joined: Set<TopicId>,
     /// Topics whose other members the peer was told of.
     pub hinted: Set<TopicId>,
-    /// When it came up, for this leader.
-    pub since: Instant,
+    /// When it came up for this leader, or ceased to have a topic in common.
+    pub free_since: Instant,
     /// When a session's packet passed last.
     pub last_packet: Option<Instant>,
     /// Until then the peer may not have told us which topics it is in.
@@ -230,7 +230,7 @@ impl Up {
     fn new(paired: Option<u32>, budget: Budget, now: Instant) -> Self {
         Self {
             paired,
-            since: now,
+            free_since: now,
             opened: None,
             rtt_us: None,
             joined: Set::new(),

@@ -98,7 +98,7 @@ impl Node {
     }
 
     fn unneeded_at(&self, pair: Pair, up: &Up) -> Option<Instant> {
-        let since = up.last_packet.map_or(up.since, |at| at.max(up.since));
+        let since = up.last_packet.map_or(up.free_since, |at| at.max(up.free_since));
         (!self.shares_topics(pair, up)).then(|| since + UNNEEDED_AFTER)
     }
 }
