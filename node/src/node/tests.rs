@@ -10,6 +10,7 @@ mod pairs;
 mod permissions;
 mod quotas;
 mod remote;
+mod room;
 mod standbys;
 
 use std::time::Duration;
