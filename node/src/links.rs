@@ -177,7 +177,8 @@ pub struct Up {
     pub joined: Set<TopicId>,
     /// Topics whose other members the peer was told of.
     pub hinted: Set<TopicId>,
-    /// When it came up for this leader, or a site dialled the peer again, or the peer was asked whether it needs the link.
+    /// When it came up for this leader, a site dialled the peer again, or the last topic in common was left; or when the peer was told last that
+    /// we don't need it.
     pub wanted: Instant,
     /// When a session's packet passed last.
     pub last_packet: Option<Instant>,

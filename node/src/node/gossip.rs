@@ -122,8 +122,11 @@ impl Node {
     pub(super) fn after_leaving(&mut self, place: Place) {
         let Place { own, topic } = place;
         if !self.frames.is_member(place) && self.topics.is_open(place) {
-            for (link, _, _) in self.up_links(own, topic) {
+            for (link, _, is_member) in self.up_links(own, topic) {
                 self.tell_topic(link, TopicMessage::Left(topic));
+                if let Some(up) = self.links.up_mut(link).filter(|_| is_member) {
+                    (up.wanted, up.offered) = (self.now, false);
+                }
             }
             self.topics.close(place);
             if self.uplink.is_registered() {

@@ -33,6 +33,10 @@ use crate::{
 /// every 20 s whether its peer is there.
 pub(super) const SESSION_PATIENCE: Duration = Duration::from_secs(60);
 
+/// Both ends hang up on a link that nobody needs when their sessions were silent for a minute, and a packet's way makes one of the two
+/// earlier: the other doesn't want the link again then.
+pub(super) const PARTING: Duration = Duration::from_secs(5);
+
 impl Node {
     /// Sees to it that there is a link of the pair or an attempt at one. The text says why there is none; sites may read it.
     pub(super) fn dial_pair(&mut self, pair: Pair, now: Instant) -> Result<(), &'static str> {
@@ -197,7 +201,7 @@ impl Node {
         }
     }
 
-    fn abandon(&mut self, link: LinkId) {
+    pub(super) fn abandon(&mut self, link: LinkId) {
         self.hang_up(link);
         self.links.remove(link);
     }
@@ -478,16 +482,21 @@ impl Node {
         if up.offered {
             self.topics.is_only_in(pair, &up.joined);
         }
+        let wanted_until = up.last_packet.map_or(now, |at| at + SESSION_PATIENCE);
+        let is_needed = self.shares_topics(pair, up) || wanted_until > now + PARTING;
         if let Some(standby) = self.links.standby_to(pair) {
-            return self.switch_to(standby, up.last_packet, now);
+            if is_needed || up.is_lenient(now) {
+                return self.switch_to(standby, up.last_packet, now);
+            }
+            // The peer, which hangs up on both, does so one after the other.
+            self.drop_standby(pair);
         }
         // An attempt at a standby goes on if it can do without the link.
         let stranded = self.links.connecting_to(pair).filter(|(_, it)| it.way == Way::Link && !it.is_settled());
         if let Some(link) = stranded.map(|(link, _)| link) {
             self.abandon(link);
         }
-        let wanted_until = up.last_packet.map_or(now, |at| at + SESSION_PATIENCE);
-        if !self.shares_topics(pair, up) && wanted_until <= now {
+        if !is_needed {
             return;
         }
         // The peer can't know yet that our frame is gone: it takes its browser seconds, unless we tell it.

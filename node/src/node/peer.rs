@@ -86,7 +86,7 @@ impl Node {
         match message {
             TopicMessage::Joined(topic) => self.on_peer_joined(link, pair, topic, now),
             TopicMessage::Left(topic) => {
-                self.on_peer_left(link, pair, topic);
+                self.on_peer_left(link, pair, topic, now);
                 Ok(())
             }
             TopicMessage::Members { topic, members } => {
@@ -135,12 +135,13 @@ impl Node {
         }
     }
 
-    fn on_peer_left(&mut self, link: LinkId, pair: Pair, topic: TopicId) {
+    fn on_peer_left(&mut self, link: LinkId, pair: Pair, topic: TopicId, now: Instant) {
         let Some(up) = self.links.up_mut(link) else { return };
         if !up.joined.remove(&topic) {
             return;
         }
         up.hinted.remove(&topic);
+        (up.wanted, up.offered) = (now, false);
         let place = Place { own: pair.own, topic };
         self.topics.left(place, pair.peer);
         self.topics.linger_ends(place, pair.peer);
@@ -223,6 +224,7 @@ impl Node {
         }
         let joined = std::mem::take(&mut up.joined);
         up.hinted.clear();
+        (up.wanted, up.offered) = (now, false);
         up.be_lenient(now);
         for topic in joined {
             let place = Place { own: pair.own, topic };

@@ -105,14 +105,19 @@ impl Node {
         }
         let persona = secret.id();
         let comes = !self.frames.has_persona(persona);
-        self.end_links_of(id, DownReason::FrameGone, now);
         let Some(frame) = self.frames.frame_mut(id) else { return false };
         let old = std::mem::replace(&mut frame.persona, persona);
         let talks: Vec<PersonaId> = std::mem::take(&mut frame.talks).into_keys().collect();
         (frame.secret, frame.identity) = (secret, identity);
         let topics = frame.joined.clone();
         frame.peers_told.clear();
+        // Where they are made again, it is in other frames of the persona that it had.
+        self.end_links_of(id, DownReason::FrameGone, now);
         self.mourn(old, id, &talks);
+        if comes {
+            // The rendezvous takes topics of registered keys only.
+            self.register_persona(persona);
+        }
         for topic in topics {
             let place = Place { own: persona, topic };
             if !self.topics.is_open(place) {
@@ -122,9 +127,6 @@ impl Node {
             self.changed.topics.insert(place);
         }
         self.forget_persona(old);
-        if comes {
-            self.register_persona(persona);
-        }
         // Who waits for an address waits for that of another now.
         self.changed.addresses = true;
         self.changed.status = true;

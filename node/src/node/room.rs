@@ -111,6 +111,9 @@ impl Node {
             let joined = self.links.up(link).map(|up| up.joined.clone()).unwrap_or_default();
             self.topics.is_only_in(pair, &joined);
             self.drop_standby(pair);
+            if let Some(standby) = self.links.connecting_to(pair).map(|(id, _)| id) {
+                self.abandon(standby);
+            }
             self.hang_up(link);
             self.replace_link(link, now);
         }

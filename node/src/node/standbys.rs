@@ -9,7 +9,10 @@ use bitters_wire::{
     time::Instant,
 };
 
-use super::{Node, linking::SESSION_PATIENCE};
+use super::{
+    Node,
+    linking::{PARTING, SESSION_PATIENCE},
+};
 use crate::{
     links::{Attempt, Link, Pair, Up, Way},
     quotas::backoff,
@@ -46,7 +49,7 @@ impl Node {
         let elsewhere = |frame: FrameId| frame != used && self.frames.is_usable(frame);
         let has_one =
             self.links.standby_to(pair).and_then(|id| self.links.link(id)).is_some_and(|it| elsewhere(it.frame));
-        up.last_packet.is_some_and(|at| now.since(at) < SESSION_PATIENCE)
+        up.last_packet.is_some_and(|at| now.since(at) + PARTING < SESSION_PATIENCE)
             && !has_one
             && self.links.connecting_to(pair).is_none()
             && self.frames.of_persona(pair.own).any(|(id, _)| elsewhere(id))

@@ -10,28 +10,30 @@ mod pairs;
 mod permissions;
 mod quotas;
 mod remote;
+mod room;
 mod standbys;
 
 use std::time::Duration;
 
 use bitters_wire::{
     VersionRange, WIRE,
-    claim::Claim,
+    address::{Address, Owner},
     codec,
     failure::{Code, Failure},
     id::{Epoch, FrameId, LinkId, NodeId, PersonaId, TopicId},
     keys::{NodeSecret, PersonaSecret},
-    limits::MAX_LINK,
-    link::{LinkMessage, Signal},
+    limits::{MAX_LINK, MAX_SIGNAL},
+    link::{Control, LinkMessage, Signal},
     local::{
         DownReason, HeldLink, Hello, IdentityEnd, IdentityText, LinkCommand, LinkEvent, ServiceReply, ToFrame,
         ToLeader, Welcome,
     },
     packet::{Body, Packet, Refusal},
     permission::{Answer, Permissions},
-    rendezvous::{ToNode, ToServer, node_text, persona_text},
+    rendezvous::{ToNode, ToServer, register_text},
     rpc::Identity,
-    status::{Path, Status},
+    status::{Path, PeerStatus, Status},
+    topic::TopicMessage,
 };
 use proptest::prelude::*;
 
@@ -45,9 +47,8 @@ fn a_frame_is_welcomed_with_its_own_persona_and_watched_once() {
     let hello = hello(TAB, SITE);
 
     let welcome = Welcome {
-        wire: 1,
+        wire: 2,
         persona: home().persona(SITE),
-        node: home().id(),
         identity: Identity::Site,
         permissions: Permissions::default(),
         peers: 0,
@@ -95,7 +96,7 @@ fn the_nodes_own_page_and_observers_see_the_whole_node() {
 fn a_frame_of_another_version_is_refused() {
     let mut lab = Lab::without_server();
     let hello = Hello { wire: VersionRange { min: 9, max: 9 }, ..hello(TAB, SITE) };
-    let text = "the frame (new) speaks wire versions 9 to 9, the leader (test) 1 to 1: reload the page";
+    let text = "the frame (new) speaks wire versions 9 to 9, the leader (test) 2 to 2: reload the page";
     let failure = Failure::new(Code::VersionMismatch, text);
     assert_eq!(
         lab.frame(TAB, ToLeader::Hello(hello)),
@@ -116,7 +117,7 @@ fn strangers_and_the_gone_are_not_answered() {
 }
 
 #[test]
-fn the_uplink_registers_the_node_its_personas_and_topics() {
+fn the_uplink_registers_personas_and_their_topics() {
     let mut lab = Lab::new();
     let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
     assert!(outputs.contains(&Output::Uplink(UplinkCommand::Connect(URL.into()))));
@@ -124,24 +125,22 @@ fn the_uplink_registers_the_node_its_personas_and_topics() {
 
     lab.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
     let challenge = ToNode::Challenge { nonce: NONCE, wire: WIRE };
-    let signature = home().sign(&node_text(&NONCE, SERVER, home().id()));
-    let register = ToServer::Register { node: home().id(), signature, wire: WIRE };
-    assert_eq!(lab.server(challenge), [send(register)]);
+    assert_eq!(lab.server(challenge), [send(ToServer::Enter(WIRE))]);
 
-    let persona = home().persona(SITE);
-    let signature = persona.sign(&persona_text(&NONCE, SERVER, persona.id(), home().id()));
+    let key = us();
+    let signature = home().persona(SITE).sign(&register_text(&NONCE, SERVER, key));
     let seed = Seed { latency_ms: Some(0), ..Seed::new(SeedId::Server(URL.into())) };
     assert_eq!(
-        lab.server(ToNode::Registered { proxies: Vec::new() }),
+        lab.server(ToNode::Entered { proxies: Vec::new() }),
         [
             Output::SaveSeed(seed),
-            send(ToServer::Persona { claim: Claim::sign(&persona, home().id()), signature }),
-            send(ToServer::Advertise(LOBBY)),
+            send(ToServer::Register { key, signature }),
+            send(ToServer::Advertise { topic: LOBBY, key }),
         ]
     );
     assert_eq!(
         lab.frame(TAB, ToLeader::Leaving { moves: false }),
-        [send(ToServer::Withdraw(LOBBY)), send(ToServer::Unpersona(persona.id())), Output::ForgetFrame(TAB)]
+        [send(ToServer::Withdraw { topic: LOBBY, key }), send(ToServer::Unregister(key)), Output::ForgetFrame(TAB)]
     );
 }
 
@@ -152,8 +151,9 @@ fn a_server_that_falls_silent_behind_an_open_socket_is_left_for_another() {
     lab.admit(TAB, SITE);
     lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
     lab.register(Vec::new());
-    let link = lab.dialled(ToNode::Signal { from: away().id(), signal: dial(7) });
-    lab.link(link, LinkEvent::Up(away().id()));
+    let link = lab.dialled(dials(alice()));
+    lab.link(link, LinkEvent::Up(alice()));
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
     let without_pings = |outputs: Vec<Output>| {
         outputs.into_iter().filter(|it| !matches!(it, Output::Frame(_, ToFrame::Ping))).collect::<Vec<_>>()
     };
@@ -162,58 +162,54 @@ fn a_server_that_falls_silent_behind_an_open_socket_is_left_for_another() {
     lab.answers = false;
     let given_up = without_pings(lab.within(Duration::from_secs(16)));
     let failed = Seed { failures: 1, latency_ms: Some(0), ..seed(URL) };
-    let ask = send(ToServer::are_you_there(home().id()));
+    let ask = send(ToServer::ARE_YOU_THERE);
     assert_eq!(given_up, [ask, Output::Uplink(UplinkCommand::Close), Output::SaveSeed(failed)]);
 
     lab.answers = true;
     lab.input(Input::Uplink(UplinkEvent::Closed));
-    lab.server(ToNode::Members { topic: LOBBY, nodes: vec![away().id()] });
+    lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] });
     let again = without_pings(lab.within(Duration::from_secs(2)));
     assert_eq!(again, [Output::Uplink(UplinkCommand::Connect(second.into()))]);
     let told = lab.register(Vec::new());
-    assert!(told.contains(&send(ToServer::Advertise(LOBBY))), "{told:?}");
-    assert!(told.iter().any(|it| matches!(it, Output::Uplink(UplinkCommand::Send(ToServer::Persona { .. })))));
+    assert!(told.contains(&send(ToServer::Advertise { topic: LOBBY, key: us() })), "{told:?}");
+    assert!(told.iter().any(|it| matches!(it, Output::Uplink(UplinkCommand::Send(ToServer::Register { .. })))));
     assert!(!told.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Link(..)))), "links notice nothing: {told:?}");
 }
 
 #[test]
 fn a_dial_is_answered_once_its_persona_is_linked() {
     let mut lab = Lab::registered();
-    let alice = away().persona(SITE).id();
     assert_eq!(
-        lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice, address: None }),
-        [send(ToServer::Lookup(alice))]
+        lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None }),
+        [send(ToServer::Lookup(alice()))]
     );
-    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 2, peer: alice, address: None }), [], "they share the look-up");
+    assert_eq!(
+        lab.frame(TAB, ToLeader::Dial { request: 2, peer: alice(), address: None }),
+        [],
+        "they share the look-up"
+    );
 
-    let link = lab.dialled(ToNode::Found(Claim::sign(&away().persona(SITE), away().id())));
+    let link = lab.dialled(ToNode::Here(alice()));
     let blob = vec![1, 2, 3];
-    let signal = Signal { attempt: link.number, answers: None, blob: blob.clone() };
-    assert_eq!(lab.link(link, LinkEvent::Signal(blob)), [send(ToServer::Signal { to: away().id(), signal })]);
+    let signal = Signal { attempt: number(link), answers: None, blob: blob.clone() };
+    assert_eq!(lab.link(link, LinkEvent::Signal(blob)), [send(ToServer::Signal { from: us(), to: alice(), signal })]);
 
-    let answer = Signal { attempt: 77, answers: Some(link.number), blob: vec![4] };
+    let answer = Signal { attempt: 77, answers: Some(number(link)), blob: vec![4] };
     let given = Output::Frame(TAB, ToFrame::Link(link, LinkCommand::Signal(vec![4])));
-    assert_eq!(lab.server(ToNode::Signal { from: away().id(), signal: answer.clone() }), [given]);
-    assert_eq!(lab.server(ToNode::Signal { from: away().id(), signal: answer }), [], "it was told twice");
+    assert_eq!(lab.server(ToNode::Signal { from: alice(), to: us(), signal: answer.clone() }), [given]);
+    assert_eq!(lab.server(ToNode::Signal { from: alice(), to: us(), signal: answer }), [], "it was told twice");
 
-    let seed = Seed { latency_ms: Some(0), ..Seed::new(SeedId::Node(away().id())) };
     assert_eq!(
-        lab.link(link, LinkEvent::Up(away().id())),
-        [
-            Output::SaveSeed(seed),
-            said(link, &LinkMessage::Switch),
-            asked(1, Ok(())),
-            asked(2, Ok(())),
-            Output::Frame(TAB, ToFrame::Peers(1))
-        ]
+        lab.link(link, LinkEvent::Up(alice())),
+        [said(link, &Control::Switch), asked(1, Ok(())), asked(2, Ok(())), Output::Frame(TAB, ToFrame::Peers(1))]
     );
-    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 3, peer: alice, address: None }), [asked(3, Ok(()))]);
+    assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 3, peer: alice(), address: None }), [asked(3, Ok(()))]);
 }
 
 #[test]
 fn a_dial_that_leads_nowhere_says_so() {
     let mut lab = Lab::registered();
-    let alice = away().persona(SITE).id();
+    let alice = alice();
     let unreachable = |text: String| Err(Failure::new(Code::PeerUnreachable, text));
 
     lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice, address: None });
@@ -221,7 +217,7 @@ fn a_dial_that_leads_nowhere_says_so() {
     assert_eq!(lab.server(ToNode::Missing(alice)), [asked(1, unreachable(text))]);
 
     lab.frame(TAB, ToLeader::Dial { request: 2, peer: alice, address: None });
-    let text = format!("{alice}: {URL} did not say within 15 s where it lives");
+    let text = format!("{alice}: {URL} did not say within 15 s whether it is there");
     lab.now = lab.now + Duration::from_secs(15);
     assert_eq!(lab.input(Input::Timeout), [asked(2, unreachable(text))]);
 
@@ -232,7 +228,7 @@ fn a_dial_that_leads_nowhere_says_so() {
         [asked(3, unreachable(text))]
     );
 
-    let own = home().persona(SITE).id();
+    let own = us();
     assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 4, peer: own, address: None }), [asked(4, Ok(()))]);
 }
 
@@ -240,29 +236,28 @@ fn a_dial_that_leads_nowhere_says_so() {
 fn a_dial_moves_on_when_its_frame_dies() {
     let mut lab = Lab::registered();
     lab.admit(OTHER, SITE);
-    let alice = away().persona(SITE);
-    lab.frame(OTHER, ToLeader::Dial { request: 1, peer: alice.id(), address: None });
-    let link = lab.dialled(ToNode::Found(Claim::sign(&alice, away().id())));
+    lab.frame(OTHER, ToLeader::Dial { request: 1, peer: alice(), address: None });
+    let link = lab.dialled(ToNode::Here(alice()));
 
     let next = LinkId { number: link.number + 1, ..link };
-    let dial = Output::Frame(OTHER, ToFrame::Link(next, LinkCommand::Dial(by_signals(away().id()))));
+    let dial = Output::Frame(OTHER, ToFrame::Link(next, LinkCommand::Dial(by_signals(alice()))));
     assert_eq!(lab.input(Input::FrameGone(TAB)), [dial, Output::ForgetFrame(TAB)]);
 }
 
 #[test]
 fn a_frame_has_signed_only_that_its_link_ends_here() {
     let end = |id| IdentityEnd { id, fingerprint: [1; 32], nonce: [2; 16] };
-    let text = IdentityText { signer_is_a: true, a: end(home().id()), b: end(away().id()) };
+    let text = IdentityText { signer_is_a: true, a: end(us()), b: end(alice()) };
     let (mut lab, link) = Lab::connecting();
-    let signed = LinkCommand::Signed(home().sign(&text.to_bytes()));
+    let signed = LinkCommand::Signed(home().persona(SITE).sign(&text.to_bytes()));
     assert_eq!(lab.link(link, LinkEvent::Sign(text)), [Output::Frame(TAB, ToFrame::Link(link, signed))]);
 
-    let other = IdentityText { b: end(NodeId([9; 32])), ..text };
+    let other = IdentityText { b: end(PersonaId([9; 32])), ..text };
     let hang_up = Output::Frame(TAB, ToFrame::Link(link, LinkCommand::HangUp));
     assert_eq!(lab.link(link, LinkEvent::Sign(other))[0], hang_up);
 
     let (mut lab, link) = Lab::connecting();
-    let stranger = lab.link(link, LinkEvent::Up(NodeId([9; 32])));
+    let stranger = lab.link(link, LinkEvent::Up(PersonaId([9; 32])));
     assert_eq!(stranger[0], Output::Frame(TAB, ToFrame::Link(link, LinkCommand::HangUp)));
 }
 
@@ -270,9 +265,8 @@ fn a_frame_has_signed_only_that_its_link_ends_here() {
 fn packets_find_their_frame_here_or_are_refused() {
     let mut lab = Lab::without_server();
     lab.admit(TAB, SITE);
-    lab.admit(OTHER, "https://other.example");
-    let (from, to) = (home().persona(SITE).id(), home().persona("https://other.example").id());
-    let packet = Packet { to, to_frame: None, from, from_frame: TAB, session: SESSION, body: open() };
+    lab.admit(OTHER, SITE);
+    let packet = Packet { to: us(), to_frame: None, from: us(), from_frame: TAB, session: SESSION, body: open() };
 
     let refused = |packet: &Packet, reason| Output::Frame(TAB, ToFrame::Packet(packet.refuse(reason).unwrap()));
     assert_eq!(lab.frame(TAB, ToLeader::Packet(packet.clone())), [refused(&packet, Refusal::NotServed)]);
@@ -283,97 +277,67 @@ fn packets_find_their_frame_here_or_are_refused() {
 
     let gone = Packet { to_frame: Some(THIRD), ..packet.clone() };
     assert_eq!(lab.frame(TAB, ToLeader::Packet(gone.clone())), [refused(&gone, Refusal::FrameGone)]);
-    let away = Packet { to: away().persona(SITE).id(), ..packet.clone() };
+    let away = Packet { to: alice(), ..packet.clone() };
     assert_eq!(lab.frame(TAB, ToLeader::Packet(away.clone())), [refused(&away, Refusal::NoRoute)]);
-    let forged = Packet { from: to, ..packet };
+    let forged = Packet { from: alice(), ..packet };
     assert_eq!(lab.frame(TAB, ToLeader::Packet(forged)), [], "a frame speaks for its own persona only");
 }
 
 #[test]
-fn packets_pass_a_link_behind_a_claim() {
+fn packets_pass_the_link_of_their_two_ends() {
     let (mut lab, link) = Lab::linked();
-    let (ours, theirs) = (home().persona(SITE), away().persona(SITE));
-    let packet = |from: &PersonaSecret, to: &PersonaSecret, from_frame| Packet {
-        to: to.id(),
-        to_frame: None,
-        from: from.id(),
-        from_frame,
-        session: SESSION,
-        body: open(),
-    };
+    let packet = |from, to, from_frame| Packet { to, to_frame: None, from, from_frame, session: SESSION, body: open() };
 
-    let out = packet(&ours, &theirs, TAB);
-    let claim = LinkMessage::Claim(Claim::sign(&ours, home().id()));
-    let sent = [said(link, &claim), said(link, &LinkMessage::Packet(out.clone()))];
-    assert_eq!(lab.frame(TAB, ToLeader::Packet(out.clone())), sent);
-    assert_eq!(lab.frame(TAB, ToLeader::Packet(out)), sent[1..], "a claim is made once");
+    let out = packet(us(), alice(), TAB);
+    assert_eq!(lab.frame(TAB, ToLeader::Packet(out.clone())), [said(link, &out)]);
 
-    let back = packet(&theirs, &ours, OTHER);
-    let refusal = LinkMessage::Packet(back.refuse(Refusal::NotServed).unwrap());
-    assert_eq!(lab.peer(link, &LinkMessage::Packet(back)), [said(link, &refusal)]);
-    let stray = packet(&theirs, &home().persona("https://closed.example"), OTHER);
-    let refusal = LinkMessage::Packet(stray.refuse(Refusal::NoRoute).unwrap());
-    assert_eq!(lab.peer(link, &LinkMessage::Packet(stray)), [said(link, &refusal)]);
-    let unclaimed = packet(&away().persona("https://b.example"), &ours, OTHER);
-    assert_eq!(lab.peer(link, &LinkMessage::Packet(unclaimed)), []);
+    let back = packet(alice(), us(), OTHER);
+    assert_eq!(lab.peer(link, &back), [said(link, &back.refuse(Refusal::NotServed).unwrap())]);
+    let stray = packet(alice(), home().persona("https://closed.example").id(), OTHER);
+    assert_eq!(lab.peer(link, &stray), [], "it is for none of the two ends");
+    let forged = packet(away().persona("https://b.example").id(), us(), OTHER);
+    assert_eq!(lab.peer(link, &forged), [], "it is from none of the two ends");
 }
 
 #[test]
-fn a_persona_that_moved_to_another_node_is_looked_up_again() {
+fn a_peer_is_where_its_latest_dial_came_from() {
     let (mut lab, link) = Lab::linked();
-    let alice = away().persona(SITE);
-    let dial = |request| ToLeader::Dial { request, peer: alice.id(), address: None };
-    let mut packet = Packet {
-        to: alice.id(),
-        to_frame: None,
-        from: home().persona(SITE).id(),
-        from_frame: TAB,
-        session: SESSION,
-        body: open(),
-    };
-    assert_eq!(lab.frame(TAB, dial(1)), [asked(1, Ok(()))]);
-
-    // Her node is still linked, and says that she isn't there.
+    let ask = |request| ToLeader::Dial { request, peer: alice(), address: None };
+    let packet = Packet { to: alice(), to_frame: None, from: us(), from_frame: TAB, session: SESSION, body: open() };
     let refusal = packet.refuse(Refusal::NoRoute).unwrap();
-    lab.peer(link, &LinkMessage::Packet(refusal.clone()));
-    assert_eq!(lab.frame(TAB, dial(2)), [send(ToServer::Lookup(alice.id()))]);
-    let moved = NodeSecret::new([0x77; 32]).id();
-    let link = lab.dialled(ToNode::Found(Claim::sign(&alice, moved)));
-    assert!(lab.link(link, LinkEvent::Up(moved)).contains(&asked(2, Ok(()))));
-    let sent = lab.frame(TAB, ToLeader::Packet(packet.clone()));
-    assert!(sent.contains(&said(link, &LinkMessage::Packet(packet.clone()))), "{sent:?}");
+    assert_eq!(lab.peer(link, &refusal), [Output::Frame(TAB, ToFrame::Packet(refusal))]);
+    assert_eq!(lab.frame(TAB, ask(1)), [asked(1, Ok(()))], "the link itself is the way to it");
 
-    // If nobody knows better, she may be back where she was.
-    lab.peer(link, &LinkMessage::Packet(refusal));
-    assert_eq!(lab.frame(TAB, dial(3)), [send(ToServer::Lookup(alice.id()))]);
-    assert_eq!(lab.server(ToNode::Missing(alice.id())), [asked(3, Ok(()))]);
-    assert_eq!(lab.frame(TAB, dial(4)), [asked(4, Ok(()))]);
-
-    // So she is where she speaks from.
-    let refusal = packet.refuse(Refusal::NoRoute).unwrap();
-    lab.peer(link, &LinkMessage::Packet(refusal));
-    std::mem::swap(&mut packet.to, &mut packet.from);
-    lab.peer(link, &LinkMessage::Packet(packet));
-    assert_eq!(lab.frame(TAB, dial(5)), [asked(5, Ok(()))]);
+    let dials_anew = ToNode::Signal { from: alice(), to: us(), signal: dial(8) };
+    let next = lab.dialled(dials_anew);
+    let up = lab.link(next, LinkEvent::Up(alice()));
+    assert_eq!(
+        up,
+        [
+            command(TAB, link, LinkCommand::HangUp),
+            said(next, &Control::Switch),
+            Output::Frame(TAB, ToFrame::PathRestored(alice())),
+        ]
+    );
+    assert_eq!(lab.frame(TAB, ToLeader::Packet(packet.clone())), [said(next, &packet)]);
 }
 
 #[test]
-fn a_message_reaches_sites_and_neighbours_once() {
+fn a_message_reaches_pages_and_neighbours_once() {
     let (mut lab, link) = Lab::linked();
-    lab.admit(OTHER, "https://other.example");
+    lab.admit(OTHER, SITE);
     for frame in [TAB, OTHER] {
         lab.frame(frame, ToLeader::Join { request: 9, topic: LOBBY });
     }
-    let persona = away().persona(SITE).id();
-    lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona });
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
 
     let sealed = b"hello".to_vec();
     let heard = |frame, sealed: &[u8]| Output::Frame(frame, ToFrame::Topic { topic: LOBBY, sealed: sealed.to_vec() });
-    let publish = |sealed: &[u8]| LinkMessage::Publish { topic: LOBBY, sealed: sealed.to_vec() };
-    let said_by_site = |request| ToLeader::Publish { request, topic: LOBBY, sealed: sealed.clone() };
+    let publish = |sealed: &[u8]| TopicMessage::Publish { topic: LOBBY, sealed: sealed.to_vec() };
+    let said_by_page = |request| ToLeader::Publish { request, topic: LOBBY, sealed: sealed.clone() };
     let passed = [heard(OTHER, &sealed), said(link, &publish(&sealed)), asked(1, Ok(()))];
-    assert_eq!(lab.frame(TAB, said_by_site(1)), passed);
-    assert_eq!(lab.frame(TAB, said_by_site(2)), [asked(2, Ok(()))]);
+    assert_eq!(lab.frame(TAB, said_by_page(1)), passed);
+    assert_eq!(lab.frame(TAB, said_by_page(2)), [asked(2, Ok(()))]);
     assert_eq!(lab.peer(link, &publish(&sealed)), []);
     assert_eq!(lab.peer(link, &publish(b"you")), [heard(TAB, b"you"), heard(OTHER, b"you")]);
 }
@@ -385,22 +349,20 @@ fn what_was_just_said_is_said_again_to_a_neighbour_that_comes() {
     let sealed = b"hello".to_vec();
     lab.frame(TAB, ToLeader::Publish { request: 2, topic: LOBBY, sealed: sealed.clone() });
 
-    let persona = away().persona(SITE).id();
-    let outputs = lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona });
-    let peers = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: vec![persona] });
-    assert_eq!(outputs, [said(link, &LinkMessage::Publish { topic: LOBBY, sealed }), peers]);
+    let outputs = lab.peer(link, &TopicMessage::Joined(LOBBY));
+    let peers = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: vec![alice()] });
+    assert_eq!(outputs, [said(link, &TopicMessage::Publish { topic: LOBBY, sealed }), peers]);
 }
 
 #[test]
 fn a_peer_is_missed_at_once_when_it_leaves_and_later_when_its_link_breaks() {
     let (mut lab, link) = Lab::linked();
     lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
-    let persona = away().persona(SITE).id();
     let nobody = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: Vec::new() });
-    lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona });
-    assert_eq!(lab.peer(link, &LinkMessage::Left { topic: LOBBY, persona }), std::slice::from_ref(&nobody));
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    assert_eq!(lab.peer(link, &TopicMessage::Left(LOBBY)), std::slice::from_ref(&nobody));
 
-    lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona });
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
     assert!(!lab.link(link, LinkEvent::Down(DownReason::Closed)).contains(&nobody));
     lab.now = lab.now + Duration::from_secs(2);
     assert!(lab.input(Input::Timeout).contains(&nobody));
@@ -408,13 +370,14 @@ fn a_peer_is_missed_at_once_when_it_leaves_and_later_when_its_link_breaks() {
 
 #[test]
 fn offenders_are_hung_up_on() {
-    let persona = away().persona("https://unclaimed.example").id();
-    let claim = Claim::sign(&home().persona(SITE), home().id());
+    let stranger = PersonaSecret::new([9; 32]);
+    let sign = |text: &[u8]| stranger.sign(text);
+    let address = Address::sign(Owner::Persona(stranger.id()), [7; 32], &[], 0, sign);
     let offences = [
-        codec::encode(&LinkMessage::Joined { topic: LOBBY, persona }),
-        codec::encode(&LinkMessage::Claim(claim)),
-        codec::encode(&LinkMessage::Publish { topic: LOBBY, sealed: vec![1] }),
-        codec::encode(&LinkMessage::Members { topic: LOBBY, nodes: vec![NodeId([1; 32]); 9] }),
+        Control::Address(address).encoded(),
+        Control::Signal(Signal { blob: vec![0; MAX_SIGNAL + 1], ..dial(3) }).encoded(),
+        TopicMessage::Publish { topic: LOBBY, sealed: vec![1] }.encoded(),
+        TopicMessage::Members { topic: LOBBY, members: vec![PersonaId([1; 32]); 9] }.encoded(),
         vec![0xff; 40],
         vec![0; MAX_LINK + 1],
     ];
@@ -432,25 +395,18 @@ fn a_new_leader_adopts_links_and_has_their_story_told_again() {
     let link = LinkId { epoch: Epoch(2), number: 5 };
     let hello = Hello {
         joined: vec![LOBBY],
-        links: vec![HeldLink { link, peer: away().id(), used: true, path: Path::Direct }],
+        links: vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct }],
         ..hello(TAB, SITE)
     };
     let outputs = lab.frame(TAB, ToLeader::Hello(hello));
-    let persona = home().persona(SITE);
-    let told = [
-        said(link, &LinkMessage::Resume),
-        said(link, &LinkMessage::Claim(Claim::sign(&persona, home().id()))),
-        said(link, &LinkMessage::Joined { topic: LOBBY, persona: persona.id() }),
-        Output::Frame(TAB, ToFrame::Peers(1)),
-    ];
+    let told =
+        [said(link, &Control::Resume), said(link, &TopicMessage::Joined(LOBBY)), Output::Frame(TAB, ToFrame::Peers(1))];
     let said: Vec<Output> = outputs.into_iter().filter(|it| !matches!(it, Output::SaveSite(_))).skip(2).collect();
     assert_eq!(said, told, "its site isn't told that everybody left");
 
-    let claim = Claim::sign(&away().persona(SITE), away().id());
-    lab.peer(link, &LinkMessage::Claim(claim));
-    lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona: claim.persona });
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
     lab.now = lab.now + Duration::from_secs(2);
-    let peers = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: vec![claim.persona] });
+    let peers = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: vec![alice()] });
     assert_eq!(lab.input(Input::Timeout), [peers]);
 }
 
@@ -468,9 +424,9 @@ fn a_site_sees_its_own_part_and_an_observer_everything() {
     assert_eq!(site.peers, [], "it talks with nobody");
 
     let whole: Status = status(&mut lab, OTHER);
-    assert_eq!((whole.leader.map(|it| it.epoch), whole.seeds, whole.frames.len()), (Some(Epoch(3)), 2, 2));
-    let peers: Vec<_> = whole.peers.into_iter().map(|it| (it.id, it.rtt, it.frames)).collect();
-    assert_eq!(peers, [(away().id().to_string(), Some(1.5), vec![TAB])]);
+    assert_eq!((whole.leader.map(|it| it.epoch), whole.seeds, whole.frames.len()), (Some(Epoch(3)), 1, 2));
+    let (id, persona, frames) = (alice().to_string(), Some(us().to_string()), vec![TAB]);
+    assert_eq!(whole.peers, [PeerStatus { id, persona, links: 1, rtt: Some(1.5), path: Path::Direct, frames }]);
 }
 
 #[test]
@@ -488,7 +444,7 @@ fn who_asks_for_too_many_statuses_gets_one_for_all_of_them_a_little_later() {
 }
 
 #[test]
-fn what_is_stored_of_nodes_met_is_bounded() {
+fn what_is_stored_of_nodes_met_by_earlier_builds_is_bounded() {
     let nodes = (1..=256_u16).map(|n| {
         let id = [n.to_le_bytes().as_slice(), &[0; 30]].concat().try_into().expect("32 bytes");
         Seed { latency_ms: Some(n.into()), ..Seed::new(SeedId::Node(NodeId(id))) }
@@ -503,11 +459,13 @@ fn what_is_stored_of_nodes_met_is_bounded() {
 
     lab.admit(TAB, SITE);
     lab.register(Vec::new());
-    let alice = away().persona(SITE);
-    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice.id(), address: None });
-    let link = lab.dialled(ToNode::Found(Claim::sign(&alice, away().id())));
-    let forgotten: Vec<SeedId> = forgets(lab.link(link, LinkEvent::Up(away().id())));
-    assert_eq!(forgotten, [seeds[254].id.clone()]);
+    let link = lab.dialled(dials(alice()));
+    let up = lab.link(link, LinkEvent::Up(alice()));
+    assert_eq!(
+        up,
+        [said(link, &Control::Switch), Output::Frame(TAB, ToFrame::Peers(1))],
+        "of those who are met nothing is stored"
+    );
 }
 
 #[test]
@@ -531,7 +489,7 @@ fn services_are_run_answered_and_cancelled() {
         frame: TAB,
         request: 1,
         origin: SITE.into(),
-        persona: home().persona(SITE).id(),
+        persona: us(),
         permissions: Permissions::default(),
         name: name("book"),
         method: name("sign"),
@@ -581,22 +539,21 @@ proptest! {
     }
 }
 
-/// Garbage, and messages with a flipped byte.
 fn seed(url: &str) -> Seed {
     Seed::new(SeedId::Server(url.into()))
 }
 
+/// Garbage, and messages with a flipped byte.
 fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
-    let persona = away().persona(SITE);
     let messages = vec![
-        codec::encode(&LinkMessage::Claim(Claim::sign(&persona, away().id()))),
-        codec::encode(&LinkMessage::Joined { topic: LOBBY, persona: persona.id() }),
-        codec::encode(&LinkMessage::Left { topic: LOBBY, persona: persona.id() }),
-        codec::encode(&LinkMessage::Members { topic: LOBBY, nodes: vec![NodeId([1; 32])] }),
-        codec::encode(&LinkMessage::Publish { topic: LOBBY, sealed: vec![1] }),
-        codec::encode(&LinkMessage::Relay { to: NodeId([1; 32]), signal: dial(3) }),
-        codec::encode(&LinkMessage::Relayed { from: NodeId([1; 32]), signal: dial(3) }),
-        codec::encode(&LinkMessage::Resume),
+        Control::Switch.encoded(),
+        TopicMessage::Joined(LOBBY).encoded(),
+        TopicMessage::Left(LOBBY).encoded(),
+        TopicMessage::Members { topic: LOBBY, members: vec![PersonaId([1; 32])] }.encoded(),
+        TopicMessage::Publish { topic: LOBBY, sealed: vec![1] }.encoded(),
+        Control::Relay { to: PersonaId([1; 32]), signal: dial(3) }.encoded(),
+        Control::Relayed { from: PersonaId([1; 32]), signal: dial(3) }.encoded(),
+        Control::Resume.encoded(),
     ];
     let flipped = (prop::sample::select(messages), any::<prop::sample::Index>(), any::<u8>()).prop_map(
         |(mut bytes, at, flip)| {

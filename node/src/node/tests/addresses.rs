@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 
 use bitters_wire::{
     address::{Address, Owner, Token, stun_of},
-    keys::Signature,
     local::{Certificate, Dial, Door},
     rendezvous::listen_text,
 };
 
 use super::{lab::*, *};
-use crate::Kept;
+use crate::{Kept, links::Pair};
 
 #[test]
 fn an_address_is_a_certificate_a_servers_ear_and_a_signature() {
@@ -42,16 +41,21 @@ fn a_stored_address_is_answered_as_long_as_its_persona_is_here() {
 #[test]
 fn certificates_are_kept_where_all_frames_find_them() {
     let mut lab = Lab::new();
-    lab.frame(OTHER, ToLeader::Hello(Hello { remote: true, ..hello(OTHER, "https://bridged.example") }));
+    lab.frame(OTHER, ToLeader::Hello(Hello { remote: true, ..hello(OTHER, SITE) }));
     lab.register(vec![PROXY]);
     lab.frame(TAB, ToLeader::Hello(Hello { visible: false, ..hello(TAB, SITE) }));
 
-    let outputs = lab.frame(OTHER, ToLeader::Address { request: 7 });
-    let asked: Vec<FrameId> = outputs
-        .iter()
-        .filter_map(|it| if let Output::Frame(frame, ToFrame::Certify { .. }) = it { Some(*frame) } else { None })
-        .collect();
+    let certified_by = |outputs: Vec<Output>| {
+        let asked =
+            |it: &Output| if let Output::Frame(frame, ToFrame::Certify { .. }) = it { Some(*frame) } else { None };
+        outputs.iter().filter_map(asked).collect::<Vec<_>>()
+    };
+    let asked = certified_by(lab.frame(OTHER, ToLeader::Address { request: 7 }));
     assert_eq!(asked, [TAB], "not in the database beyond the bridge, though that page is older, and visible");
+
+    lab.frame(THIRD, ToLeader::Hello(Hello { remote: true, ..hello(THIRD, "https://bridged.example") }));
+    let asked = certified_by(lab.frame(THIRD, ToLeader::Address { request: 8 }));
+    assert_eq!(asked, [THIRD], "another persona's pages keep nothing for it");
 }
 
 #[test]
@@ -107,16 +111,17 @@ fn who_cannot_have_an_address_is_told_why() {
 #[test]
 fn certificates_that_cannot_be_kept_are_tried_a_dozen_times_in_an_hour() {
     let mut lab = at_server();
-    let link = lab.dialled(ToNode::Signal { from: away().id(), signal: dial(7) });
-    let node = Owner::Node(home().id());
-    let mut outputs = lab.link(link, LinkEvent::Up(away().id()));
+    let link = lab.dialled(dials(alice()));
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    let mut outputs = lab.link(link, LinkEvent::Up(alice()));
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
     let (end, mut tries) = (lab.now + Duration::from_secs(3600), 0);
     while lab.now < end {
-        while let Some(at) = outputs.iter().position(|it| *it == certify(node)) {
+        while let Some(at) = outputs.iter().position(|it| *it == certify(site())) {
             tries += 1;
             assert!(tries < 20, "{tries} by {:?}", lab.now);
             outputs.remove(at);
-            outputs = lab.frame(TAB, ToLeader::Certified { owner: node, outcome: Err("no room".into()) });
+            outputs = lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Err("no room".into()) });
         }
         let due = lab.node.poll_timeout().expect("it is tried again");
         outputs = lab.later(due.since(lab.now));
@@ -153,7 +158,7 @@ fn a_certificate_that_nobody_asked_for_is_not_taken() {
     let told = |owner| ToLeader::Certified { owner, outcome: Ok(CERTIFICATE) };
     assert_eq!(lab.frame(TAB, told(site())), []);
     lab.frame(TAB, ToLeader::Address { request: 1 });
-    assert_eq!(lab.frame(TAB, told(Owner::Node(home().id()))), []);
+    assert_eq!(lab.frame(TAB, told(Owner::Persona(far()))), []);
     lab.admit(OTHER, SITE);
     assert_eq!(lab.frame(OTHER, told(site())), []);
 }
@@ -179,13 +184,13 @@ fn a_dial_at_an_address_needs_no_server() {
 
     let outputs = lab.frame(TAB, ToLeader::Dial { request: 1, peer: far(), address: Some(address.clone()) });
     let (_, link) = dialled_in(&outputs).expect("it dials");
-    let dial = Dial { peer: None, door: door(&address), stun: vec![stun_of(PROXY)] };
+    let dial = Dial { own: us(), peer: Some(far()), door: door(&address), stun: vec![stun_of(PROXY)] };
     assert_eq!(outputs, [command(TAB, link, LinkCommand::Dial(dial))]);
 
-    let up = lab.link(link, LinkEvent::Up(away().id()));
-    assert!(up.contains(&said(link, &LinkMessage::Switch)) && !up.contains(&asked(1, Ok(()))), "{up:?}");
-    let claimed = lab.peer(link, &LinkMessage::Claim(Claim::sign(&away().persona(SITE), away().id())));
-    assert!(claimed.contains(&asked(1, Ok(()))), "{claimed:?}");
+    assert_eq!(
+        lab.link(link, LinkEvent::Up(far())),
+        [said(link, &Control::Switch), asked(1, Ok(())), Output::Frame(TAB, ToFrame::Peers(1))]
+    );
 }
 
 #[test]
@@ -211,13 +216,13 @@ fn an_address_that_leads_nowhere_says_why() {
     let mut down = lab();
     let (_, link) = dialled_in(&down.frame(TAB, ask())).unwrap();
     let told = down.link(link, LinkEvent::Down(DownReason::Closed));
-    assert_eq!(told, failed(format!("{}: the connection to its node failed", far())));
+    assert_eq!(told, failed(format!("{}: the connection to it failed", far())));
 
     let mut other = lab();
     let (_, link) = dialled_in(&other.frame(TAB, ask())).unwrap();
-    other.link(link, LinkEvent::Up(away().id()));
-    let told = other.later(Duration::from_secs(15));
-    assert!(told.contains(&failed(format!("{}: its node answered within 15 s, but not for it", far()))[0]));
+    let told = other.link(link, LinkEvent::Up(PersonaId([9; 32])));
+    let [failed] = failed(format!("{}: it did not prove who it is", far()));
+    assert_eq!(told, [command(TAB, link, LinkCommand::HangUp), failed]);
 }
 
 #[test]
@@ -226,19 +231,22 @@ fn a_stranger_who_dials_an_address_of_ours_becomes_a_link() {
     let outputs = lab.server(dialled(token(site(), &CERTIFICATE)));
     let (link, dial) = introduced_in(&outputs).expect("it is answered");
     let door = Door::Introduced { fingerprint: CERTIFICATE.fingerprint };
-    assert_eq!(dial, Dial { peer: None, door, stun: vec![stun_of(PROXY)] });
+    assert_eq!(dial, Dial { own: us(), peer: None, door, stun: vec![stun_of(PROXY)] });
     assert_eq!(outputs[1], command(TAB, link, LinkCommand::Signal(vec![9])));
 
     let answered = lab.link(link, LinkEvent::Signal(vec![4]));
     assert_eq!(answered, [send(ToServer::Answer { session: 5, signal: vec![4] })]);
-    let text = identity(home().id(), away().id());
+    let text = identity(us(), alice());
     assert_eq!(
         lab.link(link, LinkEvent::Sign(text)),
-        [command(TAB, link, LinkCommand::Signed(home().sign(&text.to_bytes())))]
+        [command(TAB, link, LinkCommand::Signed(home().persona(SITE).sign(&text.to_bytes())))]
     );
-    let up = lab.link(link, LinkEvent::Up(away().id()));
-    let claim = Claim::sign(&home().persona(SITE), home().id());
-    assert!(up.contains(&said(link, &LinkMessage::Claim(claim))), "who was dialled says so: {up:?}");
+    let told = [
+        said(link, &Control::Switch),
+        said(link, &Control::Address(address_of_site(&CERTIFICATE))),
+        Output::Frame(TAB, ToFrame::Peers(1)),
+    ];
+    assert_eq!(lab.link(link, LinkEvent::Up(alice())), told);
 
     assert_eq!(path(&mut lab), Path::Proxied);
     lab.link(link, LinkEvent::Path(Path::Relayed));
@@ -260,7 +268,7 @@ fn strangers_at_addresses_that_we_do_not_have_or_too_many_are_left_out() {
 
 #[test]
 fn nothing_but_the_end_of_our_own_link_is_signed_for_a_stranger() {
-    for text in [identity(away().id(), home().id()), identity(home().id(), home().id())] {
+    for text in [identity(alice(), us()), identity(us(), us())] {
         let mut lab = listening();
         let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
         assert_eq!(lab.link(link, LinkEvent::Sign(text)), [command(TAB, link, LinkCommand::HangUp)]);
@@ -270,35 +278,30 @@ fn nothing_but_the_end_of_our_own_link_is_signed_for_a_stranger() {
 #[test]
 fn a_peer_learns_where_we_can_be_dialled_and_we_learn_where_it_can() {
     let mut lab = at_server();
-    let link = lab.dialled(ToNode::Signal { from: away().id(), signal: dial(7) });
-    let node = Owner::Node(home().id());
-    assert!(lab.link(link, LinkEvent::Up(away().id())).contains(&certify(node)));
-    lab.frame(TAB, ToLeader::Certified { owner: node, outcome: Ok(CERTIFICATE) });
-    let told = lab.server(ToNode::Listening(token(node, &CERTIFICATE)));
-    let own = Address::sign(node, CERTIFICATE.fingerprint, &[PROXY], CERTIFICATE.expires, |text| home().sign(text));
-    assert_eq!(told, [said(link, &LinkMessage::Address(own))]);
+    let link = lab.dialled(dials(alice()));
+    assert!(lab.link(link, LinkEvent::Up(alice())).contains(&certify(site())));
+    lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
+    let told = lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
+    assert_eq!(told, [said(link, &Control::Address(address_of_site(&CERTIFICATE)))]);
 
-    let theirs = address_of_away();
-    let saved = lab.peer(link, &LinkMessage::Address(theirs.clone()));
-    assert!(matches!(&saved[..], [Output::SaveSeed(Seed { address: Some(it), .. })] if *it == theirs), "{saved:?}");
-    assert_eq!(lab.peer(link, &LinkMessage::Address(theirs)), [], "it is known");
-    let punished = lab.peer(link, &LinkMessage::Address(far_address()));
+    assert_eq!(lab.peer(link, &Control::Address(far_address())), []);
+    let pair = Pair { own: us(), peer: alice() };
+    assert_eq!(lab.node.links.address(pair), Some(&far_address()));
+    let punished = lab.peer(link, &Control::Address(address_of_site(&CERTIFICATE)));
     assert!(punished.contains(&command(TAB, link, LinkCommand::HangUp)), "an address that isn't its own: {punished:?}");
 }
 
 #[test]
 fn a_broken_link_is_dialled_at_the_peers_address_when_no_server_helps() {
-    let seed = Seed::at(address_of_away());
-    let mut lab = Lab::with_seeds(vec![seed]);
+    let mut lab = Lab::with_seeds(vec![Seed::at(far_address())]);
     let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
     let (_, link) = dialled_in(&outputs).expect("a cold start dials seeds without a server");
-    let dial = Dial { peer: Some(away().id()), door: door(&address_of_away()), stun: vec![stun_of(PROXY)] };
+    let dial = Dial { own: us(), peer: Some(far()), door: door(&far_address()), stun: vec![stun_of(PROXY)] };
     assert!(outputs.contains(&command(TAB, link, LinkCommand::Dial(dial.clone()))));
 
-    lab.link(link, LinkEvent::Up(away().id()));
-    lab.peer(link, &LinkMessage::Claim(Claim::sign(&away().persona(SITE), away().id())));
-    let persona = home().persona(SITE).id();
-    let packet = Packet { to: far(), to_frame: None, from: persona, from_frame: TAB, session: SESSION, body: open() };
+    lab.link(link, LinkEvent::Up(far()));
+    lab.peer(link, &Control::Address(far_address()));
+    let packet = Packet { to: far(), to_frame: None, from: us(), from_frame: TAB, session: SESSION, body: open() };
     lab.frame(TAB, ToLeader::Packet(packet));
     lab.link(link, LinkEvent::Down(DownReason::Closed));
     let again = lab.later(Duration::from_millis(400));
@@ -307,31 +310,52 @@ fn a_broken_link_is_dialled_at_the_peers_address_when_no_server_helps() {
 }
 
 #[test]
-fn a_cold_start_dials_a_few_addresses_at_once() {
-    let seeds = (2..9).map(|n| {
+fn a_cold_start_dials_a_few_addresses_of_personas_at_once() {
+    let of_node = |n: u8| {
         let node = NodeSecret::new([n; 32]);
-        let at = |owner, sign: &dyn Fn(&[u8]) -> Signature| {
-            Seed::at(Address::sign(owner, [n; 32], &[PROXY], CERTIFICATE.expires, sign))
-        };
-        let persona = node.persona(SITE);
-        if n % 2 == 0 {
-            at(Owner::Node(node.id()), &|text| node.sign(text))
-        } else {
-            at(Owner::Persona(persona.id()), &|text| persona.sign(text))
-        }
-    });
+        let owner = Owner::Node(node.id());
+        Seed::at(Address::sign(owner, [n; 32], &[PROXY], CERTIFICATE.expires, |text| node.sign(text)))
+    };
+    let seeds = (2..12).map(|n| if n < 7 { of_node(n) } else { Seed::at(address_of(n)) });
     let mut lab = Lab::with_seeds(seeds.collect());
-    let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
-    let dials = outputs.iter().filter(|it| matches!(it, Output::Frame(_, ToFrame::Link(_, LinkCommand::Dial(_)))));
-    assert_eq!(dials.count(), 3);
-    assert_eq!(dialled_in(&lab.frame(OTHER, ToLeader::Hello(hello(OTHER, SITE)))), None, "once");
+    let dialled = |outputs: &[Output]| {
+        let peer = |it: &Output| match it {
+            Output::Frame(_, ToFrame::Link(_, LinkCommand::Dial(dial))) => Some((dial.own, dial.peer)),
+            _ => None,
+        };
+        outputs.iter().filter_map(peer).collect::<Vec<_>>()
+    };
+    let mut personas: Vec<PersonaId> = (7..12).map(|n| NodeSecret::new([n; 32]).persona(SITE).id()).collect();
+    personas.sort_unstable();
+    let best = |own| personas[..3].iter().map(|peer| (own, Some(*peer))).collect::<Vec<_>>();
+    assert_eq!(dialled(&lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)))), best(us()));
+    assert_eq!(dialled(&lab.frame(OTHER, ToLeader::Hello(hello(OTHER, SITE)))), [], "once");
+
+    let other = "https://other.example";
+    let outputs = lab.frame(THIRD, ToLeader::Hello(hello(THIRD, other)));
+    assert_eq!(dialled(&outputs), best(home().persona(other).id()), "each persona for itself");
+}
+
+#[test]
+fn addresses_that_the_node_ships_with_are_dialled_when_no_server_is_reachable() {
+    let mut lab = Lab::with_seeds(vec![seed(URL), Seed::at(far_address())]);
+    assert_eq!(dialled_in(&lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)))), None);
+    let outputs = lab.input(Input::Uplink(UplinkEvent::Closed));
+    let (_, link) = dialled_in(&outputs).expect("the server isn't there");
+    let dial = Dial { own: us(), peer: Some(far()), door: door(&far_address()), stun: vec![stun_of(PROXY)] };
+    assert!(outputs.contains(&command(TAB, link, LinkCommand::Dial(dial))));
+    let reached = Seed { latency_ms: Some(0), ..Seed::at(far_address()) };
+    assert_eq!(
+        lab.link(link, LinkEvent::Up(far())),
+        [Output::SaveSeed(reached), said(link, &Control::Switch), Output::Frame(TAB, ToFrame::Peers(1))]
+    );
 }
 
 #[test]
 fn a_leader_that_takes_over_dials_seeds_only_if_no_frame_brings_a_link() {
     let known = |links| Hello { known: true, links, ..hello(OTHER, SITE) };
     let first = || {
-        let mut lab = Lab::with_seeds(vec![Seed::at(address_of_away())]);
+        let mut lab = Lab::with_seeds(vec![Seed::at(far_address())]);
         let outputs = lab.frame(TAB, ToLeader::Hello(Hello { known: true, ..hello(TAB, SITE) }));
         assert_eq!(dialled_in(&outputs), None);
         lab
@@ -339,7 +363,7 @@ fn a_leader_that_takes_over_dials_seeds_only_if_no_frame_brings_a_link() {
 
     let mut brought = first();
     let link = LinkId { epoch: Epoch(2), number: 9 };
-    let held = HeldLink { link, peer: away().id(), used: true, path: Path::Direct };
+    let held = HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct };
     brought.frame(OTHER, ToLeader::Hello(known(vec![held])));
     assert_eq!(dialled_in(&brought.later(Duration::from_secs(2))), None);
 
@@ -349,21 +373,19 @@ fn a_leader_that_takes_over_dials_seeds_only_if_no_frame_brings_a_link() {
 }
 
 #[test]
-fn of_two_links_that_cross_the_lower_nodes_stays() {
-    let (home_id, away_id) = (home().id(), away().id());
+fn of_two_links_that_cross_the_one_of_the_lower_persona_stays() {
     for ours_first in [true, false] {
         let mut lab = listening();
         let outputs = lab.frame(TAB, ToLeader::Dial { request: 1, peer: far(), address: Some(far_address()) });
         let (_, ours) = dialled_in(&outputs).unwrap();
         let (theirs, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
         let order = if ours_first { [ours, theirs] } else { [theirs, ours] };
-        lab.link(order[0], LinkEvent::Up(away_id));
-        let second = lab.link(order[1], LinkEvent::Up(away_id));
-        let over = if home_id < away_id { theirs } else { ours };
+        let first = lab.link(order[0], LinkEvent::Up(far()));
+        assert!(first.contains(&asked(1, Ok(()))), "{first:?}");
+        let second = lab.link(order[1], LinkEvent::Up(far()));
+        let (over, kept) = if us() < far() { (theirs, ours) } else { (ours, theirs) };
         assert!(second.contains(&command(TAB, over, LinkCommand::HangUp)), "{second:?}");
-        let kept = if over == ours { theirs } else { ours };
-        let claimed = lab.peer(kept, &LinkMessage::Claim(Claim::sign(&away().persona(SITE), away_id)));
-        assert!(claimed.contains(&asked(1, Ok(()))), "{claimed:?}");
+        assert_eq!(lab.node.links.up_to(Pair { own: us(), peer: far() }), Some(kept));
     }
 }
 
@@ -371,48 +393,57 @@ fn of_two_links_that_cross_the_lower_nodes_stays() {
 fn a_peer_that_comes_back_before_its_old_link_is_missed_is_followed_by_its_first_word() {
     let (mut lab, old) = linked_and_listening();
     let (new, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
-    let up = lab.link(new, LinkEvent::Up(away().id()));
-    assert!(!up.contains(&command(TAB, new, LinkCommand::HangUp)), "the peer may use it: {up:?}");
+    assert_eq!(lab.link(new, LinkEvent::Up(far())), [], "the peer may use it");
     assert!(!lab.later(Duration::from_millis(2999)).contains(&command(TAB, new, LinkCommand::HangUp)));
 
-    let followed = lab.peer(new, &LinkMessage::Switch);
-    assert!(followed.contains(&command(TAB, old, LinkCommand::HangUp)), "{followed:?}");
-    let claim = Claim::sign(&home().persona(SITE), home().id());
-    assert!(followed.contains(&said(new, &LinkMessage::Claim(claim))), "who was dialled says so: {followed:?}");
-    assert!(!lab.later(Duration::from_secs(60)).contains(&command(TAB, new, LinkCommand::HangUp)));
+    let address = Control::Address(address_of_site(&CERTIFICATE));
+    assert_eq!(
+        lab.peer(new, &Control::Switch),
+        [
+            command(TAB, old, LinkCommand::HangUp),
+            said(new, &Control::Switch),
+            said(new, &address),
+            said(new, &Control::Switched)
+        ]
+    );
+    assert!(!lab.later(Duration::from_secs(59)).contains(&command(TAB, new, LinkCommand::HangUp)));
 }
 
 #[test]
 fn a_link_that_the_dialler_has_no_use_for_is_hung_up() {
     let (mut lab, _) = linked_and_listening();
     let (new, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
-    lab.link(new, LinkEvent::Up(away().id()));
+    lab.link(new, LinkEvent::Up(far()));
     assert!(lab.later(Duration::from_secs(3)).contains(&command(TAB, new, LinkCommand::HangUp)));
 }
 
 #[test]
-fn of_two_addresses_of_one_node_that_were_dialled_at_once_the_first_link_stays_whatever_the_other_end_saw() {
-    let (mut lab, first, second) = dialled_twice();
-
-    let hung_up = |outputs: &[Output]| outputs.contains(&command(TAB, first, LinkCommand::HangUp));
-    let heard = lab.peer(second, &LinkMessage::Switch);
-    assert!(!hung_up(&heard), "{heard:?}");
-    assert!(heard.contains(&said(first, &LinkMessage::Switched)), "it is answered where we speak: {heard:?}");
-    lab.peer(second, &LinkMessage::Claim(Claim::sign(&away().persona(SITE), away().id())));
-    let told = lab.frame(TAB, ToLeader::Dial { request: 1, peer: far(), address: None });
-    assert!(told.contains(&asked(1, Ok(()))), "what it says counts: {told:?}");
-
-    lab.later(Duration::from_millis(2900));
-    lab.link(second, LinkEvent::Down(DownReason::HungUp));
-    assert!(!hung_up(&lab.later(Duration::from_secs(10))));
+fn two_addresses_of_one_persona_are_not_dialled_at_once() {
+    let mut lab = Lab::without_server();
+    lab.admit(TAB, SITE);
+    let persona = away().persona(SITE);
+    let sign = |text: &[u8]| persona.sign(text);
+    let another = Address::sign(Owner::Persona(far()), [8; 32], &[PROXY], CERTIFICATE.expires, sign);
+    let ask = |request, address| ToLeader::Dial { request, peer: far(), address: Some(address) };
+    let (_, link) = dialled_in(&lab.frame(TAB, ask(1, far_address()))).unwrap();
+    assert_eq!(lab.frame(TAB, ask(2, another)), []);
+    let up = lab.link(link, LinkEvent::Up(far()));
+    let done = [asked(1, Ok(())), asked(2, Ok(()))];
+    assert_eq!(up, [&[said(link, &Control::Switch)], &done[..], &[Output::Frame(TAB, ToFrame::Peers(1))]].concat());
 }
 
 #[test]
-fn a_peer_that_had_chosen_our_first_link_is_followed_to_the_second() {
-    let (mut lab, first, second) = dialled_twice();
-    lab.peer(first, &LinkMessage::Switch);
-    let followed = lab.peer(second, &LinkMessage::Switch);
-    assert!(followed.contains(&command(TAB, first, LinkCommand::HangUp)), "its end of the first is over: {followed:?}");
+fn a_dial_that_comes_up_long_after_the_peers_is_no_crossing() {
+    let mut lab = listening();
+    let outputs = lab.frame(TAB, ToLeader::Dial { request: 1, peer: far(), address: Some(far_address()) });
+    let (_, ours) = dialled_in(&outputs).unwrap();
+    let (theirs, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+    lab.link(theirs, LinkEvent::Up(far()));
+    lab.now = lab.now + Duration::from_secs(5);
+    assert_eq!(lab.link(ours, LinkEvent::Up(far())), [], "it stands by: nothing is said on it");
+    let hang_up = command(TAB, ours, LinkCommand::HangUp);
+    assert!(lab.later(Duration::from_secs(3)).contains(&hang_up), "the peer has no use for it");
+    assert_eq!(lab.node.links.up_to(Pair { own: us(), peer: far() }), Some(theirs));
 }
 
 #[test]
@@ -421,9 +452,9 @@ fn a_peer_that_is_linked_anew_has_no_new_budget() {
     let mut said = 0;
     for _ in 0..3 {
         let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
-        lab.link(link, LinkEvent::Up(away().id()));
+        lab.link(link, LinkEvent::Up(alice()));
         let punished = command(TAB, link, LinkCommand::HangUp);
-        while said < 20_000 && !lab.peer(link, &LinkMessage::Switch).contains(&punished) {
+        while said < 20_000 && !lab.peer(link, &Control::Switch).contains(&punished) {
             said += 1;
         }
     }
@@ -442,10 +473,8 @@ fn a_dial_outlives_the_frame_that_carried_it() {
     let gone = lab.input(Input::FrameGone(TAB));
     let (next, link) = dialled_in(&gone).expect("it is dialled again");
     assert_eq!(next, OTHER);
-    lab.link_in(OTHER, link, LinkEvent::Up(away().id()));
-    let claim = LinkMessage::Claim(Claim::sign(&away().persona(SITE), away().id()));
     let done = Output::Frame(OTHER, ToFrame::Asked { request: 1, outcome: Ok(()) });
-    assert!(lab.peer_in(OTHER, link, &claim).contains(&done));
+    assert!(lab.link_in(OTHER, link, LinkEvent::Up(far())).contains(&done));
 }
 
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -455,11 +484,11 @@ const CERTIFICATE: Certificate = Certificate { fingerprint: [7; 32], expires: 30
 pub(super) const KEPT: Kept = Kept { fingerprint: CERTIFICATE.fingerprint, expires: CERTIFICATE.expires, made: None };
 
 fn site() -> Owner {
-    Owner::Persona(home().persona(SITE).id())
+    Owner::Persona(us())
 }
 
 fn far() -> PersonaId {
-    away().persona(SITE).id()
+    alice()
 }
 
 /// The address of the peer's persona.
@@ -468,8 +497,11 @@ fn far_address() -> Address {
     Address::sign(Owner::Persona(far()), [7; 32], &[PROXY], CERTIFICATE.expires, |text| persona.sign(text))
 }
 
-fn address_of_away() -> Address {
-    Address::sign(Owner::Node(away().id()), [7; 32], &[PROXY], CERTIFICATE.expires, |text| away().sign(text))
+/// The address of the site's persona on the node of this number.
+fn address_of(n: u8) -> Address {
+    let persona = NodeSecret::new([n; 32]).persona(SITE);
+    let owner = Owner::Persona(persona.id());
+    Address::sign(owner, [n; 32], &[PROXY], CERTIFICATE.expires, |text| persona.sign(text))
 }
 
 fn address_of_site(certificate: &Certificate) -> Address {
@@ -507,19 +539,8 @@ fn listening() -> Lab {
 fn linked_and_listening() -> (Lab, LinkId) {
     let mut lab = listening();
     let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
-    lab.link(link, LinkEvent::Up(away().id()));
+    lab.link(link, LinkEvent::Up(alice()));
     (lab, link)
-}
-
-/// Two addresses of one node were dialled at once; the links came up in this order.
-fn dialled_twice() -> (Lab, LinkId, LinkId) {
-    let mut lab = Lab::with_seeds(vec![Seed::at(far_address()), Seed::at(address_of_away())]);
-    let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
-    let dials: Vec<LinkId> = outputs.iter().filter_map(|it| Some(introduced_in(std::slice::from_ref(it))?.0)).collect();
-    let [first, second] = dials[..] else { panic!("both are dialled: {dials:?}") };
-    lab.link(first, LinkEvent::Up(away().id()));
-    lab.link(second, LinkEvent::Up(away().id()));
-    (lab, first, second)
 }
 
 fn certify(owner: Owner) -> Output {
@@ -527,11 +548,8 @@ fn certify(owner: Owner) -> Output {
 }
 
 fn listen(owner: Owner, certificate: &Certificate) -> Output {
-    let text = listen_text(&NONCE, SERVER, token(owner, certificate), home().id());
-    let signature = match owner {
-        Owner::Node(_) => home().sign(&text),
-        Owner::Persona(_) => home().persona(SITE).sign(&text),
-    };
+    let text = listen_text(&NONCE, SERVER, token(owner, certificate));
+    let signature = home().persona(SITE).sign(&text);
     send(ToServer::Listen { owner, fingerprint: certificate.fingerprint, signature })
 }
 
@@ -550,7 +568,7 @@ fn introduced_in(outputs: &[Output]) -> Option<(LinkId, Dial)> {
     })
 }
 
-fn identity(signer: NodeId, other: NodeId) -> IdentityText {
+fn identity(signer: PersonaId, other: PersonaId) -> IdentityText {
     let end = |id, byte| IdentityEnd { id, fingerprint: [byte; 32], nonce: [byte; 16] };
     IdentityText { signer_is_a: true, a: end(signer, 1), b: end(other, 2) }
 }

@@ -6,21 +6,22 @@ use bitters_wire::{
     WIRE,
     address::Owner,
     announce::LeaderKind,
-    claim::Claim,
     codec,
     failure::{Code, Failure},
-    id::{Boot, Epoch, FrameId, LinkId, NodeId, PersonaId, SessionId, Tag, TopicId},
+    id::{Boot, Epoch, FrameId, LinkId, PersonaId, SessionId, Tag, TopicId},
     keys::NodeSecret,
-    link::{LinkMessage, Signal},
+    link::{Control, LinkMessage, Signal},
     local::{Dial, Door, Hello, LinkCommand, LinkEvent, ToFrame, ToLeader},
-    packet::Body,
+    packet::{Body, Packet},
+    permission::{Answer, Permission},
     rendezvous::{ToNode, ToServer},
     rpc::Identity,
     status::Scope,
     time::Instant,
+    topic::TopicMessage,
 };
 
-use crate::{Config, Input, Kept, Node, Output, Seed, SeedId, Site, UplinkCommand, UplinkEvent};
+use crate::{Config, Input, Kept, Node, Output, Seed, SeedId, Site, UplinkCommand, UplinkEvent, links::Pair};
 
 pub(super) const TAB: FrameId = FrameId::from_random([0xa0; 16]);
 pub(super) const OTHER: FrameId = FrameId::from_random([0xb0; 16]);
@@ -83,31 +84,31 @@ impl Lab {
     pub(super) fn register(&mut self, proxies: Vec<SocketAddr>) -> Vec<Output> {
         self.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
         self.server(ToNode::Challenge { nonce: NONCE, wire: WIRE });
-        self.server(ToNode::Registered { proxies })
+        self.server(ToNode::Entered { proxies })
     }
 
     /// A peer dialled.
     pub(super) fn connecting() -> (Self, LinkId) {
         let mut lab = Self::registered();
-        let link = lab.dialled(ToNode::Signal { from: away().id(), signal: dial(7) });
+        let link = lab.dialled(dials(alice()));
         (lab, link)
     }
 
-    /// A link to a peer that claimed its persona of the site.
+    /// A link to a peer.
     pub(super) fn linked() -> (Self, LinkId) {
         let (mut lab, link) = Self::connecting();
-        lab.link(link, LinkEvent::Up(away().id()));
-        lab.peer(link, &LinkMessage::Claim(Claim::sign(&away().persona(SITE), away().id())));
+        lab.link(link, LinkEvent::Up(alice()));
+        lab.frame(TAB, ToLeader::Pong);
         (lab, link)
     }
 
     /// What follows, but for the question whether the server is there, as long as it answers.
     pub(super) fn input(&mut self, input: Input) -> Vec<Output> {
         let mut outputs = self.take(input);
-        let question = send(ToServer::are_you_there(home().id()));
+        let question = send(ToServer::ARE_YOU_THERE);
         if self.answers && outputs.contains(&question) {
             outputs.retain(|it| *it != question);
-            outputs.extend(self.take(Input::Uplink(UplinkEvent::Received(here()))));
+            outputs.extend(self.take(Input::Uplink(UplinkEvent::Received(ToNode::HERE_I_AM))));
         }
         outputs
     }
@@ -133,12 +134,12 @@ impl Lab {
         self.frame(frame, ToLeader::Link(link, event))
     }
 
-    pub(super) fn peer(&mut self, link: LinkId, message: &LinkMessage) -> Vec<Output> {
+    pub(super) fn peer(&mut self, link: LinkId, message: &impl Envelop) -> Vec<Output> {
         self.peer_in(TAB, link, message)
     }
 
-    pub(super) fn peer_in(&mut self, frame: FrameId, link: LinkId, message: &LinkMessage) -> Vec<Output> {
-        self.link_in(frame, link, LinkEvent::Received(codec::encode(message)))
+    pub(super) fn peer_in(&mut self, frame: FrameId, link: LinkId, message: &impl Envelop) -> Vec<Output> {
+        self.link_in(frame, link, LinkEvent::Received(message.encoded()))
     }
 
     /// What follows when so much time has passed and the timer has fired.
@@ -163,6 +164,22 @@ impl Lab {
     pub(super) fn admit(&mut self, id: FrameId, origin: &str) -> bool {
         let outputs = self.frame(id, ToLeader::Hello(hello(id, origin)));
         outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Welcome(_))))
+    }
+
+    /// A frame comes whose site has the person's own id.
+    pub(super) fn admit_person(&mut self, id: FrameId, origin: &str) {
+        let (permission, answer) = (Permission::Person, Answer::Yes);
+        self.frame(id, ToLeader::Hello(Hello { identity: Identity::Person, ..hello(id, origin) }));
+        self.frame(id, ToLeader::Permit { origin: origin.into(), permission, answer });
+    }
+
+    /// A peer dials by the server, and this frame has a link to it.
+    pub(super) fn linked_in(&mut self, frame: FrameId, Pair { own, peer }: Pair) -> LinkId {
+        let outputs = self.server(ToNode::Signal { from: peer, to: own, signal: dial(7) });
+        let (carrier, link) = dialled_in(&outputs).unwrap_or_else(|| panic!("{outputs:?}"));
+        assert_eq!(carrier, frame);
+        self.link_in(frame, link, LinkEvent::Up(peer));
+        link
     }
 
     /// A frame comes; who has to go for it, or why it may not.
@@ -241,9 +258,24 @@ pub(super) fn away() -> NodeSecret {
     NodeSecret::new([2; 32])
 }
 
-/// The dial of a node that signals lead to, without a server that helps.
-pub(super) fn by_signals(node: NodeId) -> Dial {
-    Dial { peer: Some(node), door: Door::Signals, stun: Vec::new() }
+/// The site's persona here.
+pub(super) fn us() -> PersonaId {
+    home().persona(SITE).id()
+}
+
+/// The site's persona on the other node.
+pub(super) fn alice() -> PersonaId {
+    away().persona(SITE).id()
+}
+
+/// How the peer at the other end knows the attempt that our link to it comes from.
+pub(super) fn number(link: LinkId) -> u32 {
+    home().attempt_number(link, us(), alice())
+}
+
+/// The dial of a peer that signals lead to, without a server that helps.
+pub(super) fn by_signals(peer: PersonaId) -> Dial {
+    Dial { own: us(), peer: Some(peer), door: Door::Signals, stun: Vec::new() }
 }
 
 pub(super) fn open() -> Body {
@@ -258,21 +290,44 @@ pub(super) fn send(message: ToServer) -> Output {
     Output::Uplink(UplinkCommand::Send(message))
 }
 
-/// The server's answer to the question whether it is there.
-pub(super) fn here() -> ToNode {
-    ToNode::Missing(PersonaId(home().id().0))
+/// A peer dials us by the server.
+pub(super) fn dials(from: PersonaId) -> ToNode {
+    ToNode::Signal { from, to: us(), signal: dial(7) }
+}
+
+/// What is said on a link, each in the envelope of its protocol.
+pub(super) trait Envelop {
+    fn encoded(&self) -> Vec<u8>;
+}
+
+impl Envelop for Control {
+    fn encoded(&self) -> Vec<u8> {
+        codec::encode(&LinkMessage::Control(self.clone()))
+    }
+}
+
+impl Envelop for Packet {
+    fn encoded(&self) -> Vec<u8> {
+        codec::encode(&LinkMessage::Packet(self.clone()))
+    }
+}
+
+impl Envelop for TopicMessage {
+    fn encoded(&self) -> Vec<u8> {
+        codec::encode(&LinkMessage::Topic(self.clone()))
+    }
 }
 
 pub(super) fn asked(request: u32, outcome: Result<(), Failure>) -> Output {
     Output::Frame(TAB, ToFrame::Asked { request, outcome })
 }
 
-pub(super) fn said(link: LinkId, message: &LinkMessage) -> Output {
+pub(super) fn said(link: LinkId, message: &impl Envelop) -> Output {
     said_in(TAB, link, message)
 }
 
-pub(super) fn said_in(frame: FrameId, link: LinkId, message: &LinkMessage) -> Output {
-    command(frame, link, LinkCommand::Send(codec::encode(message)))
+pub(super) fn said_in(frame: FrameId, link: LinkId, message: &impl Envelop) -> Output {
+    command(frame, link, LinkCommand::Send(message.encoded()))
 }
 
 pub(super) fn command(frame: FrameId, link: LinkId, command: LinkCommand) -> Output {

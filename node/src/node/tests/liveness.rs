@@ -10,7 +10,7 @@ fn a_silent_frame_is_asked_and_then_done_without() {
     lab.peer(used, &asks());
     assert_eq!(lab.later(Duration::from_secs(2)), [Output::Frame(TAB, ToFrame::Ping)]);
     let outputs = lab.later(Duration::from_secs(3));
-    assert_eq!(outputs[..2], [command(TAB, used, LinkCommand::HangUp), said_in(OTHER, standby, &LinkMessage::Switch)]);
+    assert_eq!(outputs[..2], [command(TAB, used, LinkCommand::HangUp), said_in(OTHER, standby, &Control::Switch)]);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_frame_that_brings_a_link_and_freezes_before_we_lead_is_done_without() {
     let mut lab = Lab::without_server();
     let held = |number, used| {
         let link = LinkId { epoch: Epoch(2), number };
-        HeldLink { link, peer: away().id(), used, path: Path::Direct }
+        HeldLink { link, own: us(), peer: alice(), used, path: Path::Direct }
     };
     let brings = |frame, link| Hello { known: true, links: vec![link], ..hello(frame, SITE) };
     lab.frame(TAB, ToLeader::Hello(brings(TAB, held(5, true))));
@@ -84,7 +84,7 @@ fn links_are_probed_after_a_sleep() {
 
     let (mut lab, link) = Lab::linked();
     lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
-    lab.peer(link, &LinkMessage::Resume);
+    lab.peer(link, &Control::Resume);
     let due = lab.node.poll_timeout().expect("something is awaited");
     assert!(lab.later(due.since(lab.now) + Duration::from_secs(60)).contains(&command(TAB, link, LinkCommand::Probe)));
 }
@@ -108,12 +108,11 @@ fn a_clock_that_is_set_by_a_day_ends_no_link() {
         assert!(!outputs.contains(&command(TAB, link, LinkCommand::HangUp)), "{outputs:?}");
         assert!(lab.node.links.up(link).is_some(), "at {set}");
         lab.register(Vec::new());
-        let later = ToNode::Signal { from: NodeSecret::new([3; 32]).id(), signal: dial(8) };
-        lab.dialled(later);
+        lab.dialled(dials(NodeSecret::new([3; 32]).persona(SITE).id()));
     }
 }
 
 /// What a peer says and our frame is to answer.
-fn asks() -> LinkMessage {
-    LinkMessage::Relay { to: NodeId([9; 32]), signal: dial(1) }
+fn asks() -> Control {
+    Control::Relay { to: PersonaId([9; 32]), signal: dial(1) }
 }

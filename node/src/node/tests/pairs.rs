@@ -1,5 +1,5 @@
-//! Two nodes that dial each other in every way, again and again, while their frames die. When nothing happens to them any longer, both
-//! use the same connection, and the same one stands by.
+//! Two personas of two nodes that dial each other in every way, again and again, while their frames die. When nothing happens to them any longer, both
+//! use the same connection, and the same one stands by, for as long as their session speaks. Then they hang up.
 //!
 //! The nodes are real. What is around them is simulated:
 //!
@@ -8,6 +8,7 @@
 //! | the server | passes signals on, or says that their receiver isn't there; introduces whoever dials an address up to 3 s later |
 //! | connections | stand when both ends have each other's signals, and are up at each end at its own time, at most 6 s later; ordered |
 //! | frames | two at each node; another comes when one dies, and the node learns of the death within 0.7 s |
+//! | the session | after the last act speaks every 20 s for 70 s, as an open stream does |
 //! | the other end | notices within 0.12 s that it was hung up; that a frame died with its end, at once or after up to 9 s |
 //!
 //! `SEED=n` runs the worlds of one seed, `TIMES=20` those of twenty times as many.
@@ -25,14 +26,17 @@ use super::{
     lab::*,
     *,
 };
-use crate::{Config, Node, links::Links};
+use crate::{
+    Config, Node,
+    links::{Links, Pair},
+};
 
 #[test]
 fn both_ends_are_left_with_the_same_link_and_the_same_standby() {
     let mut sum = Evidence::default();
-    for (seed, signals) in seeds(150).flat_map(|seed| [(seed, false), (seed, true)]) {
+    for (seed, signals) in seeds(200).flat_map(|seed| [(seed, false), (seed, true)]) {
         let mut world = World::new(seed, signals, sum);
-        for after in [12, 30, 60, 140] {
+        for after in [20, 30, 60, 140] {
             world.run(LAST_ACT + Duration::from_secs(after));
             world.check(&format!("seed {seed}, {after} s after the last act, signals passed on: {signals}"), after);
             let stands_by = after == 60 && world.pair(Links::standby_to)[0].is_some();
@@ -45,6 +49,8 @@ fn both_ends_are_left_with_the_same_link_and_the_same_standby() {
 }
 
 const LAST_ACT: Instant = Instant::from_millis(40_000);
+
+const LAST_WORD: Instant = Instant::from_millis(110_000);
 
 /// What happened, in all worlds so far.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,8 +68,12 @@ struct Evidence {
 enum Event {
     /// Somebody dials, speaks or dies.
     Act,
+    /// A node dials the other's address.
+    Dial(usize),
     End(usize, LinkEvent),
     Node(usize, Input),
+    /// A session of a node speaks.
+    Speak(usize),
 }
 
 /// One end of a connection.
@@ -114,9 +124,10 @@ impl World {
             world.add_frame(node);
             world.input(node, Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
             world.input(node, from_server(ToNode::Challenge { nonce: NONCE, wire: WIRE }));
-            world.input(node, from_server(ToNode::Registered { proxies: vec![PROXY] }));
+            world.input(node, from_server(ToNode::Entered { proxies: vec![PROXY] }));
             // Each act is followed by another, so there are two series, and some acts fall together.
             world.later(200..250, Event::Act);
+            world.later(40_000..60_000, Event::Speak(node));
         }
         world
     }
@@ -138,6 +149,7 @@ impl World {
     fn happen(&mut self) {
         match self.agenda.pop_first().expect("something is due").1 {
             Event::Act if self.now < LAST_ACT => self.act(),
+            Event::Dial(node) => self.dial_address(node),
             Event::Node(node, Input::Frame(frame, _)) if !self.frames[node].contains(&frame) => {}
             Event::Node(node, input) => self.input(node, input),
             Event::End(end, event) if !self.ends[end].over => {
@@ -146,7 +158,11 @@ impl World {
                 let (node, input) = (*node, Input::Frame(*frame, ToLeader::Link(*link, event)));
                 self.input(node, input);
             }
-            Event::Act | Event::End(..) => {}
+            Event::Speak(node) if self.now < LAST_WORD => {
+                self.later(20_000..20_001, Event::Speak(node));
+                self.speak(node, self.frames[node][0]);
+            }
+            Event::Act | Event::End(..) | Event::Speak(_) => {}
         }
     }
 
@@ -163,23 +179,32 @@ impl World {
     fn act(&mut self) {
         self.later(10..9000, Event::Act);
         let node = self.rng.usize(0..2);
-        let (other, frame) = (secret(1 - node), self.frames[node][self.rng.usize(0..2)]);
+        let (pair, frame) = (pair_of(node), self.frames[node][self.rng.usize(0..2)]);
         match self.rng.u8(0..10) {
-            0..5 => {
-                let address = address(&other, self.rng.bool());
-                let _ = self.nodes[node].dial_address(&address, self.now);
+            0..3 => self.dial_address(node),
+            // All that there was is over, and both dial at once.
+            3..5 => {
+                self.frames[node].clone().into_iter().for_each(|frame| self.die(node, frame));
+                [node, 1 - node].into_iter().for_each(|node| self.later(600..1600, Event::Dial(node)));
             }
-            5 => {
-                let (from, to) = (secret(node).persona(SITE).id(), other.persona(SITE).id());
-                let packet = Packet { to, to_frame: None, from, from_frame: frame, session: SESSION, body: open() };
-                self.input(node, Input::Frame(frame, ToLeader::Packet(packet)));
-            }
+            5 => self.speak(node, frame),
             6 => {
-                let _ = self.nodes[node].dial_node(other.id(), self.now);
+                let _ = self.nodes[node].dial_pair(pair, self.now);
             }
             _ => self.die(node, frame),
         }
         self.input(node, Input::Timeout);
+    }
+
+    fn dial_address(&mut self, node: usize) {
+        let _ = self.nodes[node].dial_address(pair_of(node), &address(1 - node), self.now);
+        self.input(node, Input::Timeout);
+    }
+
+    fn speak(&mut self, node: usize, frame: FrameId) {
+        let Pair { own: from, peer: to } = pair_of(node);
+        let packet = Packet { to, to_frame: None, from, from_frame: frame, session: SESSION, body: open() };
+        self.input(node, Input::Frame(frame, ToLeader::Packet(packet)));
     }
 
     fn die(&mut self, node: usize, frame: FrameId) {
@@ -197,7 +222,7 @@ impl World {
     fn add_frame(&mut self, node: usize) {
         let frame = FrameId::from_random(std::array::from_fn(|_| self.rng.u8(..)));
         self.frames[node].push(frame);
-        let talks = vec![secret(1 - node).persona(SITE).id()];
+        let talks = vec![pair_of(node).peer];
         self.input(node, Input::Frame(frame, ToLeader::Hello(Hello { talks, ..hello(frame, SITE) })));
     }
 
@@ -222,8 +247,8 @@ impl World {
         let (to, answer) = match message {
             ToServer::Listen { owner, fingerprint, .. } => (node, ToNode::Listening(Token::of(owner, &fingerprint))),
             ToServer::Lookup(persona) => (node, ToNode::Missing(persona)),
-            ToServer::Signal { to, .. } if !self.signals => (node, ToNode::Unreachable(to)),
-            ToServer::Signal { signal, .. } => (1 - node, ToNode::Signal { from: secret(node).id(), signal }),
+            ToServer::Signal { from, to, .. } if !self.signals => (node, ToNode::Unreachable { from, to }),
+            ToServer::Signal { from, to, signal } => (1 - node, ToNode::Signal { from, to, signal }),
             _ => return,
         };
         self.later(5..60, Event::Node(to, from_server(answer)));
@@ -252,7 +277,7 @@ impl World {
         match command {
             LinkCommand::HangUp => self.end(end, 20..120),
             LinkCommand::Send(bytes) if !self.ends[end].over => {
-                if codec::decode(&bytes, MAX_LINK) == Ok(LinkMessage::Switch) {
+                if codec::decode(&bytes, MAX_LINK) == Ok(LinkMessage::Control(Control::Switch)) {
                     self.evidence.switches += 1;
                     self.switched = self.now;
                 }
@@ -277,7 +302,7 @@ impl World {
         if self.is_connection(end, remote) {
             self.evidence.connections += 1;
             for end in [end, remote] {
-                let up = LinkEvent::Up(secret(1 - self.ends[end].node).id());
+                let up = LinkEvent::Up(pair_of(self.ends[end].node).peer);
                 let most = if self.rng.u8(0..4) == 0 { 6000 } else { 300 };
                 self.later(10..most, Event::End(end, up));
             }
@@ -309,6 +334,7 @@ impl World {
         let (used, standbys) = (self.pair(Links::up_to), self.pair(Links::standby_to));
         assert!(agreed(used), "{when}: they use the ends {used:?}");
         assert!(after < 60 || agreed(standbys), "{when}: the ends {standbys:?} stand by");
+        assert!(after < 140 || used == [None, None], "{when}: nobody needs {used:?}");
         let is_known = |it: &End| it.over || self.nodes[it.node].links.link(it.link).is_some();
         let unknown = self.ends.iter().find(|it| !is_known(it));
         assert!(after < 60 || unknown.is_none(), "{when}: its node doesn't know {unknown:?}");
@@ -317,9 +343,9 @@ impl World {
     }
 
     /// The ends that the two nodes have of a link to each other.
-    fn pair(&self, link_to: fn(&Links, NodeId) -> Option<LinkId>) -> [Option<usize>; 2] {
+    fn pair(&self, link_to: fn(&Links, Pair) -> Option<LinkId>) -> [Option<usize>; 2] {
         [0, 1].map(|node| {
-            let link = link_to(&self.nodes[node].links, secret(1 - node).id())?;
+            let link = link_to(&self.nodes[node].links, pair_of(node))?;
             self.ends.iter().position(|it| it.node == node && it.link == link)
         })
     }
@@ -327,9 +353,8 @@ impl World {
 
 fn config_of(node: usize, seed: u64) -> Config {
     let secret = secret(node);
-    let owners = [Owner::Node(secret.id()), Owner::Persona(secret.persona(SITE).id())];
     let seeds = vec![Seed::new(SeedId::Server(URL.into()))];
-    let certificates = owners.map(|owner| (owner, KEPT)).into();
+    let certificates = vec![(Owner::Persona(pair_of(node).own), KEPT)];
     Config { secret, seeds, certificates, seed: 2 * seed + node as u64, ..config() }
 }
 
@@ -337,12 +362,17 @@ fn secret(node: usize) -> NodeSecret {
     if node == 0 { home() } else { away() }
 }
 
-/// A node's address, or its persona's.
-fn address(node: &NodeSecret, of_persona: bool) -> Address {
-    let persona = node.persona(SITE);
-    let owner = if of_persona { Owner::Persona(persona.id()) } else { Owner::Node(node.id()) };
-    let sign = |text: &[u8]| if of_persona { persona.sign(text) } else { node.sign(text) };
-    Address::sign(owner, KEPT.fingerprint, &[PROXY], KEPT.expires, sign)
+/// The persona of a node, and its peer.
+fn pair_of(node: usize) -> Pair {
+    let [own, peer] = [node, 1 - node].map(|node| secret(node).persona(SITE).id());
+    Pair { own, peer }
+}
+
+/// The address of a node's persona.
+fn address(node: usize) -> Address {
+    let persona = secret(node).persona(SITE);
+    let owner = Owner::Persona(persona.id());
+    Address::sign(owner, KEPT.fingerprint, &[PROXY], KEPT.expires, |text| persona.sign(text))
 }
 
 fn from_server(message: ToNode) -> Input {

@@ -6,6 +6,7 @@ use bitters_wire::{
 };
 
 use super::{lab::*, *};
+use crate::links::Pair;
 
 #[test]
 fn observing_is_given_and_taken_back_at_once() {
@@ -85,7 +86,7 @@ fn a_frame_becomes_the_person_and_a_site_again() {
     lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
     lab.frame(TAB, ToLeader::Serve(TAG));
     let (site, person) = (home().persona(SITE), home().person());
-    let peer = away().persona(SITE).id();
+    let peer = alice();
     let packet = |from: &PersonaSecret| Packet {
         to: peer,
         to_frame: None,
@@ -98,18 +99,17 @@ fn a_frame_becomes_the_person_and_a_site_again() {
 
     let outputs = permit(&mut lab, TAB, SITE, Permission::Person, Answer::Yes);
     let registered = |persona: &PersonaSecret| {
-        let signature = persona.sign(&persona_text(&NONCE, SERVER, persona.id(), home().id()));
-        send(ToServer::Persona { claim: Claim::sign(persona, home().id()), signature })
+        let key = persona.id();
+        send(ToServer::Register { key, signature: persona.sign(&register_text(&NONCE, SERVER, key)) })
     };
     assert_eq!(
-        outputs[..6],
+        outputs[..5],
         [
-            said(link, &LinkMessage::Claim(Claim::sign(&person, home().id()))),
-            said(link, &LinkMessage::Joined { topic: LOBBY, persona: person.id() }),
-            said(link, &LinkMessage::Left { topic: LOBBY, persona: site.id() }),
-            said(link, &LinkMessage::FrameGone { persona: site.id(), frame: TAB }),
-            send(ToServer::Unpersona(site.id())),
+            command(TAB, link, LinkCommand::HangUp),
             registered(&person),
+            send(ToServer::Advertise { topic: LOBBY, key: person.id() }),
+            send(ToServer::Withdraw { topic: LOBBY, key: site.id() }),
+            send(ToServer::Unregister(site.id())),
         ]
     );
     let welcome = welcome_in(&outputs);
@@ -122,42 +122,34 @@ fn a_frame_becomes_the_person_and_a_site_again() {
 
     let outputs = permit(&mut lab, TAB, SITE, Permission::Person, Answer::No);
     assert_eq!((welcome_in(&outputs).identity, welcome_in(&outputs).persona), (Identity::Site, site.clone()));
-    assert!(outputs.contains(&registered(&site)) && outputs.contains(&send(ToServer::Unpersona(person.id()))));
+    assert!(outputs.contains(&registered(&site)) && outputs.contains(&send(ToServer::Unregister(person.id()))));
 }
 
 #[test]
 fn two_sites_with_the_persons_id_are_one_to_others() {
-    let (mut lab, link) = Lab::linked();
-    let sites = [(OTHER, "https://a.example"), (THIRD, "https://b.example")];
-    for (frame, origin) in sites {
-        lab.frame(frame, ToLeader::Hello(Hello { identity: Identity::Person, ..hello(frame, origin) }));
-        permit(&mut lab, frame, origin, Permission::Person, Answer::Yes);
+    let mut lab = Lab::registered();
+    for (frame, origin) in [(OTHER, "https://a.example"), (THIRD, "https://b.example")] {
+        lab.admit_person(frame, origin);
     }
     let person = home().person().id();
-    let joined = said(link, &LinkMessage::Joined { topic: LOBBY, persona: person });
-    let left = said(link, &LinkMessage::Left { topic: LOBBY, persona: person });
+    let link = lab.linked_in(OTHER, Pair { own: person, peer: alice() });
+    let joined = said_in(OTHER, link, &TopicMessage::Joined(LOBBY));
+    let left = said_in(OTHER, link, &TopicMessage::Left(LOBBY));
     let join = ToLeader::Join { request: 1, topic: LOBBY };
     assert!(lab.frame(OTHER, join.clone()).contains(&joined));
     assert!(!lab.frame(THIRD, join).contains(&joined), "it is there already");
 
     let publish = ToLeader::Publish { request: 2, topic: LOBBY, sealed: vec![7] };
     let heard = Output::Frame(THIRD, ToFrame::Topic { topic: LOBBY, sealed: vec![7] });
-    assert!(lab.frame(OTHER, publish).contains(&heard), "another site on the same node hears it");
+    assert!(lab.frame(OTHER, publish).contains(&heard), "another site of the same persona hears it");
 
     lab.frame(THIRD, ToLeader::Serve(TAG));
-    let packet = Packet {
-        to: person,
-        to_frame: None,
-        from: away().persona(SITE).id(),
-        from_frame: TAB,
-        session: SESSION,
-        body: open(),
-    };
+    let packet = Packet { to: person, to_frame: None, from: alice(), from_frame: TAB, session: SESSION, body: open() };
     let delivered = Output::Frame(THIRD, ToFrame::Packet(packet.clone()));
-    assert!(lab.peer(link, &LinkMessage::Packet(packet)).contains(&delivered), "whoever serves it");
+    assert!(lab.peer_in(OTHER, link, &packet).contains(&delivered), "whoever serves it");
 
-    assert!(!lab.frame(OTHER, ToLeader::Leaving { moves: false }).contains(&left));
-    assert!(lab.frame(THIRD, ToLeader::Leaving { moves: false }).contains(&left));
+    assert!(!lab.frame(THIRD, ToLeader::Leaving { moves: false }).contains(&left));
+    assert!(lab.frame(OTHER, ToLeader::Leave(LOBBY)).contains(&left));
 }
 
 #[test]
@@ -254,43 +246,52 @@ fn the_list_of_sites_fits_into_a_message() {
 
 #[test]
 fn two_sites_of_one_node_look_like_two_of_two_nodes() {
-    let (mut lab, link) = Lab::linked();
+    let mut lab = Lab::registered();
     lab.admit(OTHER, "https://b.example");
     for frame in [TAB, OTHER] {
         lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY });
     }
-    let elsewhere = away().persona(SITE).id();
-    lab.peer(link, &LinkMessage::Joined { topic: LOBBY, persona: elsewhere });
-    let [Output::Frame(_, ToFrame::Status(status))] = &lab.frame(OTHER, ToLeader::Status)[..] else { panic!("none") };
-    let here = home().persona(SITE).id();
+    let own = home().persona("https://b.example").id();
+    for peer in [us(), alice()] {
+        let link = lab.linked_in(OTHER, Pair { own, peer });
+        lab.peer_in(OTHER, link, &TopicMessage::Joined(LOBBY));
+    }
+    let status = |lab: &mut Lab, frame| {
+        let outputs = lab.frame(frame, ToLeader::Status);
+        let [status] = statuses_to(frame, &outputs);
+        status
+    };
     let like_any = |peer: PersonaId| PeerStatus {
         id: peer.to_string(),
+        persona: None,
         links: 1,
         rtt: None,
         path: Path::Direct,
         frames: Vec::new(),
     };
-    let mut peers = [here, elsewhere];
+    let mut peers = [us(), alice()];
     peers.sort_unstable();
-    assert_eq!(status.peers, peers.map(like_any));
+    assert_eq!(status(&mut lab, OTHER).peers, peers.map(like_any));
 
-    // Nor does the frame that carries the links of both say so to its own site.
-    let [Output::Frame(_, ToFrame::Status(status))] = &lab.frame(TAB, ToLeader::Status)[..] else { panic!("none") };
-    assert_eq!(status.frames, [FrameStatus { id: TAB, origin: SITE.into(), links: 0, visible: true }]);
+    // The other end of the link between the two isn't there yet: nothing is known of it.
+    let tab = status(&mut lab, TAB);
+    let frame = FrameStatus { id: TAB, origin: SITE.into(), persona: None, links: 0, visible: true };
+    assert_eq!((tab.peers, tab.frames), (Vec::new(), vec![frame]));
 }
 
 #[test]
-fn a_persona_that_was_here_is_missed_like_any_other() {
-    let text = |persona: PersonaId| format!("{persona}: nobody registered this persona at {URL}");
+fn a_persona_of_the_same_node_is_sought_and_missed_like_any_other() {
     let mut lab = Lab::registered();
-    let (gone, never) = (home().persona("https://b.example"), away().persona(SITE).id());
-    let dial = |peer| ToLeader::Dial { request: 1, peer, address: None };
-    lab.frame(TAB, dial(gone.id()));
-    let found = lab.server(ToNode::Found(Claim::sign(&gone, home().id())));
-    lab.frame(TAB, dial(never));
-    let missing = lab.server(ToNode::Missing(never));
-    let refused = |persona| [asked(1, Err(Failure::new(Code::PeerUnreachable, text(persona))))];
-    assert_eq!((found, missing), (refused(gone.id()).into(), refused(never).into()));
+    lab.admit(OTHER, "https://b.example");
+    let (here, gone) = (home().persona("https://b.example").id(), home().persona("https://c.example").id());
+    for (request, peer) in [(1, here), (2, gone), (3, alice())] {
+        assert_eq!(lab.frame(TAB, ToLeader::Dial { request, peer, address: None }), [send(ToServer::Lookup(peer))]);
+    }
+    for (request, peer) in [(1, here), (2, gone), (3, alice())] {
+        let text = format!("{peer}: nobody registered this persona at {URL}");
+        let refused = Err(Failure::new(Code::PeerUnreachable, text));
+        assert_eq!(lab.server(ToNode::Missing(peer)), [asked(request, refused)]);
+    }
 }
 
 fn permit(lab: &mut Lab, frame: FrameId, origin: &str, permission: Permission, answer: Answer) -> Vec<Output> {
@@ -306,7 +307,7 @@ fn visited(origin: &str) -> Site {
 }
 
 fn held(link: LinkId) -> Vec<HeldLink> {
-    vec![HeldLink { link, peer: away().id(), used: true, path: Path::Direct }]
+    vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct }]
 }
 
 fn welcome_in(outputs: &[Output]) -> Welcome {

@@ -3,6 +3,7 @@
 use bitters_wire::{id::SessionId, name::Name};
 
 use super::{lab::*, *};
+use crate::links::Pair;
 
 /// Frames that one site may have.
 const FRAMES: u8 = 64;
@@ -76,7 +77,7 @@ fn one_site_has_a_thousand_sessions_and_another_its_own() {
         // Held back or not: it is decided at once.
         lab.now = lab.now + Duration::from_millis(1);
         let packet = Packet {
-            to: home().persona(SITE).id(),
+            to: us(),
             to_frame: None,
             from: home().persona(origin).id(),
             from_frame: from,
@@ -204,7 +205,7 @@ fn asks_quietly(lab: &mut Lab, request: u32) -> Result<(), TestCaseError> {
     let sealed = [&[0xff], request.to_le_bytes().as_slice()].concat();
     let outputs = lab.frame(OTHER, ToLeader::Publish { request, topic, sealed });
     prop_assert!(done(&outputs, is_ok), "publish");
-    let peer = home().persona(SITE).id();
+    let peer = home().persona("https://quiet.example").id();
     prop_assert!(done(&lab.frame(OTHER, ToLeader::Dial { request, peer, address: None }), is_ok), "dial");
     let outputs = lab.frame(OTHER, ToLeader::Status);
     prop_assert!(done(&outputs, |told| matches!(told, ToFrame::Status(_))), "status");
@@ -250,11 +251,12 @@ fn any_ask() -> impl Strategy<Value = ToLeader> {
 #[test]
 fn what_a_site_says_too_much_is_held_back_and_nothing_of_it_lost() {
     let mut lab = Lab::without_server();
-    for (frame, origin) in [(TAB, SITE), (OTHER, SITE), (THIRD, "https://quiet.example")] {
+    let quiet = "https://quiet.example";
+    for (frame, origin) in [(TAB, SITE), (OTHER, SITE), (THIRD, quiet), (flooding(4), quiet)] {
         lab.admit(frame, origin);
     }
-    let packet = |from: FrameId, origin: &str, to: FrameId, to_origin: &str, counter: u64| Packet {
-        to: home().persona(to_origin).id(),
+    let packet = |origin: &str, from: FrameId, to: FrameId, counter: u64| Packet {
+        to: home().persona(origin).id(),
         to_frame: Some(to),
         from: home().persona(origin).id(),
         from_frame: from,
@@ -268,12 +270,13 @@ fn what_a_site_says_too_much_is_held_back_and_nothing_of_it_lost() {
         };
         outputs.into_iter().filter_map(counter).collect::<Vec<u64>>()
     };
-    let said = (0..700).flat_map(|n| lab.frame(TAB, ToLeader::Packet(packet(TAB, SITE, OTHER, SITE, n))));
+    let said = (0..700).flat_map(|n| lab.frame(TAB, ToLeader::Packet(packet(SITE, TAB, OTHER, n))));
     let mut heard = arrived(said.collect());
     assert_eq!(heard.len(), 32 * 1024 / 64);
     // Another site's goes past them.
-    let quiet = packet(THIRD, "https://quiet.example", OTHER, SITE, 999);
-    assert_eq!(arrived(lab.frame(THIRD, ToLeader::Packet(quiet))), [999]);
+    let quiet = packet(quiet, THIRD, flooding(4), 999);
+    let passed = [Output::Frame(flooding(4), ToFrame::Packet(quiet.clone()))];
+    assert_eq!(lab.frame(THIRD, ToLeader::Packet(quiet)), passed);
 
     let began = lab.now;
     while let Some(due) = lab.node.poll_timeout().filter(|due| due.since(began) < Duration::from_secs(1)) {
@@ -285,13 +288,17 @@ fn what_a_site_says_too_much_is_held_back_and_nothing_of_it_lost() {
 
 #[test]
 fn a_site_that_fills_a_link_goes_on_as_it_drains_and_after_others() {
-    let (mut lab, link) = Lab::linked();
-    let quiet = "https://quiet.example";
-    lab.admit(OTHER, quiet);
-    let packet = |from: FrameId, origin: &str, counter| Packet {
-        to: away().persona(SITE).id(),
+    // Both sites have the person's id, hence the same links.
+    let mut lab = Lab::new();
+    lab.admit_person(TAB, SITE);
+    lab.admit_person(OTHER, "https://quiet.example");
+    lab.register(Vec::new());
+    let person = home().person().id();
+    let link = lab.linked_in(TAB, Pair { own: person, peer: alice() });
+    let packet = |from: FrameId, counter| Packet {
+        to: alice(),
         to_frame: Some(THIRD),
-        from: home().persona(origin).id(),
+        from: person,
         from_frame: from,
         session: SESSION,
         body: Body::Sealed { counter, sealed: vec![0; 60 * 1024] },
@@ -308,38 +315,14 @@ fn a_site_that_fills_a_link_goes_on_as_it_drains_and_after_others() {
         };
         outputs.into_iter().filter_map(counter).collect::<Vec<u64>>()
     };
-    let loud: Vec<Output> = (0..20).flat_map(|n| lab.frame(TAB, ToLeader::Packet(packet(TAB, SITE, n)))).collect();
+    let loud: Vec<Output> = (0..20).flat_map(|n| lab.frame(TAB, ToLeader::Packet(packet(TAB, n)))).collect();
     assert_eq!(went(loud), (0..9).collect::<Vec<u64>>(), "512 KiB");
-    assert_eq!(went(lab.frame(OTHER, ToLeader::Packet(packet(OTHER, quiet, 99)))), Vec::<u64>::new());
+    assert_eq!(went(lab.frame(OTHER, ToLeader::Packet(packet(OTHER, 99)))), Vec::<u64>::new());
 
     let outputs = lab.link(link, LinkEvent::Drained(180 * 1024));
     assert_eq!(went(outputs), [99, 9, 10], "whoever said least goes first");
     let outputs = (0..9).flat_map(|_| lab.link(link, LinkEvent::Drained(64 * 1024)));
     assert_eq!(went(outputs.collect()), (11..20).collect::<Vec<u64>>());
-}
-
-#[test]
-fn a_site_that_has_all_the_links_gives_one_to_another() {
-    let mut lab = Lab::registered();
-    lab.admit(OTHER, "https://quiet.example");
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
-    let peers: Vec<NodeSecret> = (10..74).map(|n| NodeSecret::new([n; 32])).collect();
-    for peer in &peers {
-        lab.now = lab.now + Duration::from_millis(200);
-        let begun = lab.server(ToNode::Signal { from: peer.id(), signal: dial(7) });
-        let (frame, link) = dialled_in(&begun).expect("there is room");
-        lab.link_in(frame, link, LinkEvent::Up(peer.id()));
-        let persona = peer.persona(SITE);
-        lab.peer_in(frame, link, &LinkMessage::Claim(Claim::sign(&persona, peer.id())));
-        lab.peer_in(frame, link, &LinkMessage::Joined { topic: LOBBY, persona: persona.id() });
-    }
-    assert_eq!(lab.node.links.up_len(), 64);
-
-    let alice = away().persona(SITE);
-    lab.frame(OTHER, ToLeader::Dial { request: 1, peer: alice.id(), address: None });
-    let outputs = lab.server(ToNode::Found(Claim::sign(&alice, away().id())));
-    assert!(dialled_in(&outputs).is_some(), "{outputs:?}");
-    assert_eq!(lab.node.links.up_len(), 63);
 }
 
 /// Whether a frame may join the topic of this number, as soon as its site's rate allows another.

@@ -3,6 +3,7 @@
 use bitters_wire::{local::HeldLink, packet::Packet};
 
 use super::{lab::*, *};
+use crate::links::Pair;
 
 #[test]
 fn sessions_get_a_standby_from_another_frame_over_the_link_there_is() {
@@ -11,18 +12,18 @@ fn sessions_get_a_standby_from_another_frame_over_the_link_there_is() {
         dialled_in(&lab.frame(OTHER, ToLeader::Hello(hello(OTHER, SITE)))).expect("a session speaks");
     assert_eq!(frame, OTHER);
 
-    let signal = Signal { attempt: standby.number, answers: None, blob: vec![4] };
+    let signal = Signal { attempt: number(standby), answers: None, blob: vec![4] };
     let told = lab.link_in(OTHER, standby, LinkEvent::Signal(vec![4]));
-    assert_eq!(told, [said(used, &LinkMessage::Signal(signal))]);
-    let answer = Signal { attempt: 9, answers: Some(standby.number), blob: vec![5] };
-    let given = lab.peer(used, &LinkMessage::Signal(answer));
+    assert_eq!(told, [said(used, &Control::Signal(signal))]);
+    let answer = Signal { attempt: 9, answers: Some(number(standby)), blob: vec![5] };
+    let given = lab.peer(used, &Control::Signal(answer));
     assert_eq!(given, [command(OTHER, standby, LinkCommand::Signal(vec![5]))]);
-    assert_eq!(lab.link_in(OTHER, standby, LinkEvent::Up(away().id())), [], "nothing is said on it");
+    assert_eq!(lab.link_in(OTHER, standby, LinkEvent::Up(alice())), [], "nothing is said on it");
     assert_eq!(dialled_in(&lab.peer(used, &packet())), None, "one is enough");
 }
 
 #[test]
-fn a_node_with_one_frame_does_without() {
+fn a_persona_with_one_frame_does_without() {
     let (mut lab, used) = talking();
     assert_eq!(dialled_in(&lab.peer(used, &packet())), None);
 }
@@ -31,26 +32,24 @@ fn a_node_with_one_frame_does_without() {
 fn topics_alone_need_no_standby() {
     let (mut lab, used) = Lab::linked();
     lab.admit(OTHER, SITE);
-    let persona = away().persona(SITE).id();
-    assert_eq!(dialled_in(&lab.peer(used, &LinkMessage::Joined { topic: LOBBY, persona })), None);
+    assert_eq!(dialled_in(&lab.peer(used, &TopicMessage::Joined(LOBBY))), None);
 }
 
 #[test]
 fn the_death_of_a_frame_is_told_over_the_standby_and_its_sessions_go_on_there() {
     let (mut lab, used, standby) = standing_by();
-    let alice = away().persona(SITE).id();
     let outputs = lab.input(Input::FrameGone(TAB));
 
     assert_eq!(
         outputs[..3],
         [
-            said_in(OTHER, standby, &LinkMessage::Switch),
-            Output::Frame(OTHER, ToFrame::PathRestored(alice)),
-            said_in(OTHER, standby, &LinkMessage::FrameGone { persona: home().persona(SITE).id(), frame: TAB }),
+            said_in(OTHER, standby, &Control::Switch),
+            Output::Frame(OTHER, ToFrame::PathRestored(alice())),
+            said_in(OTHER, standby, &Control::FrameGone(TAB)),
         ]
     );
     assert_eq!(lab.later(Duration::from_secs(1)), []);
-    assert_eq!(lab.peer_in(OTHER, standby, &LinkMessage::Switched), []);
+    assert_eq!(lab.peer_in(OTHER, standby, &Control::Switched), []);
     assert_eq!(lab.later(Duration::from_secs(3)), [], "it was answered");
     assert_eq!(lab.link(used, LinkEvent::Down(DownReason::Closed)), []);
 }
@@ -59,15 +58,15 @@ fn the_death_of_a_frame_is_told_over_the_standby_and_its_sessions_go_on_there() 
 fn a_frame_that_moves_into_another_island_is_no_dead_one() {
     let (mut lab, used, standby) = standing_by();
     let outputs = lab.frame(TAB, ToLeader::Leaving { moves: true });
-    let restored = Output::Frame(OTHER, ToFrame::PathRestored(away().persona(SITE).id()));
-    assert_eq!(outputs[..2], [said_in(OTHER, standby, &LinkMessage::Switch), restored]);
-    let death = LinkMessage::FrameGone { persona: home().persona(SITE).id(), frame: TAB };
+    let restored = Output::Frame(OTHER, ToFrame::PathRestored(alice()));
+    assert_eq!(outputs[..2], [said_in(OTHER, standby, &Control::Switch), restored]);
+    let death = Control::FrameGone(TAB);
     assert!(!outputs.contains(&said_in(OTHER, standby, &death)), "{outputs:?}");
 
     // The peer's session asks as long as it doesn't know where the other one is.
-    let LinkMessage::Packet(packet) = packet() else { panic!("it is one") };
-    let refuse = |reason| said_in(OTHER, standby, &LinkMessage::Packet(packet.refuse(reason).expect("it is none")));
-    let says = |lab: &mut Lab| lab.peer_in(OTHER, standby, &LinkMessage::Packet(packet.clone()));
+    let packet = packet();
+    let refuse = |reason| said_in(OTHER, standby, &packet.refuse(reason).expect("it is none"));
+    let says = |lab: &mut Lab| lab.peer_in(OTHER, standby, &packet.clone());
     assert!(says(&mut lab).contains(&refuse(Refusal::NoRoute)));
 
     // It comes back, and dies here.
@@ -78,22 +77,20 @@ fn a_frame_that_moves_into_another_island_is_no_dead_one() {
 }
 
 #[test]
-fn who_talks_with_a_frame_of_the_same_node_waits_for_it_when_that_moves() {
+fn who_talks_with_a_frame_of_the_same_persona_waits_for_it_when_that_moves() {
     let mut lab = Lab::without_server();
     lab.admit(TAB, SITE);
-    let talks = vec![home().persona(SITE).id()];
-    lab.frame(OTHER, ToLeader::Hello(Hello { talks, ..hello(OTHER, PAGE) }));
+    lab.frame(OTHER, ToLeader::Hello(Hello { talks: vec![us()], ..hello(OTHER, SITE) }));
     assert_eq!(lab.frame(TAB, ToLeader::Leaving { moves: true }), [Output::ForgetFrame(TAB)]);
-    let (from, to) = (home().persona(PAGE).id(), home().persona(SITE).id());
     let body = Body::Sealed { counter: 1, sealed: vec![1] };
-    let packet = Packet { to, to_frame: Some(TAB), from, from_frame: OTHER, session: SESSION, body };
+    let packet = Packet { to: us(), to_frame: Some(TAB), from: us(), from_frame: OTHER, session: SESSION, body };
     let refusal = packet.refuse(Refusal::NoRoute).expect("it is none");
     let outputs = lab.frame(OTHER, ToLeader::Packet(packet));
     assert_eq!(outputs, [Output::Frame(OTHER, ToFrame::Packet(refusal))]);
 }
 
 #[test]
-fn a_standby_that_is_dead_at_the_other_end_is_given_up_and_the_node_dialled() {
+fn a_standby_that_is_dead_at_the_other_end_is_given_up_and_the_peer_dialled() {
     let (mut lab, _, standby) = standing_by();
     lab.input(Input::FrameGone(TAB));
 
@@ -106,12 +103,12 @@ fn a_standby_that_is_dead_at_the_other_end_is_given_up_and_the_node_dialled() {
 #[test]
 fn a_peer_that_speaks_on_a_standby_is_followed() {
     let (mut lab, used, standby) = standing_by();
-    let outputs = lab.peer_in(OTHER, standby, &LinkMessage::Switch);
+    let outputs = lab.peer_in(OTHER, standby, &Control::Switch);
 
-    assert_eq!(outputs[..2], [command(TAB, used, LinkCommand::HangUp), said_in(OTHER, standby, &LinkMessage::Switch)]);
-    let restored = ToFrame::PathRestored(away().persona(SITE).id());
+    assert_eq!(outputs[..2], [command(TAB, used, LinkCommand::HangUp), said_in(OTHER, standby, &Control::Switch)]);
+    let restored = ToFrame::PathRestored(alice());
     assert!([TAB, OTHER].iter().all(|frame| outputs.contains(&Output::Frame(*frame, restored.clone()))));
-    assert!(outputs.contains(&said_in(OTHER, standby, &LinkMessage::Switched)));
+    assert!(outputs.contains(&said_in(OTHER, standby, &Control::Switched)));
     assert_eq!(lab.link(used, LinkEvent::Down(DownReason::HungUp)), [], "that is over");
 }
 
@@ -119,12 +116,12 @@ fn a_peer_that_speaks_on_a_standby_is_followed() {
 fn a_standby_that_is_over_is_told_and_had_again() {
     let (mut lab, used, standby) = standing_by();
     let outputs = lab.link_in(OTHER, standby, LinkEvent::Down(DownReason::Closed));
-    assert_eq!(outputs[0], said(used, &LinkMessage::StandbyGone { attempt: standby.number }));
+    assert_eq!(outputs[0], said(used, &Control::StandbyGone { attempt: number(standby) }));
     assert_eq!(dialled_in(&outputs).map(|(frame, _)| frame), Some(OTHER));
 
     let (mut lab, used, standby) = standing_by();
-    assert_eq!(lab.peer(used, &LinkMessage::StandbyGone { attempt: 1 }), [], "another one");
-    let outputs = lab.peer(used, &LinkMessage::StandbyGone { attempt: 9 });
+    assert_eq!(lab.peer(used, &Control::StandbyGone { attempt: 1 }), [], "another one");
+    let outputs = lab.peer(used, &Control::StandbyGone { attempt: 9 });
     assert_eq!(outputs[0], command(OTHER, standby, LinkCommand::HangUp));
 }
 
@@ -137,8 +134,8 @@ fn a_peer_that_gives_up_standby_after_standby_is_not_dialled_for_ever() {
         dials += 1;
         assert!(dials < 20, "a connection for each word of the peer's");
         lab.link_in(OTHER, standby, LinkEvent::Signal(vec![4]));
-        lab.peer(used, &LinkMessage::Signal(Signal { attempt: 9, answers: Some(standby.number), blob: vec![5] }));
-        outputs = lab.peer(used, &LinkMessage::StandbyGone { attempt: 9 });
+        lab.peer(used, &Control::Signal(Signal { attempt: 9, answers: Some(number(standby)), blob: vec![5] }));
+        outputs = lab.peer(used, &Control::StandbyGone { attempt: 9 });
     }
     assert_eq!(dials, 9);
 }
@@ -166,9 +163,9 @@ fn a_peer_that_switches_again_and_again_has_no_new_standby_each_time() {
         let dialled = dialled_in(&lab.peer_in(carrier, standby, &packet()));
         let Some((_, next)) = dialled else { break };
         lab.link_in(other, next, LinkEvent::Signal(vec![4]));
-        let answer = Signal { attempt: 9, answers: Some(next.number), blob: vec![5] };
-        lab.peer_in(carrier, standby, &LinkMessage::Signal(answer));
-        lab.link_in(other, next, LinkEvent::Up(away().id()));
+        let answer = Signal { attempt: 9, answers: Some(number(next)), blob: vec![5] };
+        lab.peer_in(carrier, standby, &Control::Signal(answer));
+        lab.link_in(other, next, LinkEvent::Up(alice()));
         standby = next;
         frames = [carrier, other];
     }
@@ -179,8 +176,9 @@ fn a_standby_that_the_peer_wants_stays_though_no_session_speaks_here() {
     let (mut lab, used) = Lab::linked();
     lab.admit(OTHER, SITE);
     let wanted = Signal { attempt: 9, answers: None, blob: vec![4] };
-    let (frame, standby) = dialled_in(&lab.peer(used, &LinkMessage::Signal(wanted))).expect("it is accepted");
-    lab.link_in(frame, standby, LinkEvent::Up(away().id()));
+    let (frame, standby) = dialled_in(&lab.peer(used, &Control::Signal(wanted))).expect("it is accepted");
+    lab.link_in(frame, standby, LinkEvent::Up(alice()));
+    share_lobby(&mut lab, used);
     let hung_up = command(frame, standby, LinkCommand::HangUp);
     for _ in 0..11 {
         assert!(!lab.later(Duration::from_secs(10)).contains(&hung_up));
@@ -197,9 +195,9 @@ fn a_standby_of_ours_that_breaks_again_and_again_is_not_dialled_for_ever() {
     {
         dials += 1;
         lab.link_in(OTHER, next, LinkEvent::Signal(vec![4]));
-        let answer = Signal { attempt: 9, answers: Some(next.number), blob: vec![5] };
-        lab.peer(used, &LinkMessage::Signal(answer));
-        lab.link_in(OTHER, next, LinkEvent::Up(away().id()));
+        let answer = Signal { attempt: 9, answers: Some(number(next)), blob: vec![5] };
+        lab.peer(used, &Control::Signal(answer));
+        lab.link_in(OTHER, next, LinkEvent::Up(alice()));
         standby = next;
     }
     assert_eq!(dials, 8, "then it waits");
@@ -214,19 +212,20 @@ fn a_standby_of_ours_that_breaks_again_and_again_is_not_dialled_for_ever() {
 #[test]
 fn a_standby_beside_the_link_it_stands_by_for_is_had_again_from_a_frame_that_came_since() {
     let (mut lab, used) = talking();
-    let (frame, beside) = dialled_in(&lab.peer(used, &LinkMessage::Signal(dial(9)))).expect("a peer wants one");
+    let (frame, beside) = dialled_in(&lab.peer(used, &Control::Signal(dial(9)))).expect("a peer wants one");
     assert_eq!(frame, TAB, "there is no other");
     assert_eq!(dialled_in(&lab.frame(OTHER, ToLeader::Hello(hello(OTHER, SITE)))), None, "one at a time");
 
-    let outputs = lab.link(beside, LinkEvent::Up(away().id()));
+    let outputs = lab.link(beside, LinkEvent::Up(alice()));
     assert_eq!(dialled_in(&outputs).map(|(frame, _)| frame), Some(OTHER));
 }
 
 #[test]
 fn a_standby_is_let_go_when_no_session_speaks() {
     let (mut lab, used, standby) = standing_by();
+    share_lobby(&mut lab, used);
     assert_eq!(lab.within(Duration::from_secs(119)), []);
-    let gone = said(used, &LinkMessage::StandbyGone { attempt: standby.number });
+    let gone = said(used, &Control::StandbyGone { attempt: number(standby) });
     assert_eq!(lab.later(Duration::from_secs(1)), [command(OTHER, standby, LinkCommand::HangUp), gone]);
 }
 
@@ -234,11 +233,11 @@ fn a_standby_is_let_go_when_no_session_speaks() {
 fn a_new_leader_keeps_apart_what_is_used_and_what_stands_by() {
     let mut lab = Lab::without_server();
     let [used, standby] = [5, 6].map(|number| LinkId { epoch: Epoch(2), number });
-    let held = |link, used| vec![HeldLink { link, peer: away().id(), used, path: Path::Direct }];
+    let held = |link, used| vec![HeldLink { link, own: us(), peer: alice(), used, path: Path::Direct }];
     let outputs = lab.frame(OTHER, ToLeader::Hello(Hello { links: held(standby, false), ..hello(OTHER, SITE) }));
-    assert!(!outputs.contains(&said_in(OTHER, standby, &LinkMessage::Resume)));
+    assert!(!outputs.contains(&said_in(OTHER, standby, &Control::Resume)));
     let outputs = lab.frame(TAB, ToLeader::Hello(Hello { links: held(used, true), ..hello(TAB, SITE) }));
-    assert!(outputs.contains(&said(used, &LinkMessage::Resume)));
+    assert!(outputs.contains(&said(used, &Control::Resume)));
     assert_eq!(lab.later(Duration::from_secs(1)), []);
 }
 
@@ -246,51 +245,49 @@ fn a_new_leader_keeps_apart_what_is_used_and_what_stands_by() {
 fn a_standby_that_stands_by_for_nothing_is_used() {
     let mut lab = Lab::without_server();
     let link = LinkId { epoch: Epoch(2), number: 6 };
-    let links = vec![HeldLink { link, peer: away().id(), used: false, path: Path::Direct }];
+    let links = vec![HeldLink { link, own: us(), peer: alice(), used: false, path: Path::Direct }];
     lab.frame(TAB, ToLeader::Hello(Hello { links, ..hello(TAB, SITE) }));
-    assert_eq!(lab.later(Duration::from_millis(500))[0], said(link, &LinkMessage::Switch));
+    assert_eq!(lab.later(Duration::from_millis(500))[0], said(link, &Control::Switch));
 }
 
 #[test]
-fn only_its_own_node_tells_of_a_frames_death() {
+fn a_frames_death_is_told_to_those_who_talk_with_its_persona() {
     let (mut lab, used) = talking();
-    let (alice, stranger) = (away().persona(SITE).id(), home().persona(PAGE).id());
-    let gone = |persona| LinkMessage::FrameGone { persona, frame: THIRD };
-    assert_eq!(lab.peer(used, &gone(stranger)), []);
-    let told = Output::Frame(TAB, ToFrame::FrameGone { persona: alice, frame: THIRD });
-    assert_eq!(lab.peer(used, &gone(alice)), [told]);
+    let gone = Control::FrameGone(THIRD);
+    let told = Output::Frame(TAB, ToFrame::FrameGone { persona: alice(), frame: THIRD });
+    assert_eq!(lab.peer(used, &gone), [told]);
+    let to_bob = lab.linked_in(TAB, Pair { own: us(), peer: bob() });
+    assert_eq!(lab.peer(to_bob, &gone), [], "nobody talks with him");
 }
 
 #[test]
 fn without_a_rendezvous_neighbours_are_asked_for_whom_sessions_want() {
     let (mut lab, _) = talking();
-    let bob = NodeSecret::new([3; 32]);
-    let to_bob = lab.dialled(ToNode::Signal { from: bob.id(), signal: dial(8) });
-    lab.link(to_bob, LinkEvent::Up(bob.id()));
+    let to_bob = lab.linked_in(TAB, Pair { own: us(), peer: bob() });
     lab.input(Input::Uplink(UplinkEvent::Closed));
-    let alice = lab.node.links.up_to(away().id()).expect("she is linked");
-    lab.link(alice, LinkEvent::Down(DownReason::Closed));
+    let to_alice = lab.node.links.up_to(Pair { own: us(), peer: alice() }).expect("she is linked");
+    lab.link(to_alice, LinkEvent::Down(DownReason::Closed));
 
     let (_, redial) = dialled_in(&lab.later(Duration::from_millis(300))).expect("a session waits");
-    let signal = Signal { attempt: redial.number, answers: None, blob: vec![4] };
-    let relay = LinkMessage::Relay { to: away().id(), signal };
+    let signal = Signal { attempt: number(redial), answers: None, blob: vec![4] };
+    let relay = Control::Relay { to: alice(), signal };
     assert_eq!(lab.link(redial, LinkEvent::Signal(vec![4])), [said(to_bob, &relay)]);
-    let over = lab.peer(to_bob, &LinkMessage::Unreachable(away().id()));
+    let over = lab.peer(to_bob, &Control::Unreachable(alice()));
     assert_eq!(over[0], command(TAB, redial, LinkCommand::HangUp), "nobody else could be asked");
 }
 
 #[test]
 fn a_signal_for_a_stranger_comes_back() {
     let (mut lab, used) = Lab::linked();
-    let to = NodeId([9; 32]);
-    let outputs = lab.peer(used, &LinkMessage::Relay { to, signal: dial(1) });
-    assert_eq!(outputs, [said(used, &LinkMessage::Unreachable(to))]);
+    let to = PersonaId([9; 32]);
+    let outputs = lab.peer(used, &Control::Relay { to, signal: dial(1) });
+    assert_eq!(outputs, [said(used, &Control::Unreachable(to))]);
 }
 
 #[test]
 fn a_hello_finds_those_whom_its_sessions_talk_with() {
     let (mut lab, _) = Lab::linked();
-    let (here, gone) = (away().persona(SITE).id(), away().persona(PAGE).id());
+    let (here, gone) = (alice(), away().persona(PAGE).id());
     let outputs = lab.frame(OTHER, ToLeader::Hello(Hello { talks: vec![here, gone], ..hello(OTHER, SITE) }));
     assert!(outputs.contains(&Output::Frame(OTHER, ToFrame::PathRestored(here))));
     assert!(outputs.contains(&send(ToServer::Lookup(gone))));
@@ -301,13 +298,11 @@ fn a_new_leader_takes_nobody_for_dead_who_may_be_on_the_way() {
     for (known, told) in [(true, Refusal::NoRoute), (false, Refusal::FrameGone)] {
         let mut lab = Lab::without_server();
         let link = LinkId { epoch: Epoch(2), number: 5 };
-        let links = vec![HeldLink { link, peer: away().id(), used: true, path: Path::Direct }];
+        let links = vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct }];
         lab.frame(OTHER, ToLeader::Hello(Hello { known, links, ..hello(OTHER, SITE) }));
-        let claim = Claim::sign(&away().persona(SITE), away().id());
-        lab.peer_in(OTHER, link, &LinkMessage::Claim(claim));
-        let LinkMessage::Packet(packet) = packet() else { panic!("it is one") };
-        let refuse = |reason| said_in(OTHER, link, &LinkMessage::Packet(packet.refuse(reason).expect("it is none")));
-        let says = |lab: &mut Lab| lab.peer_in(OTHER, link, &LinkMessage::Packet(packet.clone()));
+        let packet = packet();
+        let refuse = |reason| said_in(OTHER, link, &packet.refuse(reason).expect("it is none"));
+        let says = |lab: &mut Lab| lab.peer_in(OTHER, link, &packet.clone());
         assert!(says(&mut lab).contains(&refuse(told)));
         lab.now = lab.now + Duration::from_secs(60);
         assert!(says(&mut lab).contains(&refuse(Refusal::FrameGone)));
@@ -318,7 +313,7 @@ fn a_new_leader_takes_nobody_for_dead_who_may_be_on_the_way() {
 fn a_new_leader_refuses_nobody_who_opens_before_its_frames_have_come() {
     let mut lab = Lab::without_server();
     lab.frame(OTHER, ToLeader::Hello(Hello { known: true, ..hello(OTHER, SITE) }));
-    let (from, to) = (home().persona(SITE).id(), home().persona(PAGE).id());
+    let (from, to) = (us(), home().persona(PAGE).id());
     let packet = Packet { to, to_frame: None, from, from_frame: OTHER, session: SESSION, body: open() };
     assert_eq!(lab.frame(OTHER, ToLeader::Packet(packet.clone())), []);
     lab.now = lab.now + Duration::from_secs(2);
@@ -327,15 +322,12 @@ fn a_new_leader_refuses_nobody_who_opens_before_its_frames_have_come() {
 }
 
 #[test]
-fn a_session_with_the_last_frame_of_a_persona_is_told_that_it_is_gone() {
+fn a_session_with_the_last_frame_of_a_persona_ends_with_its_link() {
     let (mut lab, _) = talking();
     lab.admit(OTHER, PAGE);
-    let LinkMessage::Packet(packet) = packet() else { panic!("it is one") };
-    let (_, redial) = dialled_in(&lab.input(Input::FrameGone(TAB))).expect("a session waits");
-    lab.link_in(OTHER, redial, LinkEvent::Up(away().id()));
-    let refusal = packet.refuse(Refusal::FrameGone).expect("it is none");
-    let told = lab.peer_in(OTHER, redial, &LinkMessage::Packet(packet));
-    assert!(told.contains(&said_in(OTHER, redial, &LinkMessage::Packet(refusal))), "{told:?}");
+    let outputs = lab.input(Input::FrameGone(TAB));
+    assert_eq!(outputs, [send(ToServer::Unregister(us())), Output::ForgetFrame(TAB)], "no other persona carries it on");
+    assert_eq!(lab.server(dials(alice())), [], "nobody is there");
 }
 
 /// A session of the tab's site with a persona at the other end of a link.
@@ -348,23 +340,35 @@ fn talking() -> (Lab, LinkId) {
 /// The same with a standby in another frame, whose sessions talk, too.
 pub(super) fn standing_by() -> (Lab, LinkId, LinkId) {
     let (mut lab, used) = talking();
-    let hello = Hello { talks: vec![away().persona(SITE).id()], ..hello(OTHER, SITE) };
+    let hello = Hello { talks: vec![alice()], ..hello(OTHER, SITE) };
     let (_, standby) = dialled_in(&lab.frame(OTHER, ToLeader::Hello(hello))).expect("a session speaks");
     lab.link_in(OTHER, standby, LinkEvent::Signal(vec![4]));
-    let answer = Signal { attempt: 9, answers: Some(standby.number), blob: vec![5] };
-    lab.peer(used, &LinkMessage::Signal(answer));
-    lab.link_in(OTHER, standby, LinkEvent::Up(away().id()));
+    let answer = Signal { attempt: 9, answers: Some(number(standby)), blob: vec![5] };
+    lab.peer(used, &Control::Signal(answer));
+    lab.link_in(OTHER, standby, LinkEvent::Up(alice()));
     lab.frame(TAB, ToLeader::Pong);
     (lab, used, standby)
 }
 
-fn packet() -> LinkMessage {
-    LinkMessage::Packet(Packet {
-        to: home().persona(SITE).id(),
+/// Both ends are in a topic, which needs the link.
+fn share_lobby(lab: &mut Lab, link: LinkId) {
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.frame(TAB, ToLeader::Pong);
+}
+
+fn packet() -> Packet {
+    Packet {
+        to: us(),
         to_frame: Some(TAB),
-        from: away().persona(SITE).id(),
+        from: alice(),
         from_frame: THIRD,
         session: SESSION,
         body: Body::Sealed { counter: 1, sealed: vec![1] },
-    })
+    }
+}
+
+/// Somebody else.
+fn bob() -> PersonaId {
+    NodeSecret::new([3; 32]).persona(SITE).id()
 }
