@@ -12,8 +12,8 @@ use crate::{
     VersionRange,
     address::{Fingerprint, Owner, Token},
     failure::Code,
-    id::{PersonaId, TopicId},
-    keys::Signature,
+    id::{FrameId, PersonaId, TopicId},
+    keys::{BadSignature, PersonaSecret, Signature},
     link::Signal,
 };
 
@@ -63,6 +63,8 @@ pub enum ToServer {
         /// Over the connection's challenge.
         signature: Signature,
     },
+    /// A frame of a registered key is gone, and its sessions with it; no link is left to say so. To be passed on as [`ToNode::Gone`].
+    Gone(Gone),
     /// Is this key registered here? Answered with [`ToNode::Here`] or [`ToNode::Missing`].
     Lookup(PersonaId),
     /// This key may be looked up and signalled to over this socket. The signature is its own, over [`register_text`]. Answered only if it is
@@ -121,6 +123,8 @@ pub enum ToNode {
         /// [`MAX_PROXIES`](crate::address::MAX_PROXIES); empty if it doesn't.
         proxies: Vec<SocketAddr>,
     },
+    /// A frame of a peer's is gone.
+    Gone(Gone),
     /// The key that was looked up is registered.
     Here(PersonaId),
     /// The address is listened at.
@@ -161,6 +165,39 @@ pub enum ToNode {
     },
 }
 
+/// A persona's word to another that a frame is gone, by way of a server: that can't end the sessions of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gone {
+    /// Whose frame.
+    pub from: PersonaId,
+    /// For whom: its sessions talked with this persona.
+    pub to: PersonaId,
+    /// Which.
+    pub frame: FrameId,
+    signature: Signature,
+}
+
+impl Gone {
+    /// The word of `persona` to `to`.
+    #[must_use]
+    pub fn sign(persona: &PersonaSecret, to: PersonaId, frame: FrameId) -> Self {
+        let from = persona.id();
+        Self { from, to, frame, signature: persona.sign(&gone_text(from, to, frame)) }
+    }
+
+    /// Checks the signature.
+    ///
+    /// # Errors
+    /// [`BadSignature`] if the persona didn't say this.
+    pub fn verify(&self) -> Result<(), BadSignature> {
+        self.from.verify(&gone_text(self.from, self.to, self.frame), &self.signature)
+    }
+}
+
+fn gone_text(from: PersonaId, to: PersonaId, frame: FrameId) -> Vec<u8> {
+    [b"bitters/gone/1".as_slice(), &from.0, &to.0, frame.0.as_bytes()].concat()
+}
+
 impl ToServer {
     /// Are you there? No key is all zeros (it is a point of small order, by which no signature verifies), so the node looks that up. Every server
     /// answers a look-up, so this needs no message of its own. The answer is [`ToNode::HERE_I_AM`].
@@ -192,4 +229,19 @@ pub fn listen_text(nonce: &[u8; 32], server: &str, token: Token) -> Vec<u8> {
 fn named(server: &str) -> Vec<u8> {
     let len = u32::try_from(server.len()).unwrap_or(u32::MAX).to_be_bytes();
     [len.as_slice(), server.to_ascii_lowercase().as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_persona_says_that_its_frame_is_gone_and_to_whom() {
+        let (alice, bob) = (PersonaSecret::new([1; 32]), PersonaSecret::new([2; 32]).id());
+        let gone = Gone::sign(&alice, bob, FrameId::from_random([3; 16]));
+        assert_eq!(gone.verify(), Ok(()));
+        assert_eq!(Gone { to: alice.id(), ..gone }.verify(), Err(BadSignature));
+        assert_eq!(Gone { from: bob, ..gone }.verify(), Err(BadSignature));
+        assert_eq!(Gone { frame: FrameId::from_random([4; 16]), ..gone }.verify(), Err(BadSignature));
+    }
 }

@@ -4,9 +4,11 @@ use bitters_session::Endpoint;
 use bitters_wire::{
     WIRE,
     announce::worker_name,
+    codec,
     failure::Failure,
     id::{Boot, Epoch},
     keys::PersonaSecret,
+    link::{Control, LinkMessage},
     local::{Envelope, Hello, LinkCommand, LinkEvent, ToFrame, ToLeader, Welcome},
     permission::Permissions,
     rpc::{Identity, Tell},
@@ -163,6 +165,15 @@ impl Site {
         self.outbox.push_back(Output::Badge(Badge::Failed(failure.message.clone())));
         self.tell(0, Tell::Failed(failure));
         self.outbox.push_back(Output::CloseHost);
+    }
+
+    /// The page goes away. Peers hear it on the links that this frame holds: no other frame may be left that could tell them.
+    pub(super) fn on_leaving(&mut self) {
+        let gone = codec::encode(&LinkMessage::Control(Control::FrameGone(self.config.frame)));
+        let used = self.links.values().filter(|held| held.used).map(|held| held.link);
+        self.outbox.extend(used.map(|link| Output::Link(link, LinkCommand::Send(gone.clone()))));
+        self.hang_up();
+        self.send(ToLeader::Leaving { moves: false });
     }
 
     /// The links were those of the persona before.

@@ -226,7 +226,7 @@ impl Site {
             Input::Leader(envelope) => self.on_leader(envelope, now),
             Input::LeaderGone(boot) => self.on_leader_gone(boot, now),
             Input::LeaderUnseen(boot) => self.on_leader_unseen(boot, now),
-            Input::Leaving => self.send(ToLeader::Leaving { moves: false }),
+            Input::Leaving => self.on_leaving(),
             Input::Link(link, event) => self.on_link(link, event),
             Input::Nonsense(id) => self.on_nonsense(id),
             Input::Online => self.send(ToLeader::Online),

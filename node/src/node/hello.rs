@@ -273,7 +273,7 @@ impl Node {
         self.addresses.forget(id);
         self.end_links_of(id, DownReason::FrameGone, now);
         if went == Went::Away {
-            self.mourn(own, id, &frame.talks.keys().copied().collect::<Vec<_>>());
+            self.mourn(&frame.secret, id, &frame.talks.keys().copied().collect::<Vec<_>>());
         }
         for topic in frame.joined {
             self.after_leaving(Place { own, topic });

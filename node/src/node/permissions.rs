@@ -108,12 +108,13 @@ impl Node {
         let Some(frame) = self.frames.frame_mut(id) else { return false };
         let old = std::mem::replace(&mut frame.persona, persona);
         let talks: Vec<PersonaId> = std::mem::take(&mut frame.talks).into_keys().collect();
-        (frame.secret, frame.identity) = (secret, identity);
+        let before = std::mem::replace(&mut frame.secret, secret);
+        frame.identity = identity;
         let topics = frame.joined.clone();
         frame.peers_told.clear();
         // Where they are made again, it is in other frames of the persona that it had.
         self.end_links_of(id, DownReason::FrameGone, now);
-        self.mourn(old, id, &talks);
+        self.mourn(&before, id, &talks);
         if comes {
             // The rendezvous takes topics of registered keys only.
             self.register_persona(persona);

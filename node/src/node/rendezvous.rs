@@ -58,6 +58,11 @@ impl Node {
             ToNode::Refused { code, message } => self.on_refused(code, &message),
             _ if !self.uplink.is_registered() => {}
             ToNode::Dialled { session, token, signal } => self.on_dialled(session, token, signal, now),
+            ToNode::Gone(gone) => {
+                if self.frames.has_persona(gone.to) && self.uplink.signals.take(now) {
+                    self.on_gone(&gone);
+                }
+            }
             ToNode::Here(peer) => self.on_here(peer, now),
             ToNode::Listening(token) => self.on_listening(token),
             ToNode::Members { topic, key, members } => {

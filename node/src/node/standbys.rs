@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use bitters_wire::{
     id::{FrameId, LinkId, PersonaId},
+    keys::PersonaSecret,
     link::Control,
     local::{DownReason, ToFrame},
+    rendezvous::{Gone, ToServer},
     time::Instant,
 };
 
@@ -220,12 +222,22 @@ impl Node {
     }
 
     /// A frame of a persona is gone: those whose sessions talk with it are told, here and at its peers.
-    pub(super) fn mourn(&mut self, own: PersonaId, frame: FrameId, talks: &[PersonaId]) {
-        self.tell_of_death(Pair { own, peer: own }, frame);
-        for peer in talks {
-            if let Some(link) = self.links.up_to(Pair { own, peer: *peer }) {
+    pub(super) fn mourn(&mut self, own: &PersonaSecret, frame: FrameId, talks: &[PersonaId]) {
+        let id = own.id();
+        self.tell_of_death(Pair { own: id, peer: id }, frame);
+        for peer in talks.iter().filter(|peer| **peer != id) {
+            if let Some(link) = self.links.up_to(Pair { own: id, peer: *peer }) {
                 self.tell_peer(link, Control::FrameGone(frame));
+            } else if self.uplink.is_registered() {
+                self.tell_server(ToServer::Gone(Gone::sign(own, *peer, frame)));
             }
+        }
+    }
+
+    /// A peer says by way of the server that a frame of its is gone.
+    pub(super) fn on_gone(&mut self, gone: &Gone) {
+        if gone.verify().is_ok() {
+            self.tell_of_death(Pair { own: gone.to, peer: gone.from }, gone.frame);
         }
     }
 

@@ -53,7 +53,7 @@ use bitters_wire::{
     keys::Signature,
     limits::{MAX_RENDEZVOUS, MAX_SIGNAL, TOPIC_NEIGHBOURS},
     link::Signal,
-    rendezvous::{ToNode, ToServer, register_text},
+    rendezvous::{Gone, ToNode, ToServer, register_text},
     time::Instant,
 };
 pub use config::Config;
@@ -258,6 +258,7 @@ impl Rendezvous {
             }
             ToServer::Lookup(key) => self.on_lookup(conn, key),
             ToServer::Register { key, signature } => self.on_register(conn, key, &signature)?,
+            ToServer::Gone(gone) => self.on_gone(conn, gone, now)?,
             ToServer::Signal { from, to, signal } => self.on_signal(conn, from, to, signal, now)?,
             ToServer::Unlisten(token) => self.on_unlisten(conn, token),
             ToServer::Unregister(key) => self.unregister(conn, key),
@@ -402,15 +403,33 @@ impl Rendezvous {
         if to == from {
             return Err(Refusal::staying(Code::BadArgument, "a signal to oneself"));
         }
-        let Some(receiver) = self.keys.latest(to) else {
+        // Which of a key's connections dialled only that one knows. Whoever dials, dials the latest.
+        let receivers =
+            if signal.answers.is_some() { self.keys.all(to) } else { self.keys.latest(to).into_iter().collect() };
+        if receivers.is_empty() {
             self.send(conn, ToNode::Unreachable { from, to });
-            return Ok(());
-        };
+        }
+        for receiver in receivers {
+            self.pass_on(receiver, to, ToNode::Signal { from, to, signal: signal.clone() }, now)?;
+        }
+        Ok(())
+    }
+
+    fn on_gone(&mut self, conn: ConnId, gone: Gone, now: Instant) -> Result<(), Refusal> {
+        self.entered(conn).registration(gone.from)?;
+        for receiver in self.keys.all(gone.to) {
+            self.pass_on(receiver, gone.to, ToNode::Gone(gone), now)?;
+        }
+        Ok(())
+    }
+
+    /// For a key, on one of its connections.
+    fn pass_on(&mut self, receiver: ConnId, to: PersonaId, message: ToNode, now: Instant) -> Result<(), Refusal> {
         let config = self.config;
         if !self.entered(receiver).take_signal(to, &config, now) {
             return Err(Refusal::staying(Code::Quota, "the receiver has too many signals"));
         }
-        self.send(receiver, ToNode::Signal { from, to, signal });
+        self.send(receiver, message);
         Ok(())
     }
 

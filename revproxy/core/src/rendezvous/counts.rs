@@ -53,6 +53,7 @@ impl Counts {
             ToServer::Listen { .. } => "listen",
             ToServer::Lookup(_) => "lookup",
             ToServer::Register { .. } => "register",
+            ToServer::Gone(_) => "gone",
             ToServer::Signal { .. } => "signal",
             ToServer::Unlisten(_) => "unlisten",
             ToServer::Unregister(_) => "unregister",
@@ -76,6 +77,7 @@ impl Counts {
                 *self.refused.entry(*code).or_default() += 1;
                 "refused"
             }
+            ToNode::Gone(_) => "gone",
             ToNode::Signal { .. } => "signal",
             ToNode::Unreachable { .. } => "unreachable",
         };

@@ -39,6 +39,11 @@ impl Keys {
         self.0.get(&key).and_then(|holders| holders.last().copied())
     }
 
+    /// All connections that it is on, the latest last.
+    pub(super) fn all(&self, key: PersonaId) -> Vec<ConnId> {
+        self.0.get(&key).cloned().unwrap_or_default()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
