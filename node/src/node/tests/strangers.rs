@@ -157,6 +157,17 @@ fn packets_between_two_personas_of_one_node_need_a_link() {
 }
 
 #[test]
+fn where_a_frame_went_is_told_to_peers_of_its_persona_only() {
+    let (mut lab, [link, _]) = Lab::both_linked_with_alice();
+    lab.frame(OTHER, ToLeader::Leaving { moves: true });
+    let packet = |to_frame| Packet { to_frame: Some(to_frame), ..World::packet(alice(), us(), THIRD) };
+    for frame in [OTHER, THIRD] {
+        let refusal = packet(frame).refuse(Refusal::FrameGone).unwrap();
+        assert_eq!(lab.peer(link, &packet(frame)), [said(link, &refusal)]);
+    }
+}
+
+#[test]
 fn a_frame_that_becomes_another_persona_leaves_links_and_sessions_behind() {
     let (mut lab, used, standby) = standbys::standing_by();
     lab.frame(TAB, ToLeader::Hello(Hello { identity: Identity::Person, links: held(used), ..hello(TAB, SITE) }));
@@ -280,7 +291,7 @@ impl World {
             5 => self.input(ask(ToLeader::Leaving { moves: is_so })),
             6 => self.input(ask(ToLeader::Frozen(is_so))),
             7 => self.permit(frame),
-            8 => self.input(ask(ToLeader::Packet(self.packet(own, peer, frame)))),
+            8 => self.input(ask(ToLeader::Packet(Self::packet(own, peer, frame)))),
             9 => self.hear(ToNode::Signal { from: peer, to: own, signal: dial(request) }),
             10 => self.hear(ToNode::Members { topic, key: own, members: vec![peer] }),
             11 => {
@@ -346,11 +357,11 @@ impl World {
             8 => Control::Signal(signal).encoded(),
             9 => Control::Switch.encoded(),
             10 => Control::FrameGone(THIRD).encoded(),
-            _ => self.packet(from, own, THIRD).encoded(),
+            _ => Self::packet(from, own, THIRD).encoded(),
         }
     }
 
-    fn packet(&self, from: PersonaId, to: PersonaId, from_frame: FrameId) -> Packet {
+    fn packet(from: PersonaId, to: PersonaId, from_frame: FrameId) -> Packet {
         Packet { to, to_frame: None, from, from_frame, session: SESSION, body: open() }
     }
 
