@@ -1,9 +1,10 @@
 //! The personas of one node are strangers: to each other, and to whoever knows several of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bitters_wire::{
     address::Token,
+    id::SessionId,
     local::{Certificate, Dial},
     permission::Permission,
 };
@@ -255,6 +256,8 @@ struct World {
     rng: fastrand::Rng,
     /// Between whom each link is, and in which frame. Who dials us is known once the link is up.
     links: BTreeMap<LinkId, (FrameId, PersonaId, Option<PersonaId>)>,
+    /// Which frames had which personas.
+    had: BTreeSet<(FrameId, PersonaId)>,
     evidence: Evidence,
 }
 
@@ -265,6 +268,7 @@ impl World {
             lab: Lab::new(),
             rng: fastrand::Rng::with_seed(seed),
             links: BTreeMap::new(),
+            had: BTreeSet::new(),
             evidence: Evidence::default(),
         };
         for frame in FRAMES {
@@ -356,13 +360,13 @@ impl World {
             7 => Control::Resume.encoded(),
             8 => Control::Signal(signal).encoded(),
             9 => Control::Switch.encoded(),
-            10 => Control::FrameGone(THIRD).encoded(),
-            _ => Self::packet(from, own, THIRD).encoded(),
+            10 => Control::FrameGone(THEIRS).encoded(),
+            _ => Self::packet(from, own, THEIRS).encoded(),
         }
     }
 
     fn packet(from: PersonaId, to: PersonaId, from_frame: FrameId) -> Packet {
-        Packet { to, to_frame: None, from, from_frame, session: SESSION, body: open() }
+        Packet { to, to_frame: None, from, from_frame, session: SessionId(THEIRS.0), body: open() }
     }
 
     fn hear(&mut self, message: ToNode) {
@@ -371,7 +375,9 @@ impl World {
 
     /// The world answers what it can answer at once.
     fn input(&mut self, input: Input) {
-        for output in self.lab.input(input) {
+        let outputs = self.lab.input(input);
+        self.had.extend(self.lab.node.frames.iter().map(|(id, frame)| (id, frame.persona())));
+        for output in outputs {
             match output {
                 Output::Frame(frame, ToFrame::Link(link, command)) => self.on_command(frame, link, command),
                 Output::Frame(frame, ToFrame::Certify { owner }) => {
@@ -401,6 +407,9 @@ impl World {
                 let named: Vec<&str> =
                     ids().into_iter().filter(|(_, id)| *id != own && names(&bytes, *id)).map(|it| it.0).collect();
                 assert_eq!(named, [""; 0], "{when}: {bytes:?}");
+                let is_named = |frame: FrameId| bytes.windows(16).any(|it| it == frame.0.as_bytes());
+                let strange = FRAMES.iter().find(|it| is_named(it.0) && !self.had.contains(&(it.0, own)));
+                assert_eq!(strange, None, "{when}: {bytes:?}");
             }
             _ => {}
         }
@@ -429,6 +438,9 @@ const FRAMES: [(FrameId, &str, Identity); 5] = [
     (FrameId::from_random([0xd0; 16]), ANOTHER, Identity::Person),
     (FrameId::from_random([0xe0; 16]), PAGE, Identity::Site),
 ];
+
+/// A frame of a peer's.
+const THEIRS: FrameId = FrameId::from_random([0xf0; 16]);
 
 const ANOTHER: &str = "https://b.example";
 const GARDEN: TopicId = TopicId([0x6a; 32]);
