@@ -376,6 +376,8 @@ impl World {
     /// The world answers what it can answer at once.
     fn input(&mut self, input: Input) {
         let outputs = self.lab.input(input);
+        let due = self.lab.node.poll_timeout();
+        assert!(due.is_none_or(|at| at > self.lab.now), "seed {}: {due:?} at {:?}", self.seed, self.lab.now);
         self.had.extend(self.lab.node.frames.iter().map(|(id, frame)| (id, frame.persona())));
         for output in outputs {
             match output {
