@@ -130,8 +130,8 @@ impl Frame {
 pub struct Frames {
     frames: Map<FrameId, Frame>,
     came: u64,
-    /// Frames that went, the first first.
-    gone: VecDeque<(FrameId, Went)>,
+    /// Frames that went, with the personas that they had, the first first.
+    gone: VecDeque<(FrameId, PersonaId, Went)>,
 }
 
 /// Where a frame went.
@@ -200,17 +200,17 @@ impl Frames {
     pub fn remove(&mut self, id: FrameId, went: Went) -> Option<Frame> {
         let frame = self.frames.remove(&id)?;
         // It may have been here before.
-        self.gone.retain(|(gone, _)| *gone != id);
-        self.gone.push_back((id, went));
+        self.gone.retain(|(gone, _, _)| *gone != id);
+        self.gone.push_back((id, frame.persona, went));
         if self.gone.len() > MAX_GONE {
             self.gone.pop_front();
         }
         Some(frame)
     }
 
-    /// Where a frame that was here went.
-    pub fn went(&self, id: FrameId) -> Option<Went> {
-        self.gone.iter().find(|(gone, _)| *gone == id).map(|(_, went)| *went)
+    /// Where a frame of a persona went that was here.
+    pub fn went(&self, id: FrameId, persona: PersonaId) -> Option<Went> {
+        self.gone.iter().find(|(gone, of, _)| *gone == id && *of == persona).map(|(_, _, went)| *went)
     }
 
     /// A frame.

@@ -613,7 +613,30 @@ mod tests {
         assert_eq!((links.up_to(ALICE), links.standby_to(ALICE)), (Some(standby), None));
     }
 
+    #[test]
+    fn two_personas_that_know_the_same_peer_have_nothing_in_common() {
+        let mut links = links();
+        let up = link_to_alice(&mut links);
+        links.set_up(up, Instant::START);
+        let take = |links: &mut Links, id| links.up_mut(id).is_some_and(|up| up.budget.resumes.take(Instant::START));
+        while take(&mut links, up) {}
+        links.remove(up);
+
+        let other = Pair { own: PersonaId([2; 32]), ..ALICE };
+        let id = links.begin(OTHER, other, Attempt::new(Way::Uplink, None, Instant::START));
+        assert_eq!((links.connecting_to(ALICE).is_some(), standing(&links)), (false, Standing::default()));
+        links.set_up(id, Instant::START);
+        assert_eq!((links.up_to(ALICE), links.up_to(other)), (None, Some(id)));
+        assert_eq!((links.of(ALICE.own), links.of(other.own)), (0, 1));
+        assert!(take(&mut links, id), "she has another budget there");
+
+        let again = link_to_alice(&mut links);
+        links.set_up(again, Instant::START);
+        assert!(!take(&mut links, again), "but here none anew");
+    }
+
     const TAB: FrameId = FrameId::from_random([1; 16]);
+    const OTHER: FrameId = FrameId::from_random([2; 16]);
     const ALICE: Pair = Pair { own: PersonaId([1; 32]), peer: PersonaId([0xa1; 32]) };
 
     fn link_to_alice(links: &mut Links) -> LinkId {

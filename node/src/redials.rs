@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use bitters_wire::{limits::DIAL_TIMEOUT, map::Map, time::Instant};
+use bitters_wire::{id::PersonaId, limits::DIAL_TIMEOUT, map::Map, time::Instant};
 
 use crate::{links::Pair, quotas::backoff};
 
@@ -97,12 +97,19 @@ impl Redials {
         self.0.remove(&pair);
     }
 
+    /// The last frame of a persona is gone, and its sessions with it.
+    pub fn leave(&mut self, own: PersonaId, now: Instant) {
+        for (_, redial) in self.0.iter_mut().filter(|(pair, _)| pair.own == own) {
+            redial.wanted_until = now;
+        }
+    }
+
     /// Whether a peer may be dialled now.
     pub fn may_dial(&self, pair: Pair, now: Instant) -> bool {
         self.0.get(&pair).is_none_or(|redial| redial.not_before <= now)
     }
 
-    /// Nodes whose time has come, and whether sessions want them.
+    /// Pairs whose time has come, and whether sessions want them.
     pub fn due(&self, now: Instant) -> Vec<(Pair, bool)> {
         let due = self.0.iter().filter(|(_, redial)| redial.not_before <= now);
         due.map(|(pair, redial)| (*pair, now < redial.wanted_until)).collect()
@@ -125,8 +132,6 @@ impl Redials {
 
 #[cfg(test)]
 mod tests {
-    use bitters_wire::id::PersonaId;
-
     use super::*;
 
     #[test]

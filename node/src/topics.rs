@@ -292,6 +292,26 @@ mod tests {
     }
 
     #[test]
+    fn two_personas_in_one_topic_know_nothing_of_each_other() {
+        let other = Place { own: PersonaId([8; 32]), ..LOBBY };
+        let mut topics = lobby();
+        topics.open(other);
+        assert!(topics.is_new(US, b"hello") && topics.is_new(other.own, b"hello"));
+        topics.keep(LOBBY, b"hello", Instant::START);
+        assert_eq!(topics.recent(other, Instant::START), Vec::<Vec<u8>>::new());
+
+        topics.introduce(LOBBY, peer(1), Some(peer(2)));
+        assert_eq!(topics.candidates(other).count(), 0);
+        assert_eq!(topics.ways(Pair { own: other.own, peer: peer(1) }), [].into());
+        topics.linger(LOBBY, peer(1), Instant::START);
+        assert_eq!(topics.lingering(other).count(), 0);
+        topics.close(other);
+        assert_eq!(topics.recent(LOBBY, Instant::START), [b"hello"]);
+        assert_eq!(topics.lingering(LOBBY).collect::<Vec<_>>(), [peer(1)]);
+        assert!(!topics.is_new(US, b"hello"));
+    }
+
+    #[test]
     fn what_was_said_too_long_ago_is_let_go() {
         let mut topics = lobby();
         topics.keep(LOBBY, b"old", Instant::START);

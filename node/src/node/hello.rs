@@ -293,6 +293,7 @@ impl Node {
             return;
         }
         self.stop_listening(persona);
+        self.redials.leave(persona, self.now);
         self.sown.remove(&persona);
         self.topics.forget(persona);
         if self.uplink.is_registered() {

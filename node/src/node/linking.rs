@@ -71,6 +71,9 @@ impl Node {
 
     fn begin_anew(&mut self, pair: Pair, attempt: Attempt) -> Result<(), &'static str> {
         let now = attempt.started;
+        if !self.frames.has_persona(pair.own) {
+            return Err("no page is open to carry a connection");
+        }
         if !self.has_room_for_link(pair.own, now) {
             return Err("this site has all the links that it may have");
         }

@@ -154,7 +154,7 @@ impl Node {
         match (packet.to_frame, &packet.body) {
             (Some(id), _) => {
                 let frame = self.frames.frame(id).filter(|frame| frame.persona() == packet.to);
-                let is_gone = match self.frames.went(id) {
+                let is_gone = match self.frames.went(id, packet.to) {
                     Some(went) => went == Went::Away,
                     None => !self.took_over_within(SESSION_PATIENCE, now),
                 };

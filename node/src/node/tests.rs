@@ -12,6 +12,7 @@ mod quotas;
 mod remote;
 mod room;
 mod standbys;
+mod strangers;
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Two personas of two nodes that dial each other in every way, again and again, while their frames die. When nothing happens to them any longer, both
-//! use the same connection, and the same one stands by, for as long as their session speaks. Then they hang up.
+//! Two personas of two nodes that dial each other in every way, again and again, while their frames die. When nothing happens to them any
+//! longer, both use the same connection, and the same one stands by, for as long as their session speaks. Then they hang up.
 //!
 //! The nodes are real. What is around them is simulated:
 //!

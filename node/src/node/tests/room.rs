@@ -83,6 +83,25 @@ fn four_places_of_each_persona_are_kept_free_of_others() {
 }
 
 #[test]
+fn a_persona_that_is_gone_takes_nobody_s_place() {
+    let mut lab = Lab::registered();
+    let guest = "https://guest.example";
+    let (own, frame) = (home().persona(guest).id(), FrameId::from_random([0x90; 16]));
+    lab.admit(frame, guest);
+    let link = lab.linked_in(frame, Pair { own, peer: peer(0) });
+    let packet = Packet { to: peer(0), to_frame: None, from: own, from_frame: frame, session: SESSION, body: open() };
+    lab.frame(frame, ToLeader::Packet(packet));
+    lab.link_in(frame, link, LinkEvent::Down(DownReason::Closed));
+    lab.frame(frame, ToLeader::Leaving { moves: false });
+    for tenant in &TENANTS {
+        lab.admit(tenant.frame, tenant.origin);
+        fill(&mut lab, tenant, 24);
+    }
+    let outputs = lab.within(Duration::from_secs(1));
+    assert_eq!(outputs, [], "its session wanted a link");
+}
+
+#[test]
 fn a_group_has_three_quarters_of_the_places_for_personas() {
     let mut lab = Lab::without_server();
     let mut come = |n: u8, origin: &str| {
@@ -228,7 +247,6 @@ fn fill(lab: &mut Lab, tenant: &Tenant, count: u8) -> Vec<LinkId> {
     let (own, frame) = (home().persona(tenant.origin).id(), tenant.frame);
     lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY });
     let link = |n| {
-        lab.now = lab.now + Duration::from_millis(20);
         let link = lab.linked_in(frame, Pair { own, peer: peer(n) });
         lab.peer_in(frame, link, &TopicMessage::Joined(LOBBY));
         link
