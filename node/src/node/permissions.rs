@@ -112,9 +112,9 @@ impl Node {
         frame.identity = identity;
         let topics = frame.joined.clone();
         frame.peers_told.clear();
+        self.mourn(&before, id, &talks);
         // Where they are made again, it is in other frames of the persona that it had.
         self.end_links_of(id, DownReason::FrameGone, now);
-        self.mourn(&before, id, &talks);
         if comes {
             // The rendezvous takes topics of registered keys only.
             self.register_persona(persona);

@@ -8,7 +8,7 @@ use bitters_wire::{
     keys::{NodeSecret, PersonaSecret},
     local::{Dial, Door, DownReason, Envelope, LinkCommand, LinkEvent, ToFrame, ToLeader, Welcome},
     permission::Permissions,
-    rpc::{Event, Identity, Tell},
+    rpc::{Event, Identity, RPC, Tell},
     status::Scope,
     time::Instant,
 };
@@ -199,7 +199,7 @@ fn without_a_shared_worker_a_frame_waits_its_turn_and_contends_when_nobody_answe
 #[test]
 fn where_no_worker_can_be_loaded_the_person_is_told_and_the_site_after_a_second_try() {
     let mut frame = Led::new(config());
-    frame.input(Input::Host { versions: WIRE, identity: Identity::Site });
+    frame.input(Input::Host { versions: RPC, identity: Identity::Site });
     frame.input(Input::Started);
     frame.input(Input::Connected);
     let failed = || Output::Badge(Badge::Failed("the node's leader can't be loaded here".into()));

@@ -103,8 +103,9 @@ fn a_frame_becomes_the_person_and_a_site_again() {
         send(ToServer::Register { key, signature: persona.sign(&register_text(&NONCE, SERVER, key)) })
     };
     assert_eq!(
-        outputs[..5],
+        outputs[..6],
         [
+            said(link, &Control::FrameGone(TAB)),
             command(TAB, link, LinkCommand::HangUp),
             registered(&person),
             send(ToServer::Advertise { topic: LOBBY, key: person.id() }),

@@ -1,6 +1,6 @@
 //! Standbys: dialled for sessions, switched to at once, let go.
 
-use bitters_wire::{local::HeldLink, packet::Packet};
+use bitters_wire::{local::HeldLink, packet::Packet, rendezvous::Gone};
 
 use super::{lab::*, *};
 use crate::links::Pair;
@@ -326,7 +326,9 @@ fn a_session_with_the_last_frame_of_a_persona_ends_with_its_link() {
     let (mut lab, _) = talking();
     lab.admit(OTHER, PAGE);
     let outputs = lab.input(Input::FrameGone(TAB));
-    assert_eq!(outputs, [send(ToServer::Unregister(us())), Output::ForgetFrame(TAB)], "no other persona carries it on");
+    let gone = send(ToServer::Gone(Gone::sign(&home().persona(SITE), alice(), TAB)));
+    let told = [gone, send(ToServer::Unregister(us())), Output::ForgetFrame(TAB)];
+    assert_eq!(outputs, told, "no other persona carries it on");
     assert_eq!(lab.server(dials(alice())), [], "nobody is there");
 }
 
