@@ -184,11 +184,11 @@ fn a_frame_that_becomes_another_persona_leaves_links_and_sessions_behind() {
     assert_eq!(
         outputs,
         [
+            said(used, &Control::FrameGone(TAB)),
             command(TAB, used, LinkCommand::HangUp),
             said_in(OTHER, standby, &Control::Switch),
             said_in(OTHER, standby, &TopicMessage::Joined(LOBBY)),
             Output::Frame(OTHER, ToFrame::PathRestored(alice())),
-            said_in(OTHER, standby, &Control::FrameGone(TAB)),
             send(ToServer::Register { key, signature }),
             send(ToServer::Advertise { topic: LOBBY, key }),
             said_in(OTHER, standby, &TopicMessage::Left(LOBBY)),
