@@ -1,9 +1,9 @@
 // Permissions and quotas: what a person gives on the node's own page and takes back, and a site that asks for too much.
-import type { BrowserContext, Locator, Page } from "@playwright/test";
+import type { BrowserContext, Page } from "@playwright/test";
 
 import { ownPage, works } from "./support/alive.ts";
+import { choice, permit } from "./support/permits.ts";
 import { enter, heard, present, reach, say } from "./support/room.ts";
-import type { Server } from "./support/server.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
 import { answer, badgeOf, click, openPage, scopeOf, unify } from "./support/unify.ts";
 
@@ -229,17 +229,6 @@ const enterAll = async (name: string, far: Page, ...pages: Page[]): Promise<void
   const ids = new Set(await Promise.all(pages.map(idOf)));
   await expect.poll(() => present(far, name)).toEqual([...ids].toSorted());
 };
-
-/** Where the node's own page shows what a site may do. */
-const choice = (own: Page, server: Server, site: string, permission: string): Locator =>
-  own.locator(`[data-list=sites] li[data-origin="${server.url(site).slice(0, -1)}"] [data-permission=${permission}]`);
-
-/** The person answers there. */
-async function permit(own: Page, server: Server, site: string, permission: string, answer: string): Promise<void> {
-  await own.bringToFront();
-  await own.locator("html[data-still=open]").waitFor();
-  await choice(own, server, site, permission).selectOption(answer);
-}
 
 /** Closes all pages but an empty one, and with them the leader. */
 async function leaveAll(browser: BrowserContext): Promise<void> {

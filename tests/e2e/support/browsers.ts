@@ -1,11 +1,15 @@
 // Browsers as people have them: storage partitioned, third-party cookies allowed (Chrome's default).
+import { execFile } from "node:child_process";
 import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 import { type BrowserContext, type CDPSession, chromium } from "@playwright/test";
 
 import { running } from "./running.ts";
+
+const run = promisify(execFile);
 
 const QUIET = [
   "--no-sandbox",
@@ -93,6 +97,19 @@ export class Home implements AsyncDisposable {
     const clone = await Home.make();
     await cp(this.#dir, clone.#dir, { recursive: true });
     return clone;
+  }
+
+  /** Packs some of its directories, without what is called as one of `without`; no browser has it open. */
+  async pack(archive: string, parts: readonly string[], without: readonly string[]): Promise<void> {
+    const excludes = without.map((name) => `--exclude=${name}`);
+    await run("tar", ["--create", "--gzip", "--file", archive, "--directory", this.#dir, "--owner=0", "--group=0", ...excludes, ...parts]);
+  }
+
+  /** A new one with what was packed. */
+  static async unpack(archive: string): Promise<Home> {
+    const home = await Home.make();
+    await run("tar", ["--extract", "--gzip", "--file", archive, "--directory", home.#dir, "--no-same-owner"]);
+    return home;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

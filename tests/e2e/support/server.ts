@@ -44,6 +44,13 @@ export class Server {
     return server;
   }
 
+  /** Starts at one address and port, which nobody else has; else as `start` does. */
+  static async startAt(address: string, port: number, extra: readonly string[] = []): Promise<Server> {
+    const server = new Server(port, extra, NODE, [], [address]);
+    await server.start();
+    return server;
+  }
+
   /** The URL of `path` on a host: `node`, `guestbook`, `alice`, `bob`, or one of `SITES`. */
   url(host: string, path = "/"): string {
     return `http://${host}.localhost:${this.port}${path}`;
