@@ -37,7 +37,9 @@ impl Node {
             Ok(kept) => self.act(Output::SaveCertificate(owner, kept)),
             Err(why) => {
                 self.addresses.failed(Some(why.clone()), self.now, &mut self.rng);
-                self.warn(Audience::Everyone, &format!("no address can be had: {why}"));
+                if let Owner::Persona(persona) = owner {
+                    self.warn(Audience::Persona(persona), &format!("no address can be had: {why}"));
+                }
                 let failure = Failure::new(Code::Unsupported, why);
                 for (asker, _) in self.addresses.asking(self.now) {
                     if self.owner_of(asker) == Some(owner) {

@@ -98,9 +98,8 @@ impl Node {
 
     fn on_refused(&mut self, code: Code, message: &str) {
         let url = self.uplink.url().unwrap_or("a rendezvous").to_owned();
-        self.warn(Audience::Everyone, &format!("{url} refused: {code:?}"));
-        // In the server's own words, which may name this node.
-        self.warn(Audience::Observers, &format!("{url} refused: {message}"));
+        // Some site's request: others aren't told of it.
+        self.warn(Audience::Observers, &format!("{url} refused: {code:?}: {message}"));
     }
 
     fn on_entered(&mut self, proxies: Vec<SocketAddr>, now: Instant) {

@@ -70,7 +70,7 @@ impl Node {
         let standby = self.links.standbys().find(|(_, pair)| pair.own == own).map(|(link, _)| link);
         standby.or_else(|| {
             let unneeded = self.links.ups_of(own).filter(|(_, pair, _, up)| !self.is_needed(*pair, up, now));
-            unneeded.min_by_key(|(_, _, _, up)| up.last_packet).map(|(link, _, _, _)| link)
+            unneeded.min_by_key(|(_, _, _, up)| up.last_packet.max(Some(up.wanted))).map(|(link, _, _, _)| link)
         })
     }
 

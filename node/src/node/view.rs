@@ -105,7 +105,7 @@ impl Node {
             peers: self.links.ups().map(|(_, pair, link, up)| self.link_status(pair, link, up)).collect(),
             seeds: u32::try_from(self.seeds.len()).unwrap_or(u32::MAX),
             topics: names(&self.frames.topics()),
-            warnings: self.texts(true),
+            warnings: self.texts(viewer.persona(), true),
         }
     }
 
@@ -124,7 +124,7 @@ impl Node {
             peers: peers.into_iter().map(|peer| self.peer_status(Pair { own: viewer.persona(), peer })).collect(),
             seeds: 0,
             topics: names(&topics),
-            warnings: self.texts(false),
+            warnings: self.texts(viewer.persona(), false),
         }
     }
 
@@ -159,7 +159,7 @@ impl Node {
         PeerStatus { id, persona, links, rtt, path: link.path, frames }
     }
 
-    fn texts(&self, observes: bool) -> Vec<String> {
+    fn texts(&self, viewer: PersonaId, observes: bool) -> Vec<String> {
         let uplink = if self.seeds.servers() == 0 {
             Some("no rendezvous is known: the seeds name no server")
         } else if self.uplink.is_failing() {
@@ -167,7 +167,7 @@ impl Node {
         } else {
             None
         };
-        self.warnings.texts(observes).chain(uplink.map(str::to_owned)).collect()
+        self.warnings.texts(viewer, observes).into_iter().chain(uplink.map(str::to_owned)).collect()
     }
 }
 
