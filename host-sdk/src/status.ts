@@ -37,6 +37,8 @@ export interface FrameStatus {
   id: string;
   /** The embedding page's origin. */
   origin: string;
+  /** The persona of its site; only with `observe`. */
+  persona?: string | undefined;
   /** Links that it holds. */
   links: number;
   /** Whether its page is visible. */
@@ -45,8 +47,10 @@ export interface FrameStatus {
 
 /** One peer. */
 export interface PeerStatus {
-  /** A persona's id; with `observe` the node's. */
+  /** A persona's id. */
   id: string;
+  /** The persona of this node that it is a peer of; only with `observe`. */
+  persona?: string | undefined;
   /** Links to it. */
   links: number;
   /** Round trip in milliseconds; only with `observe`. */
