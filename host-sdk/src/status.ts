@@ -9,7 +9,7 @@ export interface Status {
   leader?: LeaderStatus | undefined;
   /** Frames, oldest first; a site sees its own. */
   frames: FrameStatus[];
-  /** The personas that this site talks with; with `observe` the linked nodes. */
+  /** The personas that this site talks with; with `observe` those that any persona of the node is linked to, once for each such pair. */
   peers: PeerStatus[];
   /** Seeds known; 0 without `observe`. */
   seeds: number;
@@ -37,7 +37,7 @@ export interface FrameStatus {
   id: string;
   /** The embedding page's origin. */
   origin: string;
-  /** The persona of its site; only with `observe`. */
+  /** The persona of this node that it belongs to; only with `observe`. */
   persona?: string | undefined;
   /** Links that it holds. */
   links: number;
@@ -49,7 +49,7 @@ export interface FrameStatus {
 export interface PeerStatus {
   /** A persona's id. */
   id: string;
-  /** The persona of this node that it is a peer of; only with `observe`. */
+  /** The persona of this node that it belongs to; only with `observe`. */
   persona?: string | undefined;
   /** Links to it. */
   links: number;

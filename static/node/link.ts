@@ -144,18 +144,13 @@ function field(topic: Topic, state: HTMLElement, said: (text: string) => void): 
 
 async function reach(place: HTMLElement, state: HTMLElement, where: string): Promise<void> {
   const node = await embedded(state);
-  const before = new Set((await node.status()).peers.map(({ id }) => id));
   const peer = await node.dial(where, { timeout: DIAL_WITHIN });
   const path = make("p", { class: "hint" });
   place.append(make("p", {}, make("code", {}, peer)), path);
-  // This page sees the whole node, hence linked nodes rather than whose personas they are: it is the one that has just come, or the only one.
-  const linked = (await node.status()).peers;
-  const come = linked.filter(({ id }) => !before.has(id));
-  const meant = [come, linked].find(({ length }) => length === 1)?.[0]?.id;
+  // This page sees the whole node: other personas may be linked to the same peer.
   for await (const { peers } of node.watch()) {
-    const link = peers.find(({ id }) => id === meant);
-    // Of several it can't be told which one is meant, and so not whether they go.
-    state.textContent = link || !meant ? "Connected." : "They were reached, and are no longer.";
+    const link = peers.find(({ id, persona }) => id === peer && persona === node.id);
+    state.textContent = link ? "Connected." : "They were reached, and are no longer.";
     path.textContent = link ? PATHS[link.path] : "";
   }
 }

@@ -3,8 +3,9 @@
 import type { BrowserContext, Page } from "@playwright/test";
 import type { FrameStatus, PeerStatus } from "@bitters/host-sdk";
 
-import { aloof, Carriers, crash, openPair } from "../e2e/support/carriers.ts";
+import { Carriers, connectAloof, crash, openPair } from "../e2e/support/carriers.ts";
 import { finish, talk } from "../e2e/support/numbers.ts";
+import { statusOf } from "../e2e/support/test.ts";
 import { expect, test } from "./support/bench.ts";
 import { median, report, reportSpread } from "./support/measure.ts";
 
@@ -42,12 +43,18 @@ test("a frame that carries a stream dies", async ({ browse, connect, server, vis
   test.setTimeout(900_000);
   const alone = await chromiumAlone(await browse(), await browse(), visit);
 
-  const init = aloof("a");
-  const [one, two] = await Promise.all([browse({ init }), browse({ init })]);
-  let doomed = await openPair(one, connect, server.node);
-  const carriers = new Carriers(two, server, connect);
+  const [one, two] = await Promise.all([browse(), browse()]);
+  const [a, b] = await Promise.all([connectAloof(one, server, "a"), connectAloof(two, server, "a")]);
+  const seen = (await statusOf(a)).frames.map(({ id }) => id);
+  const openDoomed = async (): ReturnType<typeof openPair> => {
+    const pair = await openPair(one, connect, server.node, "a", seen);
+    seen.push(...pair.frames);
+    return pair;
+  };
+  let doomed = await openDoomed();
+  const carriers = new Carriers(two, server, connect, "a");
+  await carriers.pass(b);
   for (let count = 0; count < 3; count += 1) await carriers.add();
-  const [a, b] = await Promise.all([connect(one, "a"), connect(two, "a")]);
   await listen(a, b);
   await talk(a, b, PACE);
 
@@ -58,7 +65,7 @@ test("a frame that carries a stream dies", async ({ browse, connect, server, vis
     // Both of this node's links: what is left is the site's own frame, without any.
     samples.without[kind].push(await measure(a, b, () => die(one, doomed.page, kind)));
     if (!doomed.page.isClosed()) await doomed.page.close();
-    doomed = await openPair(one, connect, server.node);
+    doomed = await openDoomed();
     await Promise.all([linked(a), linked(b, carriers.frames)]);
     // The frame at the other end of the link that is used, so that the next round finds both links in doomed frames again.
     let repair = async (): Promise<void> => {};

@@ -1,9 +1,9 @@
-// Frames die in every way while two sites talk: nobody loses anything.
+// Tabs of two sites die in every way while other tabs of theirs talk: nobody loses anything.
 import type { BrowserContext, Page } from "@playwright/test";
 import type { Status } from "@bitters/host-sdk";
 
 import type { Profile } from "./support/browsers.ts";
-import { aloof, Carriers, type Death, DEATHS } from "./support/carriers.ts";
+import { Carriers, connectAloof, type Death, DEATHS } from "./support/carriers.ts";
 import { finish, flawless, talk } from "./support/numbers.ts";
 import type { Server } from "./support/server.ts";
 import { expect, statusOf, test } from "./support/test.ts";
@@ -25,7 +25,7 @@ const PATIENCE = 30_000;
 const PARTS = ["used", "used", "standby", "used", "used", "idle", "used"] as const;
 type Part = (typeof PARTS)[number];
 
-/** One browser: the page that talks, and the frames that carry what it says. */
+/** One browser: the page that talks, and its site's other frames, which carry what it says. */
 interface End {
   readonly browser: BrowserContext;
   readonly carriers: Carriers;
@@ -67,17 +67,19 @@ test(`the same while ${LEADERS} leaders die, too, some with a frame at once`, as
   expect(boots.size).toBeGreaterThanOrEqual(LEADERS);
 });
 
-/** Two browsers with three carriers each, and a site in each that talk with one another. */
+/** Two browsers, in each a site with four tabs: three carriers, and the one that talks with that of the other browser. */
 async function talking(
   browse: (profile: Profile) => Promise<BrowserContext>,
   connect: (browser: BrowserContext, site: string) => Promise<Page>,
   server: Server,
 ): Promise<[End, End]> {
   const open = async (): Promise<End> => {
-    const browser = await browse({ backForwardCache: true, init: aloof("a") });
-    const carriers = new Carriers(browser, server, connect);
+    const browser = await browse({ backForwardCache: true });
+    const carriers = new Carriers(browser, server, connect, "a");
     for (let count = 0; count < 3; count += 1) await carriers.add();
-    return { browser, carriers, page: await connect(browser, "a"), repaired: Promise.resolve() };
+    const page = await connectAloof(browser, server, "a");
+    await carriers.pass(page);
+    return { browser, carriers, page, repaired: Promise.resolve() };
   };
   const [a, b] = await Promise.all([open(), open()]);
   await talk(a.page, b.page, PACE);

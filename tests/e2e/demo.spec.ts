@@ -17,21 +17,31 @@ test("alice and bob in one browser: one node, two ids, they chat and see who is 
 
   await chat(alice, bob);
 
-  // One leader with a frame for each site, and nobody outside.
+  // One leader with a frame for each site. The sites are strangers to each other: each has a line to the other, who is outside.
   for (const page of [alice, bob]) {
     await expect(page.locator("#picture circle[data-frame]")).toHaveCount(2);
     await expect(page.locator("#picture [data-leader]")).toHaveAttribute("data-leader", "shared");
-    await expect(page.locator("#picture [data-link]")).toHaveCount(0);
+    const [ofAlice, ofBob] = [await frameOf(page, 0), await frameOf(page, 1)];
+    await expect.poll(() => attributes(page, "data-peer")).toEqual([idOfAlice, idOfBob].sort());
+    await expect.poll(() => attributes(page, "data-link")).toEqual([`${ofAlice} ${idOfBob}`, `${ofBob} ${idOfAlice}`].sort());
+    await expect(page.locator("#in-words")).toHaveText("2 frames · 2 peers · 2 links");
+    // Each in one colour: as a frame, its link, and a peer.
+    for (const [frame, own, other] of [[ofAlice, idOfAlice, idOfBob], [ofBob, idOfBob, idOfAlice]] as const) {
+      const hue = await hueOf(page, `.frame:has([data-frame="${frame}"])`);
+      expect(await hueOf(page, `[data-link="${frame} ${other}"]`)).toBe(hue);
+      expect(await hueOf(page, `[data-peer="${own}"]`)).toBe(hue);
+    }
   }
   const labels = alice.locator("#picture .frame text");
   await expect(labels).toHaveText(["alice", "bob"]);
 
   await bob.close();
   await expect(alice.locator("#picture circle[data-frame]")).toHaveCount(1);
+  await expect(alice.locator("#picture [data-link]")).toHaveCount(0);
   await expect(alice.locator("#peers li")).toHaveCount(0);
 });
 
-test("alice and bob in two browsers: they chat, and each picture has a line from the frame that holds the link to the other's node", async ({ browse, server }) => {
+test("alice and bob in two browsers: they chat, and each picture has a line from the frame that holds the link to the other", async ({ browse, server }) => {
   const [one, two] = await Promise.all([browse(), browse()]);
   const [alice, bob] = await Promise.all([open(one, server, "alice"), open(two, server, "bob")]);
   await expect(alice.locator("#peers li")).toHaveAttribute("data-id", await bob.locator("#me").innerText());
@@ -72,25 +82,24 @@ test("a file dropped anywhere on the page goes to who is there; with nobody ther
 
 test("a second link stands by, dashed, and takes the first one's place in the picture when that one's tab closes", async ({ browse, server }) => {
   const [one, two] = await Promise.all([browse(), browse()]);
-  const alice = await open(one, server, "alice");
+  const older = await open(one, server, "bob");
   const bob = await open(one, server, "bob");
   const far = await open(two, server, "alice");
-  for (const page of [alice, bob]) await expect(page.locator("#peers li")).toHaveCount(2);
+  for (const page of [older, bob, far]) await expect(page.locator("#peers li")).toHaveCount(1);
   await drop(bob, "recipe.txt", "two eggs");
   await expect(far.locator('#files [data-name="recipe.txt"]')).toHaveAttribute("data-state", "done");
 
-  // The first link goes to the oldest frame: Alice's.
+  // The first link goes to the older frame.
   const [used, standby] = [bob.locator("#picture line[data-link]:not(.standby)"), bob.locator("#picture line[data-link].standby")];
   await expect(standby).toHaveCount(1);
-  const from = async (name: string): Promise<string> =>
-    `${await bob.locator(".frame", { hasText: new RegExp(`${name}$`) }).locator("circle").getAttribute("data-frame")} ${await bob.locator("[data-peer]").getAttribute("data-peer")}`;
-  const [first, second] = [await from("alice"), await from("bob")];
+  const idOfAlice = await far.locator("#me").innerText();
+  const [first, second] = [`${await frameOf(bob, 0)} ${idOfAlice}`, `${await frameOf(bob, 1)} ${idOfAlice}`];
   await expect(used).toHaveAttribute("data-link", first);
   await expect(standby).toHaveAttribute("data-link", second);
   expect(await standby.evaluate((line) => getComputedStyle(line).strokeDasharray)).not.toBe("none");
   await expect(bob.locator("#in-words")).toHaveText("2 frames · 1 peer · 2 links, 1 standing by");
 
-  await alice.close();
+  await older.close();
 
   await expect(used).toHaveAttribute("data-link", second);
   await expect(used).toHaveClass(/\bmoved\b/);
@@ -120,6 +129,17 @@ async function open(browser: BrowserContext, server: Server, site: string): Prom
   await expect(page.locator("#status")).toHaveText("connected");
   return page;
 }
+
+/** The frame that is drawn at this place, by age. */
+const frameOf = async (page: Page, at: number): Promise<string | null> => page.locator("#picture circle[data-frame]").nth(at).getAttribute("data-frame");
+
+/** What all things in the picture that have the attribute say there, sorted. */
+const attributes = (page: Page, name: string): Promise<(string | null)[]> =>
+  page.locator(`#picture [${name}]`).evaluateAll((found, name) => found.map((element) => element.getAttribute(name)).sort(), name);
+
+/** The hue in which a thing is drawn. */
+const hueOf = (page: Page, selector: string): Promise<string> =>
+  page.locator(`#picture ${selector}`).evaluate((element) => getComputedStyle(element).getPropertyValue("--hue"));
 
 /** A word each way, seen on both pages in the order in which it was said. */
 async function chat(alice: Page, bob: Page): Promise<void> {

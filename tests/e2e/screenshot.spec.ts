@@ -50,9 +50,9 @@ async function open(browser: BrowserContext, server: Server, site: string): Prom
   return page;
 }
 
-/** The picture shows both sites' frames and both peers, drawn in their places. */
+/** The picture shows both sites' frames, each linked to the other three, drawn in their places. */
 async function settled(page: Page): Promise<void> {
   await expect(page.locator("#picture circle[data-frame]")).toHaveCount(2);
-  await expect(page.locator("#picture [data-link]:not(.standby)")).toHaveCount(2);
+  await expect(page.locator("#picture [data-link]:not(.standby)")).toHaveCount(6);
   await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
 }

@@ -1,8 +1,7 @@
 // The only way between two sites ends: another is found, and nobody loses anything; where a page itself ends, that is told.
-import type { FrameStatus } from "@bitters/host-sdk";
 import type { Page } from "@playwright/test";
 
-import { aloof, openPair } from "./support/carriers.ts";
+import { Carriers, connectAloof, openPair } from "./support/carriers.ts";
 import { finish, flawless, goesOn, talk } from "./support/numbers.ts";
 import { heard, meet, reach } from "./support/room.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
@@ -20,12 +19,12 @@ declare global {
 
 for (const way of ["rendezvous", "common peer"]) {
   test(`both links of a stream die at once: it goes on over a new one, dialled through a ${way}`, async ({ browse, connect, server }) => {
-    const init = aloof("a");
-    const [one, two, three] = await Promise.all([browse({ init }), browse(), browse()]);
-    const [a, b, c] = await Promise.all([connect(one, "a"), connect(two, "a"), connect(three, "a")]);
+    const [one, two, three] = await Promise.all([browse(), browse(), browse()]);
+    const [a, b, c] = await Promise.all([connectAloof(one, server, "a"), connect(two, "a"), connect(three, "a")]);
     // The link to the common peer is in the frame that stays.
     if (way === "common peer") for (const page of [a, b]) await reach(c, await idOf(page));
-    const doomed = await openPair(one, connect, server.node);
+    const [own] = (await statusOf(a)).frames.map(({ id }) => id);
+    const doomed = await openPair(one, connect, server.node, "a", [own as string]);
     await talk(a, b, PACE);
     const idle = (await statusOf(c)).frames.length;
     await bothIn(a, doomed.frames);
@@ -34,9 +33,8 @@ for (const way of ["rendezvous", "common peer"]) {
     await doomed.page.close();
     await goesOn(a, b);
 
-    const [own] = (await statusOf(a)).frames;
     const toB = (await statusOf(a)).peers.map(({ frames }) => [...new Set(frames)]);
-    expect(toB).toEqual(Array(way === "common peer" ? 2 : 1).fill([own?.id]));
+    expect(toB).toEqual(Array(way === "common peer" ? 2 : 1).fill([own]));
     expect(idle).toBe(1);
     const [tallyOfA, tallyOfB] = await finish(a, b);
     expect([tallyOfA, tallyOfB]).toEqual([flawless(tallyOfA, tallyOfB.sent), flawless(tallyOfB, tallyOfA.sent)]);
@@ -47,9 +45,9 @@ for (const carrier of ["another tab", "the page itself, with a standby in anothe
   test(`the page dies that a call is being handled by, and ${carrier} holds the link: the call fails at once, and whether it ran isn't known`, async ({ browse, connect }) => {
     const [one, two] = await Promise.all([browse(), browse()]);
     const a = await connect(one, "a");
-    if (carrier === "another tab") await connect(two, "c");
+    if (carrier === "another tab") await connect(two, "b");
     const b = await connect(two, "b");
-    if (carrier !== "another tab") await connect(two, "c");
+    if (carrier !== "another tab") await connect(two, "b");
     await b.evaluate(() => {
       void window.mine.answer("never", () => {
         document.title = "begun";
@@ -73,19 +71,21 @@ for (const carrier of ["another tab", "the page itself, with a standby in anothe
   });
 }
 
-test("the tab closes whose frame carries a topic: each message arrives once and in order, at both ends", async ({ browse, connect }) => {
-  const init = aloof("a");
-  const [one, two] = await Promise.all([browse({ init }), browse({ init })]);
-  const carriers = [await connect(one, "b"), await connect(two, "b"), ...(await Promise.all([connect(one, "c"), connect(two, "c")]))];
-  const [a, b] = await Promise.all([connect(one, "a"), connect(two, "a")]);
+test("the tab closes whose frame carries a topic: each message arrives once and in order, at both ends", async ({ browse, connect, server }) => {
+  const open = async (): Promise<{ carriers: Carriers; page: Page }> => {
+    const browser = await browse();
+    const carriers = new Carriers(browser, server, connect, "a");
+    for (let count = 0; count < 2; count += 1) await carriers.add();
+    return { carriers, page: await connectAloof(browser, server, "a") };
+  };
+  const ends = await Promise.all([open(), open()]);
+  const [a, b] = ends.map(({ page }) => page) as [Page, Page];
   await meet("lasting", a, b);
   for (const page of [a, b]) await say(page, "lasting");
 
-  for (const page of [a, b]) {
+  for (const { carriers, page } of ends) {
     const used = await onlyLink(page);
-    const { origin } = (await statusOf(page)).frames.find(({ id }) => id === used) as FrameStatus;
-    const carrier = carriers.find((carrier) => carrier.context() === page.context() && new URL(carrier.url()).origin === origin) as Page;
-    await carrier.close();
+    await carriers.kill(used, "closed");
     expect(await onlyLink(page, used)).not.toBe(used);
     const count = (await heard(page, "lasting")).length;
     await expect.poll(async () => (await heard(page, "lasting")).length).toBeGreaterThan(count + 20);
@@ -110,10 +110,10 @@ const twoLinks = (page: Page): Promise<void> =>
   });
 
 /** The frame of the link to the only peer; of another than this one. */
-const onlyLink = (page: Page, than?: string): Promise<string | undefined> =>
+const onlyLink = (page: Page, than?: string): Promise<string> =>
   page.evaluate(async (than) => {
     for await (const { peers } of window.mine.watch()) if (peers[0]?.frames[0] && peers[0].frames[0] !== than) return peers[0].frames[0];
-    return undefined;
+    throw new Error("the watching ended");
   }, than);
 
 /** Says numbers in the topic, at a steady rate. */

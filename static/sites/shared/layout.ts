@@ -7,10 +7,13 @@ export interface Place {
   y: number;
 }
 
-/** What the picture needs of a status. A peer's frames: the one whose link is used, then the standby's. */
+/**
+ * What the picture needs of a status. A peer comes once for each persona of this node that is linked to it. Its frames there: the one whose link is
+ * used, then the standby's.
+ */
 export interface Shape {
   frames: readonly { id: string }[];
-  peers: readonly { id: string; links: number; frames: readonly string[] }[];
+  peers: readonly { id: string; persona?: string | undefined; links: number; frames: readonly string[] }[];
 }
 
 /** One line from the frame that holds a link to its peer; from the leader where the site isn't told the frame. */
@@ -18,6 +21,8 @@ export interface Line {
   key: string;
   from: string;
   to: string;
+  /** The persona whose link it is, where the site is told that. */
+  persona: string | undefined;
   /** Whether a link is there, rather than a way through other peers. */
   linked: boolean;
   /** Whether it waits to take another's place. */
@@ -41,22 +46,29 @@ export function places(shape: Shape): Map<string, Place> {
     angles.set(id, angle);
     found.set(id, around(FRAME_RADIUS, angle));
   });
-  const order = shape.peers
-    .map((peer) => ({ id: peer.id, angle: middle(peer.frames.flatMap((id) => angles.get(id) ?? [])) }))
+  const linking = new Map<string, number[]>();
+  for (const { id, frames } of shape.peers) linking.set(id, [...(linking.get(id) ?? []), ...frames.flatMap((frame) => angles.get(frame) ?? [])]);
+  const order = [...linking]
+    .map(([id, angles]) => ({ id, angle: middle(angles) }))
     .sort((a, b) => a.angle - b.angle);
   const first = order[0]?.angle ?? 0;
   order.forEach(({ id }, at) => found.set(id, around(PEER_RADIUS, first + turn(at, order.length))));
   return found;
 }
 
-/** The lines to peers. */
+/** The lines to peers: one, and not dashed, where a frame holds both the link that is used and its standby. */
 export function lines(shape: Shape): Line[] {
   const known = new Set(shape.frames.map(({ id }) => id));
-  return shape.peers.flatMap(({ id, links, frames }) => {
-    const from = frames.some((frame) => known.has(frame)) ? frames : [LEADER];
-    const all = from.map((frame, at) => ({ key: `${frame} ${id}`, from: frame, to: id, linked: links > 0, standby: at > 0 }));
-    return all.filter(({ from }) => from === LEADER || known.has(from));
-  });
+  const found = new Map<string, Line>();
+  for (const { id, persona, links, frames } of shape.peers) {
+    const holders = frames.some((frame) => known.has(frame)) ? frames : [LEADER];
+    holders.forEach((from, at) => {
+      const key = `${from} ${id}`;
+      if (found.has(key) || (from !== LEADER && !known.has(from))) return;
+      found.set(key, { key, from, to: id, persona, linked: links > 0, standby: at > 0 });
+    });
+  }
+  return [...found.values()];
 }
 
 /** An even share of the circle. */

@@ -1,5 +1,6 @@
-// A live picture of the node: its frames as circles, one colour a site; its leader in the middle; its links as lines to the
-// peers outside, dashed where they stand by.
+// A live picture of the node: its frames as circles; its leader in the middle; its links as lines from the frames that hold them to
+// the peers outside, dashed where they stand by. One colour a persona: its frames, its links and, at other personas' links, itself.
+// Two sites of one browser are strangers to each other, so each is outside for the other.
 
 import type { BittersNode, FrameStatus, PeerStatus, Status } from "@bitters/host-sdk";
 import { find, hueOf, short } from "./dom.js";
@@ -22,7 +23,9 @@ export async function showPicture(node: BittersNode): Promise<void> {
 function inWords({ frames, peers, warnings }: Status): string {
   const links = peers.reduce((sum, peer) => sum + peer.links, 0);
   const standbys = peers.reduce((sum, { frames }) => sum + Math.max(0, frames.length - 1), 0);
-  const counts = [count(frames.length, "frame"), count(peers.length, "peer"), count(links, "link")].join(" · ");
+  // A peer comes once for each persona of ours that is linked to it.
+  const ids = new Set(peers.map(({ id }) => id));
+  const counts = [count(frames.length, "frame"), count(ids.size, "peer"), count(links, "link")].join(" · ");
   return [standbys ? `${counts}, ${standbys} standing by` : counts, ...warnings].join(". ");
 }
 
@@ -54,7 +57,7 @@ class Picture {
     this.#keep(this.#things, wanted, (thing) => thing.group.remove());
     this.#thing(LEADER, wanted, leaderGroup).group.dataset["leader"] = status.leader?.kind ?? "";
     for (const frame of frames) dressFrame(this.#thing(frame.id, wanted, frameGroup).group, frame);
-    for (const peer of peers) dressPeer(this.#thing(peer.id, wanted, peerGroup).group, peer);
+    for (const { id } of peers) dressPeer(this.#thing(id, wanted, peerGroup).group, id, peers.filter((peer) => peer.id === id));
 
     const links = new Map(lines(shape).map((link) => [link.key, link]));
     const spokes = new Map(frames.map(({ id }) => [`${LEADER} ${id}`, { from: LEADER, to: id }]));
@@ -139,9 +142,9 @@ function frameGroup(): SVGGElement {
   return group;
 }
 
-function dressFrame(group: SVGGElement, { id, origin, links, visible }: FrameStatus): void {
+function dressFrame(group: SVGGElement, { id, origin, persona, links, visible }: FrameStatus): void {
   const host = URL.canParse(origin) ? new URL(origin).hostname : origin;
-  group.style.setProperty("--hue", String(hueOf(host)));
+  group.style.setProperty("--hue", String(hueOf(persona ?? host)));
   group.dataset["visible"] = String(visible);
   group.querySelector("circle")?.setAttribute("data-frame", id);
   write(group, `${origin}: ${count(links, "link")}`, host.split(".")[0] ?? "");
@@ -153,17 +156,20 @@ function peerGroup(): SVGGElement {
   return group;
 }
 
-function dressPeer(group: SVGGElement, { id, path, rtt }: PeerStatus): void {
+/** A peer, and how each persona of ours reaches it. */
+function dressPeer(group: SVGGElement, id: string, ways: readonly PeerStatus[]): void {
   group.style.setProperty("--hue", String(hueOf(id)));
   group.dataset["peer"] = id;
-  write(group, `${id} (${path}${rtt === undefined || rtt === null ? "" : `, ${Math.round(rtt)} ms`})`, short(id));
+  const told = ways.map(({ path, rtt }) => `${path}${rtt === undefined || rtt === null ? "" : `, ${Math.round(rtt)} ms`}`);
+  write(group, `${id} (${told.join("; ")})`, short(id));
 }
 
 function linkLine(): SVGElement {
   return svg("line", { class: "link" });
 }
 
-function dressLink(line: SVGElement, { key, linked, standby }: Line): void {
+function dressLink(line: SVGElement, { key, persona, linked, standby }: Line): void {
+  if (persona) line.style.setProperty("--hue", String(hueOf(persona)));
   // It stood by and is used now: shown for a moment.
   line.classList.toggle("moved", !standby && /standby|moved/.test(line.getAttribute("class") ?? ""));
   line.classList.toggle("indirect", !linked);

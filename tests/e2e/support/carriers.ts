@@ -1,8 +1,9 @@
-// Tabs whose frames carry a node's links, and the ways in which they die.
+// Tabs of a site whose frames carry its links, and the ways in which they die.
 import type { BrowserContext, Page } from "@playwright/test";
 
 import { letHide } from "./hidden.ts";
 import type { Server } from "./server.ts";
+import { bringSdk, enlist } from "./tab.ts";
 import { takeAway } from "./taken.ts";
 
 /** How a frame dies. */
@@ -15,25 +16,36 @@ export interface Carrier {
   readonly frame: string;
 }
 
-/** Links go to visible frames first: those of these sites say that they are hidden, and have none while others can be had. */
-export const aloof = (...sites: string[]): string =>
-  `if (${JSON.stringify(sites)}.includes(new URL(location.ancestorOrigins[0] ?? "about:blank").hostname.split(".")[0]))
-    Object.defineProperty(Document.prototype, "hidden", { get: () => true });`;
+/** Frames say that they are hidden, and their pages don't. */
+const HIDDEN = 'if (self !== top) Object.defineProperty(Document.prototype, "hidden", { get: () => true });';
 
-/** The carriers of one browser: as many as there were after each repair. */
+/**
+ * Opens a site in a tab that carries no links while other tabs of the site can: links go to visible frames first, and this one's says that it is
+ * hidden.
+ */
+export async function connectAloof(browser: BrowserContext, server: Server, site: string): Promise<Page> {
+  const page = await browser.newPage();
+  await page.addInitScript(HIDDEN);
+  await page.goto(server.url(site));
+  await bringSdk(page, server);
+  await enlist(page, server.node);
+  return page;
+}
+
+/** The carriers of a site in one browser, which may observe the node: as many as there were after each repair. */
 export class Carriers {
   readonly #browser: BrowserContext;
   readonly #server: Server;
-  readonly #open: (site: string) => Promise<Page>;
+  readonly #open: () => Promise<Page>;
   readonly #seen = new Set<string>();
   readonly #alive = new Map<string, Carrier>();
   /** Pages that came back from the back/forward cache. */
   restored = 0;
 
-  constructor(browser: BrowserContext, server: Server, connect: (browser: BrowserContext, site: string) => Promise<Page>) {
+  constructor(browser: BrowserContext, server: Server, connect: (browser: BrowserContext, site: string) => Promise<Page>, site: string) {
     this.#browser = browser;
     this.#server = server;
-    this.#open = (site) => connect(browser, site);
+    this.#open = () => connect(browser, site);
   }
 
   /** The ids of their frames. */
@@ -43,7 +55,14 @@ export class Carriers {
 
   /** Opens one more. */
   async add(): Promise<void> {
-    await this.#enlist(await this.#open(this.#seen.size % 2 === 0 ? "b" : "c"));
+    await this.#enlist(await this.#open());
+  }
+
+  /** Another page of the browser has connected, which is no carrier; nothing else did since the last carrier came. Tells its frame. */
+  async pass(page: Page): Promise<string> {
+    const frame = await newFrame(page, [...this.#seen]);
+    this.#seen.add(frame);
+    return frame;
   }
 
   /** The frame dies. What is returned undoes that, or opens another tab, so that there are as many as before. */
@@ -77,16 +96,8 @@ export class Carriers {
     }
   }
 
-  /** Its site's frame that wasn't there before is its. */
   async #enlist(page: Page): Promise<void> {
-    const frame = await page.evaluate(async (seen) => {
-      for await (const { frames } of window.mine.watch()) {
-        const mine = frames.find(({ id }) => !seen.includes(id));
-        if (mine) return mine.id;
-      }
-      throw new Error("the watching ended");
-    }, [...this.#seen]);
-    this.#seen.add(frame);
+    const frame = await this.pass(page);
     this.#alive.set(frame, { page, frame });
   }
 
@@ -102,20 +113,30 @@ export class Carriers {
   }
 }
 
-/** A tab with two frames, which die together. */
+/** A tab of a site that may observe the node, with two frames, which die together; nothing else connects meanwhile. */
 export async function openPair(
   browser: BrowserContext,
   connect: (browser: BrowserContext, site: string) => Promise<Page>,
   node: string,
+  site: string,
+  others: readonly string[],
 ): Promise<{ page: Page; frames: string[] }> {
-  const page = await connect(browser, "b");
-  const frames = await page.evaluate(async (node) => {
-    await window.sdk.connect({ node });
-    for await (const { frames } of window.mine.watch()) if (frames.length === 2) return frames.map(({ id }) => id);
-    throw new Error("the watching ended");
-  }, node);
+  const page = await connect(browser, site);
+  const frames = [await newFrame(page, others)];
+  await page.evaluate(async (node) => void (await window.sdk.connect({ node })), node);
+  frames.push(await newFrame(page, [...others, ...frames]));
   return { page, frames };
 }
+
+/** The node's frame that isn't among the others: the page's, if that has just connected. */
+const newFrame = (page: Page, others: readonly string[]): Promise<string> =>
+  page.evaluate(async (others) => {
+    for await (const { frames } of window.mine.watch()) {
+      const mine = frames.find(({ id }) => !others.includes(id));
+      if (mine) return mine.id;
+    }
+    throw new Error("the watching ended");
+  }, others);
 
 /** The renderer of the tab's own page dies, and takes the tab's frames along. */
 export async function crash(browser: BrowserContext, page: Page): Promise<void> {
