@@ -259,7 +259,7 @@ impl Rendezvous {
             ToServer::Lookup(key) => self.on_lookup(conn, key),
             ToServer::Register { key, signature } => self.on_register(conn, key, &signature)?,
             ToServer::Gone(gone) => self.on_gone(conn, gone, now)?,
-            ToServer::Signal { from, to, signal } => self.on_signal(conn, from, to, signal, now)?,
+            ToServer::Signal { from, to, signal } => self.on_signal(conn, from, to, &signal, now)?,
             ToServer::Unlisten(token) => self.on_unlisten(conn, token),
             ToServer::Unregister(key) => self.unregister(conn, key),
             ToServer::Withdraw { topic, key } => self.on_withdraw(conn, topic, key)?,
@@ -393,7 +393,7 @@ impl Rendezvous {
         conn: ConnId,
         from: PersonaId,
         to: PersonaId,
-        signal: Signal,
+        signal: &Signal,
         now: Instant,
     ) -> Result<(), Refusal> {
         self.entered(conn).registration(from)?;

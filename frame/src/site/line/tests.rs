@@ -1,7 +1,6 @@
 //! The frame's machine and its leaders: dead ones, wedged ones, ones that hand over.
 
 use bitters_wire::{
-    WIRE,
     announce::{Announcement, LeaderKind},
     failure::{Code, Failure},
     id::{Boot, Epoch, FrameId, LinkId},

@@ -28,7 +28,8 @@ fn a_peer_that_cannot_be_reached_fails_all_that_wait_for_it() {
     let nowhere = Failure::new(Code::PeerUnreachable, "nobody knows it");
     world.leader_says(0, ToFrame::Asked { request: 1, outcome: Err(nowhere.clone()) });
 
-    let executed = |id: u32| if id % 2 == 0 { nowhere.clone().executed(Executed::No) } else { nowhere.clone() };
+    let executed =
+        |id: u32| if id.is_multiple_of(2) { nowhere.clone().executed(Executed::No) } else { nowhere.clone() };
     let failed: Vec<_> = (1..200).map(|id| Event { id, tell: Tell::Failed(executed(id)) }).collect();
     assert_eq!(world.tells(0), failed);
 
@@ -47,7 +48,7 @@ fn dials_of(world: &mut World, id: u32) -> Vec<u32> {
     let peer = persona(BOB).id().to_string();
     let ask = match id {
         200 => Ask::Dial { to: peer },
-        id if id % 2 == 0 => call(BOB, "add", 1000),
+        id if id.is_multiple_of(2) => call(BOB, "add", 1000),
         _ => Ask::Open { peer, protocol: "file".into() },
     };
     let machine = &mut world.sites[0].machine;
