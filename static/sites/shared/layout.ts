@@ -48,10 +48,14 @@ export function places(shape: Shape): Map<string, Place> {
   });
   const linking = new Map<string, number[]>();
   for (const { id, frames } of shape.peers) linking.set(id, [...(linking.get(id) ?? []), ...frames.flatMap((frame) => angles.get(frame) ?? [])]);
+  // Of peers whose frames have no middle, as two that face each other, half are below and half above.
+  let aside = Math.PI / 2;
   const order = [...linking]
-    .map(([id, angles]) => ({ id, angle: middle(angles) }))
+    .map(([id, angles]) => ({ id, angle: middle(angles) ?? (aside = -aside) }))
     .sort((a, b) => a.angle - b.angle);
-  const first = order[0]?.angle ?? 0;
+  // Turned so that they are as near to their frames as can be; if that's the same for all turns, no line goes through the leader.
+  const turned = middle(order.map(({ angle }, at) => angle - turn(at, order.length)));
+  const first = turned ?? (order[0]?.angle ?? 0) + (order.length % 2 === 0 ? turn(1, order.length) / 2 : 0);
   order.forEach(({ id }, at) => found.set(id, around(PEER_RADIUS, first + turn(at, order.length))));
   return found;
 }
@@ -80,9 +84,10 @@ function around(radius: number, angle: number): Place {
   return { x: Math.cos(angle) * radius * WIDER, y: Math.sin(angle) * radius };
 }
 
-/** The mean of some angles; to the right where there are none. */
-function middle(angles: readonly number[]): number {
+/** The mean of some angles, from -π to π; none where they cancel out. To the right where there are no angles. */
+function middle(angles: readonly number[]): number | undefined {
+  if (angles.length === 0) return 0;
   const x = angles.reduce((sum, angle) => sum + Math.cos(angle), 0);
   const y = angles.reduce((sum, angle) => sum + Math.sin(angle), 0);
-  return Math.hypot(x, y) < 0.001 ? 0 : Math.atan2(y, x);
+  return Math.hypot(x, y) < 0.001 ? undefined : Math.atan2(y, x);
 }
