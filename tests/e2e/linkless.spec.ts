@@ -1,20 +1,21 @@
-// A browser without RTCPeerConnection, as Debian's WebKitGTK, or with parts of it: its node works within the browser, and says what it can't do.
+// A browser without RTCPeerConnection, as Debian's WebKitGTK, or with parts of it: its node works among the tabs of a site, and says what it can't do.
+import { works } from "./support/alive.ts";
 import { addressOf } from "./support/dials.ts";
-import { meet } from "./support/room.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
 
-test("without RTCPeerConnection sites of the browser meet, and what needs a connection is refused, soon", async ({ browse, connect }) => {
+test("without RTCPeerConnection tabs of a site meet, and what needs a connection, to another site of the browser, too, is refused, soon", async ({ browse, connect }) => {
   const [one, two] = await Promise.all([browse({ init: "delete window.RTCPeerConnection;" }), browse()]);
-  const [a, c, b] = [await connect(one, "a"), await connect(one, "c"), await connect(two, "b")];
+  const [a, tab, c, b] = [await connect(one, "a"), await connect(one, "a"), await connect(one, "c"), await connect(two, "b")];
   // Who has an address is known to the server, and can be asked for a connection.
-  const [address, peer] = [await addressOf(b), await idOf(b)];
+  const [address, peer, site] = [await addressOf(b), await idOf(b), await idOf(c)];
 
   const started = Date.now();
-  const failures = await a.evaluate(async ({ address, peer }) => {
+  const failures = await a.evaluate(async ({ address, peer, site }) => {
     const { mine } = window;
     const asked = {
       byId: mine.dial(peer),
       byAddress: mine.dial(address),
+      site: mine.dial(site),
       open: mine.open(peer, "any"),
       call: mine.call(peer, "any", null),
       address: mine.address(),
@@ -22,12 +23,12 @@ test("without RTCPeerConnection sites of the browser meet, and what needs a conn
     };
     const codes = Object.entries<Promise<unknown>>(asked).map(async ([what, work]) => [what, await work.then(() => "done", ({ code }) => code)]);
     return Object.fromEntries(await Promise.all(codes));
-  }, { address, peer });
+  }, { address, peer, site });
 
   const unreachable = "PeerUnreachable";
-  expect(failures).toEqual({ byId: unreachable, byAddress: unreachable, open: unreachable, call: unreachable, address: "Unsupported", signal: "Unsupported" });
+  expect(failures).toEqual({ byId: unreachable, byAddress: unreachable, site: unreachable, open: unreachable, call: unreachable, address: "Unsupported", signal: "Unsupported" });
   expect(Date.now() - started).toBeLessThan(10_000);
-  await meet("lobby", a, c);
+  await works(a, tab);
   expect((await statusOf(a)).warnings).toEqual([expect.stringContaining("no address can be had")]);
 });
 
@@ -52,24 +53,24 @@ for (const [what, init] of Object.entries(BROKEN)) {
     const [one, two] = await Promise.all([browse({ init }), browse()]);
     const uncaught: string[] = [];
     one.on("weberror", (error) => uncaught.push(error.error().message));
-    const [a, c, b] = [await connect(one, "a"), await connect(one, "c"), await connect(two, "b")];
-    const [address, peer] = [await addressOf(b), await idOf(b)];
+    const [a, tab, c, b] = [await connect(one, "a"), await connect(one, "a"), await connect(one, "c"), await connect(two, "b")];
+    const [address, peer, site] = [await addressOf(b), await idOf(b), await idOf(c)];
 
     const started = Date.now();
-    const failures = await a.evaluate(async ({ address, peer }) => {
+    const failures = await a.evaluate(async ({ address, peer, site }) => {
       const { mine } = window;
       const failureOf = (work: Promise<unknown>): Promise<string> => work.then(() => "done", ({ code, message }) => `${code}: ${message}`);
       // Alone, as dials of one persona share their way.
       const byAddress = await failureOf(mine.dial(address));
-      const others = [mine.dial(peer), mine.open(peer, "any"), mine.call(peer, "any", null)];
+      const others = [mine.dial(peer), mine.dial(site), mine.open(peer, "any"), mine.call(peer, "any", null)];
       return [byAddress, ...(await Promise.all(others.map(failureOf)))];
-    }, { address, peer });
+    }, { address, peer, site });
 
     for (const failure of failures) expect(failure).toMatch(/^PeerUnreachable: .*WebRTC's data channels or UDP are missing or blocked$/);
-    expect(failures).toHaveLength(4);
+    expect(failures).toHaveLength(5);
     expect(Date.now() - started).toBeLessThan(4_000);
     // The frame goes on, and so does the node.
-    await meet("lobby", a, c);
+    await works(a, tab);
     expect(uncaught).toEqual([]);
   });
 }

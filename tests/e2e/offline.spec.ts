@@ -59,7 +59,7 @@ test("with the server stopped, topics, calls and streams go on; with the server 
   await expect.poll(async () => (await statusOf(a)).peers.length).toBe(2);
 });
 
-test("forty tabs of one browser, with the server stopped, hear one another and keep their leader; with the server back, a newcomer finds them", async ({ browse, connect, server }) => {
+test("forty tabs of four sites of one browser, with the server stopped, hear one another and keep their leader; with the server back, a newcomer finds them", async ({ browse, connect, server }) => {
   test.setTimeout(120_000);
   const [near, far] = await Promise.all([browse(), browse()]);
   const tabs: Page[] = [];
@@ -68,6 +68,12 @@ test("forty tabs of one browser, with the server stopped, hear one another and k
   const [first] = tabs as [Page];
   await Promise.all(tabs.map((tab) => enter(tab, "lobby")));
   const { leader } = await statusOf(first);
+  const ids = (await Promise.all(tabs.slice(0, SITES.length).map(idOf))).toSorted();
+  // A site's tabs hear each other by their leader. The four sites are each other's peers, and are linked as those of four browsers are.
+  for (const tab of tabs) {
+    const id = await idOf(tab);
+    await expect.poll(() => present(tab, "lobby"), { timeout: 20_000 }).toEqual(ids.filter((other) => other !== id));
+  }
 
   await server.stop();
   await expect.poll(async () => (await statusOf(first)).warnings).toContain("no rendezvous is reachable; trying again");
@@ -80,7 +86,6 @@ test("forty tabs of one browser, with the server stopped, hear one another and k
   await server.start();
   const newcomer = await connect(far, "a");
   await enter(newcomer, "lobby");
-  const ids = (await Promise.all(tabs.slice(0, SITES.length).map(idOf))).toSorted();
   // The longer the server was tried in vain, the later it is tried again.
   await expect.poll(() => present(newcomer, "lobby"), { timeout: 60_000 }).toEqual(ids);
   await say(newcomer, "lobby", "found you");

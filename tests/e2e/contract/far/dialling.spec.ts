@@ -7,17 +7,25 @@ import { expect, test } from "../test.ts";
 /** A key that nobody registered. */
 const NOBODY = "9y6o5wekpxr8i9ypkknwf3qpf1btg7wrqgkz9dg3wy5jbpnw1w7o";
 
-test("a persona is dialled by its id or by its address, from both ends, over one link and its standby", async ({ a, b, frames }) => {
+test("a persona is dialled by its id or by its address, from both ends, over one link, and with a second tab over its standby", async ({ a, b, more }) => {
   const [idA, idB] = [await reach(b, await idOf(a)), await reach(a, await idOf(b))];
   const [addressA, addressB] = [await addressOf(a), await addressOf(b)];
 
   expect(await dial(a, addressB)).toBe(idB);
   expect(await dial(b, addressA)).toBe(idA);
   expect(await a.evaluate((id) => window.codeOf(() => window.mine.call(id, "nobody answers this", null)), idB)).toBe("NotFound no");
-  // As long as their sessions talk there is a standby, if there is another frame for it.
+  // As long as their sessions talk there is a standby, if there is another frame of the same site for it.
   await serveEcho(b);
   await talk(a, idB, "hello");
-  await expect.poll(async () => (await statusOf(a)).peers.map(({ links, path }) => ({ links, path }))).toEqual([{ links: Math.min(frames, 2), path: "direct" }]);
+  const links = async (): Promise<unknown> => {
+    const { frames, peers } = await statusOf(a);
+    const origin = (id: string): string | undefined => frames.find((frame) => frame.id === id)?.origin;
+    return peers.map(({ id, path, frames }) => ({ id, path, origins: frames.map(origin) }));
+  };
+  const site = await a.evaluate(() => location.origin);
+  await expect.poll(links).toEqual([{ id: idB, path: "direct", origins: [site] }]);
+  await more("a");
+  await expect.poll(links).toEqual([{ id: idB, path: "direct", origins: [site, site] }]);
   // `b` is no observer: it sees the persona that it talks with, and nothing else of the node behind it.
   const seen = async (): Promise<unknown> => {
     const { leader, peers } = await statusOf(b);
