@@ -7,6 +7,7 @@ use bitters_wire::{
     address::{Address, Owner},
     failure::Code,
     id::PersonaId,
+    link::Signal,
     local::DownReason,
     rendezvous::{ToNode, ToServer},
     time::Instant,
@@ -67,7 +68,9 @@ impl Node {
             ToNode::Listening(token) => self.on_listening(token),
             ToNode::Members { topic, key, members } => {
                 // An honest server keeps the bound; of another's list none is believed.
-                let _ = self.on_members(Place { own: key, topic }, &members, None);
+                if self.on_members(Place { own: key, topic }, &members, None).is_ok() {
+                    members.into_iter().for_each(|peer| self.seek_again(Pair { own: key, peer }, now));
+                }
             }
             ToNode::Missing(peer) => self.on_missing(peer),
             ToNode::Signal { from, to, signal } => {
@@ -162,11 +165,33 @@ impl Node {
             if self.frames.of_persona(pair.own).any(|(_, frame)| frame.talks.contains_key(&peer)) {
                 self.redials.want(pair, now + SESSION_PATIENCE, now);
             }
+            self.seek_again(pair, now);
             match self.dial_pair(pair, now) {
                 Ok(()) if self.links.up_to(pair).is_some() => self.finish_dial(pair),
                 Ok(()) => self.dials.advance(pair, Stage::Link),
                 Err(why) => self.fail_dial(pair, Code::PeerUnreachable, format!("{peer}: {why}")),
             }
+        }
+    }
+
+    /// The server says that a peer is there. An attempt that began before that may wait in vain for 15 s: the page that had our signal is gone, and
+    /// the peer is back with another, or the peer was away and is dialled at its address. Who had the signal ignores it now.
+    fn seek_again(&mut self, pair: Pair, now: Instant) {
+        let Some((link, attempt)) = self.links.connecting_to(pair).filter(|(_, it)| it.paired.is_none()) else {
+            return;
+        };
+        match (attempt.way, &attempt.told, &attempt.at) {
+            (Way::Uplink, Some(blob), _) => {
+                let signal = Signal { attempt: self.attempt_number(link), answers: None, blob: blob.clone() };
+                self.tell_server(ToServer::Signal { from: pair.own, to: pair.peer, signal });
+            }
+            (Way::Address, _, None) => {
+                self.abandon(link);
+                if self.dial_pair(pair, now).is_err() {
+                    self.count_failure(pair, now);
+                }
+            }
+            _ => {}
         }
     }
 

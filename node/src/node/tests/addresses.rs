@@ -310,6 +310,34 @@ fn a_broken_link_is_dialled_at_the_peers_address_when_no_server_helps() {
 }
 
 #[test]
+fn a_peer_that_was_away_and_is_named_by_the_server_is_dialled_by_signals_at_once() {
+    let (mut lab, link) = linked_and_listening();
+    lab.peer(link, &Control::Address(far_address()));
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    let (_, in_vain) = dialled_in(&lab.later(Duration::from_millis(400))).expect("the topic wants it");
+    lab.link(in_vain, LinkEvent::Signal(vec![4]));
+    let outputs = lab.server(ToNode::Unreachable { from: us(), to: alice() });
+    let (link, dial) = introduced_in(&outputs).expect("maybe a proxy knows it");
+    assert_eq!(dial.door, door(&far_address()));
+
+    let named = lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] });
+    let (next, dial) = introduced_in(&named).expect("it is back");
+    assert_eq!(dial.door, Door::Signals);
+    assert!(named.contains(&command(TAB, link, LinkCommand::HangUp)));
+
+    let signal = Signal { attempt: number(next), answers: None, blob: vec![5] };
+    let told = send(ToServer::Signal { from: us(), to: alice(), signal });
+    assert_eq!(lab.link(next, LinkEvent::Signal(vec![5])), [told.clone()]);
+    let again = lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] });
+    assert_eq!(again, [told], "the page that had it may be gone");
+    let answer = Signal { attempt: 8, answers: Some(number(next)), blob: vec![6] };
+    lab.server(ToNode::Signal { from: alice(), to: us(), signal: answer });
+    assert_eq!(lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] }), []);
+}
+
+#[test]
 fn a_cold_start_dials_a_few_addresses_of_personas_at_once() {
     let of_node = |n: u8| {
         let node = NodeSecret::new([n; 32]);
