@@ -328,10 +328,10 @@ fn a_peer_that_was_away_and_is_named_by_the_server_is_dialled_by_signals_at_once
     assert!(named.contains(&command(TAB, link, LinkCommand::HangUp)));
 
     let signal = Signal { attempt: number(next), answers: None, blob: vec![5] };
-    let told = send(ToServer::Signal { from: us(), to: alice(), signal });
-    assert_eq!(lab.link(next, LinkEvent::Signal(vec![5])), [told.clone()]);
+    let told = [send(ToServer::Signal { from: us(), to: alice(), signal })];
+    assert_eq!(lab.link(next, LinkEvent::Signal(vec![5])), told);
     let again = lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] });
-    assert_eq!(again, [told], "the page that had it may be gone");
+    assert_eq!(again, told, "the page that had it may be gone");
     let answer = Signal { attempt: 8, answers: Some(number(next)), blob: vec![6] };
     lab.server(ToNode::Signal { from: alice(), to: us(), signal: answer });
     assert_eq!(lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] }), []);
