@@ -1,6 +1,6 @@
 //! `tests/vectors/rpc.json`, which the host SDK reads and writes too: one of each message of site and frame, as JSON.
 
-use bitters_wire::rpc::{Ask, Event, HostHello, Ready, Request, Tell};
+use bitters_wire::rpc::{Ask, Event, HostHello, RPC, Ready, Request, Tell};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ fn the_hello_is_the_sdks() {
     let hello: HostHello = same(&vectors["hello"]);
     let ready: Ready = same(&vectors["ready"]);
     assert_eq!(hello.nonce, ready.nonce);
-    assert_eq!(hello.versions, bitters_wire::WIRE);
+    assert_eq!(hello.versions, RPC);
 }
 
 /// The named messages of one list, each of which is written as it was read.
