@@ -253,6 +253,11 @@ impl Up {
         self.joined.contains(&topic)
     }
 
+    /// A site wants it, or it ceased to have a topic in common: it is kept for as long as if it had come up now.
+    pub const fn want(&mut self, now: Instant) {
+        (self.wanted, self.offered) = (now, false);
+    }
+
     /// The peer or we have a new leader; what it tells of itself is on its way.
     pub fn be_lenient(&mut self, now: Instant) {
         self.lenient_until = Some(now + LENIENCE);
@@ -483,6 +488,11 @@ impl Links {
     /// The link of a pair that connects.
     pub fn connecting_to(&self, pair: Pair) -> Option<(LinkId, &Attempt)> {
         self.attempts().find(|(_, of, _)| *of == pair).map(|(id, _, attempt)| (id, attempt))
+    }
+
+    /// Whether a link of the pair is used or connects.
+    pub fn is_linking(&self, pair: Pair) -> bool {
+        self.up_to(pair).is_some() || self.connecting_to(pair).is_some()
     }
 
     /// What is going on between a pair; `number` is how the peer knows a link's attempt.

@@ -125,7 +125,7 @@ impl Node {
             for (link, _, is_member) in self.up_links(own, topic) {
                 self.tell_topic(link, TopicMessage::Left(topic));
                 if let Some(up) = self.links.up_mut(link).filter(|_| is_member) {
-                    (up.wanted, up.offered) = (self.now, false);
+                    up.want(self.now);
                 }
             }
             self.topics.close(place);
@@ -203,8 +203,7 @@ impl Node {
         let mut candidates: Vec<Pair> = self.topics.candidates(place).map(|peer| Pair { own, peer }).collect();
         let connecting = candidates.iter().filter(|pair| self.links.connecting_to(**pair).is_some()).count();
         let have = connecting + self.links.in_topic(own, place.topic).count();
-        let is_free = |pair: &Pair| self.links.up_to(*pair).is_none() && self.links.connecting_to(*pair).is_none();
-        candidates.retain(|pair| is_free(pair) && self.redials.may_dial(*pair, now));
+        candidates.retain(|pair| !self.links.is_linking(*pair) && self.redials.may_dial(*pair, now));
         self.rng.shuffle(&mut candidates);
         for pair in candidates.into_iter().take(TOPIC_NEIGHBOURS.saturating_sub(have)) {
             if self.dial_pair(pair, now).is_err() {

@@ -21,7 +21,7 @@ use crate::{
     attempt::{Verdict, judge},
     dials::Stage,
     frames::Frame,
-    links::{Attempt, Link, Pair, State, Up, Way},
+    links::{Attempt, Pair, State, Up, Way},
     placement::{Candidate, place},
     quotas::MAX_PASSIVE,
     seeds::SeedId,
@@ -43,7 +43,7 @@ impl Node {
         if pair.own == pair.peer {
             return Err("it can't be reached");
         }
-        if self.links.up_to(pair).is_some() || self.links.connecting_to(pair).is_some() {
+        if self.links.is_linking(pair) {
             return Ok(());
         }
         if let Some(standby) = self.links.standby_to(pair) {
@@ -62,7 +62,7 @@ impl Node {
         if pair.own == pair.peer {
             return Err("it can't be reached");
         }
-        if self.links.up_to(pair).is_some() || self.links.connecting_to(pair).is_some() {
+        if self.links.is_linking(pair) {
             return Ok(());
         }
         let at = Some(Box::new(address.clone()));
@@ -85,19 +85,22 @@ impl Node {
     /// A common peer is asked before the rendezvous, which then need not be there. Without either, those who want to go on with a
     /// conversation ask whomever their persona knows.
     fn way_to(&self, pair: Pair, now: Instant) -> Option<Way> {
-        let is_linked = |relay: &PersonaId| self.links.up_to(Pair { peer: *relay, ..pair }).is_some();
-        let relay = self.topics.ways(pair).into_iter().find(is_linked);
         let converses = self.redials.is_wanted(pair, now) || self.dials.stage(pair) == Some(Stage::Link);
         let neighbours = converses && self.links.ups_of(pair.own).next().is_some();
         let uplink = self.uplink.is_registered().then_some(Way::Uplink);
         let address = self.address_of(pair, now).map(|_| Way::Address);
-        relay.map(Way::Relay).or(uplink).or(neighbours.then_some(Way::Neighbours)).or(address)
+        self.relay_to(pair).map(Way::Relay).or(uplink).or(neighbours.then_some(Way::Neighbours)).or(address)
     }
 
     /// Whether a way to a peer is known that needs no look-up.
     pub(super) fn is_introduced(&self, pair: Pair, now: Instant) -> bool {
-        let is_linked = |relay: PersonaId| self.links.up_to(Pair { peer: relay, ..pair }).is_some();
-        self.topics.ways(pair).into_iter().any(is_linked) || self.address_of(pair, now).is_some()
+        self.relay_to(pair).is_some() || self.address_of(pair, now).is_some()
+    }
+
+    /// A peer of the persona's that told of the other one, and is linked.
+    fn relay_to(&self, pair: Pair) -> Option<PersonaId> {
+        let is_linked = |relay: &PersonaId| self.links.up_to(Pair { peer: *relay, ..pair }).is_some();
+        self.topics.ways(pair).into_iter().find(is_linked)
     }
 
     /// Where the peer said that it can be dialled.
@@ -142,11 +145,7 @@ impl Node {
     }
 
     /// How the peer knows a link's attempt: a number that tells nothing of others, and that the next leader knows, too.
-    pub(super) fn attempt_number(&self, link: LinkId) -> u32 {
-        self.links.link(link).and_then(Link::pair).map_or(0, |pair| self.number_of(link, pair))
-    }
-
-    fn number_of(&self, link: LinkId, pair: Pair) -> u32 {
+    pub(super) fn number_of(&self, link: LinkId, pair: Pair) -> u32 {
         self.secret.attempt_number(link, pair.own, pair.peer)
     }
 
@@ -380,7 +379,6 @@ impl Node {
 
     /// A link is over.
     pub(super) fn end_link(&mut self, link: LinkId, reason: DownReason, now: Instant) {
-        let number = self.attempt_number(link);
         let Some(old) = self.links.remove(link) else { return };
         self.changed.plans = true;
         self.changed.status = true;
@@ -388,7 +386,7 @@ impl Node {
         match old.state {
             State::Connecting(attempt) => self.after_attempt(pair, &attempt, reason, now),
             State::Opening(_) => {}
-            State::Standby(_) => self.lose_standby(number, pair, now),
+            State::Standby(_) => self.lose_standby(link, pair, now),
             State::Up(up) => self.after_link(pair, &up, reason, now),
         }
     }

@@ -141,7 +141,7 @@ impl Node {
             return;
         }
         up.hinted.remove(&topic);
-        (up.wanted, up.offered) = (now, false);
+        up.want(now);
         let place = Place { own: pair.own, topic };
         self.topics.left(place, pair.peer);
         self.topics.linger_ends(place, pair.peer);
@@ -224,7 +224,7 @@ impl Node {
         }
         let joined = std::mem::take(&mut up.joined);
         up.hinted.clear();
-        (up.wanted, up.offered) = (now, false);
+        up.want(now);
         up.be_lenient(now);
         for topic in joined {
             let place = Place { own: pair.own, topic };

@@ -161,7 +161,7 @@ impl Node {
 
     /// A look-up was answered: the peer is there.
     fn on_here(&mut self, peer: PersonaId, now: Instant) {
-        for pair in self.dials.at(Stage::Lookup).into_iter().filter(|pair| pair.peer == peer) {
+        for pair in self.looked_up(peer) {
             if self.frames.of_persona(pair.own).any(|(_, frame)| frame.talks.contains_key(&peer)) {
                 self.redials.want(pair, now + SESSION_PATIENCE, now);
             }
@@ -182,7 +182,7 @@ impl Node {
         };
         match (attempt.way, &attempt.told, &attempt.at) {
             (Way::Uplink, Some(blob), _) => {
-                let signal = Signal { attempt: self.attempt_number(link), answers: None, blob: blob.clone() };
+                let signal = Signal { attempt: self.number_of(link, pair), answers: None, blob: blob.clone() };
                 self.tell_server(ToServer::Signal { from: pair.own, to: pair.peer, signal });
             }
             (Way::Address, _, None) => {
@@ -195,8 +195,13 @@ impl Node {
         }
     }
 
+    /// Who waits for the look-up of a peer.
+    fn looked_up(&self, peer: PersonaId) -> Vec<Pair> {
+        self.dials.at(Stage::Lookup).into_iter().filter(|pair| pair.peer == peer).collect()
+    }
+
     fn on_missing(&mut self, peer: PersonaId) {
-        for pair in self.dials.at(Stage::Lookup).into_iter().filter(|pair| pair.peer == peer) {
+        for pair in self.looked_up(peer) {
             if self.is_reachable(pair) {
                 self.finish_dial(pair);
             } else {

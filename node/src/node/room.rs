@@ -86,7 +86,7 @@ impl Node {
     /// A site dials a peer that is linked: the link is to stay for as long as if it had come up now.
     pub(super) fn want_link(&mut self, pair: Pair, now: Instant) {
         if let Some(up) = self.links.up_to(pair).and_then(|link| self.links.up_mut(link)) {
-            (up.wanted, up.offered) = (now, false);
+            up.want(now);
         }
     }
 

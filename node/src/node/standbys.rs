@@ -97,10 +97,9 @@ impl Node {
         let unused: Vec<(LinkId, Pair)> =
             self.links.standbys().filter(|(link, pair)| is_unused(*link, *pair)).collect();
         for (link, pair) in unused {
-            let number = self.attempt_number(link);
             self.hang_up(link);
             self.links.remove(link);
-            self.end_standby(number, pair);
+            self.end_standby(link, pair);
         }
     }
 
@@ -158,8 +157,8 @@ impl Node {
     }
 
     /// Our end of a standby broke: the next is dialled at once, unless that happens too often.
-    pub(super) fn lose_standby(&mut self, number: u32, pair: Pair, now: Instant) {
-        self.end_standby(number, pair);
+    pub(super) fn lose_standby(&mut self, link: LinkId, pair: Pair, now: Instant) {
+        self.end_standby(link, pair);
         self.spend_standby(pair, now);
     }
 
@@ -172,9 +171,9 @@ impl Node {
     }
 
     /// A standby is over at our end. The peer is told over the link that is used.
-    fn end_standby(&mut self, number: u32, pair: Pair) {
+    fn end_standby(&mut self, link: LinkId, pair: Pair) {
         if let Some(used) = self.links.up_to(pair) {
-            self.tell_peer(used, Control::StandbyGone { attempt: number });
+            self.tell_peer(used, Control::StandbyGone { attempt: self.number_of(link, pair) });
         }
         self.changed.plans = true;
         self.changed.status = true;

@@ -71,6 +71,10 @@ impl Node {
 
     /// Tells frames to how many peers their persona is linked, for the badge, if that changed.
     pub(super) fn tell_peers(&mut self) {
+        // Links don't come and go unnoticed, and most inputs are packets.
+        if !self.changed.status {
+            return;
+        }
         let linked = |own: PersonaId| u32::try_from(self.links.peers_of(own)).unwrap_or(u32::MAX);
         let now: Map<PersonaId, u32> = self.frames.personas().into_iter().map(|own| (own, linked(own))).collect();
         let before = std::mem::replace(&mut self.peers_told, now);
