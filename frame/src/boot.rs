@@ -2,6 +2,10 @@
 
 use std::rc::Rc;
 
+use bitters_frame_core::{
+    embedding::Embedding,
+    site::{Config, Input, Means},
+};
 use bitters_web::{
     error::WebError,
     global,
@@ -23,14 +27,12 @@ use web_sys::console;
 
 use crate::{
     addresses::Addresses,
-    embedding::Embedding,
     fallback::Fallback,
     host::{self, Greeting},
-    link,
     module::Module,
     page::Page,
     shell::{Shell, Urls},
-    site::{Config, Input, Means},
+    uri_page,
 };
 
 /// Starts the frame. `options` are `{ build, leader, addresses, consent, dedicated, dedicatedWorker, exchange, link, page }`: the build, the
@@ -59,7 +61,7 @@ pub fn start(options: &JsValue) -> Result<(), JsValue> {
     spawn_local(async move {
         let page = Page::of_document();
         if host::is_top_level() {
-            spawn_local(link::show(link));
+            spawn_local(uri_page::show(link));
         }
         if let Err(error) = run(urls, page.clone()).await {
             console::error_1(&format!("bitters: the node can't run here: {error}").into());

@@ -3,16 +3,14 @@
 
 use std::{cell::RefCell, rc::Rc};
 
+use bitters_frame_core::site::{Input, Outcome};
 use bitters_web::{error::WebError, global, island::Island};
 use bitters_wire::{announce::CHANNEL, permission::Permission};
 use js_sys::Function;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure};
 use web_sys::Element;
 
-use crate::{
-    module::Module,
-    site::{Input, Outcome},
-};
+use crate::module::Module;
 
 /// The module `frame/consent.ts`, and what it gave.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MessageEvent, MessagePort, Window};
 
-use crate::embedding::Embedding;
+use bitters_frame_core::embedding::Embedding;
 
 /// What a page speaks whose hello isn't understood.
 pub const NO_VERSION: VersionRange = VersionRange { min: u16::MAX, max: 0 };

@@ -15,7 +15,7 @@ use bitters_wire::{
 use gloo_events::EventListener;
 use web_sys::SharedWorker;
 
-use crate::site::Line;
+use bitters_frame_core::site::Line;
 
 /// An open way to a leader.
 #[derive(Debug)]

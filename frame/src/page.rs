@@ -1,5 +1,6 @@
 //! What people see: the badge, or the node's own page. The markup names its places by `data-text` and `data-list`.
 
+use bitters_frame_core::site::{Badge, Card, Click, Elsewhere, Question};
 use bitters_wire::{
     permission::{Answer, Permission},
     status::{FrameStatus, PeerStatus, Scope, Status},
@@ -8,10 +9,7 @@ use gloo_events::{EventListener, EventListenerOptions};
 use wasm_bindgen::JsCast;
 use web_sys::{Document, Element};
 
-use crate::{
-    host::window,
-    site::{Badge, Card, Click, Elsewhere, Question},
-};
+use crate::host::window;
 
 /// This document, as far as it shows the node.
 #[derive(Clone, Debug)]

@@ -15,13 +15,7 @@ use std::{
 };
 
 use bitters_peercon::{Config, Input, Output, Peercon};
-use bitters_web::{
-    clock::{self, Timer},
-    error::WebError,
-    global,
-    pipe::bytes_of,
-    random,
-};
+use bitters_web::{clock, driver::Driver, error::WebError, global, pipe::bytes_of, random};
 use bitters_wire::{
     address::MAX_PROXIES,
     limits::DRAIN_REPORT,
@@ -52,7 +46,7 @@ const MAX_WAITING: usize = 64 * 1024 * 1024;
 
 /// One connection to one peer.
 pub struct Connection {
-    machine: RefCell<Peercon>,
+    machine: Driver<Peercon>,
     pc: RtcPeerConnection,
     control: RtcDataChannel,
     data: RtcDataChannel,
@@ -62,7 +56,6 @@ pub struct Connection {
     addresses: Addresses,
     /// Calls back when another path is in use, once that matters.
     path_watch: OnceCell<Closure<dyn FnMut()>>,
-    timer: OnceCell<Timer>,
     listeners: RefCell<Vec<EventListener>>,
 }
 
@@ -107,7 +100,7 @@ impl Connection {
         let Dial { own, peer, door, .. } = dial;
         let (steps, queue) = unbounded();
         let connection = Rc::new(Self {
-            machine: RefCell::new(Peercon::new(Config { own, peer, door, nonce: random::bytes() }, clock::now())),
+            machine: Driver::new(Peercon::new(Config { own, peer, door, nonce: random::bytes() }, clock::now())),
             control,
             data,
             pc,
@@ -116,16 +109,15 @@ impl Connection {
             on_event: Box::new(on_event),
             addresses,
             path_watch: OnceCell::new(),
-            timer: OnceCell::new(),
             listeners: RefCell::default(),
         });
         connection.data.set_buffered_amount_low_threshold(MAX_BUFFERED / 2);
         let this = Rc::clone(&connection);
-        connection.timer.get_or_init(|| Timer::new(move || this.on_timer()));
+        connection.machine.wake_by(move || this.on_timer());
         connection.listen();
         spawn_local(Rc::clone(&connection).walk(queue));
         connection.step(Step::Offer);
-        connection.rest();
+        connection.machine.rearm();
         Ok(connection)
     }
 
@@ -137,8 +129,7 @@ impl Connection {
             LinkCommand::Probe => self.handle(Input::Probe),
             LinkCommand::Restart => self.handle(Input::Restart),
             LinkCommand::Send(message) => {
-                self.machine.borrow_mut().send(&message);
-                self.drain();
+                self.machine.change(|machine| machine.send(&message), |output| self.perform(output));
                 self.note_end(&message);
             }
             LinkCommand::Signal(blob) => self.handle(Input::Signal(blob)),
@@ -147,23 +138,7 @@ impl Connection {
     }
 
     fn handle(self: &Rc<Self>, input: Input) {
-        self.machine.borrow_mut().handle_input(input, clock::now());
-        self.drain();
-    }
-
-    fn drain(self: &Rc<Self>) {
-        loop {
-            let output = self.machine.borrow_mut().poll_output();
-            let Some(output) = output else { break };
-            self.perform(output);
-        }
-        self.rest();
-    }
-
-    fn rest(&self) {
-        if let Some(timer) = self.timer.get() {
-            timer.set(self.machine.borrow().poll_timeout());
-        }
+        self.machine.handle_input(input, |output| self.perform(output));
     }
 
     fn perform(self: &Rc<Self>, output: Output) {
@@ -315,9 +290,7 @@ impl Connection {
     }
 
     fn on_timer(self: &Rc<Self>) {
-        if let Some(timer) = self.timer.get() {
-            timer.fired();
-        }
+        self.machine.fired();
         self.handle(Input::Timeout);
     }
 
@@ -358,9 +331,7 @@ impl Connection {
 
     /// Also ends the cycles of references through listeners, timer and walker.
     fn close(&self) {
-        if let Some(timer) = self.timer.get() {
-            timer.set(None);
-        }
+        self.machine.rest();
         self.steps.close_channel();
         self.listeners.borrow_mut().clear();
         self.waiting.replace(Waiting::default());

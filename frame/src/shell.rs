@@ -9,9 +9,12 @@ use std::{
     time::Duration,
 };
 
+use bitters_frame_core::site::{Config, Input, Line, Output, Site};
+use bitters_machine::map::Map;
 use bitters_web::{
     announcer::Announcer,
-    clock::{self, Timer},
+    clock,
+    driver::Driver,
     error::WebError,
     island::Island,
     lock::{Fate, Held},
@@ -21,7 +24,6 @@ use bitters_wire::{
     announce::life_lock,
     id::{Boot, Epoch, FrameId, LinkId},
     local::{Dial, Door, DownReason, LinkCommand, LinkEvent},
-    map::Map,
 };
 use futures::future::{AbortHandle, abortable};
 use gloo_events::EventListener;
@@ -37,7 +39,6 @@ use crate::{
     module::Module,
     page::Page,
     rtc::{self, Connection},
-    site::{Config, Input, Line, Output, Site},
 };
 
 /// A document that was asked for again has come from the service worker by then.
@@ -64,7 +65,7 @@ pub struct Urls {
 
 /// The frame's shell.
 pub struct Shell {
-    site: RefCell<Site>,
+    site: Driver<Site>,
     frame: FrameId,
     island: RefCell<Island>,
     urls: Urls,
@@ -84,7 +85,6 @@ pub struct Shell {
     leader: RefCell<Option<LeaderLine>>,
     host: RefCell<Option<Host>>,
     links: RefCell<Map<LinkId, Carried>>,
-    timer: OnceCell<Timer>,
     listeners: OnceCell<[EventListener; 6]>,
 }
 
@@ -103,7 +103,7 @@ impl Shell {
     pub fn new(config: Config, island: Island, seat: Held, urls: Urls, page: Page) -> Result<Rc<Self>, WebError> {
         let shell = Rc::new(Self {
             frame: config.frame,
-            site: RefCell::new(Site::new(config)),
+            site: Driver::new(Site::new(config)),
             island: RefCell::new(island),
             consent: Rc::new(Consent::new(urls.consent.clone(), urls.exchange.clone())),
             lines: Cell::default(),
@@ -118,12 +118,11 @@ impl Shell {
             leader: RefCell::default(),
             host: RefCell::default(),
             links: RefCell::default(),
-            timer: OnceCell::new(),
             listeners: OnceCell::new(),
         });
         shell.open_announcer()?;
         let this = Rc::clone(&shell);
-        shell.timer.get_or_init(|| Timer::new(move || this.on_timer()));
+        shell.site.wake_by(move || this.on_timer());
         shell.listeners.get_or_init(|| shell.listen());
         shell.hear_clicks();
         Ok(shell)
@@ -142,16 +141,7 @@ impl Shell {
 
     /// Takes a fact and performs what follows.
     pub fn handle(self: &Rc<Self>, input: Input) {
-        self.site.borrow_mut().handle_input(input, clock::now());
-        loop {
-            let output = self.site.borrow_mut().poll_output();
-            let Some(output) = output else { break };
-            self.perform(output);
-        }
-        let timeout = self.site.borrow().poll_timeout();
-        if let Some(timer) = self.timer.get() {
-            timer.set(timeout);
-        }
+        self.site.handle_input(input, |output| self.perform(output));
     }
 
     fn perform(self: &Rc<Self>, output: Output) {
@@ -321,7 +311,7 @@ impl Shell {
 
     /// Events of a connection may come while an act is performed on it.
     fn later_or_now(self: &Rc<Self>, input: Input) {
-        if self.site.try_borrow_mut().is_ok() { self.handle(input) } else { self.later(input) }
+        if self.site.is_free() { self.handle(input) } else { self.later(input) }
     }
 
     /// Inputs that an act causes wait until all acts are done.
@@ -331,9 +321,7 @@ impl Shell {
     }
 
     fn on_timer(self: &Rc<Self>) {
-        if let Some(timer) = self.timer.get() {
-            timer.fired();
-        }
+        self.site.fired();
         self.handle(Input::Timeout);
     }
 

@@ -3,7 +3,8 @@
 #![no_main]
 
 use bitters_peercon::{Config, Input, Peercon};
-use bitters_wire::{id::PersonaId, local::Door, time::Instant};
+use bitters_machine::time::Instant;
+use bitters_wire::{id::PersonaId, local::Door};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|messages: Vec<(u8, Vec<u8>)>| {

@@ -10,7 +10,8 @@ use bitters_revproxy_core::{
     proxy::{Config, Input, Outgoing, Output, Path, Proxy, Socket},
     rendezvous::ConnId,
 };
-use bitters_wire::{address::Token, rendezvous::ToNode, time::Instant};
+use bitters_machine::time::Instant;
+use bitters_wire::{address::Token, rendezvous::ToNode};
 use libfuzzer_sys::fuzz_target;
 use stun_types::{
     attribute::{RawAttribute, Username},

@@ -12,8 +12,8 @@ use bitters_wire::{
 };
 
 use crate::{
-    addresses::Kept,
-    seeds::{Seed, SeedId},
+    server::addresses::Kept,
+    server::seeds::{Seed, SeedId},
     sites::Site,
 };
 
@@ -34,7 +34,7 @@ pub struct Config {
     pub observe: Vec<String>,
     /// The node's own origin: its own page sees the whole node, too.
     pub page_origin: String,
-    /// Stored and shipped seeds, merged (see [`merge`](crate::seeds::merge)).
+    /// Stored and shipped seeds, merged (see [`merge`](crate::server::seeds::merge)).
     pub seeds: Vec<Seed>,
     /// What is known of sites, as it was stored.
     pub sites: Vec<Site>,

@@ -2,10 +2,8 @@
 
 use std::collections::VecDeque;
 
-use bitters_wire::{
-    id::{FrameId, PersonaId},
-    map::Set,
-};
+use bitters_machine::map::Set;
+use bitters_wire::id::{FrameId, PersonaId};
 
 /// Whom to tell that something is to be said again: frames, and the personas that they talk with.
 pub type Lost = Set<(FrameId, PersonaId)>;

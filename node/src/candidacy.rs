@@ -13,10 +13,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     announce::Announcement,
     id::{Boot, Epoch},
-    time::Instant,
 };
 
 /// A leader's worker that is gone gives its lock back within half a second, however it died (browser-facts: "Life and death").
@@ -150,9 +150,14 @@ impl Candidacy {
             outbox: VecDeque::new(),
         }
     }
+}
+
+impl Machine for Candidacy {
+    type Input = CandidacyInput;
+    type Output = CandidacyOutput;
 
     /// Takes a fact.
-    pub fn handle_input(&mut self, input: CandidacyInput, now: Instant) {
+    fn handle_input(&mut self, input: CandidacyInput, now: Instant) {
         match input {
             CandidacyInput::Announced(announcement) => self.on_announced(&announcement, now),
             CandidacyInput::Asked => self.on_asked(now),
@@ -171,20 +176,20 @@ impl Candidacy {
     }
 
     /// The next act, until there is none.
-    #[must_use]
-    pub fn poll_output(&mut self) -> Option<CandidacyOutput> {
+    fn poll_output(&mut self) -> Option<CandidacyOutput> {
         self.outbox.pop_front()
     }
 
     /// When [`CandidacyInput::Timeout`] is due, if at all.
-    #[must_use]
-    pub const fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self) -> Option<Instant> {
         match self.stage {
             Stage::Doubting { due, .. } | Stage::Insisting(due) | Stage::Patient(due) => Some(due),
             _ => None,
         }
     }
+}
 
+impl Candidacy {
     /// A successor begins to wait for its predecessor's lock.
     fn hope(&mut self, now: Instant) {
         let Some(after) = self.after else { return };

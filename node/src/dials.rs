@@ -4,16 +4,15 @@
 
 use std::time::Duration;
 
-use bitters_wire::{
-    id::FrameId,
-    limits::DIAL_TIMEOUT,
+use bitters_machine::{
     map::{Map, Set},
     time::Instant,
 };
+use bitters_wire::{id::FrameId, limits::DIAL_TIMEOUT};
 
 use crate::{
-    links::Pair,
-    quotas::{MAX_DIALS, MAX_DIALS_PER_GROUP, MAX_DIALS_PER_ORIGIN},
+    limits::{MAX_DIALS, MAX_DIALS_PER_GROUP, MAX_DIALS_PER_ORIGIN},
+    pair::Pair,
 };
 
 /// Who asked: a frame, and its request.

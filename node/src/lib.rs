@@ -7,57 +7,43 @@
 //!
 //! | module | idea |
 //! | --- | --- |
-//! | `accounts` | what each site spends |
-//! | `addresses` | what the node's addresses are made of |
 //! | `api` | facts and acts |
-//! | `attempt` | how two attempts at one link find each other |
-//! | `backlog` | packets that wait, within a bound |
 //! | `candidacy` | from a worker's start to its leadership, and to its loss |
-//! | `dials` | peers that sites want to be reachable |
-//! | `frames` | who they are, what they serve and have joined |
+//! | `deadline` | when something is due, and what |
 //! | `groups` | sites that may be of one hand |
-//! | `holds` | what is held back of sites that say too much |
-//! | `lanes` | what waits for a link, each site's for itself |
-//! | `links` | which frame holds the link of which persona to which peer |
-//! | `node` | who handles what, what is due when |
-//! | `placement` | which frame carries a new link |
-//! | `quotas` | bounds and rates |
-//! | `redials` | when a peer is dialled again |
-//! | `seeds` | whom to turn to first |
-//! | `seen` | messages that were seen |
-//! | `sites` | who was met, and what the person answered for them |
-//! | `status` | when a watching frame is told |
+//! | `limits` | bounds and rates |
+//! | `backlog` | packets that wait, within a bound |
+//! | `pair` | the two ends of a link |
+//! | [`sites`] | who was met, what the person answered for them, what they spend |
 //! | `topics` | what holds a topic together |
-//! | `uplink` | the socket to the rendezvous |
-//! | `warnings` | what people should know |
+//! | `view` | what frames are told, and when |
+//! | `frames` | who they are, what they serve and have joined |
+//! | `dials` | peers that sites want to be reachable |
+//! | `server` | the socket to the rendezvous, seeds, and what addresses are made of |
+//! | `links` | the machine of links between personas and their peers |
+//! | `node` | who handles what, what is due when |
+//!
+//! In this order imports run: a module uses only those above it. `node` is on top, and `cargo xtask check` sees to it.
 
-mod accounts;
-mod addresses;
 mod api;
-mod attempt;
 mod backlog;
 mod candidacy;
+mod deadline;
 mod dials;
 mod frames;
 mod groups;
-mod holds;
-mod lanes;
+mod limits;
 mod links;
 mod node;
-mod placement;
-mod quotas;
-mod redials;
-pub mod seeds;
-mod seen;
+mod pair;
+mod server;
 pub mod sites;
-mod status;
 mod topics;
-mod uplink;
-mod warnings;
+mod view;
 
-pub use addresses::{Kept, MAX_CERTIFICATES};
 pub use api::{Config, Input, Output, UplinkCommand, UplinkEvent};
 pub use candidacy::{Candidacy, CandidacyInput, CandidacyOutput};
 pub use node::Node;
-pub use seeds::{Seed, SeedId};
+pub use server::addresses::{Kept, MAX_CERTIFICATES};
+pub use server::seeds::{self, Seed, SeedId};
 pub use sites::Site;

@@ -1,94 +1,67 @@
 //! The machine itself: what it is made of, who handles what, and what is due when.
 
 mod addresses;
-mod doors;
+mod clock;
 mod gossip;
 mod hello;
-mod linking;
-pub mod liveness;
+mod linked;
+mod liveness;
 mod moving;
 mod packets;
-mod peer;
 mod permissions;
+mod reign;
 mod rendezvous;
 mod requests;
-mod room;
 mod spending;
-mod standbys;
 #[cfg(test)]
 mod tests;
 mod view;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
+use bitters_machine::{Machine, map::Set, time::Instant};
 use bitters_wire::{
-    announce::LeaderKind,
-    codec,
     failure::{Code, Failure},
-    id::{Boot, FrameId, LinkId, PersonaId},
-    keys::NodeSecret,
-    link::{Control, LinkMessage},
-    local::{DownReason, LinkCommand, ToFrame, ToLeader},
-    map::{Map, Set},
+    id::{FrameId, LinkId},
+    local::{ToFrame, ToLeader},
     rendezvous::ToServer,
-    status::LeaderStatus,
-    time::Instant,
     topic::TopicMessage,
 };
 
+use self::{clock::Clock, reign::Reign};
 use crate::{
-    accounts::Accounts,
-    addresses::Addresses,
     api::{Config, Input, Output, UplinkCommand},
+    deadline::{Deadline, earliest},
     dials::Dials,
     frames::Frames,
-    holds::Holds,
-    links::Links,
-    node::moving::Move,
-    redials::Redials,
-    seeds::{Seed, Seeds},
-    sites::Sites,
+    links::{Links, LinksInput},
+    server::{
+        addresses::Addresses,
+        seeds::{Seed, SeedId, Seeds},
+        uplink::Uplink,
+    },
+    sites::{Sites, traffic::Traffic},
     topics::{Place, Topics},
-    uplink::Uplink,
-    warnings::{Audience, Warnings},
+    view::{View, warnings::Audience},
 };
 
 /// One node's leader.
 #[derive(Debug)]
 pub struct Node {
-    secret: NodeSecret,
-    leader: LeaderStatus,
+    reign: Reign,
+    clock: Clock,
     sites: Sites,
-    accounts: Accounts,
+    traffic: Traffic,
     frames: Frames,
-    holds: Holds,
-    /// When packets that are held back go on.
-    holds_due: Option<Instant>,
     links: Links,
     topics: Topics,
     dials: Dials,
     addresses: Addresses,
-    redials: Redials,
     uplink: Uplink,
     seeds: Seeds,
-    warnings: Warnings,
+    view: View,
     rng: fastrand::Rng,
-    wall_clock: Option<(u64, Instant)>,
-    /// Whether another build's worker is to lead, and how far that is.
-    moving: Move,
-    /// To how many peers each persona is linked, as its frames were told.
-    peers_told: Map<PersonaId, u32>,
-    /// Personas that have dialled the seeds which have an address, or need not.
-    sown: Set<PersonaId>,
     changed: Changed,
-    /// When we began to lead, and whether frames came that an earlier leader took in.
-    began: Instant,
-    succeeds: bool,
-    /// When the last input came, and when the timer is to fire since.
-    now: Instant,
-    due: Option<Instant>,
-    /// Topics whose peers some frame is to be told of once it settled.
-    deferred: Set<(Instant, Place)>,
     outbox: VecDeque<Output>,
 }
 
@@ -107,40 +80,56 @@ struct Changed {
     topics: Set<Place>,
 }
 
+/// Something that is due at times.
+struct Part {
+    /// What is due, for people.
+    what: &'static str,
+    /// When, if at all.
+    due: fn(&Node) -> Option<Instant>,
+    /// Does what is due by now. It is called after every input, which may have changed what is.
+    drive: fn(&mut Node),
+}
+
+/// All that is due at times, in the order in which it is done. Links, which come first, tell themselves what is due.
+const PARTS: [Part; 10] = [
+    Part { what: "packets that were held back go on", due: |it| it.traffic.due(), drive: Node::release_packets },
+    Part { what: "a dial has waited for too long", due: |it| it.dials.deadline(), drive: Node::end_dials },
+    Part { what: "a frame is asked, or judged", due: Node::frames_due, drive: Node::watch_frames },
+    Part { what: "a topic asks for peers, or misses one", due: |it| it.topics.next(), drive: Node::drive_topics },
+    Part { what: "what was said is forgotten", due: |it| it.topics.expires(), drive: Node::expire_topics },
+    Part { what: "the rendezvous is turned to, asked or left", due: Node::uplink_due, drive: Node::drive_uplink },
+    Part {
+        what: "an address is made, or waits in vain",
+        due: |it| it.addresses.deadline(),
+        drive: Node::drive_addresses,
+    },
+    Part { what: "seeds that have an address are dialled", due: Node::seeds_due, drive: Node::dial_seeds },
+    Part { what: "a frame is told what changed", due: Node::view_due, drive: Node::follow_up },
+    Part { what: "the leader hands over", due: Node::move_due, drive: Node::move_on },
+];
+
 impl Node {
     /// A node that leads from now on.
     #[must_use]
     pub fn new(config: Config, now: Instant) -> Self {
         let Config { secret, epoch, boot, kind, build, observe, page_origin, .. } = config;
         let Config { seeds, sites, certificates, warnings, seed, .. } = config;
-        let rng = fastrand::Rng::with_seed(seed);
+        let mut rng = fastrand::Rng::with_seed(seed);
         let mut node = Self {
-            secret,
-            leader: leader(epoch, boot, kind, build),
-            sites: Sites::new(sites, observe, page_origin),
-            accounts: Accounts::default(),
+            reign: Reign::new(epoch, boot, kind, build, now),
+            clock: Clock::new(now),
+            links: Links::new(secret.clone(), epoch, rng.fork()),
+            sites: Sites::new(secret, sites, observe, page_origin),
+            traffic: Traffic::default(),
             frames: Frames::default(),
-            holds: Holds::default(),
-            holds_due: None,
-            links: Links::new(epoch),
             topics: Topics::default(),
             dials: Dials::default(),
             addresses: Addresses::new(certificates),
-            redials: Redials::default(),
             uplink: Uplink::new(now),
             seeds: Seeds::new(seeds),
-            warnings: Warnings::default(),
+            view: View::default(),
             rng,
-            wall_clock: None,
-            moving: Move::default(),
-            peers_told: Map::new(),
-            sown: Set::new(),
             changed: Changed::default(),
-            began: now,
-            succeeds: false,
-            now,
-            due: None,
-            deferred: Set::new(),
             outbox: VecDeque::new(),
         };
         for warning in warnings {
@@ -149,46 +138,50 @@ impl Node {
         node.forget_surplus_seeds();
         node
     }
+}
+
+impl Machine for Node {
+    type Input = Input;
+    type Output = Output;
 
     /// Takes a fact in. Whatever it says, nothing panics and everything kept is bounded.
-    pub fn handle_input(&mut self, input: Input, now: Instant) {
-        self.now = now;
+    fn handle_input(&mut self, input: Input, now: Instant) {
+        self.clock.now = now;
         match input {
             Input::Candidate { build } => self.on_candidate(&build),
             Input::Frame(frame, message) => self.on_frame(frame, message, now),
-            Input::FrameGone(frame) => self.drop_frame(frame, now),
+            Input::FrameGone(frame) => self.drop_frame(frame),
             Input::FrameUnseen(frame) => self.on_frame_unseen(frame, now),
             Input::LeaderUp(epoch, boot) => self.on_leader_up(epoch, boot),
             Input::ServiceReply { frame, request, reply } => self.on_service_reply(frame, request, reply),
-            Input::Timeout => self.notice_sleep(now),
+            Input::Timeout => self.notice_sleep(),
             Input::Uplink(event) => self.on_uplink(event, now),
             Input::Warning(text) => self.warn(Audience::Everyone, &text),
-            Input::WallClock(ms) => self.on_wall_clock(ms, now),
+            Input::WallClock(ms) => self.on_wall_clock(ms),
         }
-        self.on_time(now);
-        self.follow_up(now);
-        self.due = self.next_due(now);
+        self.link(LinksInput::Timeout);
+        for part in &PARTS {
+            (part.drive)(self);
+        }
+        self.clock.due = self.next_due();
     }
 
     /// The next act, until there is none.
-    #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output> {
+    fn poll_output(&mut self) -> Option<Output> {
         self.outbox.pop_front()
     }
 
     /// When [`Input::Timeout`] is due, if at all.
-    #[must_use]
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        self.due
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.clock.due.map(|(at, _)| at)
     }
+}
 
-    fn next_due(&self, now: Instant) -> Option<Instant> {
-        let links = [self.links.deadline(), self.dials.deadline(), self.redials.next(), self.standbys_due(now)];
-        let links =
-            links.into_iter().chain([self.unneeded_due(), self.addresses.deadline(), self.seeds_due(), self.holds_due]);
-        let topics = [self.topics.next(), self.topics.expires()].into_iter().flatten().min();
-        let others = [self.frames_due(), topics, self.uplink_due(), self.view_due(), self.move_due()];
-        links.chain(others).flatten().min()
+impl Node {
+    /// When what is due next.
+    fn next_due(&self) -> Option<Deadline> {
+        let parts = earliest(PARTS.iter().map(|part| ((part.due)(self), part.what)));
+        self.of_links(|links, around| links.poll_timeout(around)).into_iter().chain(parts).min()
     }
 
     fn on_frame(&mut self, frame: FrameId, message: ToLeader, now: Instant) {
@@ -200,13 +193,13 @@ impl Node {
             ToLeader::Certified { owner, outcome } => self.on_certified(frame, owner, outcome),
             ToLeader::Dial { request, peer, address } => self.on_dial(frame, request, peer, address.as_ref(), now),
             ToLeader::Join { request, topic } => self.on_join(frame, request, topic, now),
-            ToLeader::Frozen(frozen) => self.on_frozen(frame, frozen, now),
-            ToLeader::Leaving { moves: false } => self.drop_frame(frame, now),
-            ToLeader::Leaving { moves: true } => self.let_move(frame, now),
+            ToLeader::Frozen(frozen) => self.on_frozen(frame, frozen),
+            ToLeader::Leaving { moves: false } => self.drop_frame(frame),
+            ToLeader::Leaving { moves: true } => self.let_move(frame),
             ToLeader::Leave(topic) => self.leave_topic(frame, topic),
-            ToLeader::Link(link, event) => self.on_link_event(frame, link, event, now),
+            ToLeader::Link(link, event) => self.link(LinksInput::Event(frame, link, event)),
             ToLeader::Moved => self.on_moved(frame),
-            ToLeader::Online => self.on_network_change(now),
+            ToLeader::Online => self.on_network_change(),
             ToLeader::Packet(packet) => self.on_frame_packet(frame, packet, now),
             ToLeader::Permit { origin, permission, answer } => {
                 self.on_permit(frame, &origin, permission, answer, now);
@@ -226,51 +219,46 @@ impl Node {
         }
     }
 
-    fn on_time(&mut self, now: Instant) {
-        for link in self.links.overdue(now) {
-            self.hang_up(link);
-            self.end_link(link, DownReason::DialTimeout, now);
-        }
-        self.release_packets(now);
-        for pair in self.dials.overdue(now) {
+    fn end_dials(&mut self) {
+        for pair in self.dials.overdue(self.clock.now) {
             let text = self.unreachable_text(pair);
             self.fail_dial(pair, Code::PeerUnreachable, text);
         }
+    }
+
+    fn drive_topics(&mut self) {
+        let now = self.clock.now;
         let missed = self.topics.end_lingering(now);
         self.changed.status |= !missed.is_empty();
         self.changed.topics.extend(missed);
-        self.watch_frames(now);
-        self.drive_standbys(now);
-        self.offer_unneeded_links(now);
-        while let Some((_, topic)) = self.deferred.first().filter(|(at, _)| *at <= now).copied() {
-            self.deferred.pop_first();
-            self.changed.topics.insert(topic);
-        }
-        self.drive_uplink(now);
-        self.drive_addresses(now);
-        self.dial_seeds(now);
         self.search_topics(now);
-        if self.topics.expires().is_some_and(|at| at <= now) {
-            self.topics.expire(now);
-        }
-        self.changed.plans |= self.redials.next().is_some_and(|at| at <= now);
     }
 
-    fn follow_up(&mut self, now: Instant) {
+    fn expire_topics(&mut self) {
+        if self.topics.expires().is_some_and(|at| at <= self.clock.now) {
+            self.topics.expire(self.clock.now);
+        }
+    }
+
+    /// Has links, stores and frames follow what changed.
+    fn follow_up(&mut self) {
+        let now = self.clock.now;
+        while let Some((_, topic)) = self.view.deferred.first().filter(|(at, _)| *at <= now).copied() {
+            self.view.deferred.pop_first();
+            self.changed.topics.insert(topic);
+        }
         if std::mem::take(&mut self.changed.plans) {
-            self.dial_wanted(now);
-            self.dial_standbys(now);
+            self.link(LinksInput::Plan);
         }
         self.keep_sites();
         self.tell_topic_peers(now);
         self.tell_peers();
         self.tell_statuses(now);
         self.tell_sites(now);
-        self.move_on(now);
     }
 
     fn warn(&mut self, audience: Audience, text: &str) {
-        self.changed.status |= self.warnings.add(audience, text);
+        self.changed.status |= self.view.warnings.add(audience, text);
     }
 
     fn act(&mut self, output: Output) {
@@ -282,7 +270,7 @@ impl Node {
         if matches!(message, ToFrame::Link(..) | ToFrame::Packet(_))
             && let Some(frame) = self.frames.frame_mut(id).filter(|frame| !frame.frozen)
         {
-            frame.presence.told(self.now);
+            frame.presence.told(self.clock.now);
         }
         self.act(Output::Frame(id, message));
     }
@@ -295,30 +283,23 @@ impl Node {
         self.act(Output::Uplink(UplinkCommand::Send(message)));
     }
 
-    fn tell_peer(&mut self, link: LinkId, message: Control) {
-        self.send_on(link, codec::encode(&LinkMessage::Control(message)));
-    }
-
     fn tell_topic(&mut self, link: LinkId, message: TopicMessage) {
-        self.send_on(link, codec::encode(&LinkMessage::Topic(message)));
+        self.with_links(|links, around| links.say(link, message, around));
     }
 
-    fn send_on(&mut self, link: LinkId, message: Vec<u8>) {
-        if let Some(up) = self.links.up_mut(link) {
-            up.lanes.sent(message.len());
-        }
-        self.command(link, LinkCommand::Send(message));
-    }
-
-    fn command(&mut self, link: LinkId, command: LinkCommand) {
-        let holder = self.links.link(link).map(|it| it.frame);
-        if let Some(frame) = holder.filter(|frame| self.frames.frame(*frame).is_some()) {
-            self.tell(frame, ToFrame::Link(link, command));
+    fn seed_succeeded(&mut self, id: SeedId, took: Duration) {
+        // Peers are no seeds because they were reached.
+        if matches!(id, SeedId::Server(_)) || self.seeds.contains(&id) {
+            let latency_ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+            let seed = self.seeds.succeeded(id, latency_ms, self.clock.unix_ms());
+            self.save_seed(seed);
         }
     }
 
-    fn hang_up(&mut self, link: LinkId) {
-        self.command(link, LinkCommand::HangUp);
+    fn seed_failed(&mut self, id: &SeedId) {
+        if let Some(seed) = self.seeds.failed(id) {
+            self.save_seed(seed);
+        }
     }
 
     fn save_seed(&mut self, seed: Seed) {
@@ -332,14 +313,4 @@ impl Node {
             self.act(Output::ForgetSeed(id));
         }
     }
-
-    fn wall_clock(&self, now: Instant) -> Option<u64> {
-        let (ms, told) = self.wall_clock?;
-        let elapsed = u64::try_from(now.since(told).as_millis()).unwrap_or(u64::MAX);
-        Some(ms.saturating_add(elapsed))
-    }
-}
-
-const fn leader(epoch: bitters_wire::id::Epoch, boot: Boot, kind: LeaderKind, build: String) -> LeaderStatus {
-    LeaderStatus { epoch, boot, kind, build }
 }

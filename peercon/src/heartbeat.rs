@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bitters_wire::{local::DownReason, time::Instant};
+use bitters_machine::time::Instant;
+use bitters_wire::local::DownReason;
 
 /// From one ping to the next.
 const EVERY: Duration = Duration::from_secs(15);

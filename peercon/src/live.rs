@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, net::SocketAddr};
 
+use bitters_machine::time::Instant;
 use bitters_wire::{
     WIRE,
     address::Token,
@@ -9,7 +10,6 @@ use bitters_wire::{
     limits::DIAL_TIMEOUT,
     local::{Door, DownReason, IdentityEnd},
     status::Path,
-    time::Instant,
 };
 
 use crate::{

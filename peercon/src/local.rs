@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitters_wire::time::Instant;
+use bitters_machine::time::Instant;
 
 use crate::{
     Candidate, Fingerprint,

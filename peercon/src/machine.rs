@@ -2,12 +2,12 @@
 
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     id::PersonaId,
     keys::Signature,
     local::{Door, DownReason, IdentityText},
     status::Path,
-    time::Instant,
 };
 
 use crate::live::Live;
@@ -123,15 +123,32 @@ impl Peercon {
     pub fn new(config: Config, now: Instant) -> Self {
         Self { live: Some(Box::new(Live::new(config, now))), outbox: VecDeque::new() }
     }
+}
+
+impl Machine for Peercon {
+    type Input = Input;
+    type Output = Output;
 
     /// Takes note of what happened. Nothing happens to a connection that is over.
-    pub fn handle_input(&mut self, input: Input, now: Instant) {
+    fn handle_input(&mut self, input: Input, now: Instant) {
         let Some(live) = &mut self.live else { return };
         if let Err(reason) = live.on_input(input, now, &mut self.outbox) {
             self.down(reason);
         }
     }
 
+    /// The next act.
+    fn poll_output(&mut self) -> Option<Output> {
+        self.outbox.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is wanted.
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.live.as_ref().map(|live| live.poll_timeout())
+    }
+}
+
+impl Peercon {
     /// Sends a whole link message of 1 to [`MAX_LINK`](bitters_wire::limits::MAX_LINK) bytes, once the connection is up.
     /// A message that can't be sent (another length, more than 1 MiB before the connection is up) ends the connection,
     /// because the others that follow it must not arrive without it.
@@ -140,18 +157,6 @@ impl Peercon {
         if let Err(reason) = live.send(message, &mut self.outbox) {
             self.down(reason);
         }
-    }
-
-    /// The next act.
-    #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.outbox.pop_front()
-    }
-
-    /// When [`Input::Timeout`] is wanted.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.live.as_ref().map(|live| live.poll_timeout())
     }
 
     fn down(&mut self, reason: DownReason) {

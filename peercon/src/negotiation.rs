@@ -11,7 +11,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use bitters_wire::{local::DownReason, time::Instant};
+use bitters_machine::{Machine, time::Instant};
+use bitters_wire::local::DownReason;
 
 pub mod message;
 #[cfg(test)]
@@ -107,9 +108,14 @@ impl Negotiation {
         };
         Self { live: Some(live), outbox: VecDeque::new() }
     }
+}
+
+impl Machine for Negotiation {
+    type Input = Input;
+    type Output = Output;
 
     /// Takes note of what happened. Nothing happens once it is broken.
-    pub fn handle_input(&mut self, input: Input, now: Instant) {
+    fn handle_input(&mut self, input: Input, now: Instant) {
         let Some(live) = &mut self.live else { return };
         if let Err(reason) = live.on_input(input, now, &mut self.outbox).and_then(|()| live.go_on(&mut self.outbox)) {
             self.live = None;
@@ -118,9 +124,13 @@ impl Negotiation {
     }
 
     /// The next act.
-    #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output> {
+    fn poll_output(&mut self) -> Option<Output> {
         self.outbox.pop_front()
+    }
+
+    /// Never: it waits for the browser and the peer.
+    fn poll_timeout(&self) -> Option<Instant> {
+        None
     }
 }
 

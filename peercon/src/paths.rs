@@ -6,7 +6,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use bitters_wire::{status::Path, time::Instant};
+use bitters_machine::time::Instant;
+use bitters_wire::status::Path;
 
 use crate::{
     Candidate,

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use bitters_wire::{local::DownReason, time::Instant};
+use bitters_machine::time::Instant;
+use bitters_wire::local::DownReason;
 
 use crate::{
     Candidate, Fingerprint,

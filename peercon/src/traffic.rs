@@ -1,6 +1,7 @@
 //! Application bytes, which wait on both sides until the two ends have proven themselves.
 
-use bitters_wire::{limits::MAX_LINK, local::DownReason, time::Instant};
+use bitters_machine::time::Instant;
+use bitters_wire::{limits::MAX_LINK, local::DownReason};
 
 use crate::{heartbeat::Heartbeat, parts::Reassembly};
 

@@ -2,17 +2,19 @@
 
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use bitters_wire::{rendezvous::ToNode, time::Instant};
-use tokio::{
-    sync::{Notify, mpsc},
-    time,
-};
+use bitters_machine::Machine;
+use bitters_wire::rendezvous::ToNode;
+use tokio::sync::mpsc;
 
 use crate::{
     core::rendezvous::{Config, ConnId, Counts, Input, Load, Output, Rendezvous},
+    driver::Driver,
     switchboard::Switchboard,
     udp::Udp,
 };
@@ -20,18 +22,11 @@ use crate::{
 /// The machine, and where its messages go.
 #[derive(Debug)]
 pub(crate) struct Hub {
-    start: time::Instant,
-    state: Mutex<State>,
+    machine: Driver<Rendezvous>,
+    /// Names the connections.
+    next: AtomicU64,
     switchboard: Arc<Switchboard>,
     udp: Arc<Udp>,
-    /// The machine's timeout changed.
-    timeout_changed: Notify,
-}
-
-#[derive(Debug)]
-struct State {
-    machine: Rendezvous,
-    next: u64,
 }
 
 /// A socket that opened.
@@ -49,88 +44,69 @@ pub(crate) struct Opened {
 
 impl Hub {
     pub(crate) fn new(config: Config, seed: u64, switchboard: Arc<Switchboard>, udp: Arc<Udp>) -> Self {
-        let state = Mutex::new(State { machine: Rendezvous::new(config, seed), next: 0 });
-        Self { start: time::Instant::now(), state, switchboard, udp, timeout_changed: Notify::new() }
+        Self { machine: Driver::new(Rendezvous::new(config, seed)), next: AtomicU64::new(0), switchboard, udp }
     }
 
     /// A socket opened. Its messages come out of the receiver, which ends when the socket is to be closed.
     pub(crate) fn open(&self, opened: Opened) -> (ConnId, mpsc::Receiver<ToNode>) {
         let Opened { addr, local, nonce, server } = opened;
         let proxies = self.udp.reached_from(local);
-        let mut state = self.lock();
-        let conn = ConnId(state.next);
-        state.next += 1;
-        let receiver = self.switchboard.open(conn);
-        self.input(&mut state, Input::Open { conn, addr, nonce, server, proxies });
-        (conn, receiver)
+        let open = |machine: &mut Rendezvous, now| {
+            let conn = ConnId(self.next.fetch_add(1, Ordering::Relaxed));
+            let receiver = self.switchboard.open(conn);
+            machine.handle_input(Input::Open { conn, addr, nonce, server, proxies }, now);
+            (conn, receiver)
+        };
+        self.machine.run(open, |output| self.perform(output))
     }
 
     /// A socket received a message.
     pub(crate) fn received(&self, conn: ConnId, bytes: Vec<u8>) {
-        self.input(&mut self.lock(), Input::Received(conn, bytes));
+        self.handle_input(Input::Received(conn, bytes));
     }
 
     /// A socket closed.
     pub(crate) fn closed(&self, conn: ConnId) {
         self.switchboard.close(conn);
-        self.input(&mut self.lock(), Input::Closed(conn));
+        self.handle_input(Input::Closed(conn));
     }
 
     /// How much there is, and what was said, for those who operate the server.
     pub(crate) fn numbers(&self) -> (Load, Counts) {
-        let state = self.lock();
-        (state.machine.load(), state.machine.counts().clone())
+        let machine = self.machine.lock();
+        (machine.load(), machine.counts().clone())
     }
 
     /// Tells the machine when its time has come, forever.
     pub(crate) async fn keep_time(&self) {
-        loop {
-            let timeout = self.lock().machine.poll_timeout();
-            let due = async {
-                match timeout {
-                    Some(at) => time::sleep_until(self.start + at.since(Instant::START)).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = due => self.input(&mut self.lock(), Input::Timeout),
-                () = self.timeout_changed.notified() => {}
-            }
-        }
+        self.machine.keep_time(|| self.handle_input(Input::Timeout)).await;
     }
 
-    fn input(&self, state: &mut State, input: Input) {
-        let timeout = state.machine.poll_timeout();
-        state.machine.handle_input(input, Instant::START + self.start.elapsed());
-        while let Some(output) = state.machine.poll_output() {
-            self.perform(state, output);
-        }
-        if state.machine.poll_timeout() != timeout {
-            self.timeout_changed.notify_one();
-        }
+    fn handle_input(&self, input: Input) {
+        self.machine.run(|machine, now| machine.handle_input(input, now), |output| self.perform(output));
     }
 
-    fn perform(&self, state: &mut State, output: Output) {
+    fn perform(&self, output: Output) -> Option<Input> {
         match output {
             Output::Close(conn) => self.switchboard.close(conn),
             Output::Proxy(input) => self.udp.handle_input(input),
             Output::Send(conn, message) => {
                 if self.switchboard.send(conn, message).is_err() {
                     self.switchboard.close(conn);
-                    state.machine.handle_input(Input::Closed(conn), Instant::START + self.start.elapsed());
+                    return Some(Input::Closed(conn));
                 }
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::{net::Ipv4Addr, time::Duration};
+
+    use bitters_machine::time::Instant;
+    use tokio::time;
 
     use super::*;
 
@@ -153,7 +129,7 @@ mod tests {
         let all = time::timeout(Duration::from_secs(60), all).await.unwrap();
 
         assert!(matches!(all.as_slice(), [ToNode::Challenge { .. }, ToNode::Refused { .. }]), "{all:?}");
-        assert_eq!(hub.start.elapsed().as_secs(), 10);
+        assert_eq!(hub.machine.now().since(Instant::START).as_secs(), 10);
     }
 
     #[tokio::test]
@@ -166,7 +142,7 @@ mod tests {
         hub.received(conn, vec![0xff]);
         hub.closed(conn);
 
-        assert_eq!(hub.lock().machine.load().connections, 0);
+        assert_eq!(hub.machine.lock().load().connections, 0);
         assert!(hub.switchboard.is_empty());
     }
 

@@ -21,6 +21,7 @@ mod admin;
 mod certificates;
 mod config;
 mod crowd;
+mod driver;
 mod headers;
 mod hosts;
 mod hub;

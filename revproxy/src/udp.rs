@@ -11,22 +11,21 @@ use std::{
     array,
     io::{self, IoSliceMut},
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
 use bind::{Address, Worker};
-use bitters_wire::{
-    address::{MAX_PROXIES, is_proxy},
-    time::Instant,
-};
+use bitters_machine::Machine;
+use bitters_wire::address::{MAX_PROXIES, is_proxy};
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit};
-use tokio::{io::Interest, net::UdpSocket, runtime, sync::Notify, time};
+use tokio::{io::Interest, net::UdpSocket, runtime, time};
 
 use crate::{
     config::{Config, ServeError},
     core::proxy::{Counts, Input, Load, Outgoing, Output, Path, Proxy, Socket},
+    driver::Driver,
     stop::Stop,
     switchboard::Switchboard,
 };
@@ -40,14 +39,11 @@ const READ_PAUSE: Duration = Duration::from_millis(100);
 /// The machine and its sockets.
 #[derive(Debug)]
 pub(crate) struct Udp {
-    start: time::Instant,
-    machine: Mutex<Proxy>,
+    machine: Driver<Proxy>,
     /// Those that are told, then the next port of each, where STUN is answered.
     addresses: Vec<Address>,
     public: Vec<SocketAddr>,
     switchboard: Arc<Switchboard>,
-    /// The machine's timeout changed.
-    timeout_changed: Notify,
 }
 
 impl Udp {
@@ -82,14 +78,7 @@ impl Udp {
     }
 
     fn with(machine: Proxy, switchboard: Arc<Switchboard>) -> Self {
-        Self {
-            start: time::Instant::now(),
-            machine: Mutex::new(machine),
-            addresses: Vec::new(),
-            public: Vec::new(),
-            switchboard,
-            timeout_changed: Notify::new(),
-        }
+        Self { machine: Driver::new(machine), addresses: Vec::new(), public: Vec::new(), switchboard }
     }
 
     /// Where it listens, with the real ports.
@@ -132,33 +121,18 @@ impl Udp {
 
     /// How much the machine holds, and what it has done, for those who operate the server.
     pub(crate) fn numbers(&self) -> (Load, Counts) {
-        let machine = self.lock();
+        let machine = self.machine.lock();
         (machine.load(), *machine.counts())
     }
 
     /// What the rendezvous hands on.
     pub(crate) fn handle_input(&self, input: Input) {
-        let mut machine = self.lock();
-        let timeout = machine.poll_timeout();
-        machine.handle_input(input, self.now());
-        self.perform(&mut machine, timeout);
+        self.machine.run(|machine, now| machine.handle_input(input, now), |output| self.perform(output));
     }
 
     /// Tells the machine when its time has come, forever.
     pub(crate) async fn keep_time(&self) {
-        loop {
-            let timeout = self.lock().poll_timeout();
-            let due = async {
-                match timeout {
-                    Some(at) => time::sleep_until(self.start + at.since(Instant::START)).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = due => self.handle_input(Input::Timeout),
-                () = self.timeout_changed.notified() => {}
-            }
-        }
+        self.machine.keep_time(|| self.handle_input(Input::Timeout)).await;
     }
 
     /// Takes and sends what comes to one socket, forever.
@@ -187,18 +161,17 @@ impl Udp {
     /// Gives the machine what came.
     fn take(&self, index: u16, batch: &Batch, count: usize, out: &mut Outgoing) {
         let wildcard = self.addresses[usize::from(index)].addr.ip().is_unspecified();
-        let mut machine = self.lock();
-        let now = self.now();
-        let timeout = machine.poll_timeout();
-        for (meta, piece) in batch.meta[..count].iter().zip(batch.buffer.chunks(batch.piece)) {
-            let ip = meta.dst_ip.map(|ip| ip.to_canonical()).filter(|_| wildcard);
-            let peer = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
-            let path = Path { socket: Socket { index, ip }, peer };
-            for datagram in piece[..meta.len].chunks(meta.stride.max(1)) {
-                machine.handle_datagram(path, datagram, now, out);
+        let take = |machine: &mut Proxy, now| {
+            for (meta, piece) in batch.meta[..count].iter().zip(batch.buffer.chunks(batch.piece)) {
+                let ip = meta.dst_ip.map(|ip| ip.to_canonical()).filter(|_| wildcard);
+                let peer = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+                let path = Path { socket: Socket { index, ip }, peer };
+                for datagram in piece[..meta.len].chunks(meta.stride.max(1)) {
+                    machine.handle_datagram(path, datagram, now, out);
+                }
             }
-        }
-        self.perform(&mut machine, timeout);
+        };
+        self.machine.run(take, |output| self.perform(output));
     }
 
     /// What can't be sent at once is lost, as datagrams are.
@@ -221,22 +194,11 @@ impl Udp {
         }
     }
 
-    fn perform(&self, machine: &mut Proxy, timeout: Option<Instant>) {
-        while let Some(Output::Send(conn, message)) = machine.poll_output() {
-            // Whoever doesn't read is closed by the rendezvous.
-            let _ = self.switchboard.send(conn, message);
-        }
-        if machine.poll_timeout() != timeout {
-            self.timeout_changed.notify_one();
-        }
-    }
-
-    fn now(&self) -> Instant {
-        Instant::START + self.start.elapsed()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Proxy> {
-        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    fn perform(&self, output: Output) -> Option<Input> {
+        let Output::Send(conn, message) = output;
+        // Whoever doesn't read is closed by the rendezvous.
+        let _ = self.switchboard.send(conn, message);
+        None
     }
 }
 

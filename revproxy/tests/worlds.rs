@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_peercon::{
     Credentials,
     packed::{PASSWORD, Packed},
@@ -21,7 +22,7 @@ use bitters_revproxy::core::{
     proxy::{Config, Dropped, Ended, Input, Load, Outgoing, Output, Path, Proxy, Socket},
     rendezvous::ConnId,
 };
-use bitters_wire::{address::Token, rendezvous::ToNode, time::Instant};
+use bitters_wire::{address::Token, rendezvous::ToNode};
 use fastrand::Rng;
 use support::{
     agent::Agent,

@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use bitters_machine::{
+    map::{Map, Set},
+    time::Instant,
+};
 use bitters_wire::{
     id::{FrameId, PersonaId, SessionId},
-    map::{Map, Set},
     packet::Service,
-    time::Instant,
 };
 
 use crate::{

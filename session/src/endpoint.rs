@@ -2,19 +2,22 @@
 
 use std::time::Duration;
 
+use bitters_machine::{
+    Machine,
+    map::{Map, Set},
+    random::Random,
+    rate::{Bucket, Rate},
+    time::Instant,
+};
 use bitters_wire::{
     codec,
     data::Data,
     failure::{Code, Executed, Failure},
     id::{FrameId, PersonaId, SessionId, Tag},
     limits::MAX_SESSIONS,
-    map::{Map, Set},
     name::Name,
     packet::{Body, Packet, Refusal, Service},
-    random::Random,
-    rate::{Bucket, Rate},
     rpc::Outcome,
-    time::Instant,
 };
 use zeroize::Zeroizing;
 
@@ -154,9 +157,12 @@ impl Endpoint {
 }
 
 /// What happens outside.
-impl Endpoint {
+impl Machine for Endpoint {
+    type Input = Input;
+    type Output = Output;
+
     /// Something happened, at the time `now`.
-    pub fn handle_input(&mut self, input: Input, now: Instant) {
+    fn handle_input(&mut self, input: Input, now: Instant) {
         self.ctx.now = self.ctx.now.max(now);
         match input {
             Input::FrameGone(peer, frame) => self.on_frame_gone(peer, frame),
@@ -168,18 +174,18 @@ impl Endpoint {
     }
 
     /// What is to be done next; to be asked until there is nothing, after each call of another method.
-    #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output> {
+    fn poll_output(&mut self) -> Option<Output> {
         self.ctx.outbox.pop_front()
     }
 
     /// When [`Input::Timeout`] is due. Changes with every call of another method.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self) -> Option<Instant> {
         let deadlines = self.ctx.calls.values().filter_map(|call| call.deadline);
         self.sessions.values().filter_map(Session::poll_timeout).chain(deadlines).min()
     }
+}
 
+impl Endpoint {
     /// Those whom the sessions talk with.
     #[must_use]
     pub fn peers(&self) -> Set<PersonaId> {

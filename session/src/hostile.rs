@@ -2,6 +2,7 @@
 
 use std::iter;
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     codec,
     failure::Code,
@@ -10,7 +11,6 @@ use bitters_wire::{
     limits::{MAX_STREAMS, MAX_STREAMS_PER_FRAME, STREAM_WINDOW},
     name::Name,
     packet::{Body, Packet, Service},
-    time::Instant,
 };
 use proptest::prelude::*;
 

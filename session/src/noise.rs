@@ -5,10 +5,8 @@
 //! `"bitters/session/1" ‖ opener 32 ‖ its frame 16 ‖ listener 32 ‖ session 16 ‖ tag 8`, so a handshake is good for nothing else.
 //! Transport messages carry their counter, which is the cipher's nonce (section 11.4): hops may lose or repeat packets.
 
-use bitters_wire::{
-    id::{FrameId, PersonaId, SessionId, Tag},
-    random::Random,
-};
+use bitters_machine::random::Random;
+use bitters_wire::id::{FrameId, PersonaId, SessionId, Tag};
 use snow::{
     Builder, Error, HandshakeState, StatelessTransportState,
     params::{CipherChoice, DHChoice, HashChoice},

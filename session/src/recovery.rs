@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use bitters_wire::time::Instant;
+use bitters_machine::time::Instant;
 
 /// The questions of one side of an open session.
 #[derive(Debug)]

@@ -2,11 +2,11 @@
 
 use std::{mem, time::Duration};
 
+use bitters_machine::time::Instant;
 use bitters_wire::{
     codec,
     id::{FrameId, PersonaId, Tag},
     packet::{Body, Packet, Refusal},
-    time::Instant,
 };
 
 use crate::{

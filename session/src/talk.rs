@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 
+use bitters_machine::{map::Map, time::Instant};
 use bitters_wire::{
     failure::Failure,
     id::{PersonaId, Tag},
     limits::{MAX_STREAMS, MAX_STREAMS_PER_FRAME},
-    map::Map,
     packet::Service,
     rpc::Outcome,
-    time::Instant,
 };
 
 use crate::{

@@ -8,7 +8,8 @@ use std::{
 use bitters_node::{Candidacy, CandidacyInput, CandidacyOutput, Config, Node, seeds};
 use bitters_web::{
     announcer::Announcer,
-    clock::{self, Timer},
+    clock,
+    driver::Driver,
     error::WebError,
     global,
     island::Island,
@@ -78,11 +79,10 @@ impl Leading {
 }
 
 struct Worker {
-    machine: RefCell<Candidacy>,
+    machine: Driver<Candidacy>,
     identity: Identity,
     island: Island,
     announcer: OnceCell<Announcer>,
-    timer: OnceCell<Timer>,
     /// What waits for the lock.
     request: RefCell<Option<AbortHandle>>,
     seat: RefCell<Option<Held>>,
@@ -118,11 +118,10 @@ struct Opened {
 impl Worker {
     fn start(identity: Identity, on_end: Box<dyn Fn()>) -> Result<Rc<Self>, WebError> {
         let worker = Rc::new(Self {
-            machine: RefCell::new(Candidacy::new(identity.build.clone(), predecessor(&identity.name))),
+            machine: Driver::new(Candidacy::new(identity.build.clone(), predecessor(&identity.name))),
             identity,
             island: Island::of_worker()?,
             announcer: OnceCell::new(),
-            timer: OnceCell::new(),
             request: RefCell::default(),
             seat: RefCell::default(),
             stage: RefCell::new(Stage::Waits(Vec::new(), None)),
@@ -132,22 +131,13 @@ impl Worker {
         let announcer = Announcer::open(&worker.island, move |announcement| this.on_announcement(announcement))?;
         worker.announcer.get_or_init(|| announcer);
         let this = Rc::clone(&worker);
-        worker.timer.get_or_init(|| Timer::new(move || this.on_timer()));
+        worker.machine.wake_by(move || this.on_timer());
         worker.handle(CandidacyInput::Started);
         Ok(worker)
     }
 
     fn handle(self: &Rc<Self>, input: CandidacyInput) {
-        self.machine.borrow_mut().handle_input(input, clock::now());
-        loop {
-            let output = self.machine.borrow_mut().poll_output();
-            let Some(output) = output else { break };
-            self.perform(output);
-        }
-        let timeout = self.machine.borrow().poll_timeout();
-        if let Some(timer) = self.timer.get() {
-            timer.set(timeout);
-        }
+        self.machine.handle_input(input, |output| self.perform(output));
     }
 
     fn perform(self: &Rc<Self>, output: CandidacyOutput) {
@@ -195,9 +185,7 @@ impl Worker {
     }
 
     fn on_timer(self: &Rc<Self>) {
-        if let Some(timer) = self.timer.get() {
-            timer.fired();
-        }
+        self.machine.fired();
         self.handle(CandidacyInput::Timeout);
     }
 

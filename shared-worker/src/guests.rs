@@ -1,8 +1,8 @@
 //! The ways to the frames: who came in by which port.
 
+use bitters_machine::map::Map;
 use bitters_web::pipe::Pipe;
 use bitters_wire::id::FrameId;
-use bitters_wire::map::Map;
 
 /// One way in, numbered as it came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,14 +1,16 @@
 //! The loop around the machine: facts in, acts out. It has no opinions.
 
 use std::{
-    cell::{Cell, OnceCell, RefCell},
+    cell::{Cell, RefCell},
     rc::Rc,
     time::Duration,
 };
 
+use bitters_machine::{map::Map, time::Instant};
 use bitters_node::{Input, Node, Output, UplinkCommand, UplinkEvent};
 use bitters_web::{
-    clock::{self, Timer},
+    clock,
+    driver::Driver,
     island::Island,
     lock::{self, Fate, Held},
     pipe::Pipe,
@@ -19,8 +21,6 @@ use bitters_wire::{
     id::{Boot, Epoch, FrameId},
     limits::MAX_LOCAL,
     local::{Envelope, ToFrame, ToLeader},
-    map::Map,
-    time::Instant,
 };
 use futures::future::{AbortHandle, abortable};
 use wasm_bindgen_futures::spawn_local;
@@ -62,7 +62,7 @@ const REMINDER_PACE: Duration = Duration::from_millis(250);
 
 /// The leader's shell.
 pub struct Leader {
-    node: RefCell<Node>,
+    node: Driver<Node>,
     standing: Standing,
     island: Island,
     store: Store,
@@ -74,7 +74,6 @@ pub struct Leader {
     guests: RefCell<Guests>,
     uplink: RefCell<Option<Uplink>>,
     running: RefCell<Map<(FrameId, u32), AbortHandle>>,
-    timer: OnceCell<Timer>,
 }
 
 impl Leader {
@@ -89,7 +88,7 @@ impl Leader {
         end: impl Fn() + 'static,
     ) -> Rc<Self> {
         let leader = Rc::new(Self {
-            node: RefCell::new(node),
+            node: Driver::new(node),
             standing,
             island,
             store,
@@ -100,15 +99,13 @@ impl Leader {
             guests: RefCell::default(),
             uplink: RefCell::default(),
             running: RefCell::default(),
-            timer: OnceCell::new(),
         });
         let this = Rc::downgrade(&leader);
-        let timer = Timer::new(move || {
+        leader.node.wake_by(move || {
             if let Some(leader) = this.upgrade() {
                 leader.on_timer();
             }
         });
-        leader.timer.get_or_init(|| timer);
         leader.handle(Input::WallClock(clock::unix_ms()));
         leader
     }
@@ -141,9 +138,7 @@ impl Leader {
         self.guests.take();
         self.uplink.take();
         self.running.take().into_values().for_each(|running| running.abort());
-        if let Some(timer) = self.timer.get() {
-            timer.set(None);
-        }
+        self.node.rest();
         self.life.take();
     }
 
@@ -201,9 +196,7 @@ impl Leader {
     }
 
     fn on_timer(self: &Rc<Self>) {
-        if let Some(timer) = self.timer.get() {
-            timer.fired();
-        }
+        self.node.fired();
         self.handle(Input::WallClock(clock::unix_ms()));
         self.handle(Input::Timeout);
     }
@@ -212,16 +205,7 @@ impl Leader {
         if self.life.borrow().is_none() {
             return; // It doesn't lead any longer.
         }
-        self.node.borrow_mut().handle_input(input, clock::now());
-        loop {
-            let output = self.node.borrow_mut().poll_output();
-            let Some(output) = output else { break };
-            self.perform(output);
-        }
-        let timeout = self.node.borrow().poll_timeout();
-        if let Some(timer) = self.timer.get() {
-            timer.set(timeout);
-        }
+        self.node.handle_input(input, |output| self.perform(output));
     }
 
     fn perform(self: &Rc<Self>, output: Output) {

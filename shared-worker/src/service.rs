@@ -5,12 +5,12 @@
 
 use std::{cell::RefCell, rc::Rc};
 
+use bitters_machine::map::Map;
 use bitters_wire::{
     failure::{Code, Failure},
     id::PersonaId,
     limits::MAX_SERVICE_JSON,
     local::ServiceReply,
-    map::Map,
     name::Name,
     permission::Permissions,
 };

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use bitters_wire::time::Instant;
+use bitters_machine::time::Instant;
 use gloo_timers::callback::Timeout;
 use js_sys::{Date, Function};
 use wasm_bindgen::JsCast;

@@ -22,16 +22,12 @@ pub mod keys;
 pub mod limits;
 pub mod link;
 pub mod local;
-pub mod map;
 pub mod name;
 pub mod packet;
 pub mod permission;
-pub mod random;
-pub mod rate;
 pub mod rendezvous;
 pub mod rpc;
 pub mod status;
-pub mod time;
 pub mod topic;
 pub mod uri;
 

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use bitters_frame_core::site::{Badge, Click, Input};
 use bitters_web::{error::WebError, global, island::Island};
 use bitters_wire::permission::{Answer, Permission, SiteStatus};
 use serde::Deserialize;
@@ -10,10 +11,7 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::console;
 
 use super::Shell;
-use crate::{
-    consent::Sink,
-    site::{Badge, Click, Input},
-};
+use crate::consent::Sink;
 
 /// What the person changed in the list of sites.
 #[derive(Deserialize)]
@@ -27,7 +25,7 @@ impl Shell {
     /// A badge that asks needs what tells whether a click on it counts.
     pub(super) fn show_badge(self: &Rc<Self>, badge: &Badge) {
         if matches!(badge, Badge::Asking(_)) {
-            self.page.name_petitioner(self.site.borrow().origin());
+            self.page.name_petitioner(self.site.machine().origin());
             self.prepare();
         }
         self.page.show(badge);
@@ -44,7 +42,7 @@ impl Shell {
     }
 
     pub(super) fn open_page(self: &Rc<Self>, permission: Permission) {
-        let site = self.site.borrow().origin().to_owned();
+        let site = self.site.machine().origin().to_owned();
         report(self.consent.open(permission, &site, self.sink()));
     }
 

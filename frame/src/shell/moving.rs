@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use bitters_frame_core::site::Input;
 use bitters_web::{
     announcer::Announcer,
     error::WebError,
@@ -12,7 +13,7 @@ use bitters_wire::{announce::frame_lock, local::LinkCommand};
 use wasm_bindgen_futures::spawn_local;
 
 use super::{Carried, Shell};
-use crate::{host, site::Input};
+use crate::host;
 
 impl Shell {
     pub(super) fn island(&self) -> Island {

@@ -1,18 +1,17 @@
 //! Addresses: a certificate that a frame keeps, the server's ear, and the owner's signature.
 
+use bitters_machine::time::Instant;
 use bitters_wire::{
     address::{Address, Fingerprint, Owner, Token},
     failure::{Code, Failure},
     id::{FrameId, LinkId, PersonaId},
     keys::Signature,
-    link::Control,
     local::{Certificate, ToFrame},
     rendezvous::{ToServer, listen_text},
-    time::Instant,
 };
 
 use super::Node;
-use crate::{accounts::Spend, api::Output, dials::Asker, links::Pair, warnings::Audience};
+use crate::{api::Output, dials::Asker, sites::accounts::Spend, view::warnings::Audience};
 
 impl Node {
     pub(super) fn on_address(&mut self, id: FrameId, request: u32, now: Instant) {
@@ -30,18 +29,18 @@ impl Node {
         if !self.addresses.is_certifying(owner, id) {
             return;
         }
-        let unix_ms = self.wall_clock(self.now);
+        let unix_ms = self.clock.unix_ms();
         let kept =
             outcome.and_then(|certificate| self.addresses.made(owner, certificate, unix_ms).map_err(str::to_owned));
         match kept {
             Ok(kept) => self.act(Output::SaveCertificate(owner, kept)),
             Err(why) => {
-                self.addresses.failed(Some(why.clone()), self.now, &mut self.rng);
+                self.addresses.failed(Some(why.clone()), self.clock.now, &mut self.rng);
                 if let Owner::Persona(persona) = owner {
                     self.warn(Audience::Persona(persona), &format!("no address can be had: {why}"));
                 }
                 let failure = Failure::new(Code::Unsupported, why);
-                for (asker, _) in self.addresses.asking(self.now) {
+                for (asker, _) in self.addresses.asking(self.clock.now) {
                     if self.owner_of(asker) == Some(owner) {
                         self.answer_address(asker, Err(failure.clone()));
                     }
@@ -56,8 +55,9 @@ impl Node {
         if let Some(Owner::Persona(own)) = self.addresses.listens(token)
             && let Some(address) = self.address_of_persona(own)
         {
-            for link in self.links.ups_of(own).map(|(id, _, _, _)| id).collect::<Vec<_>>() {
-                self.tell_peer(link, Control::Address(address.clone()));
+            for link in self.links.table().ups_of(own).map(|(id, _, _, _)| id).collect::<Vec<_>>() {
+                let address = address.clone();
+                self.with_links(|links, around| links.tell_address(link, address, around));
             }
         }
         self.changed.addresses = true;
@@ -73,12 +73,13 @@ impl Node {
     }
 
     /// Makes, publishes and tells addresses, as far as each can be by now.
-    pub(super) fn drive_addresses(&mut self, now: Instant) {
+    pub(super) fn drive_addresses(&mut self) {
+        let now = self.clock.now;
         let is_late = self.addresses.deadline().is_some_and(|at| at <= now);
         if !std::mem::take(&mut self.changed.addresses) && !is_late {
             return;
         }
-        let unix_ms = self.wall_clock(now).unwrap_or_default();
+        let unix_ms = self.clock.unix_ms().unwrap_or_default();
         self.addresses.expire(unix_ms);
         self.addresses.give_up(now, &mut self.rng);
         if !self.addresses.proxies().is_empty() {
@@ -97,7 +98,7 @@ impl Node {
     fn wanted_owners(&self, now: Instant) -> Vec<Owner> {
         let mut owners = self.addresses.owners();
         owners.extend(self.addresses.asking(now).into_iter().filter_map(|(asker, _)| self.owner_of(asker)));
-        owners.extend(self.links.ups().map(|(_, pair, _, _)| Owner::Persona(pair.own)));
+        owners.extend(self.links.table().ups().map(|(_, pair, _, _)| Owner::Persona(pair.own)));
         owners.sort_unstable();
         owners.dedup();
         owners.retain(|owner| match owner {
@@ -111,7 +112,7 @@ impl Node {
     fn provide(&mut self, owner: Owner, unix_ms: u64, now: Instant) {
         if let Owner::Persona(own) = owner
             && self.addresses.needs_certificate(owner, unix_ms)
-            && let Some(frame) = self.keeper(own)
+            && let Some(frame) = self.links.keeper(own, &self.frames)
         {
             self.addresses.certify(owner, frame, now);
             self.tell(frame, ToFrame::Certify { owner });
@@ -176,23 +177,8 @@ impl Node {
     /// A peer learns where our persona can be dialled when no link to it is left.
     pub(super) fn tell_own_address(&mut self, link: LinkId, own: PersonaId) {
         match self.address_of_persona(own) {
-            Some(address) => self.tell_peer(link, Control::Address(address)),
+            Some(address) => self.with_links(|links, around| links.tell_address(link, address, around)),
             None => self.changed.addresses = true,
         }
-    }
-
-    /// A peer says where it can be dialled.
-    pub(super) fn on_peer_address(&mut self, pair: Pair, address: Address, now: Instant) -> Result<(), &'static str> {
-        if address.owner() != Owner::Persona(pair.peer) {
-            return Err("an address that isn't its own");
-        }
-        if !self.is_expired(&address, now) {
-            self.links.learn_address(pair, address);
-        }
-        Ok(())
-    }
-
-    pub(super) fn is_expired(&self, address: &Address, now: Instant) -> bool {
-        self.wall_clock(now).is_some_and(|unix_ms| address.expires() <= unix_ms)
     }
 }

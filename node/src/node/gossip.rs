@@ -1,24 +1,23 @@
 //! Topics: joined and left, published to, and told of.
 
+use bitters_machine::{map::Set, time::Instant};
 use bitters_wire::{
     codec,
     failure::{Code, Failure},
     id::{FrameId, LinkId, PersonaId, TopicId},
-    limits::{MAX_LINK, MAX_MESSAGE, MAX_TOPICS_PER_FRAME, TOPIC_NEIGHBOURS},
+    limits::{MAX_LINK, MAX_MESSAGE, MAX_TOPICS_PER_FRAME},
     link::LinkMessage,
     local::ToFrame,
-    map::Set,
     rendezvous::ToServer,
-    time::Instant,
     topic::TopicMessage,
 };
 
 use super::Node;
 use crate::{
-    accounts::Spend,
     frames::Frame,
-    links::Pair,
-    quotas::{MAX_MEMBERSHIPS, MAX_TOPICS_PER_GROUP, MAX_TOPICS_PER_ORIGIN},
+    limits::{MAX_MEMBERSHIPS, MAX_TOPICS_PER_GROUP, MAX_TOPICS_PER_ORIGIN},
+    pair::Pair,
+    sites::accounts::Spend,
     topics::Place,
 };
 
@@ -124,8 +123,8 @@ impl Node {
         if !self.frames.is_member(place) && self.topics.is_open(place) {
             for (link, _, is_member) in self.up_links(own, topic) {
                 self.tell_topic(link, TopicMessage::Left(topic));
-                if let Some(up) = self.links.up_mut(link).filter(|_| is_member) {
-                    up.want(self.now);
+                if is_member {
+                    self.links.part(link, topic, self.clock.now);
                 }
             }
             self.topics.close(place);
@@ -169,11 +168,10 @@ impl Node {
     }
 
     /// A message came over a link.
-    pub(super) fn on_topic_message(&mut self, link: LinkId, pair: Pair, topic: TopicId, sealed: &[u8], now: Instant) {
+    pub(super) fn on_topic_message(&mut self, link: LinkId, pair: Pair, topic: TopicId, sealed: &[u8]) {
         let place = Place { own: pair.own, topic };
-        let in_time = self.links.up_mut(link).is_some_and(|up| up.budget.publishes.take(now));
-        if in_time && self.topics.is_open(place) && self.topics.is_new(pair.own, sealed) {
-            self.topics.keep(place, sealed, now);
+        if self.topics.is_open(place) && self.topics.is_new(pair.own, sealed) {
+            self.topics.keep(place, sealed, self.clock.now);
             self.spread(place, sealed, None, Some(link));
         }
     }
@@ -187,29 +185,16 @@ impl Node {
             self.tell(frame, ToFrame::Topic { topic, sealed: sealed.to_vec() });
         }
         let links: Vec<LinkId> =
-            self.links.in_topic(place.own, topic).map(|(id, _, _)| id).filter(|id| Some(*id) != via).collect();
+            self.links.table().in_topic(place.own, topic).map(|(id, _, _)| id).filter(|id| Some(*id) != via).collect();
         if links.is_empty() {
             return;
         }
         let message = codec::encode(&LinkMessage::Topic(TopicMessage::Publish { topic, sealed: sealed.to_vec() }));
-        for link in links {
-            self.send_on(link, message.clone());
-        }
-    }
-
-    /// Dials peers that are said to be in a topic, until the persona has the neighbours there that it aims for.
-    pub(super) fn dial_neighbours(&mut self, place: Place, now: Instant) {
-        let own = place.own;
-        let mut candidates: Vec<Pair> = self.topics.candidates(place).map(|peer| Pair { own, peer }).collect();
-        let connecting = candidates.iter().filter(|pair| self.links.connecting_to(**pair).is_some()).count();
-        let have = connecting + self.links.in_topic(own, place.topic).count();
-        candidates.retain(|pair| !self.links.is_linking(*pair) && self.redials.may_dial(*pair, now));
-        self.rng.shuffle(&mut candidates);
-        for pair in candidates.into_iter().take(TOPIC_NEIGHBOURS.saturating_sub(have)) {
-            if self.dial_pair(pair, now).is_err() {
-                self.count_failure(pair, now);
+        self.with_links(|known, around| {
+            for link in links {
+                known.send(link, message.clone(), around);
             }
-        }
+        });
     }
 
     /// Topics that lost all their neighbours ask the rendezvous for others.
@@ -222,7 +207,7 @@ impl Node {
                 continue;
             }
             let Place { own: key, topic } = place;
-            if self.links.in_topic(key, topic).next().is_some() {
+            if self.links.table().in_topic(key, topic).next().is_some() {
                 self.topics.search_ends(place);
             } else if self.uplink.is_registered() {
                 self.tell_server(ToServer::Discover { topic, key });
@@ -232,7 +217,7 @@ impl Node {
 
     /// Peers of a persona in a topic, in order. Frames of the persona itself are none.
     pub(super) fn topic_peers(&self, place: Place) -> Set<PersonaId> {
-        let linked = self.links.in_topic(place.own, place.topic).map(|(_, pair, _)| pair.peer);
+        let linked = self.links.table().in_topic(place.own, place.topic).map(|(_, pair, _)| pair.peer);
         linked.chain(self.topics.lingering(place)).collect()
     }
 
@@ -243,7 +228,7 @@ impl Node {
                 self.frames.in_topic(place).map(|(id, frame)| (id, frame.settles_at)).collect();
             for (id, settles_at) in members {
                 if now < settles_at {
-                    self.deferred.insert((settles_at, place));
+                    self.view.deferred.insert((settles_at, place));
                     continue;
                 }
                 let peers: Vec<PersonaId> = self.topic_peers(place).into_iter().collect();
@@ -262,6 +247,6 @@ impl Node {
 
     /// Links of a persona that are used, and whether the peer is in the topic.
     fn up_links(&self, own: PersonaId, topic: TopicId) -> Vec<(LinkId, Pair, bool)> {
-        self.links.ups_of(own).map(|(id, pair, _, up)| (id, pair, up.is_in(topic))).collect()
+        self.links.table().ups_of(own).map(|(id, pair, _, up)| (id, pair, up.is_in(topic))).collect()
     }
 }

@@ -2,27 +2,26 @@
 
 use std::time::Duration;
 
+use bitters_machine::{map::Set, time::Instant};
 use bitters_wire::{
     WIRE,
     failure::{Code, Failure},
     id::{FrameId, PersonaId, TopicId},
     limits::MAX_TOPICS_PER_FRAME,
-    link::Control,
-    local::{DownReason, HeldLink, Hello, LinkCommand, ToFrame, Welcome},
-    map::Set,
+    local::{DownReason, Hello, ToFrame, Welcome},
     rendezvous::{ToServer, register_text},
-    time::Instant,
 };
 
 use super::Node;
 use crate::{
-    accounts::Spend,
     api::Output,
     frames::{Admission, Frame, MAX_TALKS, Went},
     groups::group_of,
-    links::Pair,
-    quotas::{MAX_FRAMES, MAX_FRAMES_PER_ORIGIN, MAX_LINKS_PER_PERSONA, MAX_PERSONAS, MAX_PERSONAS_PER_GROUP},
+    limits::{MAX_FRAMES, MAX_FRAMES_PER_ORIGIN, MAX_PERSONAS, MAX_PERSONAS_PER_GROUP},
+    links::LinksInput,
+    pair::Pair,
     sites::MAX_ORIGIN,
+    sites::accounts::Spend,
     topics::Place,
 };
 
@@ -34,10 +33,10 @@ impl Node {
     pub(super) fn on_hello(&mut self, id: FrameId, hello: &Hello, now: Instant) {
         let wire = match self.admissible(id, hello, now) {
             Ok(wire) => wire,
-            Err(failure) => return self.reject(id, failure, now),
+            Err(failure) => return self.reject(id, failure),
         };
-        self.succeeds |= hello.known;
-        self.meet(hello, now);
+        self.reign.succeeds |= hello.known;
+        self.meet(hello);
         let was_watched = self.frames.frame(id).is_some_and(|frame| frame.remote.is_none());
         let new = self.admit(hello, wire, now);
         if !hello.remote && !was_watched {
@@ -46,14 +45,8 @@ impl Node {
         self.welcome(id);
         self.on_watch(id, hello.watching, now);
         self.move_along(id);
-        for held in hello.links.iter().take(MAX_LINKS_PER_PERSONA) {
-            self.adopt(id, *held, now);
-            if let Some(up) = self.links.up_mut(held.link).filter(|_| !hello.talks.is_empty()) {
-                // For all that we know, its sessions do.
-                up.last_packet = Some(now);
-            }
-        }
-        self.drop_unnamed_links(id, &hello.links, now);
+        let talks = !hello.talks.is_empty();
+        self.link(LinksInput::Held { frame: id, links: hello.links.clone(), talks });
         self.bring_topics(id, &hello.joined, now);
         if new && hello.known {
             self.catch_up(id, now);
@@ -84,7 +77,7 @@ impl Node {
             let (theirs, ours) = (hello.wire, WIRE);
             let text = format!(
                 "the frame ({}) speaks wire versions {} to {}, the leader ({}) {} to {}: reload the page",
-                hello.build, theirs.min, theirs.max, self.leader.build, ours.min, ours.max
+                hello.build, theirs.min, theirs.max, self.reign.leader.build, ours.min, ours.max
             );
             return Err(Failure::new(Code::VersionMismatch, text));
         };
@@ -104,7 +97,7 @@ impl Node {
         let surplus = self.frames.surplus(origin).filter(|_| is_full);
         let refusal = if self.frames.of_origin(origin).count() >= MAX_FRAMES_PER_ORIGIN {
             "this node has all the frames that it takes of one site"
-        } else if !self.accounts.spend(origin, Spend::Hello, now) {
+        } else if !self.traffic.accounts.spend(origin, Spend::Hello, now) {
             "this site's frames come too often"
         } else if is_full && surplus.is_none() {
             "this node has all the frames that it takes"
@@ -113,11 +106,11 @@ impl Node {
         } else {
             if let Some(surplus) = surplus {
                 let failure = self.quota(surplus, "this node has too many frames of this site and its like", now);
-                self.reject(surplus, failure, now);
+                self.reject(surplus, failure);
             }
             return Ok(());
         };
-        self.accounts.refuse(origin, now);
+        self.traffic.accounts.refuse(origin, now);
         self.changed.sites = true;
         Err(Failure::new(Code::Quota, refusal))
     }
@@ -134,10 +127,10 @@ impl Node {
         here.contains(&persona) || (here.len() < MAX_PERSONAS && of_group.len() < MAX_PERSONAS_PER_GROUP)
     }
 
-    fn reject(&mut self, id: FrameId, failure: Failure, now: Instant) {
+    fn reject(&mut self, id: FrameId, failure: Failure) {
         self.tell(id, ToFrame::Rejected(failure));
         if self.frames.frame(id).is_some() {
-            self.drop_frame(id, now);
+            self.drop_frame(id);
         } else {
             self.act(Output::ForgetFrame(id));
         }
@@ -146,7 +139,7 @@ impl Node {
     fn admit(&mut self, hello: &Hello, wire: u16, now: Instant) -> bool {
         let (secret, identity) = self.persona_for(&hello.origin, hello.scope, hello.identity);
         let persona = secret.id();
-        self.become_persona(hello.frame, secret.clone(), identity, now);
+        self.become_persona(hello.frame, secret.clone(), identity);
         let comes = !self.frames.has_persona(persona);
         let permissions = self.sites.permissions(&hello.origin);
         let new = self.frames.admit(hello, Admission { secret, persona, identity, permissions, wire }, now);
@@ -159,7 +152,7 @@ impl Node {
     /// Tells a frame who it is.
     pub(super) fn welcome(&mut self, id: FrameId) {
         let Some(frame) = self.frames.frame(id) else { return };
-        let peers = u32::try_from(self.links.peers_of(frame.persona())).unwrap_or(u32::MAX);
+        let peers = u32::try_from(self.links.table().peers_of(frame.persona())).unwrap_or(u32::MAX);
         let welcome = Welcome {
             wire: frame.wire,
             persona: frame.secret.clone(),
@@ -176,47 +169,6 @@ impl Node {
         let signature = secret.sign(&register_text(&challenge.nonce, &challenge.server, key));
         self.tell_server(ToServer::Register { key, signature });
         self.changed.addresses = true;
-    }
-
-    /// The frame holds a link of its persona's that the leader before us, or we, opened.
-    fn adopt(&mut self, frame: FrameId, held: HeldLink, now: Instant) {
-        let HeldLink { link, own, peer, used, path } = held;
-        let pair = Pair { own, peer };
-        if self.links.link(link).is_some() {
-            return;
-        }
-        let is_own = self.frames.frame(frame).is_some_and(|it| it.persona() == own) && own != peer;
-        // Of two links of one pair both ends keep the later.
-        let rival = self.links.up_to(pair);
-        let is_later = rival.is_none_or(|rival| rival < link);
-        let stands_by = !used && self.links.standby_to(pair).is_none();
-        if !is_own || !(stands_by || is_later) || self.links.of(own) >= MAX_LINKS_PER_PERSONA {
-            return self.tell(frame, ToFrame::Link(link, LinkCommand::HangUp));
-        }
-        if stands_by {
-            self.links.adopt_standby(link, frame, pair, now);
-            self.links.set_path(link, path);
-            return;
-        }
-        if let Some(rival) = rival {
-            self.hang_up(rival);
-            self.replace_link(rival, now);
-        }
-        self.links.adopt(link, frame, pair, now);
-        self.links.set_path(link, path);
-        self.tell_peer(link, Control::Resume);
-        self.introduce_ourselves(link, own);
-        self.link_is_there(pair);
-    }
-
-    /// A frame that says hello again names all its links that are up; others of its are down by now.
-    fn drop_unnamed_links(&mut self, frame: FrameId, named: &[HeldLink], now: Instant) {
-        for link in self.links.held_by(frame) {
-            let was_up = self.links.up(link).is_some() || self.links.standby(link).is_some();
-            if was_up && !named.iter().any(|it| it.link == link) {
-                self.end_link(link, DownReason::Closed, now);
-            }
-        }
     }
 
     /// The site's sessions go on: those that they talk with are there, or are looked for.
@@ -257,21 +209,21 @@ impl Node {
     }
 
     /// A frame is gone, and its sessions with it: whoever talks with it is told.
-    pub(super) fn drop_frame(&mut self, id: FrameId, now: Instant) {
-        self.part_with(id, Went::Away, now);
+    pub(super) fn drop_frame(&mut self, id: FrameId) {
+        self.part_with(id, Went::Away);
     }
 
     /// A frame goes into another island. Its sessions go on there, and look for a way to those that they talk with.
-    pub(super) fn let_move(&mut self, id: FrameId, now: Instant) {
-        self.part_with(id, Went::Elsewhere, now);
+    pub(super) fn let_move(&mut self, id: FrameId) {
+        self.part_with(id, Went::Elsewhere);
     }
 
-    fn part_with(&mut self, id: FrameId, went: Went, now: Instant) {
+    fn part_with(&mut self, id: FrameId, went: Went) {
         let Some(frame) = self.frames.remove(id, went) else { return };
         let own = frame.persona();
         self.dials.forget(id);
         self.addresses.forget(id);
-        self.end_links_of(id, DownReason::FrameGone, now);
+        self.link(LinksInput::Ended(id, DownReason::FrameGone));
         if went == Went::Away {
             self.mourn(&frame.secret, id, &frame.talks.keys().copied().collect::<Vec<_>>());
         }
@@ -293,8 +245,8 @@ impl Node {
             return;
         }
         self.stop_listening(persona);
-        self.redials.leave(persona, self.now);
-        self.sown.remove(&persona);
+        self.link(LinksInput::PersonaGone(persona));
+        self.seeds.unsow(persona);
         self.topics.forget(persona);
         if self.uplink.is_registered() {
             self.tell_server(ToServer::Unregister(persona));

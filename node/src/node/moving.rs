@@ -8,12 +8,11 @@
 
 use std::time::Duration;
 
+use bitters_machine::{map::Set, time::Instant};
 use bitters_wire::{
     failure::{Code, Executed, Failure},
     id::{Boot, Epoch, FrameId},
     local::{ServiceReply, ToFrame},
-    map::Set,
-    time::Instant,
 };
 
 use super::Node;
@@ -51,51 +50,52 @@ enum Stage {
 impl Node {
     /// A worker of `build` waits to lead.
     pub(super) fn on_candidate(&mut self, build: &str) {
-        self.moving.awaited |= build != self.leader.build;
+        self.reign.moving.awaited |= build != self.reign.leader.build;
     }
 
     /// A leadership of this epoch and boot says that it leads. The leader lock lets one lead in each namespace of locks: a later leader is in
     /// another one, or has stolen our lock.
     pub(super) fn on_leader_up(&mut self, epoch: Epoch, boot: Boot) {
-        self.moving.surpassed |= (epoch, boot) > (self.leader.epoch, self.leader.boot);
+        self.reign.moving.surpassed |= (epoch, boot) > (self.reign.leader.epoch, self.reign.leader.boot);
     }
 
     /// The frame's last word to us.
     pub(super) fn on_moved(&mut self, frame: FrameId) {
-        if let Stage::Leaving(_, speaking) = &mut self.moving.stage {
+        if let Stage::Leaving(_, speaking) = &mut self.reign.moving.stage {
             speaking.remove(&frame);
         }
     }
 
     /// Whether new service requests are for the next leader.
     pub(super) fn is_moving(&self) -> bool {
-        self.moving.stage != Stage::Staying
+        self.reign.moving.stage != Stage::Staying
     }
 
     /// When the move goes on at the latest.
     pub(super) const fn move_due(&self) -> Option<Instant> {
-        match &self.moving.stage {
+        match &self.reign.moving.stage {
             Stage::Finishing(due) | Stage::Leaving(due, _) => Some(*due),
             Stage::Over | Stage::Staying => None,
         }
     }
 
     /// Begins a move, or goes on with it, if it is time.
-    pub(super) fn move_on(&mut self, now: Instant) {
-        if self.moving.stage == Stage::Staying && self.is_superseded() {
-            self.moving.stage = Stage::Finishing(now + FINISHING);
+    pub(super) fn move_on(&mut self) {
+        let now = self.clock.now;
+        if self.reign.moving.stage == Stage::Staying && self.is_superseded() {
+            self.reign.moving.stage = Stage::Finishing(now + FINISHING);
         }
-        if let Stage::Finishing(due) = self.moving.stage {
+        if let Stage::Finishing(due) = self.reign.moving.stage {
             if !self.is_superseded() {
-                self.moving.stage = Stage::Staying;
+                self.reign.moving.stage = Stage::Staying;
             } else if due <= now || self.frames.iter().all(|(_, frame)| frame.services.is_empty()) {
                 self.say_farewell(now);
             }
         }
-        if let Stage::Leaving(due, speaking) = &mut self.moving.stage {
+        if let Stage::Leaving(due, speaking) = &mut self.reign.moving.stage {
             speaking.retain(|frame| self.frames.frame(*frame).is_some());
             if *due <= now || speaking.is_empty() {
-                self.moving.stage = Stage::Over;
+                self.reign.moving.stage = Stage::Over;
                 self.act(Output::HandOver);
             }
         }
@@ -103,7 +103,7 @@ impl Node {
 
     /// A frame that says hello in the middle of a move is to move, too.
     pub(super) fn move_along(&mut self, id: FrameId) {
-        if let Stage::Leaving(_, speaking) = &mut self.moving.stage {
+        if let Stage::Leaving(_, speaking) = &mut self.reign.moving.stage {
             speaking.insert(id);
             self.tell(id, ToFrame::Moving);
         }
@@ -111,9 +111,9 @@ impl Node {
 
     /// Whether another leads already; or all frames are of other builds, and a worker that isn't ours waits.
     fn is_superseded(&self) -> bool {
-        let is_ours = |build: &str| build == self.leader.build;
+        let is_ours = |build: &str| build == self.reign.leader.build;
         let is_left = self.frames.len() > 0 && !self.frames.iter().any(|(_, frame)| is_ours(&frame.build));
-        self.moving.surpassed || self.moving.awaited && is_left
+        self.reign.moving.surpassed || self.reign.moving.awaited && is_left
     }
 
     fn say_farewell(&mut self, now: Instant) {
@@ -122,7 +122,7 @@ impl Node {
             self.lose_services(*id);
             self.tell(*id, ToFrame::Moving);
         }
-        self.moving.stage = Stage::Leaving(now + LAST_WORDS, frames);
+        self.reign.moving.stage = Stage::Leaving(now + LAST_WORDS, frames);
     }
 
     fn lose_services(&mut self, id: FrameId) {

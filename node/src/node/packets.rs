@@ -2,30 +2,21 @@
 
 use std::time::Duration;
 
+use bitters_machine::time::Instant;
 use bitters_wire::{
-    codec,
     id::{FrameId, LinkId, SessionId},
-    link::LinkMessage,
     local::ToFrame,
     packet::{Body, Packet, Refusal},
-    time::Instant,
 };
 
-use super::{Node, hello::SETTLING, linking::SESSION_PATIENCE};
+use super::{Node, hello::SETTLING};
 use crate::{
-    accounts::Spend,
     backlog::Lost,
     frames::Went,
-    holds::cost,
-    links::Pair,
-    quotas::{MAX_SESSIONS_PER_GROUP, MAX_SESSIONS_PER_ORIGIN},
+    limits::{MAX_SESSIONS_PER_GROUP, MAX_SESSIONS_PER_ORIGIN},
+    links::SESSION_PATIENCE,
+    pair::Pair,
 };
-
-/// Sessions that begin to speak again after that time have their standby looked after.
-const STANDBY_LOOK: Duration = Duration::from_secs(1);
-
-/// Packets that are held back go on that often.
-const RELEASE_EVERY: Duration = Duration::from_millis(10);
 
 impl Node {
     /// A frame's packet goes on now, or when those of its site that are held back have.
@@ -36,11 +27,7 @@ impl Node {
             return refusal.into_iter().for_each(|refusal| self.tell(id, refusal));
         }
         let Some(frame) = self.frames.frame(id) else { return };
-        let spend = Spend::Packet(cost(&packet));
-        if self.holds.holds(&frame.origin) || !self.accounts.spend(&frame.origin, spend, now) {
-            self.holds.hold(&frame.origin, id, packet);
-            self.holds_due.get_or_insert(now + RELEASE_EVERY);
-        } else {
+        if let Some(packet) = self.traffic.passes(&frame.origin, id, packet, now) {
             self.pass_on(id, packet, now);
         }
     }
@@ -71,20 +58,12 @@ impl Node {
     }
 
     /// Each site has what it may spend passed on.
-    pub(super) fn release_packets(&mut self, now: Instant) {
-        if self.holds_due.is_none_or(|at| at > now) {
-            return;
+    pub(super) fn release_packets(&mut self) {
+        let now = self.clock.now;
+        for ((id, packet), lost) in self.traffic.release(now) {
+            self.pass_on(id, packet, now);
+            self.say_again(lost);
         }
-        for site in self.holds.sites() {
-            while let Some(cost) = self.holds.next_cost(&site)
-                && self.accounts.spend(&site, Spend::Packet(cost), now)
-                && let Some(((id, packet), lost)) = self.holds.release(&site)
-            {
-                self.pass_on(id, packet, now);
-                self.say_again(lost);
-            }
-        }
-        self.holds_due = (!self.holds.is_empty()).then(|| now + RELEASE_EVERY);
     }
 
     fn pass_on(&mut self, id: FrameId, packet: Packet, now: Instant) {
@@ -100,8 +79,11 @@ impl Node {
             return;
         }
         let pair = Pair { own: packet.from, peer: packet.to };
-        match self.links.up_to(pair) {
-            Some(link) => self.queue_packet(id, link, packet, now),
+        match self.links.table().up_to(pair) {
+            Some(link) => {
+                let Some(site) = self.frames.frame(id).map(|frame| frame.origin.clone()) else { return };
+                self.with_links(|links, around| links.queue(link, &site, id, packet, around));
+            }
             None => {
                 if !matches!(packet.body, Body::Open { .. } | Body::Refused { .. }) {
                     self.seek(pair, now);
@@ -114,13 +96,9 @@ impl Node {
     }
 
     /// A peer's packet, for a session between the two ends of the link.
-    pub(super) fn on_link_packet(&mut self, link: LinkId, pair: Pair, packet: Packet, now: Instant) {
-        if packet.from != pair.peer || packet.to != pair.own {
-            return;
-        }
-        self.use_for_sessions(link, now);
+    pub(super) fn on_link_packet(&mut self, link: LinkId, packet: Packet, now: Instant) {
         if let Some(refusal) = self.deliver(packet, now) {
-            self.send_packet(link, refusal, now);
+            self.with_links(|links, around| links.pass(link, refusal, around));
         }
     }
 
@@ -147,7 +125,7 @@ impl Node {
 
     /// Whether we took over from another leader so lately. What frames it had may be frozen, or on their way to us.
     fn took_over_within(&self, span: Duration, now: Instant) -> bool {
-        self.succeeds && now.since(self.began) < span
+        self.reign.succeeds && now.since(self.reign.began) < span
     }
 
     fn receiver(&self, packet: &Packet, now: Instant) -> Result<FrameId, Refusal> {
@@ -165,49 +143,10 @@ impl Node {
         }
     }
 
-    /// A packet of one of our sites goes on when it is its turn.
-    fn queue_packet(&mut self, id: FrameId, link: LinkId, packet: Packet, now: Instant) {
-        self.use_for_sessions(link, now);
-        let to = packet.to;
-        let message = codec::encode(&LinkMessage::Packet(packet));
-        if let (Some(frame), Some(up)) = (self.frames.frame(id), self.links.up_mut(link)) {
-            up.lanes.wait(&frame.origin, id, to, message);
-        }
-        self.drive_lanes(link);
-    }
-
-    /// So much has gone into the link.
-    pub(super) fn on_drained(&mut self, link: LinkId, bytes: u32) {
-        if let Some(up) = self.links.up_mut(link) {
-            up.lanes.drained(usize::try_from(bytes).unwrap_or(usize::MAX));
-        }
-        self.drive_lanes(link);
-    }
-
-    fn drive_lanes(&mut self, link: LinkId) {
-        while let Some((message, lost)) = self.links.up_mut(link).and_then(|up| up.lanes.next()) {
-            self.send_on(link, message);
-            self.say_again(lost);
-        }
-    }
-
     /// Packets of these were lost here: their sessions ask what arrived.
-    fn say_again(&mut self, lost: Lost) {
+    pub(super) fn say_again(&mut self, lost: Lost) {
         for (frame, peer) in lost {
             self.tell(frame, ToFrame::PathRestored(peer));
-        }
-    }
-
-    fn send_packet(&mut self, link: LinkId, packet: Packet, now: Instant) {
-        self.use_for_sessions(link, now);
-        self.send_on(link, codec::encode(&LinkMessage::Packet(packet)));
-    }
-
-    /// Sessions use a link: now and then it is seen whether there is a standby for them.
-    fn use_for_sessions(&mut self, link: LinkId, now: Instant) {
-        if let Some(up) = self.links.up_mut(link) {
-            self.changed.plans |= up.last_packet.is_none_or(|at| now.since(at) > STANDBY_LOOK);
-            up.last_packet = Some(now);
         }
     }
 }

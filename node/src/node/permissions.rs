@@ -1,5 +1,6 @@
 //! What the person lets sites do, and who the frames of a site are to others because of that.
 
+use bitters_machine::time::Instant;
 use bitters_wire::{
     codec,
     id::{FrameId, PersonaId},
@@ -9,16 +10,16 @@ use bitters_wire::{
     permission::{Answer, Permission, SiteStatus},
     rpc::Identity,
     status::Scope,
-    time::Instant,
 };
 
 use super::Node;
 use crate::{
-    accounts::Spend,
     api::Output,
+    links::LinksInput,
+    sites::accounts::Spend,
     sites::{Change, Site},
-    status::Watch,
     topics::Place,
+    view::watch::Watch,
 };
 
 /// What an envelope adds to a list of sites, with room.
@@ -27,23 +28,23 @@ const WRAPPING: usize = 256;
 impl Node {
     /// A frame's site is here. What it brings becomes its persona if it never was here before, and in an island of its own always: there
     /// it comes home.
-    pub(super) fn meet(&mut self, hello: &Hello, now: Instant) {
+    pub(super) fn meet(&mut self, hello: &Hello) {
         let comes_home = hello.scope == Scope::Site || !self.sites.was_here(&hello.origin);
         if let Some(brought) = hello.brings.as_ref().filter(|_| comes_home)
-            && self.sites.adopt(&hello.origin, brought, &self.secret)
+            && self.sites.adopt(&hello.origin, brought)
         {
-            self.apply(&hello.origin, Some(hello.frame), now);
+            self.apply(&hello.origin, Some(hello.frame));
         }
-        self.sites.visit(&hello.origin, self.wall_clock(now).unwrap_or_default());
+        self.sites.visit(&hello.origin, self.clock.unix_ms().unwrap_or_default());
     }
 
     /// The persona that a frame of a site is to have: the person's own with their consent, in the one node for all sites.
     pub(super) fn persona_for(&self, origin: &str, scope: Scope, wants: Identity) -> (PersonaSecret, Identity) {
         let consent = self.sites.permissions(origin).person == Answer::Yes;
         if consent && wants == Identity::Person && scope == Scope::Browser {
-            (self.secret.person(), Identity::Person)
+            (self.sites.person(), Identity::Person)
         } else {
-            (self.sites.persona(origin, &self.secret), Identity::Site)
+            (self.sites.persona(origin), Identity::Site)
         }
     }
 
@@ -67,12 +68,12 @@ impl Node {
             return self.count_refusal(id, now);
         }
         if self.sites.answer(origin, permission, answer) {
-            self.apply(origin, None, now);
+            self.apply(origin, None);
         }
     }
 
     /// What is known of a site changed: its frames, but for one that is being admitted, are what they are to be from now on.
-    fn apply(&mut self, origin: &str, comes: Option<FrameId>, now: Instant) {
+    fn apply(&mut self, origin: &str, comes: Option<FrameId>) {
         let permissions = self.sites.permissions(origin);
         let frames = self.frames.of_origin(origin).map(|(id, _)| id).filter(|id| Some(*id) != comes);
         let frames: Vec<FrameId> = frames.collect();
@@ -81,7 +82,7 @@ impl Node {
             let changes = std::mem::replace(&mut frame.permissions, permissions) != permissions;
             let (scope, wants) = (frame.scope, frame.wants);
             let (secret, identity) = self.persona_for(origin, scope, wants);
-            if self.become_persona(id, secret, identity, now) {
+            if self.become_persona(id, secret, identity) {
                 self.welcome(id);
             } else if changes {
                 self.tell(id, ToFrame::Permissions(permissions));
@@ -93,13 +94,7 @@ impl Node {
 
     /// The frame has this persona from now on; tells whether it had another. What it serves and has joined it keeps; its sessions and links,
     /// which are a persona's, end.
-    pub(super) fn become_persona(
-        &mut self,
-        id: FrameId,
-        secret: PersonaSecret,
-        identity: Identity,
-        now: Instant,
-    ) -> bool {
+    pub(super) fn become_persona(&mut self, id: FrameId, secret: PersonaSecret, identity: Identity) -> bool {
         if self.frames.frame(id).is_none_or(|frame| frame.secret == secret) {
             return false;
         }
@@ -114,7 +109,7 @@ impl Node {
         frame.peers_told.clear();
         self.mourn(&before, id, &talks);
         // Where they are made again, it is in other frames of the persona that it had.
-        self.end_links_of(id, DownReason::FrameGone, now);
+        self.link(LinksInput::Ended(id, DownReason::FrameGone));
         if comes {
             // The rendezvous takes topics of registered keys only.
             self.register_persona(persona);
@@ -181,7 +176,7 @@ impl Node {
             origin: site.origin.clone(),
             frames: u32::try_from(self.frames.of_origin(&site.origin).count()).unwrap_or(u32::MAX),
             permissions: self.sites.permissions(&site.origin),
-            refused: self.accounts.refused(&site.origin),
+            refused: self.traffic.accounts.refused(&site.origin),
         }
     }
 }

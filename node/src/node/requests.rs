@@ -1,5 +1,6 @@
 //! What frames ask for themselves: dials, services, and what they say of their page.
 
+use bitters_machine::time::Instant;
 use bitters_wire::{
     address::{Address, Owner},
     failure::{Code, Executed, Failure},
@@ -8,11 +9,10 @@ use bitters_wire::{
     local::{ServiceReply, ToFrame},
     name::Name,
     rendezvous::ToServer,
-    time::Instant,
 };
 
-use super::{Node, linking::SESSION_PATIENCE};
-use crate::{accounts::Spend, api::Output, dials::Stage, frames::Frame, links::Pair, quotas::MAX_SERVICES};
+use super::Node;
+use crate::{api::Output, dials::Stage, frames::Frame, limits::MAX_SERVICES, pair::Pair, sites::accounts::Spend};
 
 impl Node {
     pub(super) fn on_dial(
@@ -29,12 +29,12 @@ impl Node {
         let Some(own) = self.frames.frame(id).map(Frame::persona) else { return };
         let pair = Pair { own, peer };
         if self.is_reachable(pair) {
-            self.want_link(pair, now);
+            self.links.want(pair, now);
             return self.asked(id, request, Ok(()));
         }
         let address = address.filter(|address| address.owner() == Owner::Persona(peer));
         if self.dials.share(pair, (id, request)) {
-            return self.hurry_dial(pair, address, now);
+            return self.hurry_dial(pair, address);
         }
         match self.begin_dial(pair, address, now) {
             Ok(stage) => self.dials.wait(pair, stage, (id, request), now),
@@ -43,9 +43,11 @@ impl Node {
     }
 
     /// Who waits for a look-up is helped by an address.
-    fn hurry_dial(&mut self, pair: Pair, address: Option<&Address>, now: Instant) {
+    fn hurry_dial(&mut self, pair: Pair, address: Option<&Address>) {
         if self.dials.stage(pair) == Some(Stage::Lookup)
-            && address.is_some_and(|address| self.dial_address(pair, address, now).is_ok())
+            && address.is_some_and(|address| {
+                self.with_links(|links, around| links.dial_address(pair, address, around)).is_ok()
+            })
         {
             self.dials.advance(pair, Stage::Link);
         }
@@ -64,7 +66,7 @@ impl Node {
 
     /// Whether there is a way: the pages of one persona reach each other.
     pub(super) fn is_reachable(&self, pair: Pair) -> bool {
-        pair.own == pair.peer || self.links.up_to(pair).is_some()
+        pair.own == pair.peer || self.links.table().up_to(pair).is_some()
     }
 
     fn begin_dial(&mut self, pair: Pair, address: Option<&Address>, now: Instant) -> Result<Stage, String> {
@@ -73,18 +75,24 @@ impl Node {
             return Err(format!("{peer}: no persona has this id"));
         }
         if let Some(address) = address {
-            let begun = self.dial_address(pair, address, now);
+            let begun = self.with_links(|links, around| links.dial_address(pair, address, around));
             return begun.map(|()| Stage::Link).map_err(|why| format!("{peer}: {why}"));
         }
-        if self.links.connecting_to(pair).is_some() {
+        if self.links.table().connecting_to(pair).is_some() {
             return Ok(Stage::Link);
         }
-        if self.is_introduced(pair, now) {
-            return self.dial_pair(pair, now).map(|()| Stage::Link).map_err(|why| format!("{peer}: {why}"));
+        if self.of_links(|links, around| links.is_introduced(pair, around)) {
+            return self
+                .with_links(|links, around| links.dial(pair, around))
+                .map(|()| Stage::Link)
+                .map_err(|why| format!("{peer}: {why}"));
         }
-        if !self.uplink.is_hopeful() && self.links.peers_of(pair.own) > 0 {
-            self.redials.want(pair, now + DIAL_TIMEOUT, now);
-            return self.dial_pair(pair, now).map(|()| Stage::Link).map_err(|why| format!("{peer}: {why}"));
+        if !self.uplink.is_hopeful() && self.links.table().peers_of(pair.own) > 0 {
+            self.links.want_until(pair, now + DIAL_TIMEOUT, now);
+            return self
+                .with_links(|links, around| links.dial(pair, around))
+                .map(|()| Stage::Link)
+                .map_err(|why| format!("{peer}: {why}"));
         }
         if !self.uplink.is_hopeful() {
             return Err(format!(
@@ -103,11 +111,11 @@ impl Node {
         if self.dials.stage(pair).is_some() || !self.dials.may_seek(pair, now) || pair.peer.noise_key().is_err() {
             return;
         }
-        if self.uplink.is_registered() && !self.is_introduced(pair, now) {
+        if self.uplink.is_registered() && !self.of_links(|links, around| links.is_introduced(pair, around)) {
             self.dials.seek(pair, now);
             return self.tell_server(ToServer::Lookup(pair.peer));
         }
-        self.redials.want(pair, now + SESSION_PATIENCE, now);
+        self.links.want_for_sessions(pair, now);
         self.changed.plans = true;
     }
 

@@ -1,20 +1,19 @@
 //! What sites may ask of the node, each within its own bounds, and what is said to one that asks for more.
 
+use bitters_machine::{map::Set, time::Instant};
 use bitters_wire::{
     failure::{Code, Failure},
     id::FrameId,
-    map::Set,
-    time::Instant,
 };
 
 use super::Node;
-use crate::{accounts::Spend, frames::Frame, groups::group_of};
+use crate::{frames::Frame, groups::group_of, sites::accounts::Spend};
 
 impl Node {
     /// Whether the frame's site may spend this now.
     #[must_use]
     pub(super) fn spend(&mut self, id: FrameId, what: Spend, now: Instant) -> bool {
-        self.frames.frame(id).is_some_and(|frame| self.accounts.spend(&frame.origin, what, now))
+        self.frames.frame(id).is_some_and(|frame| self.traffic.accounts.spend(&frame.origin, what, now))
     }
 
     /// What a site is told that asks for too much; that is counted.
@@ -25,7 +24,7 @@ impl Node {
 
     pub(super) fn count_refusal(&mut self, id: FrameId, now: Instant) {
         if let Some(frame) = self.frames.frame(id) {
-            self.accounts.refuse(&frame.origin, now);
+            self.traffic.accounts.refuse(&frame.origin, now);
             self.changed.sites = true;
         }
     }

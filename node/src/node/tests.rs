@@ -14,6 +14,7 @@ mod room;
 mod standbys;
 mod strangers;
 
+use bitters_machine::Machine;
 use std::time::Duration;
 
 use bitters_wire::{

@@ -2,21 +2,24 @@
 
 use std::time::Duration;
 
+use bitters_machine::{
+    map::{Map, Set},
+    time::Instant,
+};
 use bitters_wire::{
     id::{FrameId, PersonaId, TopicId},
     local::ToFrame,
-    map::{Map, Set},
     status::{FrameStatus, Path, PeerStatus, Status},
-    time::Instant,
 };
 
 use super::Node;
 use crate::{
-    accounts::Spend,
     frames::Frame,
-    links::{Link, Pair, Up},
-    status::Watch,
+    links::{Link, Up},
+    pair::Pair,
+    sites::accounts::Spend,
     topics::Place,
+    view::watch::Watch,
 };
 
 /// A site talks with whom it exchanged a packet in that time.
@@ -75,13 +78,13 @@ impl Node {
         if !self.changed.status {
             return;
         }
-        let linked = |own: PersonaId| u32::try_from(self.links.peers_of(own)).unwrap_or(u32::MAX);
+        let linked = |own: PersonaId| u32::try_from(self.links.table().peers_of(own)).unwrap_or(u32::MAX);
         let now: Map<PersonaId, u32> = self.frames.personas().into_iter().map(|own| (own, linked(own))).collect();
-        let before = std::mem::replace(&mut self.peers_told, now);
+        let before = std::mem::replace(&mut self.view.peers_told, now);
         let frames: Vec<(FrameId, PersonaId)> = self.frames.iter().map(|(id, frame)| (id, frame.persona())).collect();
         for (id, own) in frames {
             // A persona that comes is told by the welcome.
-            let peers = self.peers_told.get(&own).copied().unwrap_or_default();
+            let peers = self.view.peers_told.get(&own).copied().unwrap_or_default();
             if before.get(&own).copied().unwrap_or_default() != peers {
                 self.tell(id, ToFrame::Peers(peers));
             }
@@ -93,7 +96,7 @@ impl Node {
         let watches = self.frames.iter().filter_map(|(_, frame)| frame.watch.as_ref()?.due());
         let sites = self.frames.iter().filter_map(|(_, frame)| frame.watch_sites.as_ref()?.due());
         let owed = self.frames.iter().filter_map(|(_, frame)| frame.status_due);
-        watches.chain(sites).chain(owed).chain(self.deferred.first().map(|(at, _)| *at)).min()
+        watches.chain(sites).chain(owed).chain(self.view.deferred.first().map(|(at, _)| *at)).min()
     }
 
     fn status(&self, id: FrameId, now: Instant) -> Option<Status> {
@@ -104,9 +107,9 @@ impl Node {
     fn whole(&self, viewer: &Frame) -> Status {
         Status {
             scope: viewer.scope,
-            leader: Some(self.leader.clone()),
+            leader: Some(self.reign.leader.clone()),
             frames: self.frame_statuses(true, |_| true),
-            peers: self.links.ups().map(|(_, pair, link, up)| self.link_status(pair, link, up)).collect(),
+            peers: self.links.table().ups().map(|(_, pair, link, up)| self.link_status(pair, link, up)).collect(),
             seeds: u32::try_from(self.seeds.len()).unwrap_or(u32::MAX),
             topics: names(&self.frames.topics()),
             warnings: self.texts(viewer.persona(), true),
@@ -139,7 +142,7 @@ impl Node {
             id,
             origin: frame.origin.clone(),
             persona: observes.then(|| frame.persona().to_string()),
-            links: if observes { u32::try_from(self.links.carried_by(id)).unwrap_or(u32::MAX) } else { 0 },
+            links: if observes { u32::try_from(self.links.table().carried_by(id)).unwrap_or(u32::MAX) } else { 0 },
             visible: frame.visible,
         };
         by_age.into_values().map(status).collect()
@@ -147,7 +150,7 @@ impl Node {
 
     /// A peer, as the site sees it whose persona knows it. The pages of the persona itself are reached within the browser.
     fn peer_status(&self, pair: Pair) -> PeerStatus {
-        let link = self.links.up_to(pair).and_then(|id| self.links.link(id));
+        let link = self.links.table().up_to(pair).and_then(|id| self.links.table().link(id));
         let path = link.map_or(Path::Direct, |link| link.path);
         let links = u32::from(link.is_some() || pair.own == pair.peer);
         PeerStatus { id: pair.peer.to_string(), persona: None, links, rtt: None, path, frames: Vec::new() }
@@ -156,7 +159,7 @@ impl Node {
     /// The link that is used comes first, then the standby.
     fn link_status(&self, pair: Pair, link: &Link, up: &Up) -> PeerStatus {
         let rtt = up.rtt_us.map(|us| f64::from(us) / 1000.0);
-        let standby = self.links.standby_to(pair).and_then(|id| self.links.link(id));
+        let standby = self.links.table().standby_to(pair).and_then(|id| self.links.table().link(id));
         let frames: Vec<FrameId> = [link].into_iter().chain(standby).map(|it| it.frame).collect();
         let (id, persona) = (pair.peer.to_string(), Some(pair.own.to_string()));
         let links = if standby.is_some() { 2 } else { 1 };
@@ -171,7 +174,7 @@ impl Node {
         } else {
             None
         };
-        self.warnings.texts(viewer, observes).into_iter().chain(uplink.map(str::to_owned)).collect()
+        self.view.warnings.texts(viewer, observes).into_iter().chain(uplink.map(str::to_owned)).collect()
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     address::Token,
     id::PersonaId,
     local::{Door, DownReason},
     status::Path,
-    time::Instant,
 };
 
 use super::{

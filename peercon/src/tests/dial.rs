@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     WIRE,
     limits::{DIAL_TIMEOUT, MAX_LINK},
     local::DownReason,
-    time::Instant,
 };
 
 use super::script::*;

@@ -1,11 +1,11 @@
 //! A peer that lies, repeats, floods and babbles.
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     VersionRange, WIRE,
     id::PersonaId,
     keys::Signature,
     local::{Door, DownReason},
-    time::Instant,
 };
 use proptest::prelude::*;
 

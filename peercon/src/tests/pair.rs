@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bitters_wire::{limits::MAX_LINK, local::DownReason, time::Instant};
+use bitters_machine::time::Instant;
+use bitters_wire::{limits::MAX_LINK, local::DownReason};
 
 use super::world::World;
 use crate::{Output, parts::MAX_PART};

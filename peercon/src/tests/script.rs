@@ -1,11 +1,11 @@
 //! One machine whose browser and peer are a script.
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     VersionRange, WIRE,
     id::PersonaId,
     keys::{PersonaSecret, Signature},
     local::{Door, IdentityEnd, IdentityText},
-    time::Instant,
 };
 
 use crate::{Config, Fingerprint, Input, Output, Peercon, control::Control, sdp};

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
-use bitters_wire::{address::Token, id::PersonaId, keys::PersonaSecret, local::Door, time::Instant};
+use bitters_machine::{Machine, time::Instant};
+use bitters_wire::{address::Token, id::PersonaId, keys::PersonaSecret, local::Door};
 use fastrand::Rng;
 
 use super::address::PROXY;

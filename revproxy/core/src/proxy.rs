@@ -45,8 +45,9 @@ use std::{
     sync::Arc,
 };
 
+use bitters_machine::{Machine, random::Random, time::Instant};
 use bitters_peercon::{Address, Candidate, Credentials, Kind, packed::PASSWORD, packed::Packed, signal::Signal};
-use bitters_wire::{address::Token, failure::Code, random::Random, rendezvous::ToNode, time::Instant};
+use bitters_wire::{address::Token, failure::Code, rendezvous::ToNode};
 pub use config::Config;
 pub use counts::{Counts, Dropped, Ended, Load, Traffic};
 use limits::Limits;
@@ -164,9 +165,14 @@ impl Proxy {
             outbox: VecDeque::new(),
         }
     }
+}
+
+impl Machine for Proxy {
+    type Input = Input;
+    type Output = Output;
 
     /// Takes in what happened. Afterwards the shell drains [`poll_output`](Self::poll_output).
-    pub fn handle_input(&mut self, input: Input, now: Instant) {
+    fn handle_input(&mut self, input: Input, now: Instant) {
         match input {
             Input::Answer { conn, session, credentials } => self.on_answer(conn, session, &credentials, now),
             Input::Forward { conn, session, ours, theirs } => self.on_forward(conn, session, &ours, &theirs, now),
@@ -177,19 +183,19 @@ impl Proxy {
     }
 
     /// The next thing to do.
-    #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output> {
+    fn poll_output(&mut self) -> Option<Output> {
         self.outbox.pop_front()
     }
 
     /// When [`Input::Timeout`] is wanted.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self) -> Option<Instant> {
         let wake = self.wakes.first().map(|&(at, _)| at);
         let ghost = self.ghosts.front().map(|&(at, _)| at);
         wake.into_iter().chain(ghost).min()
     }
+}
 
+impl Proxy {
     /// How much there is now.
     #[must_use]
     pub fn load(&self) -> Load {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bitters_wire::time::Instant;
+use bitters_machine::time::Instant;
 use serde::{Deserialize, Serialize};
 
 /// How much may come: `burst` at once, and `per_second` in the long run.

@@ -44,6 +44,7 @@ use std::{
     sync::Arc,
 };
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     VersionRange, WIRE,
     address::Token,
@@ -54,7 +55,6 @@ use bitters_wire::{
     limits::{MAX_RENDEZVOUS, MAX_SIGNAL, TOPIC_NEIGHBOURS},
     link::Signal,
     rendezvous::{Gone, ToNode, ToServer, register_text},
-    time::Instant,
 };
 pub use config::Config;
 use connection::{Challenge, Connection, Entered, Registration};
@@ -145,9 +145,14 @@ impl Rendezvous {
             outbox: VecDeque::new(),
         }
     }
+}
+
+impl Machine for Rendezvous {
+    type Input = Input;
+    type Output = Output;
 
     /// Takes in what happened. Afterwards the shell drains [`poll_output`](Self::poll_output).
-    pub fn handle_input(&mut self, input: Input, now: Instant) {
+    fn handle_input(&mut self, input: Input, now: Instant) {
         match input {
             Input::Closed(conn) => self.forget(conn),
             Input::Open { conn, addr, nonce, server, proxies } => {
@@ -163,18 +168,18 @@ impl Rendezvous {
     }
 
     /// The next thing to do.
-    #[must_use]
-    pub fn poll_output(&mut self) -> Option<Output> {
+    fn poll_output(&mut self) -> Option<Output> {
         self.outbox.pop_front()
     }
 
     /// When [`Input::Timeout`] is wanted.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self) -> Option<Instant> {
         let deadline = self.deadlines.first().map(|&(at, _)| at);
         deadline.into_iter().chain(self.sources.timeout()).min()
     }
+}
 
+impl Rendezvous {
     /// How much there is now.
     #[must_use]
     pub fn load(&self) -> Load {

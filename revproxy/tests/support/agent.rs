@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use bitters_wire::time::Instant;
+use bitters_machine::time::Instant;
 use fastrand::Rng;
 use stun_types::{
     attribute::{ErrorCode, Username},

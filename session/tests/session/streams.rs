@@ -1,5 +1,6 @@
 //! Streams, from a site to another.
 
+use bitters_machine::Machine;
 use std::time::Duration;
 
 use crate::support::{Net, chat, name, stream};

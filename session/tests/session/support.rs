@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_session::{CallKey, Config, Endpoint, Input, Output, StreamKey};
 use bitters_wire::{
     data::Data,
@@ -9,7 +10,6 @@ use bitters_wire::{
     keys::PersonaSecret,
     name::Name,
     packet::{Body, Packet, Refusal, Service},
-    time::Instant,
 };
 
 pub struct Net {

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_session::{CallKey, Config, Endpoint, Input, Output, StreamKey};
 use bitters_wire::{
     data::Data,
@@ -19,7 +20,6 @@ use bitters_wire::{
     limits::STREAM_WINDOW,
     packet::{Body, Packet, Refusal},
     rpc::Outcome,
-    time::Instant,
 };
 use fastrand::Rng;
 

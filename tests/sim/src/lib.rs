@@ -9,7 +9,6 @@ mod browser;
 mod connection;
 mod faults;
 mod story;
-mod time;
 pub mod whole;
 mod world;
 

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use bitters_wire::{
-    id::{FrameId, PersonaId, TopicId},
-    time::Instant,
-};
+use bitters_machine::time::Instant;
+use bitters_wire::id::{FrameId, PersonaId, TopicId};
 
 use crate::{browser::Page, faults::Faults, world::World};
 

@@ -5,6 +5,7 @@ mod meeting;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use bitters_machine::{Machine, agenda::Agenda, time::Instant};
 use bitters_node::{Config, Input, Node, Output, Seed, SeedId, UplinkCommand, UplinkEvent};
 use bitters_revproxy_core::rendezvous::{self, ConnId, Rendezvous};
 use bitters_wire::{
@@ -15,14 +16,12 @@ use bitters_wire::{
     local::{DownReason, ToFrame, ToLeader},
     packet::{Body, Packet},
     rendezvous::{ToNode, ToServer},
-    time::Instant,
 };
 
 use crate::{
     browser::{Browser, Page},
     connection::{End, Phase},
     faults::Faults,
-    time::Agenda,
 };
 
 /// What every site serves.

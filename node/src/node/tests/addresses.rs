@@ -1,5 +1,6 @@
 //! Addresses: made, published, told, dialled; and strangers who dial ours.
 
+use bitters_machine::Machine;
 use std::net::SocketAddr;
 
 use bitters_wire::{
@@ -9,7 +10,7 @@ use bitters_wire::{
 };
 
 use super::{lab::*, *};
-use crate::{Kept, links::Pair};
+use crate::{Kept, pair::Pair};
 
 #[test]
 fn an_address_is_a_certificate_a_servers_ear_and_a_signature() {
@@ -286,7 +287,7 @@ fn a_peer_learns_where_we_can_be_dialled_and_we_learn_where_it_can() {
 
     assert_eq!(lab.peer(link, &Control::Address(far_address())), []);
     let pair = Pair { own: us(), peer: alice() };
-    assert_eq!(lab.node.links.address(pair), Some(&far_address()));
+    assert_eq!(lab.node.links.table().address(pair), Some(&far_address()));
     let punished = lab.peer(link, &Control::Address(address_of_site(&CERTIFICATE)));
     assert!(punished.contains(&command(TAB, link, LinkCommand::HangUp)), "an address that isn't its own: {punished:?}");
 }
@@ -413,7 +414,7 @@ fn of_two_links_that_cross_the_one_of_the_lower_persona_stays() {
         let second = lab.link(order[1], LinkEvent::Up(far()));
         let (over, kept) = if us() < far() { (theirs, ours) } else { (ours, theirs) };
         assert!(second.contains(&command(TAB, over, LinkCommand::HangUp)), "{second:?}");
-        assert_eq!(lab.node.links.up_to(Pair { own: us(), peer: far() }), Some(kept));
+        assert_eq!(lab.node.links.table().up_to(Pair { own: us(), peer: far() }), Some(kept));
     }
 }
 
@@ -430,8 +431,8 @@ fn a_peer_that_comes_back_before_its_old_link_is_missed_is_followed_by_its_first
         [
             command(TAB, old, LinkCommand::HangUp),
             said(new, &Control::Switch),
-            said(new, &address),
-            said(new, &Control::Switched)
+            said(new, &Control::Switched),
+            said(new, &address)
         ]
     );
     assert!(!lab.later(Duration::from_secs(59)).contains(&command(TAB, new, LinkCommand::HangUp)));
@@ -471,7 +472,7 @@ fn a_dial_that_comes_up_long_after_the_peers_is_no_crossing() {
     assert_eq!(lab.link(ours, LinkEvent::Up(far())), [], "it stands by: nothing is said on it");
     let hang_up = command(TAB, ours, LinkCommand::HangUp);
     assert!(lab.later(Duration::from_secs(3)).contains(&hang_up), "the peer has no use for it");
-    assert_eq!(lab.node.links.up_to(Pair { own: us(), peer: far() }), Some(theirs));
+    assert_eq!(lab.node.links.table().up_to(Pair { own: us(), peer: far() }), Some(theirs));
 }
 
 #[test]

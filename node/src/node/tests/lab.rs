@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     WIRE,
     address::Owner,
@@ -17,11 +18,10 @@ use bitters_wire::{
     rendezvous::{ToNode, ToServer},
     rpc::Identity,
     status::Scope,
-    time::Instant,
     topic::TopicMessage,
 };
 
-use crate::{Config, Input, Kept, Node, Output, Seed, SeedId, Site, UplinkCommand, UplinkEvent, links::Pair};
+use crate::{Config, Input, Kept, Node, Output, Seed, SeedId, Site, UplinkCommand, UplinkEvent, pair::Pair};
 
 pub(super) const TAB: FrameId = FrameId::from_random([0xa0; 16]);
 pub(super) const OTHER: FrameId = FrameId::from_random([0xb0; 16]);

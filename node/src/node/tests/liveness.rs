@@ -1,5 +1,6 @@
 //! Frames that fall silent, and machines that sleep.
 
+use bitters_machine::Machine;
 use bitters_wire::local::HeldLink;
 
 use super::{lab::*, standbys::standing_by, *};
@@ -21,7 +22,7 @@ fn a_frame_that_answers_stays() {
     assert_eq!(lab.later(Duration::from_secs(2)), [Output::Frame(TAB, ToFrame::Ping)]);
     lab.frame(TAB, ToLeader::Pong);
     assert_eq!(lab.later(Duration::from_secs(5)), []);
-    assert!(lab.node.links.up(link).is_some());
+    assert!(lab.node.links.table().up(link).is_some());
 }
 
 #[test]
@@ -32,7 +33,7 @@ fn who_slept_asks_again_before_judging() {
     lab.later(Duration::from_secs(2));
     let outputs = lab.later(Duration::from_secs(5));
     assert!(outputs.contains(&Output::Frame(TAB, ToFrame::Ping)));
-    assert!(lab.node.links.up(link).is_some());
+    assert!(lab.node.links.table().up(link).is_some());
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn a_clock_that_is_set_by_a_day_ends_no_link() {
         outputs.extend(lab.input(Input::WallClock(NOON + 10_000)));
         assert!(outputs.contains(&Output::Uplink(UplinkCommand::Connect(URL.into()))), "{outputs:?}");
         assert!(!outputs.contains(&command(TAB, link, LinkCommand::HangUp)), "{outputs:?}");
-        assert!(lab.node.links.up(link).is_some(), "at {set}");
+        assert!(lab.node.links.table().up(link).is_some(), "at {set}");
         lab.register(Vec::new());
         lab.dialled(dials(NodeSecret::new([3; 32]).persona(SITE).id()));
     }

@@ -1,5 +1,6 @@
 //! Another build's worker leads next.
 
+use bitters_machine::Machine;
 use bitters_wire::{failure::Executed, id::Boot};
 
 use super::{lab::*, *};
@@ -96,7 +97,7 @@ fn a_frame_that_is_gone_is_not_waited_for() {
 #[test]
 fn a_leader_that_hears_of_a_later_one_hands_over_whatever_the_builds_are() {
     let mut lab = leading([(OLD, OURS)]);
-    let (epoch, boot) = (lab.node.leader.epoch, lab.node.leader.boot);
+    let (epoch, boot) = (lab.node.reign.leader.epoch, lab.node.reign.leader.boot);
     assert_eq!(lab.input(Input::LeaderUp(epoch, boot)), [], "it is ours");
     let (earlier, last) = (Epoch(epoch.0 - 1), Boot(FrameId::from_random([255; 16]).0));
     assert_eq!(lab.input(Input::LeaderUp(earlier, last)), [], "it will hear of us");
@@ -104,7 +105,7 @@ fn a_leader_that_hears_of_a_later_one_hands_over_whatever_the_builds_are() {
     assert_eq!(lab.frame(OLD, ToLeader::Moved), [Output::HandOver]);
 
     let mut lab = Lab::without_server();
-    let later = Epoch(lab.node.leader.epoch.0 + 1);
+    let later = Epoch(lab.node.reign.leader.epoch.0 + 1);
     assert_eq!(lab.input(Input::LeaderUp(later, Boot::default())), [Output::HandOver], "nobody is left");
 }
 

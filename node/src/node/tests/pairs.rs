@@ -15,10 +15,10 @@
 
 use std::{collections::BTreeMap, ops::Range};
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     address::{Address, Owner, Token},
     local::{Dial, Door},
-    time::Instant,
 };
 
 use super::{
@@ -26,10 +26,7 @@ use super::{
     lab::*,
     *,
 };
-use crate::{
-    Config, Node,
-    links::{Links, Pair},
-};
+use crate::{Config, Node, links::Table, pair::Pair};
 
 #[test]
 fn both_ends_are_left_with_the_same_link_and_the_same_standby() {
@@ -39,7 +36,7 @@ fn both_ends_are_left_with_the_same_link_and_the_same_standby() {
         for after in [20, 30, 60, 140] {
             world.run(LAST_ACT + Duration::from_secs(after));
             world.check(&format!("seed {seed}, {after} s after the last act, signals passed on: {signals}"), after);
-            let stands_by = after == 60 && world.pair(Links::standby_to)[0].is_some();
+            let stands_by = after == 60 && world.pair(Table::standby_to)[0].is_some();
             world.evidence.standbys += usize::from(stands_by);
         }
         sum = world.evidence;
@@ -189,7 +186,7 @@ impl World {
             }
             5 => self.speak(node, frame),
             6 => {
-                let _ = self.nodes[node].dial_pair(pair, self.now);
+                let _ = self.nodes[node].with_links(|links, around| links.dial(pair, around));
             }
             _ => self.die(node, frame),
         }
@@ -197,7 +194,8 @@ impl World {
     }
 
     fn dial_address(&mut self, node: usize) {
-        let _ = self.nodes[node].dial_address(pair_of(node), &address(1 - node), self.now);
+        let _ =
+            self.nodes[node].with_links(|links, around| links.dial_address(pair_of(node), &address(1 - node), around));
         self.input(node, Input::Timeout);
     }
 
@@ -331,11 +329,11 @@ impl World {
             [Some(end), Some(other)] => self.is_connection(end, other),
             other => other == [None, None],
         };
-        let (used, standbys) = (self.pair(Links::up_to), self.pair(Links::standby_to));
+        let (used, standbys) = (self.pair(Table::up_to), self.pair(Table::standby_to));
         assert!(agreed(used), "{when}: they use the ends {used:?}");
         assert!(after < 60 || agreed(standbys), "{when}: the ends {standbys:?} stand by");
         assert!(after < 140 || used == [None, None], "{when}: nobody needs {used:?}");
-        let is_known = |it: &End| it.over || self.nodes[it.node].links.link(it.link).is_some();
+        let is_known = |it: &End| it.over || self.nodes[it.node].links.table().link(it.link).is_some();
         let unknown = self.ends.iter().find(|it| !is_known(it));
         assert!(after < 60 || unknown.is_none(), "{when}: its node doesn't know {unknown:?}");
         let rest = LAST_ACT + Duration::from_secs(32);
@@ -343,9 +341,9 @@ impl World {
     }
 
     /// The ends that the two nodes have of a link to each other.
-    fn pair(&self, link_to: fn(&Links, Pair) -> Option<LinkId>) -> [Option<usize>; 2] {
+    fn pair(&self, link_to: fn(&Table, Pair) -> Option<LinkId>) -> [Option<usize>; 2] {
         [0, 1].map(|node| {
-            let link = link_to(&self.nodes[node].links, pair_of(node))?;
+            let link = link_to(self.nodes[node].links.table(), pair_of(node))?;
             self.ends.iter().position(|it| it.node == node && it.link == link)
         })
     }

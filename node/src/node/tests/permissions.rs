@@ -6,7 +6,7 @@ use bitters_wire::{
 };
 
 use super::{lab::*, *};
-use crate::links::Pair;
+use crate::pair::Pair;
 
 #[test]
 fn observing_is_given_and_taken_back_at_once() {

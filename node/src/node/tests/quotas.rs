@@ -1,9 +1,10 @@
 //! One site's frames ask for too much: that site is told so, and no other.
 
+use bitters_machine::Machine;
 use bitters_wire::{id::SessionId, name::Name};
 
 use super::{lab::*, *};
-use crate::links::Pair;
+use crate::pair::Pair;
 
 /// Frames that one site may have.
 const FRAMES: u8 = 64;
@@ -29,8 +30,8 @@ proptest! {
                 quiet += 1;
             }
         }
-        prop_assert!(answers > 0 && lab.node.accounts.refused(SITE) > 0, "it was no flood");
-        prop_assert_eq!(lab.node.accounts.refused("https://quiet.example"), 0);
+        prop_assert!(answers > 0 && lab.node.traffic.accounts.refused(SITE) > 0, "it was no flood");
+        prop_assert_eq!(lab.node.traffic.accounts.refused("https://quiet.example"), 0);
     }
 }
 
@@ -53,7 +54,7 @@ fn frames_of_one_site_share_what_it_may_spend() {
     assert_eq!(published(&mut lab, 100), 400);
     lab.now = lab.now + Duration::from_secs(60);
     assert_eq!(published(&mut lab, 256 * 1024), 32, "8 MiB");
-    assert_eq!(lab.node.accounts.refused(SITE), 500 + 868);
+    assert_eq!(lab.node.traffic.accounts.refused(SITE), 500 + 868);
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn one_site_has_a_thousand_sessions_and_another_its_own() {
     let frame = |n: u16| if n.is_multiple_of(2) { TAB } else { OTHER };
     assert!((0..1024).all(|n| !refused(&mut lab, frame(n), SITE, n)));
     assert!((1024..1100).all(|n| refused(&mut lab, frame(n), SITE, n)));
-    assert_eq!(lab.node.accounts.refused(SITE), 76);
+    assert_eq!(lab.node.traffic.accounts.refused(SITE), 76);
     assert!(!refused(&mut lab, TAB, SITE, 0), "one that it has");
     assert!(!refused(&mut lab, THIRD, "https://quiet.example", 2000));
 
@@ -114,7 +115,7 @@ fn subdomains_share_one_group_s_table_and_leave_room_for_others() {
     let gave_way = come(&mut lab, 300, "https://quiet.example").expect("there is room for a small group");
     assert_eq!(gave_way, [numbered(255)], "the youngest of one of its sites");
     assert_eq!(lab.node.frames.len(), 256);
-    assert_eq!(lab.node.accounts.refused(&greedy(255)), 1);
+    assert_eq!(lab.node.traffic.accounts.refused(&greedy(255)), 1);
     assert_eq!(come(&mut lab, 301, "https://another.greedy.example"), Err(Code::Quota), "it takes nothing from itself");
 
     // Two groups end up with as many, but for one.

@@ -1,6 +1,7 @@
 //! Frames in another partition, whose locks can't be asked for.
 
 use super::{lab::*, *};
+use bitters_machine::Machine;
 
 #[test]
 fn a_remote_frame_is_asked_and_gone_when_it_says_nothing() {

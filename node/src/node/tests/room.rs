@@ -3,7 +3,7 @@
 use bitters_wire::local::Dial;
 
 use super::{lab::*, *};
-use crate::links::Pair;
+use crate::pair::Pair;
 
 #[test]
 fn a_persona_has_twenty_four_links() {
@@ -57,7 +57,7 @@ fn a_newcomer_gets_four_places_from_those_who_have_most() {
         assert_eq!(carrier, frame);
     }
     assert_eq!(lab.server(ToNode::Signal { from: peer(4), to: own, signal: dial(7) }), [], "those are its own");
-    let has = |own: &PersonaId| lab.node.links.of(*own);
+    let has = |own: &PersonaId| lab.node.links.table().of(*own);
     assert_eq!(filled.iter().map(|(persona, _, _)| has(persona)).collect::<Vec<_>>(), [23; 4]);
     assert_eq!(has(&own), 4);
 }
@@ -79,7 +79,7 @@ fn four_places_of_each_persona_are_kept_free_of_others() {
             lab.linked_in(numbered(n), Pair { own, peer: peer(m) });
         }
     }
-    assert!(links.iter().all(|link| lab.node.links.up(*link).is_some()), "nobody lost one");
+    assert!(links.iter().all(|link| lab.node.links.table().up(*link).is_some()), "nobody lost one");
 }
 
 #[test]

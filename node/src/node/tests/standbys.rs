@@ -3,7 +3,7 @@
 use bitters_wire::{local::HeldLink, packet::Packet, rendezvous::Gone};
 
 use super::{lab::*, *};
-use crate::links::Pair;
+use crate::pair::Pair;
 
 #[test]
 fn sessions_get_a_standby_from_another_frame_over_the_link_there_is() {
@@ -265,7 +265,7 @@ fn without_a_rendezvous_neighbours_are_asked_for_whom_sessions_want() {
     let (mut lab, _) = talking();
     let to_bob = lab.linked_in(TAB, Pair { own: us(), peer: bob() });
     lab.input(Input::Uplink(UplinkEvent::Closed));
-    let to_alice = lab.node.links.up_to(Pair { own: us(), peer: alice() }).expect("she is linked");
+    let to_alice = lab.node.links.table().up_to(Pair { own: us(), peer: alice() }).expect("she is linked");
     lab.link(to_alice, LinkEvent::Down(DownReason::Closed));
 
     let (_, redial) = dialled_in(&lab.later(Duration::from_millis(300))).expect("a session waits");

@@ -1,5 +1,6 @@
 //! The personas of one node are strangers: to each other, and to whoever knows several of them.
 
+use bitters_machine::Machine;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bitters_wire::{
@@ -14,7 +15,7 @@ use super::{
     lab::*,
     *,
 };
-use crate::links::Pair;
+use crate::pair::Pair;
 
 #[test]
 fn what_is_said_on_one_link_names_nothing_of_another_persona() {
@@ -88,7 +89,7 @@ fn a_frame_carries_links_of_its_own_persona_only() {
     }
     lab.frame(TAB, ToLeader::Frozen(true));
     lab.linked_in(TAB, Pair { own: us(), peer: peer(8) });
-    assert_eq!(lab.node.links.held_by(OTHER), [], "though it has nothing to do");
+    assert_eq!(lab.node.links.table().held_by(OTHER), [], "though it has nothing to do");
 }
 
 #[test]
@@ -103,8 +104,8 @@ fn with_its_last_frame_a_persona_s_links_end_and_others_notice_nothing() {
         Output::ForgetFrame(TAB),
     ];
     assert_eq!(lab.input(Input::FrameGone(TAB)), gone);
-    assert_eq!(lab.node.links.of(us()), 0);
-    assert_eq!(lab.node.links.up_to(Pair { own: personas()[1], peer: alice() }), Some(link));
+    assert_eq!(lab.node.links.table().of(us()), 0);
+    assert_eq!(lab.node.links.table().up_to(Pair { own: personas()[1], peer: alice() }), Some(link));
     assert_eq!(lab.server(dials(alice())), [], "nobody is there for her");
 }
 
@@ -221,7 +222,7 @@ fn a_new_leader_adopts_links_of_the_frame_s_own_persona_only() {
             command(TAB, own_end, LinkCommand::HangUp)
         ]
     );
-    assert_eq!([own, other].map(|own| lab.node.links.up_to(Pair { own, peer: alice() })), [Some(link), None]);
+    assert_eq!([own, other].map(|own| lab.node.links.table().up_to(Pair { own, peer: alice() })), [Some(link), None]);
 }
 
 #[test]

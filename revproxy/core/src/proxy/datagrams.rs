@@ -1,7 +1,8 @@
 //! What comes in datagrams: the part of the machine that runs for every packet, and so allocates nothing for those it passes on.
 
+use bitters_machine::time::Instant;
 use bitters_peercon::{Credentials, packed::Packed};
-use bitters_wire::{address::Token, time::Instant};
+use bitters_wire::address::Token;
 
 use super::{
     Dropped, End, Ended, Limits, Outgoing, Path, Phase, Proxy, Route, Session,

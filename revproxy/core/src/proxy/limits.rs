@@ -1,6 +1,6 @@
 //! What is left of the rates.
 
-use bitters_wire::time::Instant;
+use bitters_machine::time::Instant;
 
 use super::{
     Config, Dropped, Path,

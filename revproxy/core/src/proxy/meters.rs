@@ -6,7 +6,7 @@ use std::{
     net::SocketAddr,
 };
 
-use bitters_wire::time::Instant;
+use bitters_machine::time::Instant;
 
 use crate::{
     rate::{Bucket, Rate},

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use bitters_wire::{address::Token, time::Instant};
+use bitters_machine::time::Instant;
+use bitters_wire::address::Token;
 
 use super::Config;
 use crate::source::Source;

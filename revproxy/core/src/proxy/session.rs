@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use bitters_machine::time::Instant;
 use bitters_peercon::Credentials;
-use bitters_wire::{address::Token, time::Instant};
+use bitters_wire::address::Token;
 use stun_types::message::IntegrityKey;
 
 use super::{

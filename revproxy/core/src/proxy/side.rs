@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, net::SocketAddr};
 
-use bitters_wire::time::Instant;
+use bitters_machine::time::Instant;
 
 use super::{
     counts::Dropped,

@@ -6,11 +6,11 @@ use std::{
     sync::Arc,
 };
 
+use bitters_machine::time::Instant;
 use bitters_wire::{
     address::Token,
     failure::Code,
     id::{PersonaId, TopicId},
-    time::Instant,
 };
 
 use super::{Config, refusal::Refusal};

@@ -6,7 +6,8 @@ use std::{
     time::Duration,
 };
 
-use bitters_wire::{id::PersonaId, time::Instant};
+use bitters_machine::time::Instant;
+use bitters_wire::id::PersonaId;
 
 use super::ConnId;
 

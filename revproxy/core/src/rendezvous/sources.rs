@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bitters_wire::time::Instant;
+use bitters_machine::time::Instant;
 
 use super::Config;
 use crate::{

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bitters_machine::time::Instant;
 use bitters_node::{Kept, Node, Seed, Site};
 use bitters_revproxy_core::rendezvous::ConnId;
 use bitters_wire::{
@@ -9,7 +10,6 @@ use bitters_wire::{
     id::{Boot, Epoch, FrameId, PersonaId},
     keys::NodeSecret,
     local::{Envelope, ToLeader},
-    time::Instant,
 };
 
 use super::{Event, story::ORIGINS};

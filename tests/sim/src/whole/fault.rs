@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use bitters_frame::site::Input;
-use bitters_wire::{
-    id::{FrameId, PersonaId},
-    time::Instant,
-};
+use bitters_frame_core::site::Input;
+use bitters_machine::time::Instant;
+use bitters_wire::id::{FrameId, PersonaId};
 
 use super::{Event, Fact, News, Turn, World, browser::Worker, leader::UNSEEN};
 use crate::connection::{End, Phase};

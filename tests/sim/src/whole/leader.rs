@@ -1,5 +1,6 @@
 //! Workers come, lead, die and are restarted.
 
+use bitters_machine::Machine;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,

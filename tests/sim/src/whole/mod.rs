@@ -30,6 +30,7 @@ mod uplink;
 
 use std::{collections::BTreeMap, time::Duration};
 
+use bitters_machine::{Machine, agenda::Agenda, time::Instant};
 use bitters_revproxy_core::rendezvous::{self, ConnId};
 use bitters_wire::{
     address::{Owner, Token},
@@ -39,10 +40,9 @@ use bitters_wire::{
     local::{Certificate, Envelope, ToFrame, ToLeader},
     rendezvous::ToNode,
     rpc::Request,
-    time::Instant,
 };
 
-use crate::{connection::End, time::Agenda};
+use crate::connection::End;
 
 pub use browser::{Browser, WorkerId};
 pub use evidence::Evidence;

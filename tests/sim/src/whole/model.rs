@@ -5,10 +5,10 @@ use std::{
     time::Duration,
 };
 
+use bitters_machine::time::Instant;
 use bitters_wire::{
     failure::{Code, Executed, Failure},
     id::FrameId,
-    time::Instant,
 };
 
 use super::fault::{Pair, Trouble};

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use bitters_wire::{
-    id::{Boot, Epoch, FrameId},
-    time::Instant,
-};
+use bitters_machine::time::Instant;
+use bitters_wire::id::{Boot, Epoch, FrameId};
 
 use super::{
     World,

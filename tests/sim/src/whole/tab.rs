@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bitters_frame::site::{Config, Input, Line, Output, Site};
+use bitters_frame_core::site::{Config, Input, Line, Output, Site};
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     id::{Boot, FrameId, LinkId},
     local::LinkEvent,
     rpc::{Identity, RPC},
     status::Scope,
-    time::Instant,
 };
 
 use super::{Event, Fact, News, Pipe, World, browser::WorkerId, host::Host, link::Connection};
@@ -54,7 +54,7 @@ impl World {
             frame,
             origin: origin.into(),
             scope: Scope::Browser,
-            means: bitters_frame::site::Means::default(),
+            means: bitters_frame_core::site::Means::default(),
             build: BUILD.into(),
             worker: Some("/leader.js".into()),
             visible,

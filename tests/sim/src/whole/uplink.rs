@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_node::{Input, UplinkCommand, UplinkEvent};
 use bitters_revproxy_core::rendezvous::{self, ConnId, Rendezvous};
-use bitters_wire::{codec, time::Instant};
+use bitters_wire::codec;
 
 use super::{
     Event, News, Pipe, Turn, World,

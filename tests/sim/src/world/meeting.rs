@@ -1,5 +1,6 @@
 //! Sockets between the world's nodes and its rendezvous.
 
+use bitters_machine::Machine;
 use std::net::Ipv4Addr;
 
 use bitters_node::{Input, UplinkEvent};

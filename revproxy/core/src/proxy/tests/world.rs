@@ -8,12 +8,13 @@ use std::{
     time::Duration,
 };
 
+use bitters_machine::{Machine, random::Random, time::Instant};
 use bitters_peercon::{
     Address, Candidate, Credentials, Kind,
     packed::{PASSWORD, Packed},
     signal::Signal,
 };
-use bitters_wire::{address::Token, random::Random, rendezvous::ToNode, time::Instant};
+use bitters_wire::{address::Token, rendezvous::ToNode};
 
 pub use stun::{binding, check, data, lean_check, name, response};
 

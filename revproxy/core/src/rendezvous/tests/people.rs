@@ -1,5 +1,6 @@
 //! Who enters and registers, who is found, who is heard.
 
+use bitters_machine::Machine;
 use std::time::Duration;
 
 use bitters_wire::{

@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     WIRE,
     address::{Owner, Token},
@@ -14,7 +15,6 @@ use bitters_wire::{
     keys::PersonaSecret,
     link::Signal,
     rendezvous::{ToNode, ToServer, listen_text, register_text},
-    time::Instant,
 };
 
 use super::super::{Config, ConnId, Input, Load, Output, Rendezvous};

@@ -1,0 +1,59 @@
+//! Peers that the leader was asked to reach, once for all streams and calls that wait for the same. A site's own dials are each asked for, and
+//! bounded, by themselves.
+
+use bitters_machine::map::Map;
+use bitters_wire::{id::PersonaId, local::ToLeader};
+
+use super::{
+    Site,
+    requests::{CallState, Pending, StreamState},
+};
+
+impl Pending {
+    /// The peer that is to be reached first.
+    const fn needs(&self) -> Option<PersonaId> {
+        match self {
+            Self::Call(CallState::Dialling { peer, .. }) | Self::Stream(StreamState::Dialling { peer, .. }) => {
+                Some(*peer)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Site {
+    /// The request waits until its peer is reached.
+    pub(super) fn wait_for(&mut self, id: u32, pending: Pending) {
+        let dial = ask(&mut self.dialled, id, &pending);
+        self.requests.insert(id, pending);
+        if let Some(dial) = dial {
+            self.send(dial);
+        }
+    }
+
+    /// A new leader is asked what waits still.
+    pub(super) fn dials_again(&mut self) -> Vec<ToLeader> {
+        self.dialled.clear();
+        self.requests.iter().filter_map(|(id, pending)| ask(&mut self.dialled, *id, pending)).collect()
+    }
+
+    /// The leader answered a request: all requests that the answer is for.
+    pub(super) fn dial_ended(&mut self, id: u32) -> Vec<u32> {
+        let Some(peer) = self.dialled.iter().find_map(|(peer, asked)| (*asked == id).then_some(*peer)) else {
+            return vec![id];
+        };
+        self.dialled.remove(&peer);
+        let waits = |pending: &Pending| pending.needs() == Some(peer);
+        self.requests.iter().filter(|(_, pending)| waits(pending)).map(|(id, _)| *id).collect()
+    }
+}
+
+/// What the leader is to be asked, unless another request has asked the same.
+fn ask(dialled: &mut Map<PersonaId, u32>, request: u32, pending: &Pending) -> Option<ToLeader> {
+    if let Pending::Dial(peer, address) = pending {
+        return Some(ToLeader::Dial { request, peer: *peer, address: address.as_deref().cloned() });
+    }
+    let peer = pending.needs().filter(|peer| !dialled.contains_key(peer))?;
+    dialled.insert(peer, request);
+    Some(ToLeader::Dial { request, peer, address: None })
+}

@@ -1,0 +1,206 @@
+//! What linked peers say of links. Whoever breaks the protocol is hung up on.
+
+use bitters_machine::time::Instant;
+use bitters_wire::{
+    address::{Address, Owner},
+    codec,
+    id::{LinkId, PersonaId, TopicId},
+    limits::{MAX_LINK, MAX_SIGNAL, TOPIC_NEIGHBOURS},
+    link::{Control, LinkMessage, Signal},
+    topic::TopicMessage,
+};
+
+use super::{Around, Links, LinksOutput, Offence, table::Way};
+use crate::{limits::MAX_MEMBERSHIPS, pair::Pair};
+
+impl Links {
+    pub(super) fn on_received(&mut self, link: LinkId, pair: Pair, bytes: &[u8], around: Around<'_>) {
+        if self.table.standby(link).is_some() {
+            self.follow_switch(link, pair, around);
+        }
+        let Some(up) = self.table.up_mut(link) else { return };
+        up.answer_until = None;
+        let done = match codec::decode::<LinkMessage>(bytes, MAX_LINK) {
+            Ok(LinkMessage::Control(message)) => self.on_control(link, pair, message, around),
+            Ok(LinkMessage::Packet(packet)) => {
+                if packet.from == pair.peer && packet.to == pair.own {
+                    self.use_for_sessions(link, around.now);
+                    self.tell(LinksOutput::Packet(link, packet));
+                }
+                Ok(())
+            }
+            Ok(LinkMessage::Topic(message)) => self.on_topic(link, pair, message, around.now),
+            Err(_) => Err("an undecodable message"),
+        };
+        if let Err(offence) = done {
+            self.punish(link, pair, offence, around);
+        }
+    }
+
+    fn on_control(&mut self, link: LinkId, pair: Pair, message: Control, around: Around<'_>) -> Result<(), Offence> {
+        self.takes_control(link, around.now)?;
+        match message {
+            Control::Address(address) => return self.on_address(pair, address, around),
+            Control::FrameGone(frame) => self.tell(LinksOutput::FrameGone(pair, frame)),
+            Control::Idle => self.on_idle(link, pair, around),
+            Control::Relay { to, signal } => return self.on_relay(link, pair, to, signal, around),
+            Control::Relayed { from, signal } => return self.on_relayed(link, pair, from, signal, around),
+            Control::Resume => return self.on_resume(link, pair, around.now),
+            Control::Signal(signal) => return self.on_link_signal(link, pair, signal, around),
+            Control::StandbyGone { attempt } => self.on_standby_gone(pair, attempt, around),
+            Control::Switch => self.say_of_links(link, Control::Switched, around),
+            // Any word is the answer that is waited for.
+            Control::Switched => {}
+            Control::Unreachable(peer) => self.on_no_relay(pair.peer, Pair { peer, ..pair }, around),
+        }
+        Ok(())
+    }
+
+    fn takes_control(&mut self, link: LinkId, now: Instant) -> Result<(), Offence> {
+        let takes = self.table.up_mut(link).is_some_and(|up| up.budget.control.take(now));
+        if takes { Ok(()) } else { Err("too many messages") }
+    }
+
+    /// What is said of topics goes on to them, within the link's bounds, once the table knows which the peer is in.
+    fn on_topic(&mut self, link: LinkId, pair: Pair, message: TopicMessage, now: Instant) -> Result<(), Offence> {
+        if let TopicMessage::Publish { topic, sealed } = message {
+            return self.on_publish(link, pair, topic, sealed, now);
+        }
+        self.takes_control(link, now)?;
+        match message {
+            TopicMessage::Joined(topic) => return self.on_joined(link, pair, topic),
+            TopicMessage::Left(topic) => self.on_left(link, pair, topic, now),
+            TopicMessage::Members { members, .. } if members.len() > TOPIC_NEIGHBOURS => {
+                return Err("more members at once than allowed");
+            }
+            TopicMessage::Members { topic, members } => self.tell(LinksOutput::Members { pair, topic, members }),
+            TopicMessage::Publish { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn on_publish(
+        &mut self,
+        link: LinkId,
+        pair: Pair,
+        topic: TopicId,
+        sealed: Vec<u8>,
+        now: Instant,
+    ) -> Result<(), Offence> {
+        let Some(up) = self.table.up_mut(link) else { return Ok(()) };
+        if !up.is_in(topic) && !up.is_lenient(now) {
+            return Err("a message of a topic that it isn't in");
+        }
+        if up.budget.publishes.take(now) {
+            self.tell(LinksOutput::Publish { link, pair, topic, sealed });
+        }
+        Ok(())
+    }
+
+    fn on_joined(&mut self, link: LinkId, pair: Pair, topic: TopicId) -> Result<(), Offence> {
+        let Some(up) = self.table.up_mut(link) else { return Ok(()) };
+        if up.joined.len() >= MAX_MEMBERSHIPS {
+            return Err("more topics than a persona may be in");
+        }
+        let comes = up.joined.insert(topic);
+        self.tell(LinksOutput::Joined { link, pair, topic, comes });
+        self.tell(LinksOutput::Status);
+        Ok(())
+    }
+
+    fn on_left(&mut self, link: LinkId, pair: Pair, topic: TopicId, now: Instant) {
+        let Some(up) = self.table.up_mut(link) else { return };
+        if up.joined.remove(&topic) {
+            up.hinted.remove(&topic);
+            up.want(now);
+            self.tell(LinksOutput::Left { pair, topic });
+            self.tell(LinksOutput::Plans);
+            self.tell(LinksOutput::Status);
+        }
+    }
+
+    /// Whether a peer wasn't told yet who else is in a topic; it is now.
+    pub fn hints(&mut self, link: LinkId, topic: TopicId) -> bool {
+        self.table.up_mut(link).is_some_and(|up| up.hinted.insert(topic))
+    }
+
+    /// We left a topic: a link to a peer that is in it is kept for as long as if it had come up now.
+    pub fn part(&mut self, link: LinkId, topic: TopicId, now: Instant) {
+        if let Some(up) = self.table.up_mut(link).filter(|up| up.is_in(topic)) {
+            up.want(now);
+        }
+    }
+
+    /// The peer said where it can be dialled.
+    fn on_address(&mut self, pair: Pair, address: Address, around: Around<'_>) -> Result<(), Offence> {
+        if address.owner() != Owner::Persona(pair.peer) {
+            return Err("an address that isn't its own");
+        }
+        if !around.is_expired(&address) {
+            self.table.learn_address(pair, address);
+        }
+        Ok(())
+    }
+
+    /// A peer has a signal for another peer of the same persona of ours. Those who aren't linked to that persona get none.
+    fn on_relay(
+        &mut self,
+        link: LinkId,
+        pair: Pair,
+        to: PersonaId,
+        signal: Signal,
+        around: Around<'_>,
+    ) -> Result<(), Offence> {
+        if !self.takes_signal(link, &signal, around.now)? {
+            return Ok(());
+        }
+        match self.table.up_to(Pair { peer: to, ..pair }).filter(|onward| *onward != link) {
+            Some(onward) => self.say_of_links(onward, Control::Relayed { from: pair.peer, signal }, around),
+            None => self.say_of_links(link, Control::Unreachable(to), around),
+        }
+        Ok(())
+    }
+
+    fn on_link_signal(&mut self, link: LinkId, pair: Pair, signal: Signal, around: Around<'_>) -> Result<(), Offence> {
+        if self.takes_signal(link, &signal, around.now)? {
+            self.on_signal(pair, signal, Way::Link, around);
+        }
+        Ok(())
+    }
+
+    fn on_relayed(
+        &mut self,
+        link: LinkId,
+        pair: Pair,
+        from: PersonaId,
+        signal: Signal,
+        around: Around<'_>,
+    ) -> Result<(), Offence> {
+        if self.takes_signal(link, &signal, around.now)? && from != pair.peer {
+            self.on_signal(Pair { peer: from, ..pair }, signal, Way::Relay(pair.peer), around);
+        }
+        Ok(())
+    }
+
+    /// Whether the link may bring a signal now.
+    fn takes_signal(&mut self, link: LinkId, signal: &Signal, now: Instant) -> Result<bool, Offence> {
+        if signal.blob.len() > MAX_SIGNAL {
+            return Err("a signal that is too long");
+        }
+        Ok(self.table.up_mut(link).is_some_and(|up| up.budget.signals.take(now)))
+    }
+
+    /// The peer's leader is new: it tells its topics again, and so do we.
+    fn on_resume(&mut self, link: LinkId, pair: Pair, now: Instant) -> Result<(), Offence> {
+        let Some(up) = self.table.up_mut(link) else { return Ok(()) };
+        if !up.budget.resumes.take(now) {
+            return Err("more changes of leader than there can be");
+        }
+        let joined = std::mem::take(&mut up.joined);
+        up.hinted.clear();
+        up.want(now);
+        up.be_lenient(now);
+        self.tell(LinksOutput::Resumed { link, pair, joined });
+        Ok(())
+    }
+}

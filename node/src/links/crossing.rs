@@ -1,0 +1,89 @@
+//! Addresses that are dialled: ours by strangers; and what follows when two ends dial each other's at once.
+
+use std::time::Duration;
+
+use bitters_wire::{
+    address::Fingerprint,
+    id::{LinkId, PersonaId},
+    limits::MAX_SIGNAL,
+    local::{Dial, Door, LinkCommand, LinkEvent},
+    rendezvous::ToServer,
+};
+
+use super::{Around, Links, LinksOutput};
+use crate::{limits::MAX_PASSIVE, pair::Pair};
+
+/// Two ends that dial each other's address at the same time have both links within that time.
+const CROSSING: Duration = Duration::from_secs(5);
+
+impl Links {
+    /// The server introduces somebody who dials an address of ours.
+    pub(super) fn on_introduced(
+        &mut self,
+        own: PersonaId,
+        fingerprint: Fingerprint,
+        session: u64,
+        signal: Vec<u8>,
+        around: Around<'_>,
+    ) {
+        let is_full = self.table.passive() >= MAX_PASSIVE;
+        if is_full || signal.len() > MAX_SIGNAL || !self.has_room(own, around) {
+            return;
+        }
+        let Some(frame) = self.keeper(own, around.frames) else { return };
+        let link = self.table.open(frame, own, session, around.now);
+        let door = Door::Introduced { fingerprint };
+        self.command(link, LinkCommand::Dial(Dial { own, peer: None, door, stun: around.stun() }), around);
+        self.command(link, LinkCommand::Signal(signal), around);
+    }
+
+    /// A connection opens at an address of ours, or is over before it is known who dialled.
+    pub(super) fn on_door_event(&mut self, link: LinkId, own: PersonaId, event: LinkEvent, around: Around<'_>) {
+        match event {
+            LinkEvent::Down(reason) => self.end(link, reason, around),
+            LinkEvent::Sign(text) => self.on_sign(link, own, None, text, around),
+            LinkEvent::Signal(signal) if signal.len() <= MAX_SIGNAL => self.answer_dial(link, signal),
+            LinkEvent::Up(peer) if peer == own => self.refuse_identity(link, around),
+            LinkEvent::Up(peer) => {
+                if let Some(pair) = self.table.identify(link, peer) {
+                    self.on_up(link, pair, around);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn answer_dial(&mut self, link: LinkId, signal: Vec<u8>) {
+        if let Some(session) = self.table.link(link).and_then(|it| it.session) {
+            self.tell(LinksOutput::Server(ToServer::Answer { session, signal }));
+        }
+    }
+
+    /// No direct path to a peer that the server introduced.
+    pub(super) fn on_forward(&mut self, link: LinkId, ours: String, theirs: String, around: Around<'_>) {
+        if let Some(session) = self.table.link(link).and_then(|it| it.session)
+            && around.is_registered
+        {
+            self.tell(LinksOutput::Server(ToServer::Forward { session, ours, theirs }));
+        }
+    }
+
+    /// Of two links that two ends opened at once both keep the one that the lower of them dialled. Tells whether `link` is over.
+    pub(super) fn resolve_crossing(&mut self, link: LinkId, pair: Pair, around: Around<'_>) -> bool {
+        let Some(ours) = self.table.attempt_mut(link).and_then(|(attempt, _)| attempt.opens_by()) else { return false };
+        let Some(used) = self.table.up_to(pair) else { return false };
+        let opened = self.table.up(used).and_then(|up| up.opened);
+        let crossing = opened.is_some_and(|(was_ours, at)| was_ours != ours && around.now.since(at) < CROSSING);
+        if !crossing {
+            return false;
+        }
+        if ours == (pair.own < pair.peer) {
+            let last_packet = self.replace_used(pair, around);
+            self.use_link(link, last_packet, around);
+        } else {
+            self.hang_up(link, around);
+            self.table.remove(link);
+        }
+        true
+    }
+}

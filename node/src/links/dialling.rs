@@ -1,0 +1,238 @@
+//! How an attempt at a link begins: on which way, and in which frame.
+
+use std::net::SocketAddr;
+
+use bitters_machine::time::Instant;
+use bitters_wire::{
+    address::{Address, stun_of},
+    id::{FrameId, LinkId, PersonaId},
+    limits::TOPIC_NEIGHBOURS,
+    local::{Dial, Door, LinkCommand},
+};
+
+use super::{
+    Around, Links, LinksOutput,
+    ending::SESSION_PATIENCE,
+    placement::{Candidate, place},
+    table::{Attempt, Way},
+};
+use crate::{
+    dials::Stage,
+    frames::{Frame, Frames},
+    pair::Pair,
+    topics::Place,
+};
+
+/// A way that leads to no peer.
+pub type NoWay = &'static str;
+
+const NO_CARRIER: NoWay = "no page is open to carry a connection";
+
+impl Links {
+    /// Sees to it that there is a link of the pair or an attempt at one. The text says why there is none; sites may read it.
+    ///
+    /// # Errors
+    ///
+    /// No way leads to the peer, or there is no room or no frame for a link.
+    pub fn dial(&mut self, pair: Pair, around: Around<'_>) -> Result<(), NoWay> {
+        self.dial_by(pair, self.relay_to(pair, around), around)
+    }
+
+    /// The same, where those who named the peer didn't lead there.
+    pub(super) fn dial_unnamed(&mut self, pair: Pair, around: Around<'_>) -> Result<(), NoWay> {
+        self.dial_by(pair, None, around)
+    }
+
+    fn dial_by(&mut self, pair: Pair, relay: Option<PersonaId>, around: Around<'_>) -> Result<(), NoWay> {
+        if pair.own == pair.peer {
+            return Err("it can't be reached");
+        }
+        if self.table.is_linking(pair) {
+            return Ok(());
+        }
+        if let Some(standby) = self.table.standby_to(pair) {
+            self.switch_to(standby, None, around);
+            return Ok(());
+        }
+        let way = self.way_to(pair, relay, around).ok_or("neither a rendezvous nor a common peer leads to it")?;
+        self.begin_anew(pair, Attempt::new(way, None, around.now), around)
+    }
+
+    /// Dials the peer at an address that somebody gave away.
+    ///
+    /// # Errors
+    ///
+    /// The address has expired, or there is no room or no frame for a link.
+    pub fn dial_address(&mut self, pair: Pair, address: &Address, around: Around<'_>) -> Result<(), NoWay> {
+        if around.is_expired(address) {
+            return Err("the address has expired");
+        }
+        if pair.own == pair.peer {
+            return Err("it can't be reached");
+        }
+        if self.table.is_linking(pair) {
+            return Ok(());
+        }
+        let at = Some(Box::new(address.clone()));
+        self.begin_anew(pair, Attempt { at, ..Attempt::new(Way::Address, None, around.now) }, around)
+    }
+
+    fn begin_anew(&mut self, pair: Pair, attempt: Attempt, around: Around<'_>) -> Result<(), NoWay> {
+        if !around.frames.has_persona(pair.own) {
+            return Err(NO_CARRIER);
+        }
+        if !self.has_room(pair.own, around) {
+            return Err("this site has all the links that it may have");
+        }
+        self.begin(pair, attempt, None, around).ok_or(NO_CARRIER)?;
+        self.redials.begun(pair, around.now);
+        Ok(())
+    }
+
+    /// A common peer is asked before the rendezvous, which then need not be there. Without either, those who want to go on with a
+    /// conversation ask whomever their persona knows.
+    fn way_to(&self, pair: Pair, relay: Option<PersonaId>, around: Around<'_>) -> Option<Way> {
+        let converses = self.redials.is_wanted(pair, around.now) || around.dials.stage(pair) == Some(Stage::Link);
+        let neighbours = converses && self.table.ups_of(pair.own).next().is_some();
+        let uplink = around.is_registered.then_some(Way::Uplink);
+        let address = self.address_of(pair, around).map(|_| Way::Address);
+        relay.map(Way::Relay).or(uplink).or(neighbours.then_some(Way::Neighbours)).or(address)
+    }
+
+    /// Whether a way to a peer is known that needs no look-up.
+    pub fn is_introduced(&self, pair: Pair, around: Around<'_>) -> bool {
+        self.relay_to(pair, around).is_some() || self.address_of(pair, around).is_some()
+    }
+
+    /// A peer of the persona's that told of the other one, and is linked.
+    fn relay_to(&self, pair: Pair, around: Around<'_>) -> Option<PersonaId> {
+        let is_linked = |relay: &PersonaId| self.table.up_to(Pair { peer: *relay, ..pair }).is_some();
+        around.topics.ways(pair).into_iter().find(is_linked)
+    }
+
+    /// Where the peer said that it can be dialled.
+    pub(super) fn address_of(&self, pair: Pair, around: Around<'_>) -> Option<Address> {
+        self.table.address(pair).filter(|address| !around.is_expired(address)).cloned()
+    }
+
+    /// Begins an attempt, in another frame than `other` if there is one.
+    pub(super) fn begin(
+        &mut self,
+        pair: Pair,
+        attempt: Attempt,
+        other: Option<FrameId>,
+        around: Around<'_>,
+    ) -> Option<LinkId> {
+        let (door, stun) = if attempt.way == Way::Address {
+            let given = attempt.at.as_deref().cloned();
+            let address = given.or_else(|| self.address_of(pair, around))?;
+            (door_to(&address), stun_at(&address))
+        } else {
+            (Door::Signals, around.stun())
+        };
+        let frame = self.frame_for(pair.own, other, around.frames)?;
+        let link = self.table.begin(frame, pair, attempt);
+        self.command(link, LinkCommand::Dial(Dial { own: pair.own, peer: Some(pair.peer), door, stun }), around);
+        self.tell(LinksOutput::Status);
+        Some(link)
+    }
+
+    /// The frame of a persona that is to carry a new link: another than `other` if there is one.
+    fn frame_for(&self, own: PersonaId, other: Option<FrameId>, frames: &Frames) -> Option<FrameId> {
+        self.best_frame(own, other, frames, |_| true)
+    }
+
+    /// The frame that makes a certificate, or answers with one: those beyond a bridge have a database of their own, where the others
+    /// don't find it.
+    pub fn keeper(&self, own: PersonaId, frames: &Frames) -> Option<FrameId> {
+        self.best_frame(own, None, frames, |frame| frame.remote.is_none()).or_else(|| self.frame_for(own, None, frames))
+    }
+
+    fn best_frame(
+        &self,
+        own: PersonaId,
+        other: Option<FrameId>,
+        frames: &Frames,
+        fits: impl Fn(&Frame) -> bool,
+    ) -> Option<FrameId> {
+        let some_run = frames.any_usable(own);
+        let usable = frames.of_persona(own).filter(|(_, frame)| fits(frame) && (frame.is_usable() || !some_run));
+        let load = |frame: FrameId| self.table.held_by(frame).len();
+        let candidates =
+            usable.map(|(id, frame)| Candidate { frame: id, load: load(id), visible: frame.visible, age: frame.age });
+        place(candidates, other)
+    }
+
+    /// A site wants a peer that is linked: the link is to stay for as long as if it had come up now.
+    pub fn want(&mut self, pair: Pair, now: Instant) {
+        if let Some(up) = self.table.up_to(pair).and_then(|link| self.table.up_mut(link)) {
+            up.want(now);
+        }
+    }
+
+    /// Sessions, or a site that dials, wait for a peer until then.
+    pub fn want_until(&mut self, pair: Pair, until: Instant, now: Instant) {
+        self.redials.want(pair, until, now);
+    }
+
+    /// Sessions wait for a peer for as long as they wait for any.
+    pub fn want_for_sessions(&mut self, pair: Pair, now: Instant) {
+        self.redials.want(pair, now + SESSION_PATIENCE, now);
+    }
+
+    /// Dials what sessions, topics and standbys want.
+    pub(super) fn plan(&mut self, around: Around<'_>) {
+        let due = self.redials.due(around.now);
+        for (pair, _) in due.iter().filter(|(_, for_sessions)| *for_sessions) {
+            if self.dial(*pair, around).is_err() {
+                self.count_failure(*pair, around.now);
+            }
+        }
+        for place in around.topics.iter() {
+            self.dial_neighbours(place, around);
+        }
+        // Those that nobody wanted by now are wanted by nobody.
+        for (pair, _) in self.redials.due(around.now) {
+            self.redials.forget(pair);
+        }
+        self.dial_standbys(around);
+    }
+
+    /// Dials peers that are said to be in a topic, until the persona has the neighbours there that it aims for.
+    fn dial_neighbours(&mut self, place: Place, around: Around<'_>) {
+        let own = place.own;
+        let mut candidates: Vec<Pair> = around.topics.candidates(place).map(|peer| Pair { own, peer }).collect();
+        let connecting = candidates.iter().filter(|pair| self.table.connecting_to(**pair).is_some()).count();
+        let have = connecting + self.table.in_topic(own, place.topic).count();
+        candidates.retain(|pair| !self.table.is_linking(*pair) && self.redials.may_dial(*pair, around.now));
+        self.rng.shuffle(&mut candidates);
+        for pair in candidates.into_iter().take(TOPIC_NEIGHBOURS.saturating_sub(have)) {
+            if self.dial(pair, around).is_err() {
+                self.count_failure(pair, around.now);
+            }
+        }
+    }
+}
+
+impl Around<'_> {
+    /// Servers that tell browsers how the world sees them.
+    pub(super) fn stun(&self) -> Vec<SocketAddr> {
+        self.proxies.iter().copied().map(stun_of).collect()
+    }
+
+    /// Whether an address may be dialled no longer.
+    pub(super) fn is_expired(&self, address: &Address) -> bool {
+        self.unix_ms.is_some_and(|unix_ms| address.expires() <= unix_ms)
+    }
+}
+
+/// Servers that go with an address.
+fn stun_at(address: &Address) -> Vec<SocketAddr> {
+    address.proxies().iter().copied().map(stun_of).collect()
+}
+
+/// The way in at an address.
+fn door_to(address: &Address) -> Door {
+    let (fingerprint, token, proxies) = (*address.fingerprint(), address.token(), address.proxies().to_vec());
+    Door::Address { fingerprint, token, proxies }
+}

@@ -1,0 +1,464 @@
+//! The links of a node: each between one of its personas and a peer, and held by a frame of that persona.
+//!
+//! [`Links`] is a machine inside the node's, which alone changes the [`Table`] of links: it dials, pairs two ends' attempts, has standbys,
+//! hangs up what nobody needs, and tells what became of it. What it depends on and doesn't own it is shown with each input
+//! ([`Around`]).
+//!
+//! A pair of personas has one link that is used, at most one *standby* in another frame, and at most one attempt beside them. Nothing is
+//! said on a standby until one end's other link is over: then that end uses it, its first word is [`Switch`], and the other end
+//! follows. A door (an address of ours that a stranger dials) is a link in the state [`Opening`](table::State::Opening).
+//!
+//! | module | idea |
+//! | --- | --- |
+//! | `attempt` | how two attempts at one link find each other |
+//! | `control` | what linked peers say of links |
+//! | `crossing` | addresses that are dialled, ours and others', also at once |
+//! | `dialling` | how an attempt begins |
+//! | `ending` | what follows when a link or an attempt is over |
+//! | `lanes` | packets that wait for a link, site by site |
+//! | `pairing` | signals, and the attempts that they belong to |
+//! | `placement` | which frame carries a link |
+//! | `redials` | when a link that broke is dialled again |
+//! | `room` | how many links a persona has |
+//! | `standbys` | the second link of a pair |
+//! | `table` | the links |
+//!
+//! [`Switch`]: bitters_wire::link::Control::Switch
+
+mod attempt;
+mod control;
+mod crossing;
+mod dialling;
+mod ending;
+mod lanes;
+mod pairing;
+mod placement;
+mod redials;
+mod room;
+mod standbys;
+mod table;
+
+use std::{collections::VecDeque, net::SocketAddr, time::Duration};
+
+use bitters_machine::{map::Set, time::Instant};
+use bitters_wire::{
+    address::{Address, Fingerprint},
+    codec,
+    failure::Code,
+    id::{Epoch, FrameId, LinkId, PersonaId, TopicId},
+    keys::NodeSecret,
+    link::{Control, LinkMessage, Signal},
+    local::{DownReason, HeldLink, LinkCommand, LinkEvent},
+    packet::Packet,
+    rendezvous::ToServer,
+    topic::TopicMessage,
+};
+
+use crate::{
+    backlog::Lost,
+    deadline::{Deadline, earliest},
+    dials::Dials,
+    frames::Frames,
+    links::redials::Redials,
+    pair::Pair,
+    topics::Topics,
+    view::warnings::Audience,
+};
+pub use ending::SESSION_PATIENCE;
+pub use table::{Link, Table, Up, Way};
+
+/// A link is probed again at the earliest after that time.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+
+/// Sessions that begin to speak again after that time have their standby looked after.
+const STANDBY_LOOK: Duration = Duration::from_secs(1);
+
+/// What a peer did wrong.
+pub type Offence = &'static str;
+
+/// What links depend on and don't own, at the moment of an input.
+#[derive(Clone, Copy, Debug)]
+pub struct Around<'a> {
+    /// The frames, which carry links, and the personas' secrets.
+    pub frames: &'a Frames,
+    /// The topics that links are needed for, and whom they name.
+    pub topics: &'a Topics,
+    /// What sites wait for.
+    pub dials: &'a Dials,
+    /// Proxies of our server: they tell ends how they look from outside, too.
+    pub proxies: &'a [SocketAddr],
+    /// Whether the rendezvous has our keys.
+    pub is_registered: bool,
+    /// Milliseconds since 1970, as far as the node was told.
+    pub unix_ms: Option<u64>,
+    /// The moment.
+    pub now: Instant,
+}
+
+/// A fact about links.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LinksInput {
+    /// A frame's links are over, as it is gone or carries none for now.
+    Ended(FrameId, DownReason),
+    /// A link reports, to the node from the frame that holds it.
+    Event(FrameId, LinkId, LinkEvent),
+    /// A frame says which links it holds.
+    Held {
+        /// The frame.
+        frame: FrameId,
+        /// Its links that are up or stand by.
+        links: Vec<HeldLink>,
+        /// Whether its sessions talk with anybody.
+        talks: bool,
+    },
+    /// The server introduces somebody who dials an address of ours.
+    Introduced {
+        /// Whose address.
+        own: PersonaId,
+        /// Its certificate.
+        fingerprint: Fingerprint,
+        /// The server's number for it.
+        session: u64,
+        /// What the dialler's end is like.
+        signal: Vec<u8>,
+    },
+    /// The network changed: what was a way may be none now, and what was none a way.
+    NetworkChanged,
+    /// The last frame of a persona is gone.
+    PersonaGone(PersonaId),
+    /// Frames, topics or peers changed: what is wanted now is dialled.
+    Plan,
+    /// The rendezvous took our keys, or there is another way again: what waits is dialled now.
+    Hurry,
+    /// The server says that a peer is there.
+    Seen(Pair),
+    /// A signal arrived for us.
+    Signal(Pair, Signal, Way),
+    /// The machine slept: links may be dead.
+    Slept,
+    /// Time has passed.
+    Timeout,
+    /// The rendezvous has no way to a peer that it was to pass a signal to.
+    Unreachable(Pair),
+}
+
+/// An act that links ask for, or what became of them.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LinksOutput {
+    /// A link of the leader before us is used by us now.
+    Adopted(LinkId, Pair),
+    /// A frame is told what to do with a link.
+    Command(FrameId, LinkId, LinkCommand),
+    /// Who waits for the peer waits in vain.
+    DialFailed {
+        /// Between whom.
+        pair: Pair,
+        /// The code for sites.
+        code: Code,
+        /// The reason for sites.
+        text: String,
+    },
+    /// An attempt at an address failed.
+    AddressFailed(PersonaId),
+    /// A link that was used is over, and the peer can't be heard for now in the topics that it is in.
+    Down {
+        /// Between whom.
+        pair: Pair,
+        /// Topics that the peer is in.
+        joined: Set<TopicId>,
+    },
+    /// Those who named the peer don't lead there.
+    ForgetWays(Pair),
+    /// A frame of the peer's is gone.
+    FrameGone(Pair, FrameId),
+    /// A peer is given up until somebody names it again.
+    GivenUp(Pair),
+    /// A peer is in a topic.
+    Joined {
+        /// The link.
+        link: LinkId,
+        /// Between whom.
+        pair: Pair,
+        /// Which topic.
+        topic: TopicId,
+        /// Whether it wasn't, as far as we know.
+        comes: bool,
+    },
+    /// A peer left a topic.
+    Left {
+        /// Between whom.
+        pair: Pair,
+        /// Which topic.
+        topic: TopicId,
+    },
+    /// Packets were lost here.
+    Lost(Lost),
+    /// A peer names members of a topic.
+    Members {
+        /// Between whom.
+        pair: Pair,
+        /// Which topic.
+        topic: TopicId,
+        /// At most as many as a persona has neighbours there.
+        members: Vec<PersonaId>,
+    },
+    /// A peer has no need of the link, nor have we: it is in no other topics than these.
+    Needless {
+        /// Between whom.
+        pair: Pair,
+        /// Topics that the peer is in.
+        joined: Set<TopicId>,
+    },
+    /// What is planned may be other links by now.
+    Plans,
+    /// A session's packet came.
+    Packet(LinkId, Packet),
+    /// A topic's message came.
+    Publish {
+        /// The link.
+        link: LinkId,
+        /// Between whom.
+        pair: Pair,
+        /// Which topic.
+        topic: TopicId,
+        /// The sealed message.
+        sealed: Vec<u8>,
+    },
+    /// A peer was reached at its address, so long after the dial began.
+    Reached(PersonaId, Duration),
+    /// The peer has a new leader, and tells its topics anew.
+    Resumed {
+        /// The link.
+        link: LinkId,
+        /// Between whom.
+        pair: Pair,
+        /// Topics that it was in.
+        joined: Set<TopicId>,
+    },
+    /// The server is told something.
+    Server(ToServer),
+    /// A status may look different.
+    Status,
+    /// A link is used from now on.
+    Up(LinkId, Pair),
+    /// Somebody is to know this.
+    Warning(Audience, String),
+}
+
+/// All links of a node.
+#[derive(Debug)]
+pub struct Links {
+    secret: NodeSecret,
+    table: Table,
+    redials: Redials,
+    rng: fastrand::Rng,
+    outbox: VecDeque<LinksOutput>,
+}
+
+impl Links {
+    /// None yet.
+    pub const fn new(secret: NodeSecret, epoch: Epoch, rng: fastrand::Rng) -> Self {
+        Self { secret, table: Table::new(epoch), redials: Redials::new(), rng, outbox: VecDeque::new() }
+    }
+
+    /// The links, to look at.
+    pub const fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// Takes a fact in.
+    pub fn handle_input(&mut self, input: LinksInput, around: Around<'_>) {
+        match input {
+            LinksInput::Ended(frame, reason) => self.end_all_of(frame, reason, around),
+            LinksInput::Event(frame, link, event) => self.on_event(frame, link, event, around),
+            LinksInput::Held { frame, links, talks } => self.on_held(frame, &links, talks, around),
+            LinksInput::Hurry => self.redials.hurry(around.now),
+            LinksInput::Introduced { own, fingerprint, session, signal } => {
+                self.on_introduced(own, fingerprint, session, signal, around);
+            }
+            LinksInput::NetworkChanged => self.doubt(&LinkCommand::Restart, around),
+            LinksInput::PersonaGone(own) => self.redials.leave(own, around.now),
+            LinksInput::Plan => self.plan(around),
+            LinksInput::Seen(pair) => self.seek_again(pair, around),
+            LinksInput::Signal(pair, signal, way) => self.on_signal(pair, signal, way, around),
+            LinksInput::Slept => self.doubt(&LinkCommand::Probe, around),
+            LinksInput::Timeout => self.on_time(around),
+            LinksInput::Unreachable(pair) => self.on_unreachable(pair, around),
+        }
+    }
+
+    /// The next act or news, until there is none.
+    pub fn poll_output(&mut self) -> Option<LinksOutput> {
+        self.outbox.pop_front()
+    }
+
+    /// When [`LinksInput::Timeout`] is due, if at all, and what for.
+    pub fn poll_timeout(&self, around: Around<'_>) -> Option<Deadline> {
+        earliest([
+            (self.table.deadline(), "a link takes too long to come up"),
+            (self.redials.next(), "a peer is dialled again"),
+            (self.standbys_due(around), "a standby is dialled, used or hung up"),
+            (self.unneeded_due(around), "a link that nobody needs is offered to be hung up"),
+        ])
+    }
+
+    fn on_time(&mut self, around: Around<'_>) {
+        for link in self.table.overdue(around.now) {
+            self.hang_up(link, around);
+            self.end(link, DownReason::DialTimeout, around);
+        }
+        self.drive_standbys(around);
+        self.offer_unneeded(around);
+        if self.redials.next().is_some_and(|at| at <= around.now) {
+            self.tell(LinksOutput::Plans);
+        }
+    }
+
+    fn on_event(&mut self, frame: FrameId, link: LinkId, event: LinkEvent, around: Around<'_>) {
+        let Some(held) = self.table.link(link).filter(|it| it.frame == frame) else {
+            // We gave up on this link while the frame's report was on its way.
+            if !matches!(event, LinkEvent::Down(_)) {
+                self.tell(LinksOutput::Command(frame, link, LinkCommand::HangUp));
+            }
+            return;
+        };
+        let Some(pair) = held.pair() else { return self.on_door_event(link, held.own, event, around) };
+        match event {
+            LinkEvent::Down(reason) => self.end(link, reason, around),
+            LinkEvent::Drained(bytes) => self.on_drained(link, bytes, around),
+            LinkEvent::Forward { ours, theirs } => self.on_forward(link, ours, theirs, around),
+            LinkEvent::Path(path) => {
+                if self.table.set_path(link, path) {
+                    self.tell(LinksOutput::Status);
+                }
+            }
+            LinkEvent::Received(bytes) => self.on_received(link, pair, &bytes, around),
+            LinkEvent::RoundTrip(us) => self.on_round_trip(link, us),
+            LinkEvent::Sign(text) => self.on_sign(link, pair.own, Some(pair.peer), text, around),
+            LinkEvent::Signal(blob) => self.on_local_signal(link, blob, around),
+            LinkEvent::Up(peer) if peer == pair.peer => self.on_up(link, pair, around),
+            LinkEvent::Up(_) => self.refuse_identity(link, around),
+        }
+    }
+
+    fn on_round_trip(&mut self, link: LinkId, us: u32) {
+        if let Some(up) = self.table.up_mut(link)
+            && up.rtt_us.replace(us) != Some(us)
+        {
+            self.tell(LinksOutput::Status);
+        }
+    }
+
+    /// Sends a topic's message to a peer.
+    pub fn say(&mut self, link: LinkId, message: TopicMessage, around: Around<'_>) {
+        self.send(link, codec::encode(&LinkMessage::Topic(message)), around);
+    }
+
+    /// Sends a packet to a peer, before those that wait.
+    pub fn pass(&mut self, link: LinkId, packet: Packet, around: Around<'_>) {
+        self.use_for_sessions(link, around.now);
+        self.send(link, codec::encode(&LinkMessage::Packet(packet)), around);
+    }
+
+    /// Has the packet of a site's frame wait for its turn.
+    pub fn queue(&mut self, link: LinkId, site: &str, frame: FrameId, packet: Packet, around: Around<'_>) {
+        self.use_for_sessions(link, around.now);
+        let to = packet.to;
+        let message = codec::encode(&LinkMessage::Packet(packet));
+        if let Some(up) = self.table.up_mut(link) {
+            up.lanes.wait(site, frame, to, message);
+        }
+        self.drive_lanes(link, around);
+    }
+
+    /// Sends the bytes of a message to a peer.
+    pub fn send(&mut self, link: LinkId, message: Vec<u8>, around: Around<'_>) {
+        if let Some(up) = self.table.up_mut(link) {
+            up.lanes.sent(message.len());
+        }
+        self.command(link, LinkCommand::Send(message), around);
+    }
+
+    fn say_of_links(&mut self, link: LinkId, message: Control, around: Around<'_>) {
+        self.send(link, codec::encode(&LinkMessage::Control(message)), around);
+    }
+
+    /// Tells a peer where our persona can be dialled when no link to it is left.
+    pub fn tell_address(&mut self, link: LinkId, address: Address, around: Around<'_>) {
+        self.say_of_links(link, Control::Address(address), around);
+    }
+
+    /// Tells a peer that a frame of ours is gone.
+    pub fn tell_death(&mut self, link: LinkId, frame: FrameId, around: Around<'_>) {
+        self.say_of_links(link, Control::FrameGone(frame), around);
+    }
+
+    /// So much has gone into the link.
+    fn on_drained(&mut self, link: LinkId, bytes: u32, around: Around<'_>) {
+        if let Some(up) = self.table.up_mut(link) {
+            up.lanes.drained(usize::try_from(bytes).unwrap_or(usize::MAX));
+        }
+        self.drive_lanes(link, around);
+    }
+
+    fn drive_lanes(&mut self, link: LinkId, around: Around<'_>) {
+        while let Some((message, lost)) = self.table.up_mut(link).and_then(|up| up.lanes.next()) {
+            self.send(link, message, around);
+            if !lost.is_empty() {
+                self.tell(LinksOutput::Lost(lost));
+            }
+        }
+    }
+
+    /// Sessions use a link: now and then it is seen whether there is a standby for them.
+    pub fn use_for_sessions(&mut self, link: LinkId, now: Instant) {
+        let Some(up) = self.table.up_mut(link) else { return };
+        let looks = up.last_packet.is_none_or(|at| now.since(at) > STANDBY_LOOK);
+        up.last_packet = Some(now);
+        if looks {
+            self.tell(LinksOutput::Plans);
+        }
+    }
+
+    /// Links may be dead, and what could not be had may be there now.
+    fn doubt(&mut self, command: &LinkCommand, around: Around<'_>) {
+        let now = around.now;
+        let is_due = |probed: Option<Instant>| probed.is_none_or(|at| now.since(at) >= PROBE_EVERY);
+        let used: Vec<LinkId> =
+            self.table.ups().filter(|(_, _, _, up)| is_due(up.probed)).map(|(id, _, _, _)| id).collect();
+        let standbys: Vec<LinkId> = self.table.standbys().map(|(id, _)| id).collect();
+        for link in used.into_iter().chain(standbys) {
+            if let Some(up) = self.table.up_mut(link) {
+                up.probed = Some(now);
+            }
+            self.command(link, command.clone(), around);
+        }
+        self.redials.hurry(now);
+        self.tell(LinksOutput::Plans);
+    }
+
+    /// Whether sessions wait for any link.
+    pub fn is_any_wanted(&self, now: Instant) -> bool {
+        self.redials.is_any_wanted(now)
+    }
+
+    /// How the peer knows a link's attempt: a number that tells nothing of others, and that the next leader knows, too.
+    fn number_of(&self, link: LinkId, pair: Pair) -> u32 {
+        self.secret.attempt_number(link, pair.own, pair.peer)
+    }
+
+    fn command(&mut self, link: LinkId, command: LinkCommand, around: Around<'_>) {
+        let holder = self.table.link(link).map(|it| it.frame);
+        if let Some(frame) = holder.filter(|frame| around.frames.frame(*frame).is_some()) {
+            self.tell(LinksOutput::Command(frame, link, command));
+        }
+    }
+
+    fn hang_up(&mut self, link: LinkId, around: Around<'_>) {
+        self.command(link, LinkCommand::HangUp, around);
+    }
+
+    fn tell(&mut self, output: LinksOutput) {
+        self.outbox.push_back(output);
+    }
+}

@@ -1,0 +1,189 @@
+//! Signals: sent on some way, judged, and given to the attempt that they belong to.
+
+use bitters_wire::{
+    id::{LinkId, PersonaId},
+    limits::{MAX_SIGNAL, TOPIC_NEIGHBOURS},
+    link::{Control, Signal},
+    local::{DownReason, IdentityText, LinkCommand},
+    rendezvous::ToServer,
+};
+
+use super::{
+    Around, Links, LinksOutput,
+    attempt::{Verdict, judge},
+    table::{Attempt, Way},
+};
+use crate::{limits::MAX_PASSIVE, pair::Pair};
+
+impl Links {
+    /// A signal arrived for us.
+    pub(super) fn on_signal(&mut self, pair: Pair, signal: Signal, way: Way, around: Around<'_>) {
+        if pair.own == pair.peer || signal.blob.len() > MAX_SIGNAL {
+            return;
+        }
+        let connecting = self.table.connecting_to(pair).map(|(id, _)| id);
+        let standing = self.table.standing(pair, |link| self.number_of(link, pair));
+        match (judge(standing, &signal), connecting) {
+            (Verdict::Accept, at_address) => {
+                // It dials us while we dial its address: one of the two is enough.
+                if let Some(link) = at_address {
+                    self.abandon(link, around);
+                }
+                self.accept(pair, signal, way, around);
+            }
+            (Verdict::Pair, Some(link)) => self.pair(link, signal, way, around),
+            (Verdict::Redial, Some(link)) => {
+                self.abandon(link, around);
+                if self.dial(pair, around).is_err() {
+                    self.fail_link_dials(pair, DownReason::Closed, around);
+                }
+            }
+            (Verdict::Replace, Some(link)) => {
+                self.abandon(link, around);
+                self.accept(pair, signal, way, around);
+            }
+            (Verdict::Ignore | Verdict::Pair | Verdict::Redial | Verdict::Replace, _) => {}
+        }
+    }
+
+    fn accept(&mut self, pair: Pair, signal: Signal, way: Way, around: Around<'_>) {
+        if self.table.passive() >= MAX_PASSIVE || !self.has_room(pair.own, around) {
+            return;
+        }
+        let used = self.table.up_to(pair).and_then(|used| self.table.link(used)).map(|it| it.frame);
+        let other = used.filter(|_| way == Way::Link);
+        let attempt = Attempt::new(way, Some(signal.attempt), around.now);
+        if let Some(link) = self.begin(pair, attempt, other, around) {
+            self.command(link, LinkCommand::Signal(signal.blob), around);
+        }
+    }
+
+    fn pair(&mut self, link: LinkId, signal: Signal, way: Way, around: Around<'_>) {
+        let Some((attempt, pair)) = self.table.attempt_mut(link) else { return };
+        attempt.paired = Some(signal.attempt);
+        attempt.way = way;
+        // Our dial may be lost, or the peer would have answered it. If it isn't, this says nothing new.
+        let again = attempt.told.clone().filter(|_| signal.answers.is_none());
+        self.command(link, LinkCommand::Signal(signal.blob), around);
+        if let Some(blob) = again {
+            let answer = Signal { attempt: self.number_of(link, pair), answers: Some(signal.attempt), blob };
+            self.send_signal(pair, answer, way, around);
+        }
+    }
+
+    /// The frame made our signal; a second one of the same link says nothing new.
+    pub(super) fn on_local_signal(&mut self, link: LinkId, blob: Vec<u8>, around: Around<'_>) {
+        let Some((attempt, pair)) = self.table.attempt_mut(link) else { return };
+        if attempt.told.is_some() || blob.len() > MAX_SIGNAL {
+            return;
+        }
+        attempt.told = Some(blob.clone());
+        let way = attempt.way;
+        let answers = attempt.paired;
+        let signal = Signal { attempt: self.number_of(link, pair), answers, blob };
+        if !self.send_signal(pair, signal, way, around) {
+            self.hang_up(link, around);
+            self.end(link, DownReason::Closed, around);
+        }
+    }
+
+    fn send_signal(&mut self, pair: Pair, signal: Signal, way: Way, around: Around<'_>) -> bool {
+        let Pair { own, peer: to } = pair;
+        let over = match way {
+            Way::Address => return false,
+            Way::Link => self.table.up_to(pair),
+            Way::Neighbours => return self.ask_neighbours(pair, &signal, around),
+            Way::Relay(relay) => self.table.up_to(Pair { own, peer: relay }),
+            Way::Uplink => None,
+        };
+        if let Some(link) = over {
+            let message = if way == Way::Link { Control::Signal(signal) } else { Control::Relay { to, signal } };
+            self.say_of_links(link, message, around);
+            return true;
+        }
+        if around.is_registered {
+            self.tell(LinksOutput::Server(ToServer::Signal { from: own, to, signal }));
+        }
+        around.is_registered
+    }
+
+    fn ask_neighbours(&mut self, pair: Pair, signal: &Signal, around: Around<'_>) -> bool {
+        let neighbours: Vec<LinkId> =
+            self.table.ups_of(pair.own).map(|(id, _, _, _)| id).take(TOPIC_NEIGHBOURS).collect();
+        if let Some(attempt) =
+            self.table.connecting_to(pair).map(|(id, _)| id).and_then(|id| self.table.attempt_mut(id))
+        {
+            attempt.0.asked = neighbours.len();
+        }
+        for link in &neighbours {
+            self.say_of_links(*link, Control::Relay { to: pair.peer, signal: signal.clone() }, around);
+        }
+        !neighbours.is_empty()
+    }
+
+    /// One of those whom we asked to pass a signal on has no link to its receiver.
+    pub(super) fn on_no_relay(&mut self, relay: PersonaId, pair: Pair, around: Around<'_>) {
+        let Some(link) = self.table.connecting_to(pair).map(|(link, _)| link) else { return };
+        let Some((attempt, _)) = self.table.attempt_mut(link) else { return };
+        attempt.asked = attempt.asked.saturating_sub(1);
+        let is_over = match attempt.way {
+            Way::Address | Way::Link | Way::Uplink => false,
+            Way::Neighbours => attempt.asked == 0,
+            Way::Relay(asked) => asked == relay,
+        };
+        if is_over {
+            self.hang_up(link, around);
+            self.end(link, DownReason::Closed, around);
+        }
+    }
+
+    pub(super) fn on_unreachable(&mut self, pair: Pair, around: Around<'_>) {
+        let attempt = self.table.connecting_to(pair).filter(|(_, attempt)| attempt.way == Way::Uplink);
+        if let Some(link) = attempt.map(|(id, _)| id) {
+            self.hang_up(link, around);
+            self.end(link, DownReason::Closed, around);
+        }
+    }
+
+    /// The server says that a peer is there. An attempt that began before that may wait in vain for 15 s: the page that had our signal is gone, and
+    /// the peer is back with another, or the peer was away and is dialled at its address. Who had the signal ignores it now.
+    pub(super) fn seek_again(&mut self, pair: Pair, around: Around<'_>) {
+        let Some((link, attempt)) = self.table.connecting_to(pair).filter(|(_, it)| it.paired.is_none()) else {
+            return;
+        };
+        match (attempt.way, &attempt.told, &attempt.at) {
+            (Way::Uplink, Some(blob), _) => {
+                let signal = Signal { attempt: self.number_of(link, pair), answers: None, blob: blob.clone() };
+                self.tell(LinksOutput::Server(ToServer::Signal { from: pair.own, to: pair.peer, signal }));
+            }
+            (Way::Address, _, None) => {
+                self.abandon(link, around);
+                if self.dial(pair, around).is_err() {
+                    self.count_failure(pair, around.now);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The frame can have nothing signed but that its link to `peer`, or at an address of ours to anybody else, ends here.
+    pub(super) fn on_sign(
+        &mut self,
+        link: LinkId,
+        own: PersonaId,
+        peer: Option<PersonaId>,
+        text: IdentityText,
+        around: Around<'_>,
+    ) {
+        let is_meant = peer.map_or(text.other() != own, |peer| text.other() == peer);
+        let Some(secret) = around.frames.secret(own).filter(|_| is_meant && text.signer() == own) else {
+            return self.refuse_identity(link, around);
+        };
+        self.command(link, LinkCommand::Signed(secret.sign(&text.to_bytes())), around);
+    }
+
+    pub(super) fn refuse_identity(&mut self, link: LinkId, around: Around<'_>) {
+        self.hang_up(link, around);
+        self.end(link, DownReason::Identity, around);
+    }
+}

@@ -1,0 +1,196 @@
+//! Peers that a link is wanted to, and when the next dial is due.
+//!
+//! A link that broke is dialled again soon, by both ends, and one that can't be had less and less often, until it is given up.
+
+use std::time::Duration;
+
+use bitters_machine::{backoff, map::Map, time::Instant};
+use bitters_wire::{id::PersonaId, limits::DIAL_TIMEOUT};
+
+use crate::pair::Pair;
+
+/// Dials without success before a peer is given up: about a minute.
+const MAX_FAILURES: u32 = 6;
+
+const FIRST: Duration = Duration::from_secs(1);
+const CAP: Duration = Duration::from_secs(60);
+
+/// Sessions wait for a minute.
+const SESSION_CAP: Duration = Duration::from_secs(10);
+
+/// A broken link is dialled again that soon, give or take a half: both ends notice within some hundred milliseconds.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// Pairs kept in mind.
+const CAPACITY: usize = 256;
+
+#[derive(Debug)]
+struct Redial {
+    failures: u32,
+    not_before: Instant,
+    /// Sessions used the link: it is wanted for their sake until then, whatever topics want.
+    wanted_until: Instant,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub struct Redials(Map<Pair, Redial>);
+
+impl Redials {
+    /// None yet.
+    pub const fn new() -> Self {
+        Self(Map::new())
+    }
+
+    /// A link broke; for the sake of sessions it is wanted until `wanted_until`.
+    pub fn broke(&mut self, pair: Pair, wanted_until: Instant, now: Instant, rng: &mut fastrand::Rng) {
+        let not_before = now + backoff(BREATH, 0, CAP, rng);
+        self.insert(pair, Redial { failures: 0, not_before, wanted_until });
+    }
+
+    /// A peer broke the protocol: it isn't dialled for a while.
+    pub fn shun(&mut self, pair: Pair, now: Instant) {
+        self.insert(pair, Redial { failures: 0, not_before: now + CAP, wanted_until: now });
+    }
+
+    /// A dial failed. Tells whether the peer is given up: not as long as sessions wait for it.
+    #[must_use]
+    pub fn failed(&mut self, pair: Pair, now: Instant, rng: &mut fastrand::Rng) -> bool {
+        let (failures, wanted_until) = self.0.get(&pair).map_or((0, now), |it| (it.failures, it.wanted_until));
+        let wanted = now < wanted_until;
+        if failures + 1 >= MAX_FAILURES && !wanted {
+            self.0.remove(&pair);
+            return true;
+        }
+        let cap = if wanted { SESSION_CAP } else { CAP };
+        let not_before = now + backoff(FIRST, failures, cap, rng).min(cap);
+        self.insert(pair, Redial { failures: failures + 1, not_before, wanted_until });
+        false
+    }
+
+    /// The network changed: what is wanted is dialled now.
+    pub fn hurry(&mut self, now: Instant) {
+        for redial in self.0.values_mut() {
+            redial.not_before = redial.not_before.min(now);
+        }
+    }
+
+    /// Sessions wait for a link until `wanted_until`, whose peer was found just now.
+    pub fn want(&mut self, pair: Pair, wanted_until: Instant, now: Instant) {
+        let (failures, not_before) = self.0.get(&pair).map_or((0, now), |it| (it.failures, it.not_before));
+        self.insert(pair, Redial { failures, not_before, wanted_until });
+    }
+
+    /// Whether sessions wait for a link.
+    pub fn is_wanted(&self, pair: Pair, now: Instant) -> bool {
+        self.0.get(&pair).is_some_and(|redial| now < redial.wanted_until)
+    }
+
+    /// Whether sessions wait for any link.
+    pub fn is_any_wanted(&self, now: Instant) -> bool {
+        self.0.values().any(|redial| now < redial.wanted_until)
+    }
+
+    /// A dial began; its failures are remembered until it ends.
+    pub fn begun(&mut self, pair: Pair, now: Instant) {
+        if let Some(redial) = self.0.get_mut(&pair) {
+            redial.not_before = now + DIAL_TIMEOUT + FIRST;
+        }
+    }
+
+    /// A link is up, or isn't wanted any longer.
+    pub fn forget(&mut self, pair: Pair) {
+        self.0.remove(&pair);
+    }
+
+    /// The last frame of a persona is gone, and its sessions with it.
+    pub fn leave(&mut self, own: PersonaId, now: Instant) {
+        for (_, redial) in self.0.iter_mut().filter(|(pair, _)| pair.own == own) {
+            redial.wanted_until = now;
+        }
+    }
+
+    /// Whether a peer may be dialled now.
+    pub fn may_dial(&self, pair: Pair, now: Instant) -> bool {
+        self.0.get(&pair).is_none_or(|redial| redial.not_before <= now)
+    }
+
+    /// Pairs whose time has come, and whether sessions want them.
+    pub fn due(&self, now: Instant) -> Vec<(Pair, bool)> {
+        let due = self.0.iter().filter(|(_, redial)| redial.not_before <= now);
+        due.map(|(pair, redial)| (*pair, now < redial.wanted_until)).collect()
+    }
+
+    /// When the next one's time comes.
+    pub fn next(&self) -> Option<Instant> {
+        self.0.values().map(|redial| redial.not_before).min()
+    }
+
+    fn insert(&mut self, pair: Pair, redial: Redial) {
+        self.0.insert(pair, redial);
+        if self.0.len() > CAPACITY
+            && let Some(last) = self.0.iter().max_by_key(|(_, it)| it.not_before).map(|(pair, _)| *pair)
+        {
+            self.0.remove(&last);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_fails_is_dialled_less_often_and_given_up() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut redials = Redials::default();
+        let mut now = Instant::START;
+        let mut dials = 1;
+        while !redials.failed(ALICE, now, &mut rng) {
+            assert!(!redials.may_dial(ALICE, now));
+            now = redials.next().unwrap();
+            assert_eq!(redials.due(now), [(ALICE, false)]);
+            dials += 1;
+        }
+        assert_eq!(dials, MAX_FAILURES);
+        assert!((10..100).contains(&(now.as_millis() / 1000)));
+        assert_eq!(redials.next(), None);
+    }
+
+    #[test]
+    fn a_broken_link_is_dialled_soon_for_the_sake_of_sessions() {
+        let mut redials = Redials::default();
+        let until = Instant::from_millis(60_000);
+        redials.broke(ALICE, until, Instant::START, &mut fastrand::Rng::with_seed(1));
+
+        let due = redials.next().unwrap();
+        assert!(due < Instant::from_millis(300));
+        assert_eq!(redials.due(due), [(ALICE, true)]);
+        assert_eq!(redials.due(until), [(ALICE, false)]);
+    }
+
+    #[test]
+    fn a_peer_that_sessions_wait_for_is_not_given_up() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut redials = Redials::default();
+        let until = Instant::from_millis(60_000);
+        redials.want(ALICE, until, Instant::START);
+        let (mut now, mut dials) = (Instant::START, 0);
+        while now < until {
+            assert!(!redials.failed(ALICE, now, &mut rng));
+            now = redials.next().unwrap();
+            dials += 1;
+        }
+        assert!((7..20).contains(&dials), "{dials} dials in a minute");
+    }
+
+    #[test]
+    fn an_offender_is_shunned() {
+        let mut redials = Redials::default();
+        redials.shun(ALICE, Instant::START);
+        assert!(!redials.may_dial(ALICE, Instant::from_millis(59_999)));
+        assert!(redials.may_dial(ALICE, Instant::from_millis(60_000)));
+    }
+
+    const ALICE: Pair = Pair { own: PersonaId([1; 32]), peer: PersonaId([0xa1; 32]) };
+}

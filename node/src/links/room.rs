@@ -1,0 +1,124 @@
+//! How many links each persona has, and which of them goes when there is no room.
+//!
+//! A persona has 24 links at most, and all of a node's personas together 96. Four of them each persona has for itself: whatever others have,
+//! it gets them. A link that neither end has needed for a minute is hung up, room or not: one end says so ([`Idle`]), and the other hangs up
+//! unless it needs the link.
+//!
+//! [`Idle`]: bitters_wire::link::Control::Idle
+
+use std::time::Duration;
+
+use bitters_machine::time::Instant;
+use bitters_wire::{
+    id::{LinkId, PersonaId},
+    link::Control,
+};
+
+use super::{Around, Links, LinksOutput, ending::SESSION_PATIENCE, table::Up};
+use crate::{
+    limits::{MAX_LINKS, MAX_LINKS_PER_PERSONA, RESERVED_LINKS},
+    pair::Pair,
+};
+
+/// A link that neither sessions nor topics need is offered to be hung up after that time.
+const UNNEEDED_AFTER: Duration = Duration::from_secs(60);
+
+/// Both ends count from about the same moment: the one that is asked first may be a little earlier.
+const SLACK: Duration = Duration::from_secs(5);
+
+/// Links of a persona that standbys leave to links which are used.
+const USED_FIRST: usize = 6;
+
+impl Links {
+    /// Sees to it that a persona may have one more link: another that can be missed may be hung up for it.
+    pub(super) fn has_room(&mut self, own: PersonaId, around: Around<'_>) -> bool {
+        while !self.fits(own, around) {
+            let Some(link) = self.missable(own, around) else { return false };
+            self.hang_up(link, around);
+            self.replace(link);
+        }
+        true
+    }
+
+    /// Whether a persona may have one more standby, for which no other link goes.
+    pub(super) fn has_room_for_standby(&self, own: PersonaId, around: Around<'_>) -> bool {
+        self.table.of(own) < MAX_LINKS_PER_PERSONA - USED_FIRST && self.fits(own, around)
+    }
+
+    /// Whether one more link of a persona leaves all others those that are theirs.
+    fn fits(&self, own: PersonaId, around: Around<'_>) -> bool {
+        let has = self.table.of(own);
+        let others = around.frames.personas().into_iter().filter(|other| *other != own);
+        let taken: usize = others.map(|other| self.table.of(other).max(RESERVED_LINKS)).sum();
+        has < MAX_LINKS_PER_PERSONA && taken + has < MAX_LINKS
+    }
+
+    /// The link that goes for one more of a persona: one of its own that can be missed, or, if it hasn't those that are its own, one of the
+    /// persona that has most.
+    fn missable(&self, own: PersonaId, around: Around<'_>) -> Option<LinkId> {
+        self.spare_of(own, around).or_else(|| {
+            let has = self.table.of(own);
+            let others = around.frames.personas().into_iter().filter(|other| *other != own);
+            let greediest = others.max_by_key(|other| self.table.of(*other))?;
+            let gives_way = has < RESERVED_LINKS && self.table.of(greediest) > RESERVED_LINKS;
+            gives_way.then(|| self.spare_of(greediest, around).or_else(|| self.quietest_of(greediest))).flatten()
+        })
+    }
+
+    /// A standby, else the link that was unneeded for the longest time.
+    fn spare_of(&self, own: PersonaId, around: Around<'_>) -> Option<LinkId> {
+        let standby = self.table.standbys().find(|(_, pair)| pair.own == own).map(|(link, _)| link);
+        standby.or_else(|| {
+            let unneeded = self.table.ups_of(own).filter(|(_, pair, _, up)| !is_needed(*pair, up, around));
+            unneeded.min_by_key(|(_, _, _, up)| up.last_packet.max(Some(up.wanted))).map(|(link, _, _, _)| link)
+        })
+    }
+
+    fn quietest_of(&self, own: PersonaId) -> Option<LinkId> {
+        self.table.ups_of(own).min_by_key(|(_, _, _, up)| up.last_packet).map(|(link, _, _, _)| link)
+    }
+
+    /// Tells peers which links we have had no need of.
+    pub(super) fn offer_unneeded(&mut self, around: Around<'_>) {
+        let is_due = |pair, up: &Up| unneeded_at(pair, up, around).is_some_and(|at| at <= around.now);
+        let due = self.table.ups().filter(|(_, pair, _, up)| is_due(*pair, up));
+        for link in due.map(|(link, _, _, _)| link).collect::<Vec<_>>() {
+            if let Some(up) = self.table.up_mut(link) {
+                up.wanted = around.now;
+                up.offered = true;
+            }
+            self.say_of_links(link, Control::Idle, around);
+        }
+    }
+
+    /// The peer has no need of a link.
+    pub(super) fn on_idle(&mut self, link: LinkId, pair: Pair, around: Around<'_>) {
+        let is_wanted = |up: &Up| !up.offered && around.now.since(up.wanted) < UNNEEDED_AFTER - SLACK;
+        let needs = self.table.up(link).is_none_or(|up| is_wanted(up) || is_needed(pair, up, around));
+        if !needs {
+            let joined = self.table.up(link).map(|up| up.joined.clone()).unwrap_or_default();
+            self.tell(LinksOutput::Needless { pair, joined });
+            self.drop_standby(pair, around);
+            if let Some(standby) = self.table.connecting_to(pair).map(|(id, _)| id) {
+                self.abandon(standby, around);
+            }
+            self.hang_up(link, around);
+            self.replace(link);
+        }
+    }
+
+    /// When the next link is offered to be hung up.
+    pub(super) fn unneeded_due(&self, around: Around<'_>) -> Option<Instant> {
+        self.table.ups().filter_map(|(_, pair, _, up)| unneeded_at(pair, up, around)).min()
+    }
+}
+
+fn is_needed(pair: Pair, up: &Up, around: Around<'_>) -> bool {
+    let talks = up.last_packet.is_some_and(|at| around.now.since(at) < SESSION_PATIENCE);
+    talks || around.shares_topics(pair, up)
+}
+
+fn unneeded_at(pair: Pair, up: &Up, around: Around<'_>) -> Option<Instant> {
+    let since = up.last_packet.map_or(up.wanted, |at| at.max(up.wanted));
+    (!around.shares_topics(pair, up)).then(|| since + UNNEEDED_AFTER)
+}

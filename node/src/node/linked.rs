@@ -1,0 +1,198 @@
+//! Links: what became of them, and what of that others are told.
+
+use bitters_machine::{map::Set, time::Instant};
+use bitters_wire::{
+    id::{FrameId, LinkId, PersonaId, TopicId},
+    keys::PersonaSecret,
+    limits::TOPIC_NEIGHBOURS,
+    local::ToFrame,
+    rendezvous::{Gone, ToServer},
+    topic::TopicMessage,
+};
+
+use super::Node;
+use crate::{
+    links::{Around, Links, LinksInput, LinksOutput},
+    pair::Pair,
+    server::seeds::SeedId,
+    topics::Place,
+};
+
+impl Node {
+    /// Gives links a fact, and does what follows.
+    pub(super) fn link(&mut self, input: LinksInput) {
+        self.with_links(|links, around| links.handle_input(input, around));
+    }
+
+    /// Has links do something, and does what follows.
+    pub(super) fn with_links<T>(&mut self, act: impl FnOnce(&mut Links, Around<'_>) -> T) -> T {
+        let around = Around {
+            frames: &self.frames,
+            topics: &self.topics,
+            dials: &self.dials,
+            proxies: self.addresses.proxies(),
+            is_registered: self.uplink.is_registered(),
+            unix_ms: self.clock.unix_ms(),
+            now: self.clock.now,
+        };
+        let done = act(&mut self.links, around);
+        while let Some(output) = self.links.poll_output() {
+            self.on_links(output);
+        }
+        done
+    }
+
+    /// Asks links something.
+    pub(super) fn of_links<T>(&self, ask: impl FnOnce(&Links, Around<'_>) -> T) -> T {
+        let around = Around {
+            frames: &self.frames,
+            topics: &self.topics,
+            dials: &self.dials,
+            proxies: self.addresses.proxies(),
+            is_registered: self.uplink.is_registered(),
+            unix_ms: self.clock.unix_ms(),
+            now: self.clock.now,
+        };
+        ask(&self.links, around)
+    }
+
+    fn on_links(&mut self, output: LinksOutput) {
+        let now = self.clock.now;
+        match output {
+            LinksOutput::AddressFailed(peer) => self.seed_failed(&SeedId::Persona(peer)),
+            LinksOutput::Adopted(link, pair) => {
+                self.introduce_ourselves(link, pair.own);
+                self.link_is_there(pair);
+            }
+            LinksOutput::Command(frame, link, command) => self.tell(frame, ToFrame::Link(link, command)),
+            LinksOutput::DialFailed { pair, code, text } => self.fail_dial(pair, code, text),
+            LinksOutput::Down { pair, joined } => self.miss_members(pair, &joined, now),
+            LinksOutput::ForgetWays(pair) => self.topics.forget_ways(pair),
+            LinksOutput::FrameGone(pair, frame) => self.tell_of_death(pair, frame),
+            LinksOutput::GivenUp(pair) => self.topics.give_up(pair, now, &mut self.rng),
+            LinksOutput::Joined { link, pair, topic, comes } => self.on_peer_joined(link, pair, topic, comes),
+            LinksOutput::Left { pair, topic } => self.on_peer_left(pair, topic),
+            LinksOutput::Lost(lost) => self.say_again(lost),
+            LinksOutput::Members { pair, topic, members } => {
+                self.on_members(Place { own: pair.own, topic }, &members, Some(pair.peer));
+            }
+            LinksOutput::Needless { pair, joined } => self.topics.is_only_in(pair, &joined),
+            LinksOutput::Packet(link, packet) => self.on_link_packet(link, packet, now),
+            LinksOutput::Plans => self.changed.plans = true,
+            LinksOutput::Publish { link, pair, topic, sealed } => self.on_topic_message(link, pair, topic, &sealed),
+            LinksOutput::Reached(peer, took) => self.seed_succeeded(SeedId::Persona(peer), took),
+            LinksOutput::Resumed { link, pair, joined } => self.on_resumed(link, pair, &joined, now),
+            LinksOutput::Server(message) => self.tell_server(message),
+            LinksOutput::Status => self.changed.status = true,
+            LinksOutput::Up(link, pair) => {
+                self.introduce_ourselves(link, pair.own);
+                self.tell_own_address(link, pair.own);
+                self.link_is_there(pair);
+            }
+            LinksOutput::Warning(audience, text) => self.warn(audience, &text),
+        }
+    }
+
+    fn link_is_there(&mut self, pair: Pair) {
+        self.finish_dial(pair);
+        self.path_is_there(pair);
+        self.changed.status = true;
+    }
+
+    fn miss_members(&mut self, pair: Pair, joined: &Set<TopicId>, now: Instant) {
+        for topic in joined {
+            let place = Place { own: pair.own, topic: *topic };
+            self.topics.linger(place, pair.peer, now);
+            self.topics.search_soon(place, now, &mut self.rng);
+            self.changed.topics.insert(place);
+        }
+    }
+
+    fn on_peer_joined(&mut self, link: LinkId, pair: Pair, topic: TopicId, comes: bool) {
+        let place = Place { own: pair.own, topic };
+        self.topics.linger_ends(place, pair.peer);
+        self.changed.topics.insert(place);
+        if comes {
+            self.on_neighbour(link, pair, place);
+        }
+    }
+
+    /// A linked peer came to a topic: it hears what is being said and who else is there.
+    fn on_neighbour(&mut self, link: LinkId, pair: Pair, place: Place) {
+        let topic = place.topic;
+        self.topics.introduce(place, pair.peer, None);
+        self.topics.search_ends(place);
+        for sealed in self.topics.recent(place, self.clock.now) {
+            self.tell_topic(link, TopicMessage::Publish { topic, sealed });
+        }
+        let others = self.links.table().in_topic(pair.own, topic).map(|(_, other, _)| other.peer);
+        let mut members: Vec<PersonaId> = others.filter(|other| *other != pair.peer).collect();
+        self.rng.shuffle(&mut members);
+        members.truncate(TOPIC_NEIGHBOURS);
+        if !members.is_empty() && self.links.hints(link, topic) {
+            self.tell_topic(link, TopicMessage::Members { topic, members });
+        }
+    }
+
+    fn on_peer_left(&mut self, pair: Pair, topic: TopicId) {
+        let place = Place { own: pair.own, topic };
+        self.topics.left(place, pair.peer);
+        self.topics.linger_ends(place, pair.peer);
+        self.changed.topics.insert(place);
+    }
+
+    /// A peer, or the rendezvous, names members of a topic to one of our personas in it.
+    pub(super) fn on_members(&mut self, place: Place, members: &[PersonaId], via: Option<PersonaId>) {
+        for member in members.iter().filter(|member| **member != place.own) {
+            self.topics.introduce(place, *member, via);
+        }
+        self.changed.plans = true;
+    }
+
+    /// The peer's leader is new: it tells its topics again, and so do we. It lingers in them meanwhile. What was said lately
+    /// is said again, should the leader before have taken it along; frames know what they heard.
+    fn on_resumed(&mut self, link: LinkId, pair: Pair, joined: &Set<TopicId>, now: Instant) {
+        for topic in joined {
+            let place = Place { own: pair.own, topic: *topic };
+            self.topics.linger(place, pair.peer, now);
+            self.changed.topics.insert(place);
+        }
+        self.introduce_ourselves(link, pair.own);
+    }
+
+    /// There is a way to a peer again: frames whose sessions talk with it are told.
+    pub(super) fn path_is_there(&mut self, Pair { own, peer }: Pair) {
+        let talking = self.frames.of_persona(own).filter(|(_, frame)| frame.talks.contains_key(&peer));
+        for frame in talking.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.tell(frame, ToFrame::PathRestored(peer));
+        }
+    }
+
+    /// A frame of a persona is gone: those whose sessions talk with it are told, here and at its peers.
+    pub(super) fn mourn(&mut self, own: &PersonaSecret, frame: FrameId, talks: &[PersonaId]) {
+        let id = own.id();
+        self.tell_of_death(Pair { own: id, peer: id }, frame);
+        for peer in talks.iter().filter(|peer| **peer != id) {
+            if let Some(link) = self.links.table().up_to(Pair { own: id, peer: *peer }) {
+                self.with_links(|links, around| links.tell_death(link, frame, around));
+            } else if self.uplink.is_registered() {
+                self.tell_server(ToServer::Gone(Gone::sign(own, *peer, frame)));
+            }
+        }
+    }
+
+    /// A peer says by way of the server that a frame of its is gone.
+    pub(super) fn on_gone(&mut self, gone: &Gone) {
+        if gone.verify().is_ok() {
+            self.tell_of_death(Pair { own: gone.to, peer: gone.from }, gone.frame);
+        }
+    }
+
+    /// A peer's frame is gone.
+    pub(super) fn tell_of_death(&mut self, Pair { own, peer }: Pair, frame: FrameId) {
+        let talking = self.frames.of_persona(own).filter(|(_, it)| it.talks.contains_key(&peer));
+        for id in talking.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.tell(id, ToFrame::FrameGone { persona: peer, frame });
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! What the node's addresses are made of: certificates that its frames keep, and the server's word that it listens.
+//!
+//! An owner (the node, or a persona) has a certificate, and a second one from long before the first expires: addresses that were
+//! given away are answered until their certificate is over.
+//!
+//! A certificate may not be to be had: the browser makes none, or has no database to keep it in, or no room there. That is remembered and
+//! tried again less and less often, for all owners together, as it is no owner's fault.
+
+use std::{net::SocketAddr, time::Duration};
+
+use bitters_machine::{
+    backoff,
+    map::{Map, Set},
+    time::Instant,
+};
+use bitters_wire::{
+    address::{Address, Fingerprint, MAX_PROXIES, Owner, Token, is_proxy},
+    id::FrameId,
+    keys::Signature,
+    local::Certificate,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{dials::Asker, groups::share};
+
+/// As long as browsers let a certificate live; some give less.
+const YEAR_MS: u64 = 365 * 24 * 60 * 60 * 1000;
+
+/// An address that is over sooner is of no use to anybody, and its certificate would have to be made again and again.
+const MIN_LIFE_MS: u64 = 60 * 60 * 1000;
+
+/// Certificates in all: those of as many personas as a node can have frames, and the old ones.
+pub const MAX_CERTIFICATES: usize = 512;
+
+/// Requests that wait for an address.
+const MAX_ASKING: usize = 256;
+const MAX_ASKING_PER_ORIGIN: usize = 16;
+const MAX_ASKING_PER_GROUP: usize = share(MAX_ASKING);
+
+/// From the wish to the address: a certificate is made in milliseconds, a server is found and asked in seconds.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a frame may take to make a certificate before another try is due. If it is made after all, it is taken.
+const CERTIFY_WITHIN: Duration = Duration::from_secs(5);
+
+/// When what failed is tried again, at first and at last.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_CAP: Duration = Duration::from_secs(10 * 60);
+
+/// How far the server is with one of our certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listening {
+    Asked,
+    No,
+    Yes,
+}
+
+/// A certificate as it is stored: it doesn't tell itself when it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Its SHA-256.
+    pub fingerprint: Fingerprint,
+    /// When it expires, in milliseconds since 1970.
+    pub expires: u64,
+    /// When it was made, in milliseconds since 1970. Builds before this one didn't store that: a year before the end.
+    #[serde(default)]
+    pub made: Option<u64>,
+}
+
+impl Kept {
+    /// Half of its life is over.
+    fn renews(&self) -> u64 {
+        let made = self.made.unwrap_or_else(|| self.expires.saturating_sub(YEAR_MS)).min(self.expires);
+        made.midpoint(self.expires)
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    owner: Owner,
+    certificate: Kept,
+    listening: Listening,
+}
+
+/// A frame that makes a certificate.
+#[derive(Clone, Copy, Debug)]
+struct Certifying {
+    frame: FrameId,
+    /// Until when it is waited for; `None` once it is late.
+    until: Option<Instant>,
+}
+
+/// Why there was no certificate the last time.
+#[derive(Clone, Debug)]
+struct Trouble {
+    /// For people; nothing if no frame said anything.
+    why: Option<String>,
+    /// In a row.
+    failures: u32,
+    /// Nothing is tried before; `None` once that is over.
+    until: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Asking {
+    asker: Asker,
+    deadline: Instant,
+}
+
+/// All of the node's.
+#[derive(Debug, Default)]
+pub struct Addresses {
+    /// Where the server answers STUN and dials; empty if it doesn't, or we are at none.
+    proxies: Vec<SocketAddr>,
+    held: Vec<Held>,
+    /// Frames that make a certificate.
+    certifying: Map<Owner, Certifying>,
+    trouble: Option<Trouble>,
+    asking: Vec<Asking>,
+}
+
+impl Addresses {
+    /// With certificates from the store.
+    pub fn new(stored: Vec<(Owner, Kept)>) -> Self {
+        let mut addresses = Self::default();
+        for (owner, certificate) in stored {
+            addresses.add(owner, certificate);
+        }
+        addresses
+    }
+
+    /// The server took us in: it answers there.
+    pub fn registered(&mut self, proxies: Vec<SocketAddr>) {
+        self.proxies = proxies.into_iter().filter(|at| is_proxy(*at)).take(MAX_PROXIES).collect();
+    }
+
+    /// The server is gone, and listens no longer.
+    pub fn closed(&mut self) {
+        self.proxies.clear();
+        for held in &mut self.held {
+            held.listening = Listening::No;
+        }
+    }
+
+    /// Where the server answers.
+    pub fn proxies(&self) -> &[SocketAddr] {
+        &self.proxies
+    }
+
+    /// A certificate was made; tells what to store.
+    ///
+    /// # Errors
+    /// For people: it is as good as over.
+    pub fn made(&mut self, owner: Owner, made: Certificate, unix_ms: Option<u64>) -> Result<Kept, &'static str> {
+        let Certificate { fingerprint, expires } = made;
+        if unix_ms.is_some_and(|now| expires < now.saturating_add(MIN_LIFE_MS)) {
+            return Err("this browser's certificates expire within an hour");
+        }
+        self.trouble = None;
+        let kept = Kept { fingerprint, expires, made: unix_ms };
+        self.add(owner, kept);
+        Ok(kept)
+    }
+
+    fn add(&mut self, owner: Owner, certificate: Kept) {
+        // Never the one that comes: another would be made in its place at once.
+        let rank = |held: &Held| (held.owner != owner, held.certificate.expires);
+        if self.held.len() >= MAX_CERTIFICATES
+            && let Some(first) = (0..self.held.len()).min_by_key(|at| rank(&self.held[*at]))
+        {
+            self.held.remove(first);
+        }
+        self.held.push(Held { owner, certificate, listening: Listening::No });
+    }
+
+    /// Certificates that are over are forgotten.
+    pub fn expire(&mut self, unix_ms: u64) {
+        self.held.retain(|held| held.certificate.expires > unix_ms);
+    }
+
+    /// Whether a certificate is to be made now: the owner has none that lasts, none is being made, and nothing tells that it would be in
+    /// vain. After a failure one owner's is tried at a time.
+    pub fn needs_certificate(&self, owner: Owner, unix_ms: u64) -> bool {
+        let lasts = |held: &Held| held.owner == owner && held.certificate.renews() > unix_ms;
+        let is_made = |owner: &Owner| self.certifying.get(owner).is_some_and(|it| it.until.is_some());
+        let may_try = match &self.trouble {
+            Some(trouble) => trouble.until.is_none() && self.certifying.values().all(|it| it.until.is_none()),
+            None => !is_made(&owner),
+        };
+        may_try && !self.held.iter().any(lasts)
+    }
+
+    /// A frame was told to make one.
+    pub fn certify(&mut self, owner: Owner, frame: FrameId, now: Instant) {
+        self.certifying.insert(owner, Certifying { frame, until: Some(now + CERTIFY_WITHIN) });
+    }
+
+    /// Whether a frame was told to make one; it may say so once.
+    #[must_use]
+    pub fn is_certifying(&mut self, owner: Owner, frame: FrameId) -> bool {
+        self.certifying.get(&owner).is_some_and(|it| it.frame == frame) && self.certifying.remove(&owner).is_some()
+    }
+
+    /// A certificate could not be made or kept. Those that fail at the same time count once.
+    pub fn failed(&mut self, why: Option<String>, now: Instant, rng: &mut fastrand::Rng) {
+        let before = self.trouble.take();
+        self.trouble = Some(match before {
+            Some(trouble) if trouble.until.is_some() => Trouble { why: why.or(trouble.why), ..trouble },
+            before => {
+                let failures = before.map_or(0, |it| it.failures);
+                let until = now + backoff(RETRY_FIRST, failures, RETRY_CAP, rng).min(RETRY_CAP);
+                Trouble { why, failures: failures.saturating_add(1), until: Some(until) }
+            }
+        });
+    }
+
+    /// Why an owner without a certificate gets none now.
+    pub fn trouble(&self, owner: Owner) -> Option<&str> {
+        let trouble = self.trouble.as_ref().filter(|it| it.until.is_some())?;
+        trouble.why.as_deref().filter(|_| !self.held.iter().any(|held| held.owner == owner))
+    }
+
+    /// Owners who have a certificate.
+    pub fn owners(&self) -> Vec<Owner> {
+        let mut owners: Vec<Owner> = self.held.iter().map(|held| held.owner).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        owners
+    }
+
+    /// Certificates of an owner that the server is to be asked to listen for; it counts as asked.
+    pub fn ask_listening(&mut self, owner: Owner) -> Vec<Fingerprint> {
+        let silent = self.held.iter_mut().filter(|held| held.owner == owner && held.listening == Listening::No);
+        silent
+            .map(|held| {
+                held.listening = Listening::Asked;
+                held.certificate.fingerprint
+            })
+            .collect()
+    }
+
+    /// An owner is here no longer: what the server is to forget.
+    pub fn leave(&mut self, owner: Owner) -> Vec<Token> {
+        let known = self.held.iter_mut().filter(|held| held.owner == owner && held.listening != Listening::No);
+        known
+            .map(|held| {
+                held.listening = Listening::No;
+                Token::of(owner, &held.certificate.fingerprint)
+            })
+            .collect()
+    }
+
+    /// The server listens. Tells for whom.
+    pub fn listens(&mut self, token: Token) -> Option<Owner> {
+        let held = self.held.iter_mut().find(|held| Token::of(held.owner, &held.certificate.fingerprint) == token)?;
+        (std::mem::replace(&mut held.listening, Listening::Yes) == Listening::Asked).then_some(held.owner)
+    }
+
+    /// Whose address has this token, and what they answer with.
+    pub fn by_token(&self, token: Token) -> Option<(Owner, Fingerprint)> {
+        let of = |held: &&Held| Token::of(held.owner, &held.certificate.fingerprint) == token;
+        self.held.iter().find(of).map(|held| (held.owner, held.certificate.fingerprint))
+    }
+
+    /// An owner's address, as the server listens now: that of the certificate which lasts longest.
+    pub fn address(&self, owner: Owner, sign: impl FnOnce(&[u8]) -> Signature) -> Option<Address> {
+        let listening = self.held.iter().filter(|held| held.owner == owner && held.listening == Listening::Yes);
+        let Kept { fingerprint, expires, .. } = listening.map(|held| held.certificate).max_by_key(|it| it.expires)?;
+        (!self.proxies.is_empty()).then(|| Address::sign(owner, fingerprint, &self.proxies, expires, sign))
+    }
+
+    /// Whether there is room for one more request of a site, which has these frames, and whose group has those.
+    pub fn has_room(&self, of_site: &Set<FrameId>, of_group: &Set<FrameId>) -> bool {
+        let waits = |frames: &Set<FrameId>| self.asking.iter().filter(|it| frames.contains(&it.asker.0)).count();
+        self.asking.len() < MAX_ASKING
+            && waits(of_site) < MAX_ASKING_PER_ORIGIN
+            && waits(of_group) < MAX_ASKING_PER_GROUP
+    }
+
+    /// Somebody waits for an address.
+    pub fn ask(&mut self, asker: Asker, now: Instant) {
+        self.asking.push(Asking { asker, deadline: now + PATIENCE });
+    }
+
+    /// All who wait, and whether their time is over.
+    pub fn asking(&self, now: Instant) -> Vec<(Asker, bool)> {
+        self.asking.iter().map(|it| (it.asker, it.deadline <= now)).collect()
+    }
+
+    /// A request is answered.
+    pub fn answered(&mut self, asker: Asker) {
+        self.asking.retain(|it| it.asker != asker);
+    }
+
+    /// A frame is gone.
+    pub fn forget(&mut self, frame: FrameId) {
+        self.asking.retain(|it| it.asker.0 != frame);
+        self.certifying.retain(|_, it| it.frame != frame);
+    }
+
+    /// Frames that took too long to make a certificate are waited for no longer, and what failed may be tried again when its time has come.
+    pub fn give_up(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.until = trouble.until.filter(|until| *until > now);
+        }
+        let is_late = |it: &&mut Certifying| it.until.is_some_and(|until| until <= now);
+        let late = self.certifying.values_mut().filter(is_late).map(|it| it.until = None).count();
+        if late > 0 {
+            self.failed(None, now, rng);
+        }
+    }
+
+    /// When somebody's time is over.
+    pub fn deadline(&self) -> Option<Instant> {
+        let certifying = self.certifying.values().filter_map(|it| it.until);
+        let trouble = self.trouble.as_ref().and_then(|it| it.until);
+        self.asking.iter().map(|it| it.deadline).chain(certifying).chain(trouble).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_renewed_when_half_of_its_life_is_over() {
+        for days in [1, 30, 365] {
+            let (mut addresses, made) = (Addresses::default(), 1_700_000_000_000);
+            let certificate = Certificate { fingerprint: [7; 32], expires: made + days * DAY_MS };
+            addresses.made(OWNER, certificate, Some(made)).unwrap();
+            let half = made + days * DAY_MS / 2;
+            assert!(!addresses.needs_certificate(OWNER, half - 1), "{days} days");
+            assert!(addresses.needs_certificate(OWNER, half), "{days} days");
+        }
+    }
+
+    #[test]
+    fn a_certificate_of_an_earlier_build_is_taken_for_one_of_a_year() {
+        let before = Certificate { fingerprint: [7; 32], expires: YEAR_MS };
+        let stored: Kept = serde_json::from_value(serde_json::to_value(before).unwrap()).unwrap();
+        assert_eq!(stored, Kept { fingerprint: [7; 32], expires: YEAR_MS, made: None });
+        assert_eq!(stored.renews(), YEAR_MS / 2);
+        assert_eq!(Kept { made: Some(2 * YEAR_MS), ..stored }.renews(), YEAR_MS, "nonsense");
+    }
+
+    #[test]
+    fn a_certificate_that_lasts_shorter_than_all_that_are_held_is_kept_all_the_same() {
+        let mut addresses = Addresses::default();
+        let lasting = |expires| Certificate { fingerprint: [7; 32], expires };
+        for n in 0..MAX_CERTIFICATES {
+            let owner = Owner::Node(bitters_wire::id::NodeId(std::array::from_fn(|at| {
+                n.to_le_bytes().get(at).copied().unwrap_or(1)
+            })));
+            addresses.made(owner, lasting(YEAR_MS), Some(0)).unwrap();
+        }
+        addresses.made(OWNER, lasting(30 * DAY_MS), Some(0)).unwrap();
+        assert!(!addresses.needs_certificate(OWNER, DAY_MS), "or another would be made at once");
+        addresses.made(OWNER, lasting(31 * DAY_MS), Some(DAY_MS)).unwrap();
+        assert_eq!(addresses.owners().len(), MAX_CERTIFICATES, "it takes the place of the owner's own");
+    }
+
+    #[test]
+    fn a_certificate_that_is_as_good_as_over_is_not_taken() {
+        let mut addresses = Addresses::default();
+        let certificate = Certificate { fingerprint: [7; 32], expires: MIN_LIFE_MS };
+        assert!(addresses.made(OWNER, certificate, Some(1)).is_err() && addresses.owners().is_empty());
+        assert!(addresses.made(OWNER, certificate, Some(0)).is_ok());
+    }
+
+    #[test]
+    fn what_fails_is_tried_less_and_less_often_one_at_a_time() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let (mut addresses, mut now) = (Addresses::default(), Instant::START);
+        for owner in [OWNER, OTHER] {
+            assert!(addresses.needs_certificate(owner, 0));
+            addresses.certify(owner, TAB, now);
+        }
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            for owner in [OWNER, OTHER] {
+                if addresses.is_certifying(owner, TAB) {
+                    addresses.failed(Some("no room".into()), now, &mut rng);
+                }
+                assert_eq!(addresses.trouble(owner), Some("no room"));
+            }
+            assert!(!addresses.needs_certificate(OWNER, 0) && !addresses.needs_certificate(OTHER, 0));
+            let due = addresses.deadline().unwrap();
+            waits.push(due.since(now));
+            now = due;
+            addresses.give_up(now, &mut rng);
+            assert_eq!((addresses.deadline(), addresses.trouble(OWNER)), (None, None), "no timer runs for nothing");
+            assert!(addresses.needs_certificate(OWNER, 0));
+            addresses.certify(OWNER, TAB, now);
+            assert!(!addresses.needs_certificate(OTHER, 0));
+        }
+        assert!(
+            waits[0] < Duration::from_secs(2) && waits[11] >= Duration::from_secs(5 * 60) && waits[11] <= RETRY_CAP
+        );
+
+        assert!(addresses.is_certifying(OWNER, TAB));
+        addresses.made(OWNER, Certificate { fingerprint: [7; 32], expires: YEAR_MS }, Some(0)).unwrap();
+        assert!(addresses.needs_certificate(OTHER, 0), "it works again");
+    }
+
+    #[test]
+    fn a_frame_that_is_late_counts_as_a_failure_and_may_yet_succeed() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut addresses = Addresses::default();
+        addresses.certify(OWNER, TAB, Instant::START);
+        let late = Instant::START + CERTIFY_WITHIN;
+        addresses.give_up(late, &mut rng);
+        assert!(!addresses.needs_certificate(OWNER, 0) && addresses.trouble(OWNER).is_none());
+
+        let retry = addresses.deadline().unwrap();
+        addresses.give_up(retry, &mut rng);
+        assert!(addresses.needs_certificate(OWNER, 0));
+        assert!(addresses.is_certifying(OWNER, TAB) && !addresses.is_certifying(OWNER, TAB));
+    }
+
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    const TAB: FrameId = FrameId::from_random([1; 16]);
+    const OWNER: Owner = Owner::Node(bitters_wire::id::NodeId([1; 32]));
+    const OTHER: Owner = Owner::Node(bitters_wire::id::NodeId([2; 32]));
+}

@@ -1,0 +1,262 @@
+//! What the node knows of the sites that it met: what the person answered for each, the persona that it brought along, and when it was
+//! here last.
+//!
+//! A site that was never here may bring the persona that it had on another island; one that was here keeps the one it has. So the
+//! node remembers whom it met, within a bound.
+
+pub mod accounts;
+mod holds;
+pub mod traffic;
+
+use bitters_machine::map::{Map, Set};
+use bitters_wire::{
+    keys::{NodeSecret, PersonaSecret},
+    permission::{Answer, Permission, Permissions},
+};
+use serde::{Deserialize, Serialize};
+
+/// Sites kept. The longest absent goes first; one with an answer or a persona of its own goes after all others.
+pub const MAX_SITES: usize = 1024;
+
+/// Bytes of an origin: a scheme, a host of at most 253 (RFC 1035, section 2.3.4), and a port.
+pub const MAX_ORIGIN: usize = 300;
+
+/// A visit is noted that often, in milliseconds: nothing is written for each page.
+const NOTE_EVERY_MS: u64 = 60 * 60 * 1000;
+
+/// One site, as it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    /// Its origin.
+    pub origin: String,
+    /// What the person answered.
+    #[serde(default)]
+    pub permissions: Permissions,
+    /// The secret of the persona that it brought. Else its persona is derived from the node's secret.
+    #[serde(default)]
+    pub brought: Option<PersonaSecret>,
+    /// When it was here last, in milliseconds since 1970; `None` if it never was.
+    #[serde(default)]
+    pub visited: Option<u64>,
+}
+
+impl Site {
+    fn new(origin: &str) -> Self {
+        Self { origin: origin.to_owned(), ..Self::default() }
+    }
+
+    /// Whether something would be lost with it that can't be had again.
+    fn is_dear(&self) -> bool {
+        self.brought.is_some() || self.permissions != Permissions::default()
+    }
+}
+
+/// What is to be stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing of this origin any longer.
+    Forget(String),
+    /// This, in place of what was stored of its origin.
+    Save(Site),
+}
+
+/// All sites.
+#[derive(Debug)]
+pub struct Sites {
+    secret: NodeSecret,
+    known: Map<String, Site>,
+    observers: Set<String>,
+    page: String,
+    changes: Vec<Change>,
+}
+
+impl Sites {
+    /// With what was stored. `observers` see the whole node unless the person said no; `page` is the node's own page, which always does.
+    pub fn new(secret: NodeSecret, stored: Vec<Site>, observers: Vec<String>, page: String) -> Self {
+        let observers = Set::from_iter(observers);
+        let mut sites = Self { secret, known: Map::new(), observers, page, changes: Vec::new() };
+        for site in stored.into_iter().filter(|site| site.origin.len() <= MAX_ORIGIN) {
+            sites.known.insert(site.origin.clone(), site);
+            sites.forget_surplus();
+        }
+        sites
+    }
+
+    /// The persona that is the person's own, for all sites that may have it.
+    pub fn person(&self) -> PersonaSecret {
+        self.secret.person()
+    }
+
+    /// Whether this is the node's own page.
+    pub fn is_page(&self, origin: &str) -> bool {
+        self.page == origin
+    }
+
+    /// A site is here.
+    pub fn visit(&mut self, origin: &str, unix_ms: u64) {
+        let noted = self.known.get(origin).and_then(|site| site.visited);
+        if self.is_page(origin) || noted.is_some_and(|at| unix_ms.saturating_sub(at) < NOTE_EVERY_MS) {
+            return;
+        }
+        self.change(origin, |site| site.visited = Some(unix_ms));
+    }
+
+    /// Whether a site was ever here.
+    pub fn was_here(&self, origin: &str) -> bool {
+        self.known.get(origin).is_some_and(|site| site.visited.is_some())
+    }
+
+    /// The person answered for a site; tells whether that is news.
+    #[must_use]
+    pub fn answer(&mut self, origin: &str, permission: Permission, answer: Answer) -> bool {
+        let before = self.known.get(origin).map(|site| site.permissions).unwrap_or_default();
+        let after = before.with(permission, answer);
+        if before == after || self.is_page(origin) || origin.len() > MAX_ORIGIN {
+            return false;
+        }
+        self.change(origin, |site| site.permissions = after);
+        true
+    }
+
+    /// A site's persona is the one that it brings, unless another origin has that; tells whether it is now.
+    #[must_use]
+    pub fn adopt(&mut self, origin: &str, brought: &PersonaSecret) -> bool {
+        let has = |site: &Site| site.brought.as_ref() == Some(brought) || self.secret.persona(&site.origin) == *brought;
+        let is_anothers = self.known.values().any(|site| site.origin != origin && has(site));
+        if is_anothers || self.is_page(origin) || self.secret.person() == *brought {
+            return false;
+        }
+        if self.persona(origin) != *brought {
+            self.change(origin, |site| site.brought = Some(brought.clone()));
+        }
+        true
+    }
+
+    /// A site's own persona.
+    pub fn persona(&self, origin: &str) -> PersonaSecret {
+        let brought = self.known.get(origin).and_then(|site| site.brought.clone());
+        brought.unwrap_or_else(|| self.secret.persona(origin))
+    }
+
+    /// What a site may do: what the person answered, else what the node's operator configured.
+    pub fn permissions(&self, origin: &str) -> Permissions {
+        let answers = self.known.get(origin).map(|site| site.permissions).unwrap_or_default();
+        let configured = answers.observe == Answer::Ask && self.observers.contains(origin);
+        if self.is_page(origin) || configured { answers.with(Permission::Observe, Answer::Yes) } else { answers }
+    }
+
+    /// All of them, the one that was here last first.
+    pub fn by_recency(&self) -> Vec<&Site> {
+        let mut sites: Vec<&Site> = self.known.values().collect();
+        sites.sort_by(|a, b| b.visited.cmp(&a.visited).then_with(|| a.origin.cmp(&b.origin)));
+        sites
+    }
+
+    /// What is to be stored since the last time.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    fn change(&mut self, origin: &str, act: impl FnOnce(&mut Site)) {
+        let site = self.known.entry(origin.to_owned()).or_insert_with(|| Site::new(origin));
+        act(site);
+        self.changes.push(Change::Save(site.clone()));
+        let forgotten = self.forget_surplus();
+        self.changes.extend(forgotten.map(Change::Forget));
+    }
+
+    fn forget_surplus(&mut self) -> Option<String> {
+        if self.known.len() <= MAX_SITES {
+            return None;
+        }
+        let least = self.known.values().min_by_key(|site| (site.is_dear(), site.visited))?.origin.clone();
+        self.known.remove(&least).map(|site| site.origin)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_visit_is_noted_once_an_hour() {
+        let mut sites = sites();
+        sites.visit(A, 5);
+        sites.visit(A, NOTE_EVERY_MS + 4);
+        sites.visit(PAGE, 5);
+        assert_eq!(sites.take_changes(), [Change::Save(Site { visited: Some(5), ..Site::new(A) })]);
+        sites.visit(A, NOTE_EVERY_MS + 5);
+        assert_eq!(sites.take_changes().len(), 1);
+        assert!(sites.was_here(A) && !sites.was_here(B) && !sites.was_here(PAGE));
+    }
+
+    #[test]
+    fn an_answer_wins_over_what_is_configured_and_the_page_always_observes() {
+        let mut sites = sites();
+        let observes = |sites: &Sites, origin: &str| sites.permissions(origin).observe;
+        assert_eq!([A, B, PAGE].map(|it| observes(&sites, it)), [Answer::Ask, Answer::Yes, Answer::Yes]);
+
+        assert!(sites.answer(A, Permission::Observe, Answer::Yes));
+        assert!(sites.answer(B, Permission::Observe, Answer::No));
+        assert!(!sites.answer(PAGE, Permission::Observe, Answer::No));
+        assert!(!sites.answer(&"x".repeat(MAX_ORIGIN + 1), Permission::Observe, Answer::Yes));
+        assert_eq!([A, B, PAGE].map(|it| observes(&sites, it)), [Answer::Yes, Answer::No, Answer::Yes]);
+
+        assert!(!sites.answer(A, Permission::Observe, Answer::Yes), "no news");
+        assert!(sites.answer(A, Permission::Observe, Answer::Ask), "taken back");
+        assert_eq!(observes(&sites, A), Answer::Ask);
+        assert!(!sites.was_here(A), "it was answered for, and never came");
+    }
+
+    #[test]
+    fn what_is_stored_is_what_is_known() {
+        let mut sites = sites();
+        sites.visit(A, 5);
+        assert!(sites.answer(A, Permission::Person, Answer::Yes));
+        assert!(sites.adopt(A, &BROUGHT));
+        let Some(Change::Save(site)) = sites.take_changes().pop() else { panic!("nothing is to be stored") };
+        let again = Sites::new(NODE, vec![site], Vec::new(), PAGE.into());
+        assert_eq!(again.persona(A), BROUGHT);
+        assert_eq!(again.permissions(A), sites.permissions(A));
+        assert!(again.was_here(A));
+    }
+
+    #[test]
+    fn a_persona_of_another_origin_is_not_adopted() {
+        let mut sites = sites();
+        sites.visit(A, 5);
+        let theirs = NODE.persona(A);
+        assert!(!sites.adopt(B, &theirs), "derived for another");
+        assert!(sites.adopt(A, &theirs), "it is what it has");
+        assert!(sites.adopt(A, &BROUGHT));
+        assert!(!sites.adopt(B, &BROUGHT), "brought by another");
+        assert!(!sites.adopt(B, &NODE.person()), "the person's");
+        assert!(!sites.adopt(PAGE, &PersonaSecret::new([8; 32])));
+        assert_eq!(sites.persona(B), NODE.persona(B));
+    }
+
+    #[test]
+    fn the_longest_absent_is_forgotten_and_answers_are_kept() {
+        let mut sites = sites();
+        sites.visit("kept", 0);
+        assert!(sites.answer("kept", Permission::Join, Answer::No));
+        for n in 1..=u64::try_from(MAX_SITES).unwrap() {
+            sites.visit(&format!("https://{n}.example"), n);
+        }
+        assert_eq!(sites.take_changes().pop(), Some(Change::Forget("https://1.example".into())));
+        let recent = sites.by_recency();
+        assert_eq!((recent.len(), recent[0].origin.as_str()), (MAX_SITES, "https://1024.example"));
+        assert_eq!(recent.last().map(|site| site.origin.as_str()), Some("kept"));
+    }
+
+    const A: &str = "https://a.example";
+    const B: &str = "https://b.example";
+    const PAGE: &str = "https://node.example";
+    const NODE: NodeSecret = NodeSecret::new([7; 32]);
+    const BROUGHT: PersonaSecret = PersonaSecret::new([9; 32]);
+
+    /// B may observe.
+    fn sites() -> Sites {
+        Sites::new(NODE, Vec::new(), vec![B.into()], PAGE.into())
+    }
+}

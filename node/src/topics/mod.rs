@@ -1,0 +1,422 @@
+//! Topics, first form: who might be in them, what was said in them, and what was seen.
+//!
+//! Each persona has its own place in a topic, and knows nothing of the places that others of this node have there.
+//!
+//! A message is known by the hash of its sealed bytes. The first time that a persona sees it, it is given to the persona's pages and passed on
+//! to the peers that it is linked to in the topic. Who is in a topic is told by frames and links and isn't kept here. What is kept belongs to
+//! the way a topic is held together, and would change with it (HyParView, PlumTree): *candidates*, peers said to be in the topic, from
+//! which neighbours are dialled; *recent* messages, for a neighbour that comes while they are being said, or comes back
+//! after its link broke; and those who *linger*: a peer is missed only some time after its link broke.
+
+mod seen;
+
+use std::{collections::VecDeque, time::Duration};
+
+use bitters_machine::{
+    backoff,
+    map::{Map, Set},
+    time::Instant,
+};
+use bitters_wire::{
+    id::{PersonaId, TopicId},
+    topic::message_id,
+};
+
+use self::seen::Seen;
+use crate::{limits::MAX_MEMBERSHIPS, pair::Pair};
+
+/// A link takes that long to be made again, most of the time.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// A link opens within that time, most of the time.
+const RECENT: Duration = Duration::from_secs(10);
+/// What is kept longer than wanted, so that a timer doesn't follow each message.
+const SLACK: Duration = Duration::from_secs(2);
+/// What a busy site says in a few seconds, as long as a link takes to be made again at worst.
+const MAX_RECENT: usize = 256;
+const MAX_RECENT_BYTES: usize = 256 * 1024;
+
+/// Peers said to be in one topic.
+const MAX_CANDIDATES: usize = 32;
+
+/// Peers that told of one candidate.
+const MAX_VIAS: usize = 4;
+
+/// A topic that lost all its neighbours asks the rendezvous for others that often, after 5 s, 10 s and so on.
+const MAX_SEARCHES: u32 = 6;
+const FIRST_SEARCH: Duration = Duration::from_secs(5);
+const SEARCH_CAP: Duration = Duration::from_secs(300);
+
+/// A persona's place in a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Whose.
+    pub own: PersonaId,
+    /// Which topic.
+    pub topic: TopicId,
+}
+
+#[derive(Debug, Default)]
+struct Topic {
+    /// Each with the linked peers that told of it, as ways for signals.
+    candidates: Map<PersonaId, Set<PersonaId>>,
+    recent: VecDeque<(Instant, Vec<u8>)>,
+    search: Option<Search>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Search {
+    at: Instant,
+    tries: u32,
+}
+
+/// The topics that this node's sites are in.
+#[derive(Debug, Default)]
+pub struct Topics {
+    open: Map<Place, Topic>,
+    seen: Map<PersonaId, Seen>,
+    lingering: Map<(Place, PersonaId), Instant>,
+    advertised: Set<Place>,
+}
+
+impl Topics {
+    /// The rendezvous is told of a topic; tells whether it was told before on the same connection. It remembers whom it
+    /// introduced to us, and has to be asked for them again.
+    #[must_use]
+    pub fn advertise_again(&mut self, place: Place) -> bool {
+        if self.advertised.len() >= MAX_MEMBERSHIPS {
+            self.advertised.clear();
+        }
+        !self.advertised.insert(place)
+    }
+
+    /// The rendezvous forgot us.
+    pub fn advertise_anew(&mut self) {
+        self.advertised.clear();
+    }
+
+    /// The first page of a persona joined.
+    pub fn open(&mut self, place: Place) {
+        self.open.entry(place).or_default();
+    }
+
+    /// The last page of a persona left.
+    pub fn close(&mut self, place: Place) {
+        self.open.remove(&place);
+        self.lingering.retain(|(of, _), _| *of != place);
+    }
+
+    /// The last page of a persona is gone: what it saw the next one may hear.
+    pub fn forget(&mut self, own: PersonaId) {
+        self.seen.remove(&own);
+    }
+
+    /// Whether a persona is in it.
+    pub fn is_open(&self, place: Place) -> bool {
+        self.open.contains_key(&place)
+    }
+
+    /// All that are open.
+    pub fn iter(&self) -> impl Iterator<Item = Place> {
+        self.open.keys().copied()
+    }
+
+    /// Whether a persona sees a message for the first time.
+    #[must_use]
+    pub fn is_new(&mut self, own: PersonaId, sealed: &[u8]) -> bool {
+        self.seen.entry(own).or_default().insert(message_id(sealed))
+    }
+
+    /// Keeps a message for a while.
+    pub fn keep(&mut self, place: Place, sealed: &[u8], now: Instant) {
+        let Some(topic) = self.open.get_mut(&place) else { return };
+        topic.recent.push_back((now, sealed.to_vec()));
+        topic.trim(now);
+    }
+
+    /// What was said lately, oldest first.
+    pub fn recent(&mut self, place: Place, now: Instant) -> Vec<Vec<u8>> {
+        let Some(topic) = self.open.get_mut(&place) else { return Vec::new() };
+        topic.trim(now);
+        topic.recent.iter().map(|(_, sealed)| sealed.clone()).collect()
+    }
+
+    /// A peer is said to be in a topic: by the rendezvous, by itself or by another peer.
+    pub fn introduce(&mut self, place: Place, peer: PersonaId, via: Option<PersonaId>) {
+        let Some(topic) = self.open.get_mut(&place) else { return };
+        if topic.candidates.len() >= MAX_CANDIDATES && !topic.candidates.contains_key(&peer) {
+            return;
+        }
+        let vias = topic.candidates.entry(peer).or_default();
+        if vias.len() < MAX_VIAS {
+            vias.extend(via);
+        }
+    }
+
+    /// A peer said that it left a topic.
+    pub fn left(&mut self, place: Place, peer: PersonaId) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.candidates.remove(&peer);
+        }
+    }
+
+    /// A peer can't be reached: nothing is tried for the sake of topics until somebody names it again.
+    pub fn give_up(&mut self, Pair { own, peer }: Pair, now: Instant, rng: &mut fastrand::Rng) {
+        for topic in self.of(own).filter(|topic| topic.candidates.contains_key(&peer)) {
+            topic.candidates.remove(&peer);
+            topic.search_soon(now, rng);
+        }
+    }
+
+    /// A peer was linked and is only in these topics: what was said of others is over.
+    pub fn is_only_in(&mut self, Pair { own, peer }: Pair, joined: &Set<TopicId>) {
+        for (_, topic) in self.open.iter_mut().filter(|(at, _)| at.own == own && !joined.contains(&at.topic)) {
+            topic.candidates.remove(&peer);
+        }
+    }
+
+    /// The ways that were told to a peer didn't lead there.
+    pub fn forget_ways(&mut self, Pair { own, peer }: Pair) {
+        for topic in self.of(own) {
+            if let Some(vias) = topic.candidates.get_mut(&peer) {
+                vias.clear();
+            }
+        }
+    }
+
+    /// Peers of a persona that told it of another.
+    pub fn ways(&self, Pair { own, peer }: Pair) -> Set<PersonaId> {
+        let places = self.open.iter().filter(|(place, _)| place.own == own);
+        places.filter_map(|(_, topic)| topic.candidates.get(&peer)).flatten().copied().collect()
+    }
+
+    fn of(&mut self, own: PersonaId) -> impl Iterator<Item = &mut Topic> {
+        self.open.iter_mut().filter(move |(place, _)| place.own == own).map(|(_, topic)| topic)
+    }
+
+    /// Peers said to be in a topic.
+    pub fn candidates(&self, place: Place) -> impl Iterator<Item = PersonaId> {
+        self.open.get(&place).into_iter().flat_map(|topic| topic.candidates.keys().copied())
+    }
+
+    /// A topic lost a neighbour: should it end without any, it searches for others.
+    pub fn search_soon(&mut self, place: Place, now: Instant, rng: &mut fastrand::Rng) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.search_soon(now, rng);
+        }
+    }
+
+    /// A topic has a neighbour.
+    pub fn search_ends(&mut self, place: Place) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.search = None;
+        }
+    }
+
+    /// Whether the topic is to ask the rendezvous now; the next time is set.
+    #[must_use]
+    pub fn search_is_due(&mut self, place: Place, now: Instant, rng: &mut fastrand::Rng) -> bool {
+        let Some(topic) = self.open.get_mut(&place) else { return false };
+        let Some(search) = topic.search.filter(|search| search.at <= now) else { return false };
+        let tries = search.tries + 1;
+        let next = Search { at: now + backoff(FIRST_SEARCH, tries, SEARCH_CAP, rng), tries };
+        topic.search = (tries < MAX_SEARCHES).then_some(next);
+        true
+    }
+
+    /// A persona's link broke; it is missed when the time is over.
+    pub fn linger(&mut self, place: Place, persona: PersonaId, now: Instant) {
+        if self.is_open(place) {
+            self.lingering.insert((place, persona), now + LINGER);
+        }
+    }
+
+    /// A persona is back, or left for good.
+    pub fn linger_ends(&mut self, place: Place, persona: PersonaId) {
+        self.lingering.remove(&(place, persona));
+    }
+
+    /// Personas that linger in a topic.
+    pub fn lingering(&self, place: Place) -> impl Iterator<Item = PersonaId> {
+        let range = (place, PersonaId([0; 32]))..=(place, PersonaId([0xff; 32]));
+        self.lingering.range(range).map(|((_, persona), _)| *persona)
+    }
+
+    /// Ends the lingering of those whose time is over; tells in which topics.
+    pub fn end_lingering(&mut self, now: Instant) -> Set<Place> {
+        let over = self.lingering.extract(|_, until| *until <= now);
+        over.into_iter().map(|((place, _), _)| place).collect()
+    }
+
+    /// Lets go of what was said too long ago: a site that says much in many topics has us keep only what it said lately.
+    pub fn expire(&mut self, now: Instant) {
+        self.open.values_mut().for_each(|topic| topic.trim(now));
+    }
+
+    /// When [`expire`](Self::expire) is due.
+    pub fn expires(&self) -> Option<Instant> {
+        self.open.values().filter_map(|topic| Some(topic.recent.front()?.0 + RECENT + SLACK)).min()
+    }
+
+    /// When something else is due.
+    pub fn next(&self) -> Option<Instant> {
+        let searches = self.open.values().filter_map(|topic| Some(topic.search?.at));
+        searches.chain(self.lingering.values().copied()).min()
+    }
+}
+
+impl Topic {
+    fn trim(&mut self, now: Instant) {
+        let bytes = |it: &VecDeque<(Instant, Vec<u8>)>| it.iter().map(|(_, sealed)| sealed.len()).sum::<usize>();
+        while let Some((at, _)) = self.recent.front() {
+            let fits = self.recent.len() <= MAX_RECENT && bytes(&self.recent) <= MAX_RECENT_BYTES;
+            if fits && now.since(*at) <= RECENT {
+                return;
+            }
+            self.recent.pop_front();
+        }
+    }
+
+    fn search_soon(&mut self, now: Instant, rng: &mut fastrand::Rng) {
+        let at = now + backoff(FIRST_SEARCH, 0, SEARCH_CAP, rng);
+        self.search.get_or_insert(Search { at, tries: 0 });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_new_once() {
+        let mut topics = lobby();
+        assert!(topics.is_new(US, b"hello"));
+        assert!(!topics.is_new(US, b"hello"));
+    }
+
+    #[test]
+    fn two_personas_in_one_topic_know_nothing_of_each_other() {
+        let other = Place { own: PersonaId([8; 32]), ..LOBBY };
+        let mut topics = lobby();
+        topics.open(other);
+        assert!(topics.is_new(US, b"hello") && topics.is_new(other.own, b"hello"));
+        topics.keep(LOBBY, b"hello", Instant::START);
+        assert_eq!(topics.recent(other, Instant::START), Vec::<Vec<u8>>::new());
+
+        topics.introduce(LOBBY, peer(1), Some(peer(2)));
+        assert_eq!(topics.candidates(other).count(), 0);
+        assert_eq!(topics.ways(Pair { own: other.own, peer: peer(1) }), [].into());
+        topics.linger(LOBBY, peer(1), Instant::START);
+        assert_eq!(topics.lingering(other).count(), 0);
+        topics.close(other);
+        assert_eq!(topics.recent(LOBBY, Instant::START), [b"hello"]);
+        assert_eq!(topics.lingering(LOBBY).collect::<Vec<_>>(), [peer(1)]);
+        assert!(!topics.is_new(US, b"hello"));
+    }
+
+    #[test]
+    fn what_was_said_too_long_ago_is_let_go() {
+        let mut topics = lobby();
+        topics.keep(LOBBY, b"old", Instant::START);
+        topics.keep(LOBBY, b"young", Instant::from_millis(2500));
+        topics.expire(topics.expires().expect("something is kept"));
+        assert_eq!(topics.expires(), Some(Instant::from_millis(14_500)));
+        topics.expire(Instant::from_millis(14_500));
+        assert_eq!(topics.expires(), None);
+    }
+
+    #[test]
+    fn what_was_said_lately_is_kept_within_bounds() {
+        let mut topics = lobby();
+        let message = |n: u64| n.to_le_bytes().to_vec();
+        for n in 0..264 {
+            topics.keep(LOBBY, &message(n), Instant::from_millis(n));
+        }
+        let kept: Vec<Vec<u8>> = (8..264).map(message).collect();
+        assert_eq!(topics.recent(LOBBY, Instant::from_millis(264)), kept);
+
+        topics.keep(LOBBY, &vec![7; MAX_RECENT_BYTES - 8], Instant::from_millis(265));
+        assert_eq!(topics.recent(LOBBY, Instant::from_millis(265)).len(), 2);
+        topics.keep(LOBBY, &vec![8; MAX_RECENT_BYTES + 1], Instant::from_millis(266));
+        assert_eq!(topics.recent(LOBBY, Instant::from_millis(266)), Vec::<Vec<u8>>::new());
+    }
+
+    #[test]
+    fn what_was_said_long_ago_is_not_said_again() {
+        let mut topics = lobby();
+        topics.keep(LOBBY, b"hello", Instant::START);
+        assert_eq!(topics.recent(LOBBY, Instant::from_millis(10_000)), [b"hello"]);
+        assert_eq!(topics.recent(LOBBY, Instant::from_millis(10_001)), Vec::<Vec<u8>>::new());
+    }
+
+    #[test]
+    fn candidates_are_bounded_and_know_their_ways() {
+        let mut topics = lobby();
+        for n in 0..40 {
+            topics.introduce(LOBBY, peer(n), Some(peer(100)));
+        }
+        topics.introduce(LOBBY, peer(0), Some(peer(101)));
+        assert_eq!(topics.candidates(LOBBY).count(), MAX_CANDIDATES);
+        assert_eq!(topics.ways(pair(0)), [peer(100), peer(101)].into());
+
+        topics.forget_ways(pair(0));
+        assert_eq!(topics.ways(pair(0)), [].into());
+        topics.left(LOBBY, peer(0));
+        assert_eq!(topics.candidates(LOBBY).count(), MAX_CANDIDATES - 1);
+    }
+
+    #[test]
+    fn a_topic_is_advertised_first_once_a_connection() {
+        let mut topics = lobby();
+        assert_eq!([(); 2].map(|()| topics.advertise_again(LOBBY)), [false, true]);
+        topics.advertise_anew();
+        assert!(!topics.advertise_again(LOBBY));
+    }
+
+    #[test]
+    fn a_lonely_topic_searches_and_stops() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut topics = lobby();
+        topics.introduce(LOBBY, peer(1), None);
+        topics.give_up(pair(1), Instant::START, &mut rng);
+
+        let mut searches = 0;
+        while let Some(at) = topics.next() {
+            assert!(topics.search_is_due(LOBBY, at, &mut rng));
+            searches += 1;
+        }
+        assert_eq!(searches, MAX_SEARCHES);
+    }
+
+    #[test]
+    fn a_persona_lingers_for_a_while() {
+        let (alice, bob) = (PersonaId([1; 32]), PersonaId([2; 32]));
+        let mut topics = lobby();
+        topics.linger(LOBBY, alice, Instant::START);
+        topics.linger(LOBBY, bob, Instant::START);
+        topics.linger(Place { topic: TopicId([9; 32]), ..LOBBY }, bob, Instant::START);
+        topics.linger_ends(LOBBY, bob);
+
+        assert_eq!(topics.lingering(LOBBY).collect::<Vec<_>>(), [alice]);
+        assert_eq!(topics.end_lingering(Instant::from_millis(1999)), [].into());
+        assert_eq!(topics.end_lingering(topics.next().unwrap()), [LOBBY].into());
+        assert_eq!(topics.next(), None);
+    }
+
+    const LOBBY: Place = Place { own: US, topic: TopicId([3; 32]) };
+    const US: PersonaId = PersonaId([7; 32]);
+
+    fn lobby() -> Topics {
+        let mut topics = Topics::default();
+        topics.open(LOBBY);
+        topics
+    }
+
+    fn pair(n: u8) -> Pair {
+        Pair { own: US, peer: peer(n) }
+    }
+
+    fn peer(n: u8) -> PersonaId {
+        PersonaId([n; 32])
+    }
+}
