@@ -10,7 +10,7 @@ use bitters_revproxy_core::{
     proxy::{Config, Input, Outgoing, Output, Path, Proxy, Socket},
     rendezvous::ConnId,
 };
-use bitters_machine::time::Instant;
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{address::Token, rendezvous::ToNode};
 use libfuzzer_sys::fuzz_target;
 use stun_types::{
@@ -27,7 +27,7 @@ const LISTENER: &str = "the+listener+s+password";
 const DIALLER: &str = "the+dialler+s+password";
 
 fuzz_target!(|datagrams: Vec<(u8, u8, Vec<u8>)>| {
-    let config = Config { sessions: 3, ghosts: 2, ..Config::default() };
+    let config = Config { passages: 3, ghosts: 2, ..Config::default() };
     let mut proxy = Proxy::new(config, [7; 32]);
     let proxies = [([192, 0, 2, 99], 3478).into()].into();
     proxy.handle_input(Input::Listen { conn: CONN, token: TOKEN, proxies }, Instant::START);
@@ -55,15 +55,15 @@ fuzz_target!(|datagrams: Vec<(u8, u8, Vec<u8>)>| {
         proxy.handle_datagram(path, &datagram, at, &mut out);
         out.clear();
         while let Some(Output::Send(_, told)) = proxy.poll_output() {
-            if let ToNode::Dialled { session, .. } = told {
+            if let ToNode::Dialled { passage, .. } = told {
                 let credentials = Credentials::new("lulu", LISTENER).unwrap();
-                proxy.handle_input(Input::Answer { conn: CONN, session, credentials }, at);
+                proxy.handle_input(Input::Answer { conn: CONN, passage, credentials }, at);
                 let (ours, theirs) = ("ours".into(), "them".into());
-                proxy.handle_input(Input::Forward { conn: CONN, session, ours, theirs }, at);
+                proxy.handle_input(Input::Forward { conn: CONN, passage, ours, theirs }, at);
             }
         }
         let load = proxy.load();
-        assert!(load.sessions <= 3 && load.ghosts <= 2 && load.legs <= 8 * load.sessions);
+        assert!(load.passages <= 3 && load.ghosts <= 2 && load.legs <= 8 * load.passages);
     }
 });
 

@@ -5,7 +5,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use bitters_revproxy_core::rendezvous::{Config, ConnId, Input, Rendezvous};
-use bitters_machine::time::Instant;
+use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{WIRE, codec::encode, keys::PersonaSecret, rendezvous::{ToServer, register_text}};
 use libfuzzer_sys::fuzz_target;
 

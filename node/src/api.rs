@@ -14,7 +14,7 @@ use bitters_wire::{
 use crate::{
     server::addresses::Kept,
     server::seeds::{Seed, SeedId},
-    sites::Site,
+    sites::KnownSite,
 };
 
 /// What a node is started with.
@@ -37,7 +37,7 @@ pub struct Config {
     /// Stored and shipped seeds, merged (see [`merge`](crate::server::seeds::merge)).
     pub seeds: Vec<Seed>,
     /// What is known of sites, as it was stored.
-    pub sites: Vec<Site>,
+    pub sites: Vec<KnownSite>,
     /// Certificates that the node's frames keep for its addresses, as they were stored.
     pub certificates: Vec<(Owner, Kept)>,
     /// What went wrong before the node was started; shown in its status.
@@ -100,7 +100,7 @@ pub enum Output {
     /// Store what is known of a seed, in place of what was stored of it.
     SaveSeed(Seed),
     /// Store what is known of a site, in place of what was stored of its origin.
-    SaveSite(Site),
+    SaveSite(KnownSite),
     /// Run a node author's service; answered with [`Input::ServiceReply`].
     Service {
         /// Who asks.

@@ -46,4 +46,4 @@ pub use candidacy::{Candidacy, CandidacyInput, CandidacyOutput};
 pub use node::Node;
 pub use server::addresses::{Kept, MAX_CERTIFICATES};
 pub use server::seeds::{self, Seed, SeedId};
-pub use sites::Site;
+pub use sites::KnownSite;

@@ -3,10 +3,10 @@
 mod addresses;
 mod clock;
 mod gossip;
+mod handover;
 mod hello;
 mod linked;
 mod liveness;
-mod moving;
 mod packets;
 mod permissions;
 mod reign;
@@ -105,7 +105,7 @@ const PARTS: [Part; 10] = [
     },
     Part { what: "seeds that have an address are dialled", due: Node::seeds_due, drive: Node::dial_seeds },
     Part { what: "a frame is told what changed", due: Node::view_due, drive: Node::follow_up },
-    Part { what: "the leader hands over", due: Node::move_due, drive: Node::move_on },
+    Part { what: "the leader hands over", due: Node::handover_due, drive: Node::hand_over },
 ];
 
 impl Node {
@@ -198,7 +198,7 @@ impl Node {
             ToLeader::Leaving { moves: true } => self.let_move(frame),
             ToLeader::Leave(topic) => self.leave_topic(frame, topic),
             ToLeader::Link(link, event) => self.link(LinksInput::Event(frame, link, event)),
-            ToLeader::Moved => self.on_moved(frame),
+            ToLeader::LastWord => self.on_last_word(frame),
             ToLeader::Online => self.on_network_change(),
             ToLeader::Packet(packet) => self.on_frame_packet(frame, packet, now),
             ToLeader::Permit { origin, permission, answer } => {

@@ -25,10 +25,10 @@ use crate::{
 
 /// All hosts, by name.
 #[derive(Debug)]
-pub(crate) struct Hosts(BTreeMap<String, Site>);
+pub(crate) struct Hosts(BTreeMap<String, VirtualHost>);
 
 #[derive(Debug)]
-struct Site {
+struct VirtualHost {
     kind: HostKind,
     files: ServeDir,
     sdk: Option<ServeDir>,
@@ -40,7 +40,7 @@ impl Hosts {
     /// The hosts of a configuration that was checked.
     pub(crate) fn new(config: &Config) -> Self {
         let observe: Arc<[String]> = config.observe.clone().into();
-        let site = |host: &crate::Host| Site {
+        let site = |host: &crate::Host| VirtualHost {
             kind: host.kind,
             files: ServeDir::new(&host.dir).precompressed_br(),
             sdk: config.sdk.as_ref().map(|dir| ServeDir::new(dir).precompressed_br()),
@@ -71,7 +71,7 @@ impl Hosts {
     }
 }
 
-impl Site {
+impl VirtualHost {
     async fn respond(&self, request: Request) -> Response {
         let path = request.uri().path().to_owned();
         let mut response = match (self.kind, &self.sdk) {

@@ -121,14 +121,14 @@ impl Collector for OfRendezvous {
 impl Collector for OfProxy {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (load, counts) = self.0.numbers();
-        let proxy::Load { ghosts, legs, listeners, pending, relaying, sessions } = load;
+        let proxy::Load { ghosts, legs, listeners, pending, relaying, passages } = load;
         for (name, help, value) in [
-            ("proxy_ghosts", "Ended sessions remembered", ghosts),
-            ("proxy_legs", "Five-tuples of sessions", legs),
+            ("proxy_ghosts", "Ended passages remembered", ghosts),
+            ("proxy_legs", "Five-tuples of passages", legs),
             ("proxy_listeners", "Addresses that are listened at", listeners),
             ("proxy_pending", "Sessions whose listener has not answered yet", pending),
             ("proxy_relaying", "Sessions that found no direct path", relaying),
-            ("proxy_sessions", "Sessions in all", sessions),
+            ("proxy_sessions", "Passages in all", passages),
         ] {
             gauge(&mut encoder, name, help, value as u64)?;
         }

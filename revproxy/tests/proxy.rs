@@ -38,12 +38,12 @@ async fn two_browsers_reach_each_other_without_signalling() {
 
     let packed = packed();
     dialler.send(&check(1, &name(&packed.to_ufrag(), DIALLER.0), PASSWORD)).await;
-    let ToNode::Dialled { session, token, signal } = node.hear().await else { panic!("no dial") };
+    let ToNode::Dialled { passage, token, signal } = node.hear().await else { panic!("no dial") };
     let candidates = [four, six].map(|at| Candidate::new(Kind::Relayed, Address::Ip(at.ip()), at.port()).unwrap());
     let credentials = Credentials::new(DIALLER.0, DIALLER.1).unwrap();
     let expected = Signal { credentials, fingerprint: packed.fingerprint, candidates: candidates.to_vec() };
     assert_eq!((token, Signal::decode(&signal).unwrap()), (packed.token, expected));
-    answer(&mut node, session).await;
+    answer(&mut node, passage).await;
     let from_listener = check(2, &name(DIALLER.0, LISTENER.0), DIALLER.1);
     // The answer is on another way: the check may be there before it.
     let first = loop {
@@ -68,7 +68,7 @@ async fn two_browsers_reach_each_other_without_signalling() {
         assert_eq!(dialler.hear().await, data(11 * n));
     }
     let (load, counts) = server.running.proxy();
-    assert_eq!((load.sessions, load.pending, counts.dialled, counts.answered), (1, 0, 1, 1));
+    assert_eq!((load.passages, load.pending, counts.dialled, counts.answered), (1, 0, 1, 1));
 }
 
 #[tokio::test]
@@ -244,10 +244,10 @@ fn packed() -> Packed {
     Packed { token, fingerprint: [0x5a; 32], password: DIALLER.1.into() }
 }
 
-async fn answer(node: &mut Node, session: u64) {
+async fn answer(node: &mut Node, passage: u64) {
     let credentials = Credentials::new(LISTENER.0, LISTENER.1).unwrap();
     let signal = Signal { credentials, fingerprint: FINGERPRINT, candidates: vec![] }.encode();
-    node.say(&ToServer::Answer { session, signal }).await;
+    node.say(&ToServer::Answer { passage, signal }).await;
 }
 
 /// Two browsers whose packets pass, and the node that listens.
@@ -256,8 +256,8 @@ async fn opened(server: &Server) -> (Browser, Browser, Node) {
     let proxy = server.running.udp[0];
     let (dialler, listener) = (Browser::new(proxy).await, Browser::new(proxy).await);
     dialler.send(&check(1, &name(&packed().to_ufrag(), DIALLER.0), PASSWORD)).await;
-    let ToNode::Dialled { session, .. } = node.hear().await else { panic!("no dial") };
-    answer(&mut node, session).await;
+    let ToNode::Dialled { passage, .. } = node.hear().await else { panic!("no dial") };
+    answer(&mut node, passage).await;
     while {
         listener.send(&check(2, &name(DIALLER.0, LISTENER.0), DIALLER.1)).await;
         listener.hear_soon().await.is_none()

@@ -99,7 +99,7 @@ fn without_a_direct_path_packets_pass_unread_within_the_budget() {
         world.agents.clear();
         for n in 0..DIALS {
             let (ours, theirs) = (format!("NEWl{n}"), format!("NEWd{n}"));
-            world.input(Input::Forward { conn: ConnId(n.into()), session: world.sessions[&n], ours, theirs });
+            world.input(Input::Forward { conn: ConnId(n.into()), passage: world.passages[&n], ours, theirs });
             let local = |ufrag: &str| (format!("{ufrag}{n}"), format!("a new password for {ufrag}"));
             // Some browsers keep their ports.
             let moved = |path: Path| if n % 2 == 0 { path } else { at(path, path.peer.port() + 5000) };
@@ -122,7 +122,7 @@ fn without_a_direct_path_packets_pass_unread_within_the_budget() {
             assert!(sent <= to, "seed {seed}");
         }
         assert!(sent > to - 300_000, "seed {seed}: {sent}");
-        assert_eq!(world.machine.load().sessions, 0, "seed {seed}: the others fell silent");
+        assert_eq!(world.machine.load().passages, 0, "seed {seed}: the others fell silent");
     }
 }
 
@@ -133,7 +133,7 @@ struct World {
     weather: Weather,
     agents: BTreeMap<Path, Agent>,
     /// The server's numbers of the dials.
-    sessions: BTreeMap<u16, u64>,
+    passages: BTreeMap<u16, u64>,
     /// What is on its way to the proxy (`true`) or from it.
     network: BinaryHeap<Reverse<(Instant, u64, Flight)>>,
     /// What is on its way over WebSockets: dials to listeners.
@@ -160,7 +160,7 @@ impl World {
             rng: Rng::with_seed(seed),
             weather,
             agents: BTreeMap::new(),
-            sessions: BTreeMap::new(),
+            passages: BTreeMap::new(),
             network: BinaryHeap::new(),
             told: BinaryHeap::new(),
             sequence: 0,
@@ -222,8 +222,8 @@ impl World {
         while let Some(Reverse((at, ..))) = self.told.peek()
             && *at <= self.now
         {
-            let Reverse((_, _, n, session)) = self.told.pop().unwrap();
-            self.on_dialled(n, session);
+            let Reverse((_, _, n, passage)) = self.told.pop().unwrap();
+            self.on_dialled(n, passage);
         }
         while let Some(Reverse((at, ..))) = self.network.peek()
             && *at <= self.now
@@ -254,19 +254,19 @@ impl World {
 
     fn drain(&mut self) {
         while let Some(Output::Send(conn, message)) = self.machine.poll_output() {
-            let ToNode::Dialled { session, signal, .. } = message else { panic!("{message:?}") };
+            let ToNode::Dialled { passage, signal, .. } = message else { panic!("{message:?}") };
             assert!(Signal::decode(&signal).is_ok());
             let at = self.now + Duration::from_millis(self.rng.u64(5..60));
             self.sequence += 1;
-            self.told.push(Reverse((at, self.sequence, u16::try_from(conn.0).unwrap(), session)));
+            self.told.push(Reverse((at, self.sequence, u16::try_from(conn.0).unwrap(), passage)));
         }
     }
 
-    fn on_dialled(&mut self, n: u16, session: u64) {
-        self.sessions.insert(n, session);
+    fn on_dialled(&mut self, n: u16, passage: u64) {
+        self.passages.insert(n, passage);
         let local = (format!("li{n:02}"), format!("thelistener+spassword+{n:02}"));
         let credentials = Credentials::new(&local.0, &local.1).unwrap();
-        self.input(Input::Answer { conn: ConnId(n.into()), session, credentials });
+        self.input(Input::Answer { conn: ConnId(n.into()), passage, credentials });
         self.agent(listener(n), local, (format!("du{n:02}"), packed(n).password), false);
     }
 

@@ -14,7 +14,7 @@
 
 use std::{cell::RefCell, error::Error as _, fmt::Display, rc::Rc, time::Duration};
 
-use bitters_node::{Kept, MAX_CERTIFICATES, Seed, SeedId, Site};
+use bitters_node::{Kept, KnownSite, MAX_CERTIFICATES, Seed, SeedId};
 use bitters_web::{clock, random};
 use bitters_wire::{address::Owner, id::Epoch, keys::NodeSecret};
 use futures::{channel::oneshot, join};
@@ -64,7 +64,7 @@ pub struct Loaded {
     /// Seeds learned so far.
     pub seeds: Vec<Seed>,
     /// What is known of sites.
-    pub sites: Vec<Site>,
+    pub sites: Vec<KnownSite>,
     /// Certificates that the node's frames keep for its addresses.
     pub certificates: Vec<(Owner, Kept)>,
     /// What went wrong.
@@ -179,7 +179,7 @@ impl Store {
     ///
     /// # Errors
     /// A warning for people.
-    pub async fn save_site(&self, site: Site) -> Result<(), String> {
+    pub async fn save_site(&self, site: KnownSite) -> Result<(), String> {
         let value = serde_wasm_bindgen::to_value(&site).map_err(in_memory)?;
         let key = site_key(&site.origin);
         self.write(async |database: &Rexie| put(database, NODE, &key, &value).await).await
@@ -316,7 +316,7 @@ async fn load_seeds(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) ->
     }
 }
 
-async fn load_sites(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) -> Vec<Site> {
+async fn load_sites(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) -> Vec<KnownSite> {
     let Some(database) = database else { return Vec::new() };
     let all = async {
         let keys = KeyRange::bound(&SITE.into(), &AFTER_SITES.into(), None, Some(true))?;

@@ -32,15 +32,15 @@ pub enum Control {
     FrameGone(FrameId),
     /// The sender has had no need of the link for a minute. The receiver hangs up unless it needs it.
     Idle,
-    /// A signal for a persona that the receiver is linked to; passed on as [`Relayed`](Self::Relayed).
-    Relay {
+    /// A signal for a persona that the receiver is linked to; passed on as [`PassedOn`](Self::PassedOn).
+    PassOn {
         /// For whom.
         to: PersonaId,
         /// The signal.
         signal: Signal,
     },
     /// A signal from a persona that the sender is linked to.
-    Relayed {
+    PassedOn {
         /// From whom, as the sender says; the connection's identities prove it.
         from: PersonaId,
         /// The signal.
@@ -61,7 +61,7 @@ pub enum Control {
     Switch,
     /// The receiver's [`Switch`](Self::Switch) arrived.
     Switched,
-    /// A signal can't be passed on to this persona ([`Relay`](Self::Relay)): the sender has no link to it.
+    /// A signal can't be passed on to this persona ([`PassOn`](Self::PassOn)): the sender has no link to it.
     Unreachable(PersonaId),
 }
 

@@ -75,8 +75,8 @@ pub enum ToLeader {
     Leave(TopicId),
     /// Of a link that the frame holds.
     Link(LinkId, LinkEvent),
-    /// The answer to [`ToFrame::Moving`]: the last word to this leader.
-    Moved,
+    /// The answer to [`ToFrame::HandingOver`]: the last word to this leader.
+    LastWord,
     /// The network came back (`online`).
     Online,
     /// For a session elsewhere.
@@ -223,8 +223,8 @@ pub enum ToFrame {
     /// For a link in this frame.
     Link(LinkId, LinkCommand),
     /// The leader hands over to the next: nothing is to be said until that welcomes the frame. Answered with
-    /// [`ToLeader::Moved`].
-    Moving,
+    /// [`ToLeader::LastWord`].
+    HandingOver,
     /// For a session of the frame's site.
     Packet(Packet),
     /// What the person lets the frame's site do; after each change.

@@ -23,7 +23,7 @@ pub enum ToServer {
     /// The answer to [`ToNode::Dialled`]: the credentials that the node's browser made for the dialler.
     Answer {
         /// The server's number.
-        session: u64,
+        passage: u64,
         /// A compact signal (`peercon`) without candidates, at most [`MAX_SIGNAL`](crate::limits::MAX_SIGNAL) bytes.
         #[serde(with = "serde_bytes")]
         signal: Vec<u8>,
@@ -47,7 +47,7 @@ pub enum ToServer {
     /// No direct path was found: packets are to be forwarded, within the server's budget, between these ICE username fragments.
     Forward {
         /// The server's number.
-        session: u64,
+        passage: u64,
         /// The node's.
         ours: String,
         /// The dialler's.
@@ -110,7 +110,7 @@ pub enum ToNode {
     /// Somebody dials an address that the node listens at; answered with [`ToServer::Answer`].
     Dialled {
         /// The server's number for this: random.
-        session: u64,
+        passage: u64,
         /// Which address.
         token: Token,
         /// The dialler's compact signal (`peercon`), whose candidates are the server's own.

@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::serve::Site;
+use crate::serve::Served;
 use crate::test::Part;
 use crate::workspace::Workspace;
 
@@ -67,7 +67,7 @@ enum Command {
         release: bool,
         /// Serve the folder DIR as http://NAME.localhost as well; repeatable.
         #[arg(long = "site", value_name = "NAME=DIR")]
-        sites: Vec<Site>,
+        sites: Vec<Served>,
     },
     /// Print what a first visit loads, against the goals, from a release build.
     Size {

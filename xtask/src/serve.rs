@@ -15,12 +15,12 @@ const TRIES: usize = 16;
 
 /// A folder that is served as `http://NAME.localhost`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Site {
+pub struct Served {
     name: String,
     dir: PathBuf,
 }
 
-impl FromStr for Site {
+impl FromStr for Served {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -46,7 +46,7 @@ impl FromStr for Site {
 }
 
 /// Builds, and serves until it is told to stop. stdout gets the server's own lines: the URLs, then `ready`.
-pub fn serve(workspace: &Workspace, port: u16, release: bool, sites: &[Site]) -> Result<()> {
+pub fn serve(workspace: &Workspace, port: u16, release: bool, sites: &[Served]) -> Result<()> {
     build::build(workspace, release)?;
     let server = build::server(workspace, release)?;
     let addrs = loopback(port)?;
@@ -57,9 +57,9 @@ pub fn serve(workspace: &Workspace, port: u16, release: bool, sites: &[Site]) ->
     Ok(())
 }
 
-fn arguments(workspace: &Workspace, addrs: &[SocketAddr], sites: &[Site]) -> Vec<String> {
+fn arguments(workspace: &Workspace, addrs: &[SocketAddr], sites: &[Served]) -> Vec<String> {
     let port = addrs.first().map_or(0, SocketAddr::port);
-    let demo = ["alice", "bob"].map(|name| Site { name: name.to_owned(), dir: workspace.dist("sites").join(name) });
+    let demo = ["alice", "bob"].map(|name| Served { name: name.to_owned(), dir: workspace.dist("sites").join(name) });
     let nodes = ["node", "guestbook"].map(|name| ["--node".to_owned(), host(name, &workspace.dist(name))]);
     let listen = addrs.iter().map(|addr| ["--listen".to_owned(), addr.to_string()]);
     let sites = demo.iter().chain(sites).flat_map(|site| {
@@ -100,14 +100,14 @@ mod tests {
     fn a_site_has_a_name_and_a_folder() {
         let dir = tempfile::tempdir().unwrap();
         let path = fs::canonicalize(dir.path()).unwrap();
-        let site: Site = format!("my-shop={}", dir.path().display()).parse().unwrap();
-        assert_eq!(site, Site { name: "my-shop".to_owned(), dir: path });
+        let site: Served = format!("my-shop={}", dir.path().display()).parse().unwrap();
+        assert_eq!(site, Served { name: "my-shop".to_owned(), dir: path });
     }
 
     #[test]
     fn a_site_that_cannot_be_served_is_refused() {
         for text in ["shop", "=/", "Shop=/", "-shop=/", "a.b=/", "node=/", "shop=/no/such/folder", "shop=/dev/null"] {
-            assert!(text.parse::<Site>().is_err(), "{text}");
+            assert!(text.parse::<Served>().is_err(), "{text}");
         }
     }
 

@@ -43,15 +43,15 @@ impl Links {
             Control::Address(address) => return self.on_address(pair, address, around),
             Control::FrameGone(frame) => self.tell(LinksOutput::FrameGone(pair, frame)),
             Control::Idle => self.on_idle(link, pair, around),
-            Control::Relay { to, signal } => return self.on_relay(link, pair, to, signal, around),
-            Control::Relayed { from, signal } => return self.on_relayed(link, pair, from, signal, around),
+            Control::PassOn { to, signal } => return self.on_pass_on(link, pair, to, signal, around),
+            Control::PassedOn { from, signal } => return self.on_passed_on(link, pair, from, signal, around),
             Control::Resume => return self.on_resume(link, pair, around.now),
             Control::Signal(signal) => return self.on_link_signal(link, pair, signal, around),
             Control::StandbyGone { attempt } => self.on_standby_gone(pair, attempt, around),
             Control::Switch => self.say_of_links(link, Control::Switched, around),
             // Any word is the answer that is waited for.
             Control::Switched => {}
-            Control::Unreachable(peer) => self.on_no_relay(pair.peer, Pair { peer, ..pair }, around),
+            Control::Unreachable(peer) => self.on_not_passed_on(pair.peer, Pair { peer, ..pair }, around),
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Links {
     }
 
     /// A peer has a signal for another peer of the same persona of ours. Those who aren't linked to that persona get none.
-    fn on_relay(
+    fn on_pass_on(
         &mut self,
         link: LinkId,
         pair: Pair,
@@ -155,7 +155,7 @@ impl Links {
             return Ok(());
         }
         match self.table.up_to(Pair { peer: to, ..pair }).filter(|onward| *onward != link) {
-            Some(onward) => self.say_of_links(onward, Control::Relayed { from: pair.peer, signal }, around),
+            Some(onward) => self.say_of_links(onward, Control::PassedOn { from: pair.peer, signal }, around),
             None => self.say_of_links(link, Control::Unreachable(to), around),
         }
         Ok(())
@@ -168,7 +168,7 @@ impl Links {
         Ok(())
     }
 
-    fn on_relayed(
+    fn on_passed_on(
         &mut self,
         link: LinkId,
         pair: Pair,
@@ -177,7 +177,7 @@ impl Links {
         around: Around<'_>,
     ) -> Result<(), Offence> {
         if self.takes_signal(link, &signal, around.now)? && from != pair.peer {
-            self.on_signal(Pair { peer: from, ..pair }, signal, Way::Relay(pair.peer), around);
+            self.on_signal(Pair { peer: from, ..pair }, signal, Way::CommonPeer(pair.peer), around);
         }
         Ok(())
     }

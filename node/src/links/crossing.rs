@@ -22,7 +22,7 @@ impl Links {
         &mut self,
         own: PersonaId,
         fingerprint: Fingerprint,
-        session: u64,
+        passage: u64,
         signal: Vec<u8>,
         around: Around<'_>,
     ) {
@@ -31,7 +31,7 @@ impl Links {
             return;
         }
         let Some(frame) = self.keeper(own, around.frames) else { return };
-        let link = self.table.open(frame, own, session, around.now);
+        let link = self.table.open(frame, own, passage, around.now);
         let door = Door::Introduced { fingerprint };
         self.command(link, LinkCommand::Dial(Dial { own, peer: None, door, stun: around.stun() }), around);
         self.command(link, LinkCommand::Signal(signal), around);
@@ -54,17 +54,17 @@ impl Links {
     }
 
     fn answer_dial(&mut self, link: LinkId, signal: Vec<u8>) {
-        if let Some(session) = self.table.link(link).and_then(|it| it.session) {
-            self.tell(LinksOutput::Server(ToServer::Answer { session, signal }));
+        if let Some(passage) = self.table.link(link).and_then(|it| it.passage) {
+            self.tell(LinksOutput::Server(ToServer::Answer { passage, signal }));
         }
     }
 
     /// No direct path to a peer that the server introduced.
     pub(super) fn on_forward(&mut self, link: LinkId, ours: String, theirs: String, around: Around<'_>) {
-        if let Some(session) = self.table.link(link).and_then(|it| it.session)
+        if let Some(passage) = self.table.link(link).and_then(|it| it.passage)
             && around.is_registered
         {
-            self.tell(LinksOutput::Server(ToServer::Forward { session, ours, theirs }));
+            self.tell(LinksOutput::Server(ToServer::Forward { passage, ours, theirs }));
         }
     }
 

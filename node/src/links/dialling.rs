@@ -35,7 +35,7 @@ impl Links {
     ///
     /// No way leads to the peer, or there is no room or no frame for a link.
     pub fn dial(&mut self, pair: Pair, around: Around<'_>) -> Result<(), NoWay> {
-        self.dial_by(pair, self.relay_to(pair, around), around)
+        self.dial_by(pair, self.common_peer(pair, around), around)
     }
 
     /// The same, where those who named the peer didn't lead there.
@@ -43,7 +43,7 @@ impl Links {
         self.dial_by(pair, None, around)
     }
 
-    fn dial_by(&mut self, pair: Pair, relay: Option<PersonaId>, around: Around<'_>) -> Result<(), NoWay> {
+    fn dial_by(&mut self, pair: Pair, common: Option<PersonaId>, around: Around<'_>) -> Result<(), NoWay> {
         if pair.own == pair.peer {
             return Err("it can't be reached");
         }
@@ -54,7 +54,7 @@ impl Links {
             self.switch_to(standby, None, around);
             return Ok(());
         }
-        let way = self.way_to(pair, relay, around).ok_or("neither a rendezvous nor a common peer leads to it")?;
+        let way = self.way_to(pair, common, around).ok_or("neither a rendezvous nor a common peer leads to it")?;
         self.begin_anew(pair, Attempt::new(way, None, around.now), around)
     }
 
@@ -91,22 +91,22 @@ impl Links {
 
     /// A common peer is asked before the rendezvous, which then need not be there. Without either, those who want to go on with a
     /// conversation ask whomever their persona knows.
-    fn way_to(&self, pair: Pair, relay: Option<PersonaId>, around: Around<'_>) -> Option<Way> {
+    fn way_to(&self, pair: Pair, common: Option<PersonaId>, around: Around<'_>) -> Option<Way> {
         let converses = self.redials.is_wanted(pair, around.now) || around.dials.stage(pair) == Some(Stage::Link);
         let neighbours = converses && self.table.ups_of(pair.own).next().is_some();
         let uplink = around.is_registered.then_some(Way::Uplink);
         let address = self.address_of(pair, around).map(|_| Way::Address);
-        relay.map(Way::Relay).or(uplink).or(neighbours.then_some(Way::Neighbours)).or(address)
+        common.map(Way::CommonPeer).or(uplink).or(neighbours.then_some(Way::Neighbours)).or(address)
     }
 
     /// Whether a way to a peer is known that needs no look-up.
     pub fn is_introduced(&self, pair: Pair, around: Around<'_>) -> bool {
-        self.relay_to(pair, around).is_some() || self.address_of(pair, around).is_some()
+        self.common_peer(pair, around).is_some() || self.address_of(pair, around).is_some()
     }
 
     /// A peer of the persona's that told of the other one, and is linked.
-    fn relay_to(&self, pair: Pair, around: Around<'_>) -> Option<PersonaId> {
-        let is_linked = |relay: &PersonaId| self.table.up_to(Pair { peer: *relay, ..pair }).is_some();
+    fn common_peer(&self, pair: Pair, around: Around<'_>) -> Option<PersonaId> {
+        let is_linked = |common: &PersonaId| self.table.up_to(Pair { peer: *common, ..pair }).is_some();
         around.topics.ways(pair).into_iter().find(is_linked)
     }
 

@@ -165,7 +165,7 @@ impl Links {
 
     /// Neither the rendezvous nor anybody linked knows the peer: maybe a proxy does, at its address.
     fn dials_at_address(&mut self, pair: Pair, failed: &Attempt, around: Around<'_>) -> bool {
-        let begins = matches!(failed.way, Way::Neighbours | Way::Relay(_) | Way::Uplink)
+        let begins = matches!(failed.way, Way::Neighbours | Way::CommonPeer(_) | Way::Uplink)
             && failed.dialled
             && self.address_of(pair, around).is_some()
             && self.begin(pair, Attempt::new(Way::Address, None, around.now), None, around).is_some();

@@ -118,7 +118,7 @@ pub enum LinksInput {
         /// Its certificate.
         fingerprint: Fingerprint,
         /// The server's number for it.
-        session: u64,
+        passage: u64,
         /// What the dialler's end is like.
         signal: Vec<u8>,
     },
@@ -273,8 +273,8 @@ impl Links {
             LinksInput::Event(frame, link, event) => self.on_event(frame, link, event, around),
             LinksInput::Held { frame, links, talks } => self.on_held(frame, &links, talks, around),
             LinksInput::Hurry => self.redials.hurry(around.now),
-            LinksInput::Introduced { own, fingerprint, session, signal } => {
-                self.on_introduced(own, fingerprint, session, signal, around);
+            LinksInput::Introduced { own, fingerprint, passage, signal } => {
+                self.on_introduced(own, fingerprint, passage, signal, around);
             }
             LinksInput::NetworkChanged => self.doubt(&LinkCommand::Restart, around),
             LinksInput::PersonaGone(own) => self.redials.leave(own, around.now),

@@ -93,11 +93,11 @@ impl Links {
             Way::Address => return false,
             Way::Link => self.table.up_to(pair),
             Way::Neighbours => return self.ask_neighbours(pair, &signal, around),
-            Way::Relay(relay) => self.table.up_to(Pair { own, peer: relay }),
+            Way::CommonPeer(common) => self.table.up_to(Pair { own, peer: common }),
             Way::Uplink => None,
         };
         if let Some(link) = over {
-            let message = if way == Way::Link { Control::Signal(signal) } else { Control::Relay { to, signal } };
+            let message = if way == Way::Link { Control::Signal(signal) } else { Control::PassOn { to, signal } };
             self.say_of_links(link, message, around);
             return true;
         }
@@ -116,20 +116,20 @@ impl Links {
             attempt.0.asked = neighbours.len();
         }
         for link in &neighbours {
-            self.say_of_links(*link, Control::Relay { to: pair.peer, signal: signal.clone() }, around);
+            self.say_of_links(*link, Control::PassOn { to: pair.peer, signal: signal.clone() }, around);
         }
         !neighbours.is_empty()
     }
 
     /// One of those whom we asked to pass a signal on has no link to its receiver.
-    pub(super) fn on_no_relay(&mut self, relay: PersonaId, pair: Pair, around: Around<'_>) {
+    pub(super) fn on_not_passed_on(&mut self, asked: PersonaId, pair: Pair, around: Around<'_>) {
         let Some(link) = self.table.connecting_to(pair).map(|(link, _)| link) else { return };
         let Some((attempt, _)) = self.table.attempt_mut(link) else { return };
         attempt.asked = attempt.asked.saturating_sub(1);
         let is_over = match attempt.way {
             Way::Address | Way::Link | Way::Uplink => false,
             Way::Neighbours => attempt.asked == 0,
-            Way::Relay(asked) => asked == relay,
+            Way::CommonPeer(common) => common == asked,
         };
         if is_over {
             self.hang_up(link, around);

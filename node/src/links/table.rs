@@ -42,7 +42,7 @@ pub enum Way {
     /// Over all peers that the persona is linked to: one of them may be linked to this one.
     Neighbours,
     /// Over a common peer.
-    Relay(PersonaId),
+    CommonPeer(PersonaId),
     /// By the rendezvous.
     Uplink,
 }
@@ -61,7 +61,7 @@ pub struct Link {
     /// How the peer is reached.
     pub path: Path,
     /// The server's number for it, if the server introduced the peer.
-    pub session: Option<u64>,
+    pub passage: Option<u64>,
 }
 
 impl Link {
@@ -70,7 +70,7 @@ impl Link {
             State::Connecting(Attempt { way: Way::Address, .. }) => Path::Proxied,
             State::Connecting(_) | State::Opening(_) | State::Standby(_) | State::Up(_) => Path::Direct,
         };
-        Self { frame, own: pair.own, peer: Some(pair.peer), state, path, session: None }
+        Self { frame, own: pair.own, peer: Some(pair.peer), state, path, passage: None }
     }
 
     /// When it is given up, unless it is up by then.
@@ -149,7 +149,7 @@ impl Attempt {
     pub const fn opens_by(&self) -> Option<bool> {
         match self.way {
             Way::Address => Some(self.dialled),
-            Way::Link | Way::Neighbours | Way::Relay(_) | Way::Uplink => None,
+            Way::Link | Way::Neighbours | Way::CommonPeer(_) | Way::Uplink => None,
         }
     }
 }
@@ -301,10 +301,10 @@ impl Table {
     }
 
     /// A stranger whom the server introduced dials an address of `own`.
-    pub fn open(&mut self, frame: FrameId, own: PersonaId, session: u64, now: Instant) -> LinkId {
+    pub fn open(&mut self, frame: FrameId, own: PersonaId, passage: u64, now: Instant) -> LinkId {
         let id = self.name();
-        let (state, session) = (State::Opening(now), Some(session));
-        self.links.insert(id, Link { frame, own, peer: None, state, path: Path::Proxied, session });
+        let (state, passage) = (State::Opening(now), Some(passage));
+        self.links.insert(id, Link { frame, own, peer: None, state, path: Path::Proxied, passage });
         id
     }
 

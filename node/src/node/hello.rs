@@ -44,7 +44,7 @@ impl Node {
         }
         self.welcome(id);
         self.on_watch(id, hello.watching, now);
-        self.move_along(id);
+        self.hand_over_along(id);
         let talks = !hello.talks.is_empty();
         self.link(LinksInput::Held { frame: id, links: hello.links.clone(), talks });
         self.bring_topics(id, &hello.joined, now);

@@ -17,7 +17,7 @@ use crate::{
     api::Output,
     links::LinksInput,
     sites::accounts::Spend,
-    sites::{Change, Site},
+    sites::{Change, KnownSite},
     topics::Place,
     view::watch::Watch,
 };
@@ -171,7 +171,7 @@ impl Node {
         statuses
     }
 
-    fn site_status(&self, site: &Site) -> SiteStatus {
+    fn site_status(&self, site: &KnownSite) -> SiteStatus {
         SiteStatus {
             origin: site.origin.clone(),
             frames: u32::try_from(self.frames.of_origin(&site.origin).count()).unwrap_or(u32::MAX),

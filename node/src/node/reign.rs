@@ -7,7 +7,7 @@ use bitters_wire::{
     status::LeaderStatus,
 };
 
-use super::moving::Move;
+use super::handover::Handover;
 
 /// One leadership.
 #[derive(Debug)]
@@ -19,12 +19,12 @@ pub(super) struct Reign {
     /// Whether frames came that an earlier leader took in.
     pub(super) succeeds: bool,
     /// Whether another build's worker is to lead, and how far that is.
-    pub(super) moving: Move,
+    pub(super) handover: Handover,
 }
 
 impl Reign {
     pub(super) fn new(epoch: Epoch, boot: Boot, kind: LeaderKind, build: String, now: Instant) -> Self {
         let leader = LeaderStatus { epoch, boot, kind, build };
-        Self { leader, began: now, succeeds: false, moving: Move::default() }
+        Self { leader, began: now, succeeds: false, handover: Handover::default() }
     }
 }

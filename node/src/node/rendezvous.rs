@@ -58,11 +58,11 @@ impl Node {
             ToNode::Entered { proxies } => self.on_entered(proxies, now),
             ToNode::Refused { code, message } => self.on_refused(code, &message),
             _ if !self.uplink.is_registered() => {}
-            ToNode::Dialled { session, token, signal } => {
+            ToNode::Dialled { passage, token, signal } => {
                 if let Some((Owner::Persona(own), fingerprint)) = self.addresses.by_token(token)
                     && self.uplink.signals.take(now)
                 {
-                    self.link(LinksInput::Introduced { own, fingerprint, session, signal });
+                    self.link(LinksInput::Introduced { own, fingerprint, passage, signal });
                 }
             }
             ToNode::Gone(gone) => {

@@ -152,7 +152,7 @@ impl Node {
         now: Instant,
     ) {
         let Some(frame) = self.frames.frame(id) else { return };
-        let refusal = if self.is_moving() {
+        let refusal = if self.is_handing_over() {
             Failure::new(Code::LeaderLost, "the node's leader is being replaced").executed(Executed::No)
         } else if args.len() > MAX_SERVICE_JSON {
             Failure::new(Code::TooLarge, format!("{name}.{method}: the arguments are {} bytes of JSON", args.len()))

@@ -1,9 +1,9 @@
 //! The machine as its shell sees it. What takes several nodes is told in `tests/sim`.
 
 mod addresses;
+mod handover;
 mod lab;
 mod liveness;
-mod moving;
 // Half a minute in wasm32, where the same machines are tested by all others.
 #[cfg(not(target_family = "wasm"))]
 mod pairs;
@@ -41,7 +41,7 @@ use proptest::prelude::*;
 
 use lab::*;
 
-use crate::{Input, Output, Seed, SeedId, Site, UplinkCommand, UplinkEvent};
+use crate::{Input, KnownSite, Output, Seed, SeedId, UplinkCommand, UplinkEvent};
 
 #[test]
 fn a_frame_is_welcomed_with_its_own_persona_and_watched_once() {
@@ -56,7 +56,7 @@ fn a_frame_is_welcomed_with_its_own_persona_and_watched_once() {
         peers: 0,
     };
     let told = Output::Frame(TAB, ToFrame::Welcome(welcome));
-    let kept = Output::SaveSite(Site { origin: SITE.into(), visited: Some(0), ..Site::default() });
+    let kept = Output::SaveSite(KnownSite { origin: SITE.into(), visited: Some(0), ..KnownSite::default() });
     assert_eq!(lab.frame(TAB, ToLeader::Hello(hello.clone())), [Output::WatchFrame(TAB), told.clone(), kept]);
     assert_eq!(lab.frame(TAB, ToLeader::Hello(hello)), [told], "a second hello registers again");
 }
@@ -553,8 +553,8 @@ fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
         TopicMessage::Left(LOBBY).encoded(),
         TopicMessage::Members { topic: LOBBY, members: vec![PersonaId([1; 32])] }.encoded(),
         TopicMessage::Publish { topic: LOBBY, sealed: vec![1] }.encoded(),
-        Control::Relay { to: PersonaId([1; 32]), signal: dial(3) }.encoded(),
-        Control::Relayed { from: PersonaId([1; 32]), signal: dial(3) }.encoded(),
+        Control::PassOn { to: PersonaId([1; 32]), signal: dial(3) }.encoded(),
+        Control::PassedOn { from: PersonaId([1; 32]), signal: dial(3) }.encoded(),
         Control::Resume.encoded(),
     ];
     let flipped = (prop::sample::select(messages), any::<prop::sample::Index>(), any::<u8>()).prop_map(

@@ -26,7 +26,7 @@ const NOTE_EVERY_MS: u64 = 60 * 60 * 1000;
 
 /// One site, as it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Site {
+pub struct KnownSite {
     /// Its origin.
     pub origin: String,
     /// What the person answered.
@@ -40,7 +40,7 @@ pub struct Site {
     pub visited: Option<u64>,
 }
 
-impl Site {
+impl KnownSite {
     fn new(origin: &str) -> Self {
         Self { origin: origin.to_owned(), ..Self::default() }
     }
@@ -57,14 +57,14 @@ pub enum Change {
     /// Nothing of this origin any longer.
     Forget(String),
     /// This, in place of what was stored of its origin.
-    Save(Site),
+    Save(KnownSite),
 }
 
 /// All sites.
 #[derive(Debug)]
 pub struct Sites {
     secret: NodeSecret,
-    known: Map<String, Site>,
+    known: Map<String, KnownSite>,
     observers: Set<String>,
     page: String,
     changes: Vec<Change>,
@@ -72,7 +72,7 @@ pub struct Sites {
 
 impl Sites {
     /// With what was stored. `observers` see the whole node unless the person said no; `page` is the node's own page, which always does.
-    pub fn new(secret: NodeSecret, stored: Vec<Site>, observers: Vec<String>, page: String) -> Self {
+    pub fn new(secret: NodeSecret, stored: Vec<KnownSite>, observers: Vec<String>, page: String) -> Self {
         let observers = Set::from_iter(observers);
         let mut sites = Self { secret, known: Map::new(), observers, page, changes: Vec::new() };
         for site in stored.into_iter().filter(|site| site.origin.len() <= MAX_ORIGIN) {
@@ -121,7 +121,8 @@ impl Sites {
     /// A site's persona is the one that it brings, unless another origin has that; tells whether it is now.
     #[must_use]
     pub fn adopt(&mut self, origin: &str, brought: &PersonaSecret) -> bool {
-        let has = |site: &Site| site.brought.as_ref() == Some(brought) || self.secret.persona(&site.origin) == *brought;
+        let has =
+            |site: &KnownSite| site.brought.as_ref() == Some(brought) || self.secret.persona(&site.origin) == *brought;
         let is_anothers = self.known.values().any(|site| site.origin != origin && has(site));
         if is_anothers || self.is_page(origin) || self.secret.person() == *brought {
             return false;
@@ -146,8 +147,8 @@ impl Sites {
     }
 
     /// All of them, the one that was here last first.
-    pub fn by_recency(&self) -> Vec<&Site> {
-        let mut sites: Vec<&Site> = self.known.values().collect();
+    pub fn by_recency(&self) -> Vec<&KnownSite> {
+        let mut sites: Vec<&KnownSite> = self.known.values().collect();
         sites.sort_by(|a, b| b.visited.cmp(&a.visited).then_with(|| a.origin.cmp(&b.origin)));
         sites
     }
@@ -157,8 +158,8 @@ impl Sites {
         std::mem::take(&mut self.changes)
     }
 
-    fn change(&mut self, origin: &str, act: impl FnOnce(&mut Site)) {
-        let site = self.known.entry(origin.to_owned()).or_insert_with(|| Site::new(origin));
+    fn change(&mut self, origin: &str, act: impl FnOnce(&mut KnownSite)) {
+        let site = self.known.entry(origin.to_owned()).or_insert_with(|| KnownSite::new(origin));
         act(site);
         self.changes.push(Change::Save(site.clone()));
         let forgotten = self.forget_surplus();
@@ -184,7 +185,7 @@ mod tests {
         sites.visit(A, 5);
         sites.visit(A, NOTE_EVERY_MS + 4);
         sites.visit(PAGE, 5);
-        assert_eq!(sites.take_changes(), [Change::Save(Site { visited: Some(5), ..Site::new(A) })]);
+        assert_eq!(sites.take_changes(), [Change::Save(KnownSite { visited: Some(5), ..KnownSite::new(A) })]);
         sites.visit(A, NOTE_EVERY_MS + 5);
         assert_eq!(sites.take_changes().len(), 1);
         assert!(sites.was_here(A) && !sites.was_here(B) && !sites.was_here(PAGE));

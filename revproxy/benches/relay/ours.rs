@@ -103,11 +103,11 @@ impl Server {
         let (dialler, listener) = (self.connected(), self.connected());
         let packed = packed(node.token, n);
         dialler.send(&check(1, &name(&packed.to_ufrag(), DIALLER.0), PASSWORD)).unwrap();
-        let ToNode::Dialled { session, .. } = node.hear().await else { panic!("no dial") };
+        let ToNode::Dialled { passage, .. } = node.hear().await else { panic!("no dial") };
         let ufrag = format!("lis{n}");
         let credentials = Credentials::new(&ufrag, LISTENER_PASSWORD).unwrap();
         let signal = Signal { credentials, fingerprint: [7; 32], candidates: vec![] }.encode();
-        node.say(&ToServer::Answer { session, signal }).await;
+        node.say(&ToServer::Answer { passage, signal }).await;
         listener.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
         while {
             listener.send(&check(2, &name(DIALLER.0, &ufrag), DIALLER.1)).unwrap();

@@ -21,7 +21,7 @@
 //! | answer from the dialler | | (it is signed with the dialler's already) |
 //!
 //! Answers go to who asked, once for each time it asked. Everything that isn't STUN goes to the leg of the other side that last sent
-//! such, else one that has proven itself. A session ends when its bytes or its time are used up or when it falls silent, mostly because
+//! such, else one that has proven itself. A passage ends when its bytes or its time are used up or when it falls silent, mostly because
 //! both ends restarted ICE and found each other. Where they didn't, the listener asks to [`Forward`](Input::Forward): checks with
 //! the usernames of the restart then pass without being read, within another budget. A dialler's checks after the restart still
 //! name `packed`: these *ghosts* are known by it and dropped.
@@ -32,8 +32,8 @@ mod datagrams;
 mod limits;
 mod meters;
 mod outgoing;
+mod passage;
 mod pending;
-mod session;
 mod side;
 mod stun;
 #[cfg(test)]
@@ -52,8 +52,8 @@ pub use config::Config;
 pub use counts::{Counts, Dropped, Ended, Load, Traffic};
 use limits::Limits;
 pub use outgoing::{Outgoing, Path, Socket};
+use passage::{Answered, Budget, End, Passage, Phase};
 use pending::Pending;
-use session::{Answered, Budget, End, Phase, Session};
 use stun_types::message::IntegrityKey;
 
 use super::{rate::Bucket, rendezvous::ConnId};
@@ -65,17 +65,17 @@ pub enum Input {
     Answer {
         /// Whose connection.
         conn: ConnId,
-        /// Of which session.
-        session: u64,
+        /// Of which passage.
+        passage: u64,
         /// The listener's.
         credentials: Credentials,
     },
-    /// A session found no direct path.
+    /// A passage found no direct path.
     Forward {
         /// The listener's connection.
         conn: ConnId,
-        /// Which session.
-        session: u64,
+        /// Which passage.
+        passage: u64,
         /// The listener's new username fragment.
         ours: String,
         /// The dialler's.
@@ -112,15 +112,15 @@ pub struct Proxy {
     public: IntegrityKey,
     listeners: HashMap<Token, Listener>,
     /// By random numbers: a counter would tell listeners how many dials there are, and which of them are the same node's.
-    sessions: HashMap<u64, Session>,
-    /// Sessions by the usernames of their checks.
+    passages: HashMap<u64, Passage>,
+    /// Passages by the usernames of their checks.
     names: HashMap<Box<str>, Route>,
-    /// What diallers call their listeners, in sessions and in those that ended lately.
+    /// What diallers call their listeners, in passages and in those that ended lately.
     known: HashSet<Box<str>>,
     /// Those that ended lately, by the time when they are forgotten.
     ghosts: VecDeque<(Instant, Box<str>)>,
     paths: HashMap<Path, (u64, End)>,
-    /// When to look after which session. It may turn out that there is more time.
+    /// When to look after which passage. It may turn out that there is more time.
     wakes: BTreeSet<(Instant, u64)>,
     pending: Pending,
     limits: Limits,
@@ -138,14 +138,14 @@ struct Listener {
 /// Whose check it is.
 #[derive(Clone, Copy, Debug)]
 struct Route {
-    session: u64,
+    passage: u64,
     end: End,
     /// Whether it is read and written again, or passed on as it is.
     keyed: bool,
 }
 
 impl Proxy {
-    /// A proxy that nobody listens at. It draws the numbers of its sessions from `seed`: fresh bytes from a cryptographic generator.
+    /// A proxy that nobody listens at. It draws the numbers of its passages from `seed`: fresh bytes from a cryptographic generator.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         Self {
@@ -153,7 +153,7 @@ impl Proxy {
             random: Random::new(seed),
             public: stun::key(PASSWORD),
             listeners: HashMap::new(),
-            sessions: HashMap::new(),
+            passages: HashMap::new(),
             names: HashMap::new(),
             known: HashSet::new(),
             ghosts: VecDeque::new(),
@@ -174,8 +174,8 @@ impl Machine for Proxy {
     /// Takes in what happened. Afterwards the shell drains [`poll_output`](Self::poll_output).
     fn handle_input(&mut self, input: Input, now: Instant) {
         match input {
-            Input::Answer { conn, session, credentials } => self.on_answer(conn, session, &credentials, now),
-            Input::Forward { conn, session, ours, theirs } => self.on_forward(conn, session, &ours, &theirs, now),
+            Input::Answer { conn, passage, credentials } => self.on_answer(conn, passage, &credentials, now),
+            Input::Forward { conn, passage, ours, theirs } => self.on_forward(conn, passage, &ours, &theirs, now),
             Input::Listen { conn, token, proxies } => self.on_listen(conn, token, proxies),
             Input::Timeout => self.on_timeout(now),
             Input::Unlisten(token) => self.on_unlisten(token, now),
@@ -204,8 +204,8 @@ impl Proxy {
             legs: self.paths.len(),
             listeners: self.listeners.len(),
             pending: self.pending.len(),
-            relaying: self.sessions.values().filter(|session| matches!(session.phase, Phase::Relaying(..))).count(),
-            sessions: self.sessions.len(),
+            relaying: self.passages.values().filter(|passage| matches!(passage.phase, Phase::Relaying(..))).count(),
+            passages: self.passages.len(),
         }
     }
 
@@ -226,7 +226,7 @@ impl Proxy {
         listener.conn = conn;
         listener.proxies = proxies;
         if moved {
-            let unanswered = |id: &u64| self.sessions.get(id).is_some_and(|session| session.answered.is_none());
+            let unanswered = |id: &u64| self.passages.get(id).is_some_and(|passage| passage.answered.is_none());
             for id in self.pending.of(token).filter(unanswered).collect::<Vec<_>>() {
                 self.tell(id);
             }
@@ -242,32 +242,32 @@ impl Proxy {
 
     /// Tells the listener of a dial.
     fn tell(&mut self, id: u64) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let Some(listener) = self.listeners.get(&session.token) else { return };
+        let Some(passage) = self.passages.get(&id) else { return };
+        let Some(listener) = self.listeners.get(&passage.token) else { return };
         let Packed { token, fingerprint, password } =
-            Packed::from_ufrag(&session.packed).expect("it was read when the session began");
-        let credentials = Credentials::new(&session.dialler, &password).expect("both were read when the session began");
+            Packed::from_ufrag(&passage.packed).expect("it was read when the passage began");
+        let credentials = Credentials::new(&passage.dialler, &password).expect("both were read when the passage began");
         let candidate = |at: &SocketAddr| Candidate::new(Kind::Relayed, Address::Ip(at.ip()), at.port()).ok();
         let candidates = listener.proxies.iter().filter_map(candidate).collect();
         let signal = Signal { credentials, fingerprint, candidates }.encode();
-        self.outbox.push_back(Output::Send(listener.conn, ToNode::Dialled { session: id, token, signal }));
+        self.outbox.push_back(Output::Send(listener.conn, ToNode::Dialled { passage: id, token, signal }));
     }
 
     fn on_answer(&mut self, conn: ConnId, id: u64, credentials: &Credentials, now: Instant) {
-        let Some(session) = self.owned(conn, id) else { return };
-        if session.answered.is_some() {
+        let Some(passage) = self.owned(conn, id) else { return };
+        if passage.answered.is_some() {
             return;
         }
-        let Packed { password, .. } = Packed::from_ufrag(&session.packed).expect("it was read when the session began");
-        let answered = Answered::new(&session.packed, &password, &session.dialler, credentials);
+        let Packed { password, .. } = Packed::from_ufrag(&passage.packed).expect("it was read when the passage began");
+        let answered = Answered::new(&passage.packed, &password, &passage.dialler, credentials);
         if !self.name([(&answered.from_listener, End::Listener)], id, true) {
-            return self.refuse(conn, Code::BadArgument, "the username fragment is another session's");
+            return self.refuse(conn, Code::BadArgument, "the username fragment is another passage's");
         }
         self.counts.answered += 1;
         let until = now + self.config.pending_time;
-        let session = self.sessions.get_mut(&id).expect("it was looked up above");
-        session.answered = Some(Box::new(answered));
-        if let Phase::Pending { until: deadline, .. } = &mut session.phase {
+        let passage = self.passages.get_mut(&id).expect("it was looked up above");
+        passage.answered = Some(Box::new(answered));
+        if let Phase::Pending { until: deadline, .. } = &mut passage.phase {
             *deadline = until;
         }
         self.rewake(id);
@@ -277,26 +277,26 @@ impl Proxy {
         if self.config.relay_bytes == 0 {
             return self.refuse(conn, Code::Unsupported, "this server does not relay");
         }
-        let budget = match self.owned(conn, id).map(|session| &session.phase) {
+        let budget = match self.owned(conn, id).map(|passage| &passage.phase) {
             Some(Phase::Opening(_)) => Budget { bytes: self.config.relay_bytes, until: now + self.config.relay_time },
             Some(&Phase::Relaying(budget, _)) => budget,
             Some(Phase::Pending { .. }) | None => {
-                return self.refuse(conn, Code::PeerUnreachable, "the session is over");
+                return self.refuse(conn, Code::PeerUnreachable, "the passage is over");
             }
         };
         let names = [format!("{ours}:{theirs}").into_boxed_str(), format!("{theirs}:{ours}").into_boxed_str()];
-        if let Some(Phase::Relaying(_, old)) = self.sessions.get(&id).map(|session| &session.phase)
+        if let Some(Phase::Relaying(_, old)) = self.passages.get(&id).map(|passage| &passage.phase)
             && *old == names
         {
             return;
         }
         let routes = [(&names[0], End::Dialler), (&names[1], End::Listener)];
         if names[0] == names[1] || !self.name(routes, id, false) {
-            return self.refuse(conn, Code::BadArgument, "the username fragments are another session's");
+            return self.refuse(conn, Code::BadArgument, "the username fragments are another passage's");
         }
-        let session = self.sessions.get_mut(&id).expect("it was looked up above");
-        session.restart(now);
-        let phase = std::mem::replace(&mut session.phase, Phase::Relaying(budget, names));
+        let passage = self.passages.get_mut(&id).expect("it was looked up above");
+        passage.restart(now);
+        let phase = std::mem::replace(&mut passage.phase, Phase::Relaying(budget, names));
         if let Phase::Relaying(_, old) = phase {
             for name in old {
                 self.names.remove(&name);
@@ -309,7 +309,7 @@ impl Proxy {
         while let Some(&(at, id)) = self.wakes.first()
             && at <= now
         {
-            match self.sessions[&id].deadline(&self.config) {
+            match self.passages[&id].deadline(&self.config) {
                 (deadline, why) if deadline <= now => self.end(id, why, now),
                 _ => self.rewake(id),
             }
@@ -319,62 +319,62 @@ impl Proxy {
         }
     }
 
-    /// A number that no session has.
+    /// A number that no passage has.
     fn draw_number(&mut self) -> u64 {
         loop {
             let number = u64::from_le_bytes(self.random.bytes());
-            if !self.sessions.contains_key(&number) {
+            if !self.passages.contains_key(&number) {
                 return number;
             }
         }
     }
 
-    /// The session, if the connection listens at its address.
-    fn owned(&self, conn: ConnId, id: u64) -> Option<&Session> {
-        let session = self.sessions.get(&id)?;
-        (self.listeners.get(&session.token)?.conn == conn).then_some(session)
+    /// The passage, if the connection listens at its address.
+    fn owned(&self, conn: ConnId, id: u64) -> Option<&Passage> {
+        let passage = self.passages.get(&id)?;
+        (self.listeners.get(&passage.token)?.conn == conn).then_some(passage)
     }
 
-    /// Gives a session usernames, unless one of them is taken.
+    /// Gives a passage usernames, unless one of them is taken.
     #[must_use]
     fn name<'a>(&mut self, names: impl IntoIterator<Item = (&'a Box<str>, End)> + Clone, id: u64, keyed: bool) -> bool {
         let free = names.clone().into_iter().all(|(name, _)| !self.names.contains_key(name));
         if free {
             for (name, end) in names {
-                self.names.insert(name.clone(), Route { session: id, end, keyed });
+                self.names.insert(name.clone(), Route { passage: id, end, keyed });
             }
         }
         free
     }
 
-    /// Looks after a session when its deadline has come, which changed.
+    /// Looks after a passage when its deadline has come, which changed.
     fn rewake(&mut self, id: u64) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        self.wakes.remove(&(session.wake, id));
-        (session.wake, _) = session.deadline(&self.config);
-        self.wakes.insert((session.wake, id));
+        let Some(passage) = self.passages.get_mut(&id) else { return };
+        self.wakes.remove(&(passage.wake, id));
+        (passage.wake, _) = passage.deadline(&self.config);
+        self.wakes.insert((passage.wake, id));
     }
 
-    /// Forgets a session.
+    /// Forgets a passage.
     fn end(&mut self, id: u64, why: Ended, now: Instant) {
-        let Some(session) = self.sessions.remove(&id) else { return };
-        if let Phase::Pending { source, since, .. } = session.phase {
-            self.pending.remove(session.token, source, (since, id));
+        let Some(passage) = self.passages.remove(&id) else { return };
+        if let Phase::Pending { source, since, .. } = passage.phase {
+            self.pending.remove(passage.token, source, (since, id));
         }
         self.counts.count_ended(why);
-        self.wakes.remove(&(session.wake, id));
-        for name in session.names() {
+        self.wakes.remove(&(passage.wake, id));
+        for name in passage.names() {
             self.names.remove(&name);
         }
-        for path in session.paths() {
+        for path in passage.paths() {
             self.paths.remove(&path);
         }
-        if session.answered.is_none() {
+        if passage.answered.is_none() {
             // Whoever still tries is welcome to begin anew.
-            self.known.remove(&session.packed);
+            self.known.remove(&passage.packed);
             return;
         }
-        self.ghosts.push_back((now + self.config.ghost_time, session.packed));
+        self.ghosts.push_back((now + self.config.ghost_time, passage.packed));
         if self.ghosts.len() > self.config.ghosts {
             self.forget_ghost();
         }
@@ -382,13 +382,13 @@ impl Proxy {
 
     /// The listener was heard from: from now on packets pass. Returns the check that waited.
     fn open(&mut self, id: u64, now: Instant) -> (Path, Vec<u8>) {
-        let session = self.sessions.get_mut(&id).expect("it was looked up by its check's name");
+        let passage = self.passages.get_mut(&id).expect("it was looked up by its check's name");
         let budget = Budget { bytes: self.config.opening_bytes, until: now + self.config.opening_time };
-        let Phase::Pending { source, since, check, .. } = std::mem::replace(&mut session.phase, Phase::Opening(budget))
+        let Phase::Pending { source, since, check, .. } = std::mem::replace(&mut passage.phase, Phase::Opening(budget))
         else {
-            unreachable!("only pending sessions are opened")
+            unreachable!("only pending passages are opened")
         };
-        self.pending.remove(session.token, source, (since, id));
+        self.pending.remove(passage.token, source, (since, id));
         self.rewake(id);
         check
     }

@@ -254,10 +254,10 @@ impl Rendezvous {
     fn on_request(&mut self, conn: ConnId, message: ToServer, now: Instant) -> Result<(), Refusal> {
         match message {
             ToServer::Advertise { topic, key } => self.on_advertise(conn, topic, key, now)?,
-            ToServer::Answer { session, signal } => self.on_answer(conn, session, &signal)?,
+            ToServer::Answer { passage, signal } => self.on_answer(conn, passage, &signal)?,
             ToServer::Discover { topic, key } => self.on_discover(conn, topic, key, now)?,
             ToServer::Enter(_) => unreachable!("it was told apart when it came"),
-            ToServer::Forward { session, ours, theirs } => self.on_forward(conn, session, ours, theirs)?,
+            ToServer::Forward { passage, ours, theirs } => self.on_forward(conn, passage, ours, theirs)?,
             ToServer::Listen { owner, fingerprint, signature } => {
                 self.on_listen(conn, owner, &fingerprint, &signature)?;
             }

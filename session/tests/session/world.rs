@@ -60,7 +60,7 @@ pub struct World {
     rng: Rng,
     now: Instant,
     weather: Weather,
-    sites: Vec<Site>,
+    sites: Vec<Party>,
     /// By arrival and order of sending.
     in_flight: BTreeMap<(Instant, u64), (usize, Packet)>,
     sent: u64,
@@ -72,7 +72,7 @@ pub struct World {
     pub evidence: Evidence,
 }
 
-struct Site {
+struct Party {
     endpoint: Endpoint,
     persona: PersonaId,
     frame: FrameId,
@@ -106,7 +106,7 @@ impl World {
             rng: Rng::with_seed(seed),
             now: Instant::START,
             weather,
-            sites: [1, 2, 3, 2].iter().zip(1..).map(|(&persona, frame)| Site::new(persona, frame, seed)).collect(),
+            sites: [1, 2, 3, 2].iter().zip(1..).map(|(&persona, frame)| Party::new(persona, frame, seed)).collect(),
             in_flight: BTreeMap::new(),
             sent: 0,
             last: BTreeMap::new(),
@@ -154,7 +154,7 @@ impl World {
     fn act_as(&mut self, site: usize) {
         let peer = self.sites[self.rng.usize(0..3)].persona;
         let (rng, now) = (&mut self.rng, self.now);
-        let Site { endpoint, streams, made, asked, .. } = &mut self.sites[site];
+        let Party { endpoint, streams, made, asked, .. } = &mut self.sites[site];
         let stream = (!streams.is_empty()).then(|| *streams.keys().nth(rng.usize(0..streams.len())).unwrap());
         match (rng.u8(0..40), stream) {
             (0..4, _) => {
@@ -192,7 +192,7 @@ impl World {
     }
 
     fn finish(&mut self, site: usize, key: StreamKey) {
-        let Site { endpoint, streams, .. } = &mut self.sites[site];
+        let Party { endpoint, streams, .. } = &mut self.sites[site];
         let ends = streams.get_mut(&key).unwrap();
         if !ends.write_over {
             ends.write_over = true;
@@ -207,7 +207,7 @@ impl World {
             self.sites[site].endpoint.reply(call, Outcome::Ok(data));
         }
         for key in self.sites[site].streams.keys().copied().collect::<Vec<_>>() {
-            let Site { endpoint, streams, .. } = &mut self.sites[site];
+            let Party { endpoint, streams, .. } = &mut self.sites[site];
             streams.get_mut(&key).unwrap().allow(key, endpoint, &mut self.rng);
             self.finish(site, key);
         }
@@ -215,7 +215,7 @@ impl World {
     }
 
     fn forget_if_over(&mut self, site: usize, key: StreamKey) {
-        let Site { streams, ended, .. } = &mut self.sites[site];
+        let Party { streams, ended, .. } = &mut self.sites[site];
         if streams.get(&key).is_some_and(|ends| ends.write_over && ends.read_over) {
             streams.remove(&key);
             ended.insert(key);
@@ -258,7 +258,7 @@ impl World {
 
     fn on_output(&mut self, site: usize, output: Output) {
         let story = format!("seed {} at {:?}, frame {site}", self.seed, self.now);
-        let Site { streams, ended, made, asked, .. } = &mut self.sites[site];
+        let Party { streams, ended, made, asked, .. } = &mut self.sites[site];
         match output {
             Output::CallCancelled(call) => {
                 self.evidence.cancellations += 1;
@@ -351,7 +351,7 @@ impl World {
     }
 
     fn receiver(&self, packet: &Packet) -> Option<usize> {
-        let fits = |site: &Site| {
+        let fits = |site: &Party| {
             site.persona == packet.to && !site.gone && packet.to_frame.is_none_or(|frame| frame == site.frame)
         };
         match packet.body {
@@ -405,7 +405,7 @@ impl World {
     }
 }
 
-impl Site {
+impl Party {
     fn new(persona: u8, frame: u8, seed: u64) -> Self {
         let (persona, frame) = (PersonaSecret::new([persona; 32]), FrameId::from_random([frame; 16]));
         let id = persona.id();

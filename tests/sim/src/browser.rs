@@ -145,7 +145,7 @@ impl Page {
             }
             ToFrame::Address { .. } | ToFrame::Certify { .. } => panic!("nobody has an address here"),
             ToFrame::FrameGone { .. }
-            | ToFrame::Moving
+            | ToFrame::HandingOver
             | ToFrame::Permissions(_)
             | ToFrame::Sites(_)
             | ToFrame::PathRestored(_)

@@ -89,7 +89,7 @@ impl Site {
                 self.endpoint_input(bitters_session::Input::FrameGone(persona, frame), now);
             }
             ToFrame::Link(link, command) => self.on_link_command(link, command),
-            ToFrame::Moving => self.on_moving(now),
+            ToFrame::HandingOver => self.on_handing_over(now),
             ToFrame::Pong => {}
             ToFrame::Packet(packet) => self.endpoint_input(bitters_session::Input::Packet(packet), now),
             ToFrame::PathRestored(peer) => self.endpoint_input(bitters_session::Input::PathRestored(peer), now),

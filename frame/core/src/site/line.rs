@@ -115,8 +115,8 @@ impl Site {
     }
 
     /// The leader hands over: what is said from now on is for the next.
-    pub(super) fn on_moving(&mut self, now: Instant) {
-        self.post(ToLeader::Moved);
+    pub(super) fn on_handing_over(&mut self, now: Instant) {
+        self.post(ToLeader::LastWord);
         self.welcomed = false;
         self.vigil.greeted(now);
     }

@@ -236,7 +236,7 @@ fn a_stranger_who_dials_an_address_of_ours_becomes_a_link() {
     assert_eq!(outputs[1], command(TAB, link, LinkCommand::Signal(vec![9])));
 
     let answered = lab.link(link, LinkEvent::Signal(vec![4]));
-    assert_eq!(answered, [send(ToServer::Answer { session: 5, signal: vec![4] })]);
+    assert_eq!(answered, [send(ToServer::Answer { passage: 5, signal: vec![4] })]);
     let text = identity(us(), alice());
     assert_eq!(
         lab.link(link, LinkEvent::Sign(text)),
@@ -253,7 +253,7 @@ fn a_stranger_who_dials_an_address_of_ours_becomes_a_link() {
     lab.link(link, LinkEvent::Path(Path::Relayed));
     assert_eq!(path(&mut lab), Path::Relayed);
     let forward = lab.link(link, LinkEvent::Forward { ours: "ours".into(), theirs: "theirs".into() });
-    assert_eq!(forward, [send(ToServer::Forward { session: 5, ours: "ours".into(), theirs: "theirs".into() })]);
+    assert_eq!(forward, [send(ToServer::Forward { passage: 5, ours: "ours".into(), theirs: "theirs".into() })]);
 }
 
 #[test]
@@ -587,7 +587,7 @@ fn address_told(request: u32, outcome: Result<String, Failure>) -> Output {
 }
 
 fn dialled(token: Token) -> ToNode {
-    ToNode::Dialled { session: 5, token, signal: vec![9] }
+    ToNode::Dialled { passage: 5, token, signal: vec![9] }
 }
 
 fn introduced_in(outputs: &[Output]) -> Option<(LinkId, Dial)> {

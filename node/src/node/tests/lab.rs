@@ -21,7 +21,7 @@ use bitters_wire::{
     topic::TopicMessage,
 };
 
-use crate::{Config, Input, Kept, Node, Output, Seed, SeedId, Site, UplinkCommand, UplinkEvent, pair::Pair};
+use crate::{Config, Input, Kept, KnownSite, Node, Output, Seed, SeedId, UplinkCommand, UplinkEvent, pair::Pair};
 
 pub(super) const TAB: FrameId = FrameId::from_random([0xa0; 16]);
 pub(super) const OTHER: FrameId = FrameId::from_random([0xb0; 16]);
@@ -59,7 +59,7 @@ impl Lab {
         Self::with(seeds, Vec::new(), Vec::new())
     }
 
-    pub(super) fn with_sites(sites: Vec<Site>) -> Self {
+    pub(super) fn with_sites(sites: Vec<KnownSite>) -> Self {
         Self::with(Vec::new(), sites, Vec::new())
     }
 
@@ -67,7 +67,7 @@ impl Lab {
         Self::with(vec![Seed::new(SeedId::Server(URL.into()))], Vec::new(), certificates)
     }
 
-    fn with(seeds: Vec<Seed>, sites: Vec<Site>, certificates: Vec<(Owner, Kept)>) -> Self {
+    fn with(seeds: Vec<Seed>, sites: Vec<KnownSite>, certificates: Vec<(Owner, Kept)>) -> Self {
         let config = Config { seeds, sites, certificates, ..config() };
         Self { node: Node::new(config, Instant::START), now: Instant::START, answers: true }
     }

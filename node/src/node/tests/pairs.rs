@@ -262,7 +262,7 @@ impl World {
         self.ends.push(new);
         match door {
             Door::Address { token, .. } if !over => {
-                let introduced = ToNode::Dialled { session: end as u64, token, signal };
+                let introduced = ToNode::Dialled { passage: end as u64, token, signal };
                 self.later(20..3000, Event::Node(1 - node, from_server(introduced)));
             }
             Door::Signals => self.later(5..100, Event::End(end, LinkEvent::Signal(signal))),

@@ -15,7 +15,7 @@ fn observing_is_given_and_taken_back_at_once() {
     lab.admit(OTHER, PAGE);
 
     let permissions = |observe| Permissions { observe, ..Permissions::default() };
-    let kept = |observe| Output::SaveSite(Site { permissions: permissions(observe), ..visited(SITE) });
+    let kept = |observe| Output::SaveSite(KnownSite { permissions: permissions(observe), ..visited(SITE) });
     let told = |observe| Output::Frame(TAB, ToFrame::Permissions(permissions(observe)));
     lab.later(Duration::from_millis(100));
     let outputs = permit(&mut lab, OTHER, SITE, Permission::Observe, Answer::Yes);
@@ -49,7 +49,10 @@ fn a_site_answers_for_itself_only_and_nobody_for_the_page() {
     let kept = Permissions { join: Answer::Yes, ..Permissions::default() };
     assert_eq!(
         permit(&mut lab, TAB, SITE, Permission::Join, Answer::Yes),
-        [Output::Frame(TAB, ToFrame::Permissions(kept)), Output::SaveSite(Site { permissions: kept, ..visited(SITE) })]
+        [
+            Output::Frame(TAB, ToFrame::Permissions(kept)),
+            Output::SaveSite(KnownSite { permissions: kept, ..visited(SITE) })
+        ]
     );
 }
 
@@ -168,7 +171,7 @@ fn a_site_keeps_the_persona_that_it_brings_to_a_node_that_never_met_it() {
     let (first, second) = (PersonaSecret::new([8; 32]), PersonaSecret::new([9; 32]));
     let (persona, outputs) = welcomed(&mut lab, brings(TAB, SITE, Scope::Browser, &first));
     assert_eq!(persona, first);
-    let kept = Site { brought: Some(first.clone()), ..visited(SITE) };
+    let kept = KnownSite { brought: Some(first.clone()), ..visited(SITE) };
     assert_eq!(outputs.last(), Some(&Output::SaveSite(kept)));
 
     let (persona, _) = welcomed(&mut lab, brings(OTHER, SITE, Scope::Browser, &second));
@@ -303,8 +306,8 @@ fn watch(lab: &mut Lab, frame: FrameId, origin: &str) -> Vec<Output> {
     lab.frame(frame, ToLeader::Hello(Hello { watching: true, ..hello(frame, origin) }))
 }
 
-fn visited(origin: &str) -> Site {
-    Site { origin: origin.into(), visited: Some(0), ..Site::default() }
+fn visited(origin: &str) -> KnownSite {
+    KnownSite { origin: origin.into(), visited: Some(0), ..KnownSite::default() }
 }
 
 fn held(link: LinkId) -> Vec<HeldLink> {

@@ -270,7 +270,7 @@ fn without_a_rendezvous_neighbours_are_asked_for_whom_sessions_want() {
 
     let (_, redial) = dialled_in(&lab.later(Duration::from_millis(300))).expect("a session waits");
     let signal = Signal { attempt: number(redial), answers: None, blob: vec![4] };
-    let relay = Control::Relay { to: alice(), signal };
+    let relay = Control::PassOn { to: alice(), signal };
     assert_eq!(lab.link(redial, LinkEvent::Signal(vec![4])), [said(to_bob, &relay)]);
     let over = lab.peer(to_bob, &Control::Unreachable(alice()));
     assert_eq!(over[0], command(TAB, redial, LinkCommand::HangUp), "nobody else could be asked");
@@ -280,7 +280,7 @@ fn without_a_rendezvous_neighbours_are_asked_for_whom_sessions_want() {
 fn a_signal_for_a_stranger_comes_back() {
     let (mut lab, used) = Lab::linked();
     let to = PersonaId([9; 32]);
-    let outputs = lab.peer(used, &Control::Relay { to, signal: dial(1) });
+    let outputs = lab.peer(used, &Control::PassOn { to, signal: dial(1) });
     assert_eq!(outputs, [said(used, &Control::Unreachable(to))]);
 }
 

@@ -28,7 +28,7 @@ fn what_is_said_on_one_link_names_nothing_of_another_persona() {
         outputs.extend(lab.frame(frame, ToLeader::Publish { request: 2, topic, sealed: vec![7] }));
         let to_bob = lab.linked_in(frame, Pair { own: personas()[n], peer: bob() });
         outputs.extend(lab.peer_in(frame, to_bob, &TopicMessage::Joined(topic)));
-        outputs.extend(lab.peer_in(frame, link, &Control::Relay { to: bob(), signal: dial(3) }));
+        outputs.extend(lab.peer_in(frame, link, &Control::PassOn { to: bob(), signal: dial(3) }));
         outputs.extend(lab.peer_in(frame, link, &TopicMessage::Left(topic)));
         outputs.extend(lab.peer_in(frame, link, &TopicMessage::Joined(topic)));
         let owner = Owner::Persona(personas()[n]);
@@ -116,8 +116,8 @@ fn signals_are_passed_on_between_peers_of_one_persona_only() {
     let to_carol = lab.linked_in(TAB, Pair { own: us(), peer: carol });
     lab.linked_in(OTHER, Pair { own: other, peer: bob() });
 
-    let relay = |to| Control::Relay { to, signal: dial(3) };
-    let passed = said(to_carol, &Control::Relayed { from: alice(), signal: dial(3) });
+    let relay = |to| Control::PassOn { to, signal: dial(3) };
+    let passed = said(to_carol, &Control::PassedOn { from: alice(), signal: dial(3) });
     assert_eq!(lab.peer(link, &relay(carol)), [passed]);
     for to in [bob(), other, us(), alice(), peer(9)] {
         assert_eq!(lab.peer(link, &relay(to)), [said(link, &Control::Unreachable(to))]);
@@ -196,7 +196,7 @@ fn a_frame_that_becomes_another_persona_leaves_links_and_sessions_behind() {
             send(ToServer::Withdraw { topic: LOBBY, key: us() }),
             Output::Frame(TAB, ToFrame::Welcome(welcome)),
             Output::Frame(OTHER, ToFrame::Permissions(permissions)),
-            Output::SaveSite(Site { origin: SITE.into(), permissions, visited: Some(0), ..Site::default() }),
+            Output::SaveSite(KnownSite { origin: SITE.into(), permissions, visited: Some(0), ..KnownSite::default() }),
             Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: Vec::new() }),
         ]
     );
@@ -301,7 +301,7 @@ impl World {
             10 => self.hear(ToNode::Members { topic, key: own, members: vec![peer] }),
             11 => {
                 let token = Token::of(Owner::Persona(own), &KEPT.fingerprint);
-                self.hear(ToNode::Dialled { session: request.into(), token, signal: vec![1] });
+                self.hear(ToNode::Dialled { passage: request.into(), token, signal: vec![1] });
             }
             _ => self.link_event(topic),
         }
@@ -356,8 +356,8 @@ impl World {
             2 => TopicMessage::Left(topic).encoded(),
             3 => TopicMessage::Members { topic, members: vec![other] }.encoded(),
             4 => TopicMessage::Publish { topic, sealed: vec![self.rng.u8(..)] }.encoded(),
-            5 => Control::Relay { to: other, signal }.encoded(),
-            6 => Control::Relayed { from: other, signal }.encoded(),
+            5 => Control::PassOn { to: other, signal }.encoded(),
+            6 => Control::PassedOn { from: other, signal }.encoded(),
             7 => Control::Resume.encoded(),
             8 => Control::Signal(signal).encoded(),
             9 => Control::Switch.encoded(),

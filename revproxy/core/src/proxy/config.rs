@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rate::Rate;
 
-/// What the proxy bears. A *source* is an IPv4 address or an IPv6 /64; a *session* is one dial, from its first packet until it is
+/// What the proxy bears. A *source* is an IPv4 address or an IPv6 /64; a *passage* is one dial, from its first packet until it is
 /// forgotten; it is *pending* until the listener has answered and been heard from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -15,42 +15,43 @@ pub struct Config {
     pub bindings: Rate,
     /// Bytes forwarded in all, per second.
     pub bytes: Rate,
-    /// New sessions of one source.
+    /// New passages of one source.
     pub dials: Rate,
-    /// Ended sessions that are remembered, so that their stragglers don't begin new ones.
+    /// Ended passages that are remembered, so that their stragglers don't begin new ones.
     pub ghosts: usize,
     /// How long they are remembered.
     #[serde(with = "humantime_serde")]
     pub ghost_time: Duration,
-    /// New sessions for one address that is listened at.
+    /// New passages for one address that is listened at.
     pub listener_dials: Rate,
-    /// Bytes forwarded in a session before it is direct, both directions together.
+    /// Bytes forwarded in a passage before it is direct, both directions together.
     pub opening_bytes: u64,
-    /// An opening session that is silent for this long is forgotten.
+    /// An opening passage that is silent for this long is forgotten.
     #[serde(with = "humantime_serde")]
     pub opening_idle: Duration,
-    /// How long a session may take to open and become direct, once both ends are known.
+    /// How long a passage may take to open and become direct, once both ends are known.
     #[serde(with = "humantime_serde")]
     pub opening_time: Duration,
-    /// Pending sessions in all.
+    /// Pending passages in all.
     pub pending: usize,
-    /// Pending sessions for one address that is listened at.
+    /// Pending passages for one address that is listened at.
     pub pending_per_listener: usize,
-    /// Pending sessions of one source.
+    /// Pending passages of one source.
     pub pending_per_source: usize,
-    /// How long a session may be pending.
+    /// How long a passage may be pending.
     #[serde(with = "humantime_serde")]
     pub pending_time: Duration,
-    /// Bytes forwarded in a session that found no direct path, both directions together. Zero switches such forwarding off.
+    /// Bytes forwarded in a passage that found no direct path, both directions together. Zero switches such forwarding off.
     pub relay_bytes: u64,
-    /// A relayed session that is silent for this long is forgotten.
+    /// A relayed passage that is silent for this long is forgotten.
     #[serde(with = "humantime_serde")]
     pub relay_idle: Duration,
-    /// How long a session is relayed.
+    /// How long a passage is relayed.
     #[serde(with = "humantime_serde")]
     pub relay_time: Duration,
-    /// Sessions in all.
-    pub sessions: usize,
+    /// Passages in all.
+    #[serde(alias = "sessions")]
+    pub passages: usize,
     /// Bytes forwarded for one source that sent them.
     pub source_bytes: Rate,
 }
@@ -82,7 +83,7 @@ impl Default for Config {
             // Consent is asked for every 5 s (RFC 7675, section 5.1), and lost after 30 s.
             relay_idle: Duration::from_secs(30),
             relay_time: Duration::from_secs(10 * 60),
-            sessions: 32 * 1024,
+            passages: 32 * 1024,
             source_bytes: Rate { burst: 2 * 1024 * 1024, per_second: 4 * 1024 * 1024 },
         }
     }

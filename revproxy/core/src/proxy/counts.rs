@@ -1,22 +1,22 @@
 //! What the proxy holds and what it has done, for metrics.
 
-use super::session::End;
+use super::passage::End;
 
 /// How much the machine holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Ended sessions that are remembered.
+    /// Ended passages that are remembered.
     pub ghosts: usize,
-    /// Five-tuples of sessions.
+    /// Five-tuples of passages.
     pub legs: usize,
     /// Addresses that are listened at.
     pub listeners: usize,
-    /// Sessions whose listener hasn't answered or hasn't been heard from.
+    /// Passages whose listener hasn't answered or hasn't been heard from.
     pub pending: usize,
-    /// Sessions that found no direct path.
+    /// Passages that found no direct path.
     pub relaying: usize,
-    /// Sessions in all.
-    pub sessions: usize,
+    /// Passages in all.
+    pub passages: usize,
 }
 
 /// What happened since the machine was made.
@@ -26,7 +26,7 @@ pub struct Counts {
     pub answered: u64,
     /// Plain Binding requests that were answered.
     pub bindings: u64,
-    /// Sessions begun.
+    /// Passages begun.
     pub dialled: u64,
     /// Forwarded to diallers.
     pub to_diallers: Traffic,
@@ -50,9 +50,9 @@ pub struct Traffic {
 pub enum Dropped {
     /// Its integrity is not what its name says.
     Forged,
-    /// Too many sessions, in all, for one listener or of one source.
+    /// Too many passages, in all, for one listener or of one source.
     Full,
-    /// A check that followed a restart, or a straggler of an ended session.
+    /// A check that followed a restart, or a straggler of an ended passage.
     Ghost,
     /// STUN that can't be read, or isn't what ICE sends.
     Malformed,
@@ -60,11 +60,11 @@ pub enum Dropped {
     Nowhere,
     /// Too many Binding requests, dials or bytes.
     Rate,
-    /// Its session has used up its bytes.
+    /// Its passage has used up its bytes.
     Spent,
     /// Neither STUN nor DTLS (RFC 7983).
     Strange,
-    /// Its five-tuple belongs to another session.
+    /// Its five-tuple belongs to another passage.
     Taken,
     /// A response that nobody waits for, such as a repeated one.
     Unasked,
@@ -79,7 +79,7 @@ pub enum Dropped {
     Unverified,
 }
 
-/// Why a session is over.
+/// Why a passage is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// Nothing came for a while: mostly because it is direct now.
@@ -101,7 +101,7 @@ impl Counts {
         self.dropped[reason as usize]
     }
 
-    /// Sessions ended for this reason.
+    /// Passages ended for this reason.
     #[must_use]
     pub fn ended(&self, reason: Ended) -> u64 {
         self.ended[reason as usize]

@@ -5,7 +5,7 @@ use bitters_peercon::{Credentials, packed::Packed};
 use bitters_wire::address::Token;
 
 use super::{
-    Dropped, End, Ended, Limits, Outgoing, Path, Phase, Proxy, Route, Session,
+    Dropped, End, Ended, Limits, Outgoing, Passage, Path, Phase, Proxy, Route,
     side::{Asked, Cargo},
     stun,
     stun::{Kind, MAX_STUN, Stun},
@@ -39,13 +39,13 @@ impl Proxy {
     fn on_data(&mut self, came: Came, out: &mut Outgoing) -> Result<(), Dropped> {
         let Came { path, bytes, now } = came;
         let &(id, end) = self.paths.get(&path).ok_or(Dropped::UnknownPath)?;
-        let session = self.sessions.get_mut(&id).expect("a path is a session's");
-        session.hear(end, path, bytes.len(), now, out);
-        session.side(end).speaks(path);
-        if let Err(reason) = self.limits.charge(&self.config, session, path, bytes.len(), now) {
+        let passage = self.passages.get_mut(&id).expect("a path is a passage's");
+        passage.hear(end, path, bytes.len(), now, out);
+        passage.side(end).speaks(path);
+        if let Err(reason) = self.limits.charge(&self.config, passage, path, bytes.len(), now) {
             return self.uncharged(id, reason, now);
         }
-        let leg = session.side(end.other()).current(bytes.len()).ok_or(Dropped::Nowhere)?;
+        let leg = passage.side(end.other()).current(bytes.len()).ok_or(Dropped::Nowhere)?;
         leg.send(bytes, Cargo::Other, out)?;
         self.counts.passed(end.other(), bytes.len());
         Ok(())
@@ -103,14 +103,14 @@ impl Proxy {
         }
         self.admit(token, path.source(), now)?;
         let id = self.draw_number();
-        let mut session = Session::new(token, (remote, dialler), (path, bytes), now + self.config.pending_time, now);
-        session.hear(End::Dialler, path, bytes.len(), now, out);
+        let mut passage = Passage::new(token, (remote, dialler), (path, bytes), now + self.config.pending_time, now);
+        passage.hear(End::Dialler, path, bytes.len(), now, out);
         self.pending.insert(token, path.source(), (now, id));
         self.known.insert(remote.into());
-        self.names.insert(name.into(), Route { session: id, end: End::Dialler, keyed: true });
+        self.names.insert(name.into(), Route { passage: id, end: End::Dialler, keyed: true });
         self.paths.insert(path, (id, End::Dialler));
-        self.wakes.insert((session.wake, id));
-        self.sessions.insert(id, session);
+        self.wakes.insert((passage.wake, id));
+        self.passages.insert(id, passage);
         self.counts.dialled += 1;
         self.tell(id);
         Ok(())
@@ -118,7 +118,7 @@ impl Proxy {
 
     /// Whether there is room and time for another dial.
     fn admit(&mut self, token: Token, source: Source, now: Instant) -> Result<(), Dropped> {
-        if self.sessions.len() >= self.config.sessions || self.pending.is_full(token, source, &self.config) {
+        if self.passages.len() >= self.config.passages || self.pending.is_full(token, source, &self.config) {
             return Err(Dropped::Full);
         }
         let listener = self.listeners.get_mut(&token).expect("its name was looked up");
@@ -127,25 +127,25 @@ impl Proxy {
         if within { Ok(()) } else { Err(Dropped::Rate) }
     }
 
-    /// A check with a session's username.
+    /// A check with a passage's username.
     fn on_check(&mut self, came: Came, route: Route, stun: &Stun, out: &mut Outgoing) -> Result<(), Dropped> {
         let Came { path, bytes, now } = came;
-        let Route { session: id, end, keyed } = route;
-        let session = self.sessions.get_mut(&id).expect("a name is a session's");
-        if keyed && !session.key_from(end, &self.public).is_some_and(|key| stun.is_by(key)) {
+        let Route { passage: id, end, keyed } = route;
+        let passage = self.passages.get_mut(&id).expect("a name is a passage's");
+        if keyed && !passage.key_from(end, &self.public).is_some_and(|key| stun.is_by(key)) {
             return Err(Dropped::Forged);
         }
         self.join(id, end, path, now)?;
-        let session = self.sessions.get_mut(&id).expect("it was looked up above");
-        session.hear(end, path, bytes.len(), now, out);
-        if keyed != matches!(session.phase, Phase::Relaying(..)) {
-            session.side(end).leg(path).expect("it joined").refresh();
+        let passage = self.passages.get_mut(&id).expect("it was looked up above");
+        passage.hear(end, path, bytes.len(), now, out);
+        if keyed != matches!(passage.phase, Phase::Relaying(..)) {
+            passage.side(end).leg(path).expect("it joined").refresh();
         }
-        if !matches!(session.phase, Phase::Pending { .. }) {
+        if !matches!(passage.phase, Phase::Pending { .. }) {
             return self.pass_check(came, route, stun, out);
         }
         if end == End::Dialler {
-            session.keep(path, bytes);
+            passage.keep(path, bytes);
             return Ok(());
         }
         let (path, bytes) = self.open(id, now);
@@ -156,15 +156,15 @@ impl Proxy {
         passed.and(self.pass_check(came, route, stun, out))
     }
 
-    /// Takes a five-tuple for a session's side, unless another has it.
+    /// Takes a five-tuple for a passage's side, unless another has it.
     fn join(&mut self, id: u64, end: End, path: Path, now: Instant) -> Result<(), Dropped> {
         match self.paths.get(&path) {
             Some(&theirs) if theirs == (id, end) => return Ok(()),
             Some(_) => return Err(Dropped::Taken),
             None => {}
         }
-        let session = self.sessions.get_mut(&id).expect("it was looked up by its check's name");
-        if let Some(gone) = session.side(end).add(path, now) {
+        let passage = self.passages.get_mut(&id).expect("it was looked up by its check's name");
+        if let Some(gone) = passage.side(end).add(path, now) {
             self.paths.remove(&gone);
         }
         self.paths.insert(path, (id, end));
@@ -173,12 +173,12 @@ impl Proxy {
 
     fn pass_check(&mut self, came: Came, route: Route, stun: &Stun, out: &mut Outgoing) -> Result<(), Dropped> {
         let Came { path, bytes, now } = came;
-        let Route { session: id, end, keyed } = route;
-        let session = self.sessions.get_mut(&id).expect("a route is a session's");
-        if let Err(reason) = self.limits.charge(&self.config, session, path, bytes.len(), now) {
+        let Route { passage: id, end, keyed } = route;
+        let passage = self.passages.get_mut(&id).expect("a route is a passage's");
+        if let Err(reason) = self.limits.charge(&self.config, passage, path, bytes.len(), now) {
             return self.uncharged(id, reason, now);
         }
-        let (asking, asked, answered) = session.parts(end);
+        let (asking, asked, answered) = passage.parts(end);
         let leg = asked.asked_at(path.peer).ok_or(Dropped::Nowhere)?;
         let mut buffer = [0; MAX_STUN];
         let passed = match answered.filter(|_| keyed).map(|answered| answered.to(end.other())) {
@@ -203,8 +203,8 @@ impl Proxy {
     fn on_response(&mut self, came: Came, stun: &Stun, out: &mut Outgoing) -> Result<(), Dropped> {
         let Came { path, bytes, now } = came;
         let &(id, end) = self.paths.get(&path).ok_or(Dropped::UnknownPath)?;
-        let session = self.sessions.get_mut(&id).expect("a path is a session's");
-        let (here, there, answered) = session.parts(end);
+        let passage = self.passages.get_mut(&id).expect("a path is a passage's");
+        let (here, there, answered) = passage.parts(end);
         let asked = there.asked(stun.transaction(), path)?;
         let (asker, keyed) = (asked.from, asked.keyed);
         if keyed && !answered.is_some_and(|answered| stun.is_by(&answered.to(end).1)) {
@@ -215,11 +215,11 @@ impl Proxy {
         {
             there.asks(sent);
         }
-        session.hear(end, path, bytes.len(), now, out);
-        if let Err(reason) = self.limits.charge(&self.config, session, path, bytes.len(), now) {
+        passage.hear(end, path, bytes.len(), now, out);
+        if let Err(reason) = self.limits.charge(&self.config, passage, path, bytes.len(), now) {
             return self.uncharged(id, reason, now);
         }
-        let leg = session.side(end.other()).leg(asker).ok_or(Dropped::Nowhere)?;
+        let leg = passage.side(end.other()).leg(asker).ok_or(Dropped::Nowhere)?;
         let mut buffer = [0; MAX_STUN];
         let passed = match end {
             End::Listener if keyed => {
@@ -232,7 +232,7 @@ impl Proxy {
         Ok(())
     }
 
-    /// What can't be paid for isn't passed on; a session that has nothing left is over.
+    /// What can't be paid for isn't passed on; a passage that has nothing left is over.
     fn uncharged(&mut self, id: u64, reason: Dropped, now: Instant) -> Result<(), Dropped> {
         if reason == Dropped::Spent {
             self.end(id, Ended::Spent, now);

@@ -5,7 +5,7 @@ use bitters_machine::time::Instant;
 use super::{
     Config, Dropped, Path,
     meters::{Credits, Meters},
-    session::Session,
+    passage::Passage,
 };
 use crate::rate::Bucket;
 
@@ -29,11 +29,11 @@ impl Limits {
         }
     }
 
-    /// Takes what passing a packet on costs: from its source, from all and from its session.
+    /// Takes what passing a packet on costs: from its source, from all and from its passage.
     pub(super) fn charge(
         &mut self,
         config: &Config,
-        session: &mut Session,
+        passage: &mut Passage,
         from: Path,
         len: usize,
         now: Instant,
@@ -44,6 +44,6 @@ impl Limits {
         {
             return Err(Dropped::Rate);
         }
-        session.spend(len)
+        passage.spend(len)
     }
 }

@@ -1,4 +1,4 @@
-//! Sessions whose listener hasn't been heard from, counted by whom they cost.
+//! Passages whose listener hasn't been heard from, counted by whom they cost.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,7 +8,7 @@ use bitters_wire::address::Token;
 use super::Config;
 use crate::source::Source;
 
-/// Since when a session waits, and its number.
+/// Since when a passage waits, and its number.
 type Waiting = (Instant, u64);
 
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! One side of a session: the five-tuples that it is reached at, and what it asked the other side.
+//! One side of a passage: the five-tuples that it is reached at, and what it asked the other side.
 //!
 //! Until a leg has proven its round trip, by answering a request that went only there, at most as many bytes go to it as came from
 //! it. One packet more may wait: the latest check, or the latest of anything else where no check waits. A check comes first because

@@ -63,24 +63,24 @@ impl Rendezvous {
         self.outbox.push_back(Output::Proxy(proxy::Input::Unlisten(token)));
     }
 
-    pub(super) fn on_answer(&mut self, conn: ConnId, session: u64, signal: &[u8]) -> Result<(), Refusal> {
+    pub(super) fn on_answer(&mut self, conn: ConnId, passage: u64, signal: &[u8]) -> Result<(), Refusal> {
         let signal::Signal { credentials, .. } = signal::Signal::decode(signal)
             .map_err(|_| Refusal::staying(Code::BadArgument, "the answer is not a signal"))?;
-        self.outbox.push_back(Output::Proxy(proxy::Input::Answer { conn, session, credentials }));
+        self.outbox.push_back(Output::Proxy(proxy::Input::Answer { conn, passage, credentials }));
         Ok(())
     }
 
     pub(super) fn on_forward(
         &mut self,
         conn: ConnId,
-        session: u64,
+        passage: u64,
         ours: String,
         theirs: String,
     ) -> Result<(), Refusal> {
         if !Credentials::is_ufrag(&ours) || !Credentials::is_ufrag(&theirs) {
             return Err(Refusal::staying(Code::BadArgument, "not a username fragment"));
         }
-        self.outbox.push_back(Output::Proxy(proxy::Input::Forward { conn, session, ours, theirs }));
+        self.outbox.push_back(Output::Proxy(proxy::Input::Forward { conn, passage, ours, theirs }));
         Ok(())
     }
 }

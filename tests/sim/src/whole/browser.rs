@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bitters_machine::time::Instant;
-use bitters_node::{Kept, Node, Seed, Site};
+use bitters_node::{Kept, KnownSite, Node, Seed};
 use bitters_revproxy_core::rendezvous::ConnId;
 use bitters_wire::{
     address::Owner,
@@ -36,7 +36,7 @@ pub struct Browser {
     /// Seeds in its database.
     pub seeds: Vec<Seed>,
     /// What the leader has stored of sites.
-    pub sites: Vec<Site>,
+    pub sites: Vec<KnownSite>,
     /// Living workers.
     pub workers: Vec<Worker>,
     /// In which namespace of locks new pages and workers are: another one after each time that the person deleted the data.

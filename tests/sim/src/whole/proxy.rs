@@ -30,11 +30,11 @@ const CERTIFYING_SPAN: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Proxy {
     listeners: BTreeMap<Token, ConnId>,
-    sessions: BTreeMap<u64, Session>,
+    passages: BTreeMap<u64, Passage>,
 }
 
 #[derive(Debug)]
-struct Session {
+struct Passage {
     dialler: End,
     listener: Option<End>,
 }
@@ -43,7 +43,7 @@ impl World {
     /// The rendezvous has checked this.
     pub(super) fn on_proxy_input(&mut self, input: &proxy::Input) {
         match input {
-            proxy::Input::Answer { session, .. } => self.on_answer(*session),
+            proxy::Input::Answer { passage, .. } => self.on_answer(*passage),
             proxy::Input::Listen { conn, token, .. } => drop(self.server.proxy.listeners.insert(*token, *conn)),
             proxy::Input::Unlisten(token) => drop(self.server.proxy.listeners.remove(token)),
             proxy::Input::Forward { .. } | proxy::Input::Timeout => {}
@@ -59,18 +59,18 @@ impl World {
         if self.server.cut.contains(&conn) {
             return;
         }
-        let session = u64::try_from(self.server.proxy.sessions.len()).expect("few");
-        self.server.proxy.sessions.insert(session, Session { dialler, listener: None });
+        let passage = u64::try_from(self.server.proxy.passages.len()).expect("few");
+        self.server.proxy.passages.insert(passage, Passage { dialler, listener: None });
         self.evidence.introduced += 1;
-        let news = News::SocketSays(conn, ToNode::Dialled { session, token, signal: codec::encode(&dialler) });
+        let news = News::SocketSays(conn, ToNode::Dialled { passage, token, signal: codec::encode(&dialler) });
         self.through(Pipe::SocketDown(conn.0), 5, 50, Event::Worker(browser, worker, news));
     }
 
     /// A listener's frame is given a dialler's signal.
     pub(super) fn on_introduced(&mut self, listener: End, dialler: End) {
-        let fits = |it: &&mut Session| it.dialler == dialler && it.listener.is_none();
-        if let Some(session) = self.server.proxy.sessions.values_mut().find(fits) {
-            session.listener = Some(listener);
+        let fits = |it: &&mut Passage| it.dialler == dialler && it.listener.is_none();
+        if let Some(passage) = self.server.proxy.passages.values_mut().find(fits) {
+            passage.listener = Some(listener);
         }
     }
 
@@ -81,8 +81,8 @@ impl World {
         self.report(listener, LinkEvent::Signal(signal.encode()));
     }
 
-    fn on_answer(&mut self, session: u64) {
-        let Some(Session { dialler, listener: Some(listener) }) = self.server.proxy.sessions.get(&session) else {
+    fn on_answer(&mut self, passage: u64) {
+        let Some(Passage { dialler, listener: Some(listener) }) = self.server.proxy.passages.get(&passage) else {
             return;
         };
         let (dialler, listener) = (*dialler, *listener);

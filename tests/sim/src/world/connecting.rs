@@ -90,7 +90,7 @@ impl World {
             return;
         };
         let relays = codec::decode(&bytes, bytes.len())
-            .is_ok_and(|message: LinkMessage| matches!(message, LinkMessage::Control(Control::Relayed { .. })));
+            .is_ok_and(|message: LinkMessage| matches!(message, LinkMessage::Control(Control::PassedOn { .. })));
         self.evidence.relayed += usize::from(relays);
         let latency = self.millis(5, 80);
         self.agenda.through(Pipe::Channel(remote.0, remote.1), self.now, latency, Event::Data(remote, bytes));

@@ -156,8 +156,8 @@ fn a_leader_that_comes_to_while_its_successor_is_asked_is_turned_back_to() {
 #[test]
 fn a_leader_that_hands_over_hears_a_last_word_and_the_next_all_that_follows() {
     let mut frame = Led::welcomed();
-    let moving = Envelope { epoch: Epoch(7), boot: boot(1), message: ToFrame::Moving };
-    assert_eq!(frame.input(Input::Leader(moving)), [said(ToLeader::Moved)]);
+    let moving = Envelope { epoch: Epoch(7), boot: boot(1), message: ToFrame::HandingOver };
+    assert_eq!(frame.input(Input::Leader(moving)), [said(ToLeader::LastWord)]);
 
     let event = || LinkEvent::Received(vec![1, 2, 3]);
     assert_eq!(frame.input(Input::Link(LINK, event())), []);

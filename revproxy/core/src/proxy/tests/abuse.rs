@@ -70,7 +70,7 @@ proptest! {
         let config = Config {
             ghosts: 3,
             pending: 3,
-            sessions: 4,
+            passages: 4,
             opening_bytes: 20_000,
             ..Config::default()
         };
@@ -79,7 +79,7 @@ proptest! {
         for act in acts {
             perform(&mut world, &mut ledger, act);
             let load = world.load();
-            prop_assert!(load.sessions <= 4 && load.pending <= 3 && load.ghosts <= 3 && load.legs <= 8 * load.sessions);
+            prop_assert!(load.passages <= 4 && load.pending <= 3 && load.ghosts <= 3 && load.legs <= 8 * load.passages);
             for (place, account) in &ledger.0 {
                 prop_assert!(account.proven || account.sent <= account.came, "{place:?}: {account:?}");
             }
@@ -136,10 +136,10 @@ const PLACES: u8 = 6;
 fn perform(world: &mut World, ledger: &mut Ledger, act: Act) {
     let place = |n: u8| path(1 + n, 1000);
     match act {
-        Act::Answer(session) => {
+        Act::Answer(passage) => {
             // Each dial's listener has a name of its own.
-            let credentials = Credentials::new(&format!("lis{}", session % 3), LISTENER_PASSWORD).unwrap();
-            world.input(Input::Answer { conn: CONN, session: number(session), credentials });
+            let credentials = Credentials::new(&format!("lis{}", passage % 3), LISTENER_PASSWORD).unwrap();
+            world.input(Input::Answer { conn: CONN, passage: number(passage), credentials });
         }
         Act::Binding { from, padding } => ledger.datagram(world, place(from), &binding(1, padding)),
         Act::Check { from, dial, listener: false, transaction } => {
@@ -151,9 +151,9 @@ fn perform(world: &mut World, ledger: &mut Ledger, act: Act) {
             ledger.datagram(world, place(from), &check(transaction.into(), &username, DIALLER_PASSWORD));
         }
         Act::Data { from, len } => ledger.datagram(world, place(from), &data(len)),
-        Act::Forward(session) => {
-            let (ours, theirs) = (format!("ours{}", session % 3), "theirs".to_owned());
-            world.input(Input::Forward { conn: CONN, session: number(session), ours, theirs });
+        Act::Forward(passage) => {
+            let (ours, theirs) = (format!("ours{}", passage % 3), "theirs".to_owned());
+            world.input(Input::Forward { conn: CONN, passage: number(passage), ours, theirs });
         }
         Act::Pass(ms) => world.pass(std::time::Duration::from_millis(ms.into())),
         Act::Relayed { from, dial, listener, transaction } => {

@@ -41,11 +41,11 @@ fn a_silent_session_is_forgotten() {
     world.pass(Duration::from_secs(4));
     world.datagram(LISTENER, &data(10));
     world.pass(Duration::from_millis(4999));
-    assert_eq!(world.load().sessions, 1);
+    assert_eq!(world.load().passages, 1);
 
     world.pass(Duration::from_millis(1));
 
-    assert_eq!((world.load().sessions, world.counts().ended(Ended::Idle)), (0, 1));
+    assert_eq!((world.load().passages, world.counts().ended(Ended::Idle)), (0, 1));
 }
 
 #[test]
@@ -98,18 +98,18 @@ fn bytes_have_rates() {
 
         assert!((2..4).contains(&passed), "{passed}");
         // Too much at once isn't the end.
-        assert_eq!((world.load().sessions, world.counts().dropped(Dropped::Rate)), (1, 10 - passed as u64));
+        assert_eq!((world.load().passages, world.counts().dropped(Dropped::Rate)), (1, 10 - passed as u64));
     }
 }
 
 #[test]
 fn sessions_are_bounded() {
-    let mut world = World::opened(Config { sessions: 1, ..Config::default() });
+    let mut world = World::opened(Config { passages: 1, ..Config::default() });
     let other = check(1, &name(&packed_of(TOKEN, 1).to_ufrag(), DIALLER_UFRAG), PASSWORD);
 
     world.datagram(path(9, 9), &other);
 
-    assert_eq!((world.load().sessions, world.counts().dropped(Dropped::Full)), (1, 1));
+    assert_eq!((world.load().passages, world.counts().dropped(Dropped::Full)), (1, 1));
 }
 
 #[test]
@@ -150,14 +150,14 @@ fn ten_thousand_dials_can_wait() {
             Path { peer: (Ipv4Addr::from_bits(n / 32), 1000 + u16::try_from(n % 32).unwrap()).into(), ..DIALLER };
         world.datagram(from, &check(1, &name(&packed.to_ufrag(), DIALLER_UFRAG), PASSWORD));
     }
-    assert_eq!(world.load(), Load { legs: 10_000, pending: 10_000, sessions: 10_000, ..LISTENING });
+    assert_eq!(world.load(), Load { legs: 10_000, pending: 10_000, passages: 10_000, ..LISTENING });
 
     // Another dial is opened among them.
     let mut packed = packed();
     packed.fingerprint[..4].copy_from_slice(&77_u32.to_be_bytes());
     world.input(Input::Answer {
         conn: CONN,
-        session: number(77),
+        passage: number(77),
         credentials: Credentials::new(LISTENER_UFRAG, LISTENER_PASSWORD).unwrap(),
     });
     assert_eq!(world.datagram(LISTENER, &listener_check(1)).len(), 2);

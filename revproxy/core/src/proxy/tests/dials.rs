@@ -18,7 +18,7 @@ fn a_check_waits_and_its_listener_is_told() {
     assert_eq!(world.datagram(DIALLER, &dialler_check(1)), []);
 
     assert_eq!(world.outputs(), [dialled(CONN, number(0), &packed())]);
-    assert_eq!(world.load(), Load { legs: 1, pending: 1, sessions: 1, ..LISTENING });
+    assert_eq!(world.load(), Load { legs: 1, pending: 1, passages: 1, ..LISTENING });
     // It is told once, whatever is sent again.
     assert_eq!(world.datagram(DIALLER, &dialler_check(2)), []);
     assert_eq!(world.outputs(), []);
@@ -41,7 +41,7 @@ fn checks_are_written_again_and_everything_else_passes_untouched() {
     assert_eq!(world.datagram(DIALLER, &from_dialler), [(LISTENER, from_dialler)]);
     assert_eq!(world.datagram(DIALLER, &data(1200)), [(LISTENER, data(1200))]);
     assert_eq!(world.datagram(LISTENER, &data(900)), [(DIALLER, data(900))]);
-    assert_eq!(world.load(), Load { legs: 2, sessions: 1, ..LISTENING });
+    assert_eq!(world.load(), Load { legs: 2, passages: 1, ..LISTENING });
     let (counts, both) = (*world.counts(), |packets, bytes| Traffic { packets, bytes });
     assert_eq!((counts.dialled, counts.answered), (1, 1));
     assert_eq!((counts.to_listeners.packets, counts.to_diallers.packets), (3, 3));
@@ -66,11 +66,11 @@ fn an_answer_counts_once_and_only_from_who_listens() {
     world.datagram(DIALLER, &dialler_check(1));
     let credentials = Credentials::new("evil", LISTENER_PASSWORD).unwrap();
 
-    world.input(Input::Answer { conn: ConnId(2), session: number(0), credentials: credentials.clone() });
-    world.input(Input::Answer { conn: CONN, session: number(1), credentials: credentials.clone() });
+    world.input(Input::Answer { conn: ConnId(2), passage: number(0), credentials: credentials.clone() });
+    world.input(Input::Answer { conn: CONN, passage: number(1), credentials: credentials.clone() });
     assert_eq!(world.counts().answered, 0);
     world.input(answer());
-    world.input(Input::Answer { conn: CONN, session: number(0), credentials });
+    world.input(Input::Answer { conn: CONN, passage: number(0), credentials });
 
     assert_eq!(world.counts().answered, 1);
     assert_eq!(world.datagram(LISTENER, &check(1, &name(DIALLER_UFRAG, "evil"), DIALLER_PASSWORD)), []);
@@ -87,9 +87,9 @@ fn an_answer_with_another_sessions_name_is_refused() {
     world.input(answer());
     let credentials = Credentials::new(LISTENER_UFRAG, LISTENER_PASSWORD).unwrap();
 
-    let outputs = world.input(Input::Answer { conn: CONN, session: number(1), credentials });
+    let outputs = world.input(Input::Answer { conn: CONN, passage: number(1), credentials });
 
-    let message = "the username fragment is another session's".into();
+    let message = "the username fragment is another passage's".into();
     assert_eq!(outputs, [Output::Send(CONN, ToNode::Refused { code: Code::BadArgument, message })]);
 }
 
@@ -171,7 +171,7 @@ fn a_check_after_the_restart_is_a_ghost() {
     assert_eq!(world.datagram(path(1, 1001), &after_restart), []);
     world.pass(Duration::from_secs(6));
     assert_eq!(world.load(), Load { ghosts: 1, ..LISTENING });
-    // Nor are the stragglers of an ended session a new dial.
+    // Nor are the stragglers of an ended passage a new dial.
     assert_eq!(world.datagram(DIALLER, &after_restart), []);
     assert_eq!(world.datagram(DIALLER, &dialler_check(51)), []);
 
@@ -189,7 +189,7 @@ fn ghosts_are_bounded() {
             &check(1, &name(&packed_of(TOKEN, n).to_ufrag(), DIALLER_UFRAG), PASSWORD),
         );
         let credentials = Credentials::new(&format!("lis{n}"), LISTENER_PASSWORD).unwrap();
-        world.input(Input::Answer { conn: CONN, session: number(n), credentials });
+        world.input(Input::Answer { conn: CONN, passage: number(n), credentials });
     }
     world.pass(Duration::from_secs(10));
 
@@ -235,7 +235,7 @@ fn numbers_of_sessions_are_no_count() {
         .outputs()
         .into_iter()
         .map(|output| match output {
-            Output::Send(_, ToNode::Dialled { session, .. }) => session,
+            Output::Send(_, ToNode::Dialled { passage, .. }) => passage,
             other @ Output::Send(..) => panic!("not a dial: {other:?}"),
         })
         .collect();
@@ -259,7 +259,7 @@ fn dials_end_with_their_listener_but_not_what_is_open() {
 
     world.input(Input::Unlisten(TOKEN));
 
-    assert_eq!(world.load(), Load { legs: 2, listeners: 0, sessions: 1, ..LISTENING });
+    assert_eq!(world.load(), Load { legs: 2, listeners: 0, passages: 1, ..LISTENING });
     assert_eq!(world.counts().ended(Ended::Unlistened), 1);
     assert_eq!(world.datagram(DIALLER, &data(100)).len(), 1);
     assert_eq!(world.datagram(path(9, 9), &other), []);

@@ -65,14 +65,14 @@ fn a_side_has_four_legs_and_the_quietest_makes_room() {
         world.datagram(DIALLER, &data(10));
     }
 
-    assert_eq!(world.load(), Load { legs: 5, sessions: 1, ..LISTENING });
+    assert_eq!(world.load(), Load { legs: 5, passages: 1, ..LISTENING });
     assert_eq!(world.datagram(LISTENER, &data(10)), [(DIALLER, data(10))]);
     assert_eq!(world.datagram(path(1, 1001), &data(10)), []);
     assert_eq!(world.datagram(path(1, 1009), &data(10)).len(), 1);
 }
 
 #[test]
-fn a_five_tuple_belongs_to_one_session() {
+fn a_five_tuple_belongs_to_one_passage() {
     let mut world = World::opened(Config::default());
     let other = check(1, &name(&packed_of(TOKEN, 1).to_ufrag(), DIALLER_UFRAG), PASSWORD);
 

@@ -30,7 +30,7 @@ fn checks_with_the_new_names_pass_unread() {
     assert_eq!(world.datagram(LISTENER, &answer), [], "it was sent elsewhere since");
     assert_eq!(world.datagram(listener, &answer), [(dialler, answer.clone())]);
     assert_eq!(world.datagram(dialler, &data(10)), [(listener, data(10))]);
-    assert_eq!(world.load(), Load { legs: 4, relaying: 1, sessions: 1, ..LISTENING });
+    assert_eq!(world.load(), Load { legs: 4, relaying: 1, passages: 1, ..LISTENING });
     // A name of one side is not the other's.
     assert_eq!(world.datagram(path(2, 2002), &check(3, &name("NEWl", "NEWx"), SECRET)), []);
     assert_eq!(world.counts().dropped(Dropped::UnknownUsername), 1);
@@ -39,7 +39,7 @@ fn checks_with_the_new_names_pass_unread() {
 #[test]
 fn only_the_listener_may_ask_for_it_and_only_in_a_session_that_lives() {
     let refused = |conn, code, message: &str| Output::Send(conn, ToNode::Refused { code, message: message.into() });
-    let over = |conn| [refused(conn, Code::PeerUnreachable, "the session is over")];
+    let over = |conn| [refused(conn, Code::PeerUnreachable, "the passage is over")];
     let mut world = World::new();
     assert_eq!(world.input(forward()), over(CONN));
     world.datagram(DIALLER, &dialler_check(1));
@@ -49,7 +49,7 @@ fn only_the_listener_may_ask_for_it_and_only_in_a_session_that_lives() {
     let mut world = World::opened(Config::default());
     world.outputs();
     let (ours, theirs) = ("NEWl".to_owned(), "NEWd".to_owned());
-    let stranger = Input::Forward { conn: ConnId(2), session: number(0), ours, theirs };
+    let stranger = Input::Forward { conn: ConnId(2), passage: number(0), ours, theirs };
     assert_eq!(world.input(stranger), over(ConnId(2)));
 
     let mut world = World::opened(Config { relay_bytes: 0, ..Config::default() });
@@ -63,11 +63,11 @@ fn names_are_one_sessions_and_can_change() {
     world.outputs();
     let named = |ours: &str, theirs: &str| Input::Forward {
         conn: CONN,
-        session: number(0),
+        passage: number(0),
         ours: ours.into(),
         theirs: theirs.into(),
     };
-    let taken = "the username fragments are another session's".into();
+    let taken = "the username fragments are another passage's".into();
     let taken = [Output::Send(CONN, ToNode::Refused { code: Code::BadArgument, message: taken })];
 
     assert_eq!(world.input(named(LISTENER_UFRAG, DIALLER_UFRAG)), taken);
@@ -89,7 +89,7 @@ fn the_budget_is_another_and_is_given_once() {
     while !world.datagram(DIALLER, &data(1000)).is_empty() {
         passed += 1;
         let (ours, theirs) = (format!("ours{passed}"), "theirs".to_owned());
-        world.input(Input::Forward { conn: CONN, session: number(0), ours, theirs });
+        world.input(Input::Forward { conn: CONN, passage: number(0), ours, theirs });
     }
     assert_eq!((passed, world.counts().ended(Ended::Spent)), (10, 1));
 
@@ -98,7 +98,7 @@ fn the_budget_is_another_and_is_given_once() {
     world.pass(Duration::from_secs(29));
     assert_eq!(world.datagram(DIALLER, &data(10)).len(), 1);
     world.pass(Duration::from_secs(30));
-    assert_eq!((world.load().sessions, world.counts().ended(Ended::Idle)), (0, 1));
+    assert_eq!((world.load().passages, world.counts().ended(Ended::Idle)), (0, 1));
 
     let mut world = World::opened(config);
     world.input(forward());

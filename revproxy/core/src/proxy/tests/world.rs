@@ -100,7 +100,7 @@ impl World {
     }
 }
 
-pub const LISTENING: Load = Load { ghosts: 0, legs: 0, listeners: 1, pending: 0, relaying: 0, sessions: 0 };
+pub const LISTENING: Load = Load { ghosts: 0, legs: 0, listeners: 1, pending: 0, relaying: 0, passages: 0 };
 
 pub fn path(host: u8, port: u16) -> Path {
     Path { socket: Socket { index: 0, ip: None }, peer: at(host, port) }
@@ -131,16 +131,16 @@ pub fn listener_check(n: u32) -> Vec<u8> {
 pub fn answer() -> Input {
     Input::Answer {
         conn: CONN,
-        session: number(0),
+        passage: number(0),
         credentials: Credentials::new(LISTENER_UFRAG, LISTENER_PASSWORD).unwrap(),
     }
 }
 
 pub fn forward() -> Input {
-    Input::Forward { conn: CONN, session: number(0), ours: "NEWl".into(), theirs: "NEWd".into() }
+    Input::Forward { conn: CONN, passage: number(0), ours: "NEWl".into(), theirs: "NEWd".into() }
 }
 
-/// The number of the session that began as the `nth`, from 0.
+/// The number of the passage that began as the `nth`, from 0.
 pub fn number(nth: u8) -> u64 {
     let mut random = Random::new(SEED);
     let mut numbers = std::iter::repeat_with(|| u64::from_le_bytes(random.bytes()));
@@ -148,14 +148,14 @@ pub fn number(nth: u8) -> u64 {
 }
 
 /// What the listener is told of the dial by `packed` with the dialler's usual name.
-pub fn dialled(conn: ConnId, session: u64, packed: &Packed) -> Output {
+pub fn dialled(conn: ConnId, passage: u64, packed: &Packed) -> Output {
     let candidate = Candidate::new(Kind::Relayed, Address::Ip(PROXY.ip()), PROXY.port()).unwrap();
     let signal = Signal {
         credentials: Credentials::new(DIALLER_UFRAG, &packed.password).unwrap(),
         fingerprint: packed.fingerprint,
         candidates: vec![candidate],
     };
-    Output::Send(conn, ToNode::Dialled { session, token: packed.token, signal: signal.encode() })
+    Output::Send(conn, ToNode::Dialled { passage, token: packed.token, signal: signal.encode() })
 }
 
 const SEED: [u8; 32] = [7; 32];

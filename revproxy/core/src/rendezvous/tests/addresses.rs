@@ -152,16 +152,16 @@ fn what_concerns_a_dial_is_read_and_handed_on() {
     let signal = Signal { credentials: credentials.clone(), fingerprint: [1; 32], candidates: vec![] }.encode();
 
     assert_eq!(
-        world.say(conn(ALICE), &ToServer::Answer { session: 7, signal }),
-        [handed(proxy::Input::Answer { conn: conn(ALICE), session: 7, credentials })]
+        world.say(conn(ALICE), &ToServer::Answer { passage: 7, signal }),
+        [handed(proxy::Input::Answer { conn: conn(ALICE), passage: 7, credentials })]
     );
-    let forward = |ours: &str| ToServer::Forward { session: 7, ours: ours.into(), theirs: "9+Ab".into() };
+    let forward = |ours: &str| ToServer::Forward { passage: 7, ours: ours.into(), theirs: "9+Ab".into() };
     let (conn_alice, ours, theirs) = (conn(ALICE), "1gTT".to_owned(), "9+Ab".to_owned());
     assert_eq!(
         world.say(conn(ALICE), &forward("1gTT")),
-        [handed(proxy::Input::Forward { conn: conn_alice, session: 7, ours, theirs })]
+        [handed(proxy::Input::Forward { conn: conn_alice, passage: 7, ours, theirs })]
     );
-    let bad = ToServer::Answer { session: 7, signal: vec![9; 20] };
+    let bad = ToServer::Answer { passage: 7, signal: vec![9; 20] };
     assert_eq!(world.say(conn(ALICE), &bad), [refused(conn(ALICE), Code::BadArgument, "the answer is not a signal")]);
     let bad = [refused(conn(ALICE), Code::BadArgument, "not a username fragment")];
     assert_eq!(world.say(conn(ALICE), &forward("1g:T")), bad);

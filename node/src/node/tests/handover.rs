@@ -10,10 +10,10 @@ fn a_leader_without_a_frame_of_its_build_hands_over_when_all_said_their_last_wor
     let mut lab = leading([(OLD, OURS), (NEW, "b2")]);
     assert_eq!(candidate(&mut lab, "b2"), []);
     let told = lab.frame(OLD, ToLeader::Leaving { moves: false });
-    assert_eq!(told, [Output::ForgetFrame(OLD), Output::Frame(NEW, ToFrame::Moving)]);
-    assert_eq!(lab.frame(NEW, ToLeader::Moved), [Output::HandOver]);
+    assert_eq!(told, [Output::ForgetFrame(OLD), Output::Frame(NEW, ToFrame::HandingOver)]);
+    assert_eq!(lab.frame(NEW, ToLeader::LastWord), [Output::HandOver]);
     assert_eq!(lab.node.poll_timeout().filter(|due| *due <= lab.now), None);
-    assert_eq!(lab.frame(NEW, ToLeader::Moved), [], "once");
+    assert_eq!(lab.frame(NEW, ToLeader::LastWord), [], "once");
 }
 
 #[test]
@@ -31,7 +31,7 @@ fn nothing_moves_for_a_candidate_of_the_same_build_or_none_or_without_frames() {
 #[test]
 fn a_frame_that_says_nothing_is_waited_for_a_second() {
     let mut lab = leading([(NEW, "b2")]);
-    assert_eq!(candidate(&mut lab, "b2"), [Output::Frame(NEW, ToFrame::Moving)]);
+    assert_eq!(candidate(&mut lab, "b2"), [Output::Frame(NEW, ToFrame::HandingOver)]);
     assert_eq!(lab.later(Duration::from_millis(999)), []);
     assert_eq!(lab.later(Duration::from_millis(1)), [Output::HandOver]);
 }
@@ -47,7 +47,7 @@ fn services_that_were_taken_end_and_new_ones_are_for_the_next_leader() {
     let reply = ServiceReply::Value("1".into());
     let told = lab.input(Input::ServiceReply { frame: NEW, request: 1, reply: reply.clone() });
     let answer = Output::Frame(NEW, ToFrame::Service { request: 1, reply });
-    assert_eq!(told, [answer, Output::Frame(NEW, ToFrame::Moving)]);
+    assert_eq!(told, [answer, Output::Frame(NEW, ToFrame::HandingOver)]);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn services_that_don_t_end_are_lost_in_the_end() {
         [
             Output::ServiceCancel { frame: NEW, request: 1 },
             lost(1, "the node's leader was replaced", Executed::Unknown),
-            Output::Frame(NEW, ToFrame::Moving),
+            Output::Frame(NEW, ToFrame::HandingOver),
         ]
     );
 }
@@ -81,16 +81,16 @@ fn a_frame_of_our_build_that_comes_in_time_keeps_us() {
 fn a_frame_that_comes_in_the_middle_moves_along() {
     let mut lab = leading([(NEW, "b2")]);
     candidate(&mut lab, "b2");
-    assert_eq!(says_hello(&mut lab, OLD, OURS).last(), Some(&Output::Frame(OLD, ToFrame::Moving)));
-    assert_eq!(lab.frame(NEW, ToLeader::Moved), []);
-    assert_eq!(lab.frame(OLD, ToLeader::Moved), [Output::HandOver]);
+    assert_eq!(says_hello(&mut lab, OLD, OURS).last(), Some(&Output::Frame(OLD, ToFrame::HandingOver)));
+    assert_eq!(lab.frame(NEW, ToLeader::LastWord), []);
+    assert_eq!(lab.frame(OLD, ToLeader::LastWord), [Output::HandOver]);
 }
 
 #[test]
 fn a_frame_that_is_gone_is_not_waited_for() {
     let mut lab = leading([(NEW, "b2"), (THIRD, "b3")]);
     candidate(&mut lab, "b2");
-    lab.frame(NEW, ToLeader::Moved);
+    lab.frame(NEW, ToLeader::LastWord);
     assert_eq!(lab.input(Input::FrameGone(THIRD)), [Output::ForgetFrame(THIRD), Output::HandOver]);
 }
 
@@ -101,8 +101,8 @@ fn a_leader_that_hears_of_a_later_one_hands_over_whatever_the_builds_are() {
     assert_eq!(lab.input(Input::LeaderUp(epoch, boot)), [], "it is ours");
     let (earlier, last) = (Epoch(epoch.0 - 1), Boot(FrameId::from_random([255; 16]).0));
     assert_eq!(lab.input(Input::LeaderUp(earlier, last)), [], "it will hear of us");
-    assert_eq!(lab.input(Input::LeaderUp(epoch, last)), [Output::Frame(OLD, ToFrame::Moving)], "one of two stays");
-    assert_eq!(lab.frame(OLD, ToLeader::Moved), [Output::HandOver]);
+    assert_eq!(lab.input(Input::LeaderUp(epoch, last)), [Output::Frame(OLD, ToFrame::HandingOver)], "one of two stays");
+    assert_eq!(lab.frame(OLD, ToLeader::LastWord), [Output::HandOver]);
 
     let mut lab = Lab::without_server();
     let later = Epoch(lab.node.reign.leader.epoch.0 + 1);

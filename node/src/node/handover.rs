@@ -26,7 +26,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A planned move.
 #[derive(Debug, Default)]
-pub(super) struct Move {
+pub(super) struct Handover {
     /// Whether a worker of another build waits.
     awaited: bool,
     /// Whether a later leadership said that it leads: all frames turn to it.
@@ -50,62 +50,62 @@ enum Stage {
 impl Node {
     /// A worker of `build` waits to lead.
     pub(super) fn on_candidate(&mut self, build: &str) {
-        self.reign.moving.awaited |= build != self.reign.leader.build;
+        self.reign.handover.awaited |= build != self.reign.leader.build;
     }
 
     /// A leadership of this epoch and boot says that it leads. The leader lock lets one lead in each namespace of locks: a later leader is in
     /// another one, or has stolen our lock.
     pub(super) fn on_leader_up(&mut self, epoch: Epoch, boot: Boot) {
-        self.reign.moving.surpassed |= (epoch, boot) > (self.reign.leader.epoch, self.reign.leader.boot);
+        self.reign.handover.surpassed |= (epoch, boot) > (self.reign.leader.epoch, self.reign.leader.boot);
     }
 
     /// The frame's last word to us.
-    pub(super) fn on_moved(&mut self, frame: FrameId) {
-        if let Stage::Leaving(_, speaking) = &mut self.reign.moving.stage {
+    pub(super) fn on_last_word(&mut self, frame: FrameId) {
+        if let Stage::Leaving(_, speaking) = &mut self.reign.handover.stage {
             speaking.remove(&frame);
         }
     }
 
     /// Whether new service requests are for the next leader.
-    pub(super) fn is_moving(&self) -> bool {
-        self.reign.moving.stage != Stage::Staying
+    pub(super) fn is_handing_over(&self) -> bool {
+        self.reign.handover.stage != Stage::Staying
     }
 
     /// When the move goes on at the latest.
-    pub(super) const fn move_due(&self) -> Option<Instant> {
-        match &self.reign.moving.stage {
+    pub(super) const fn handover_due(&self) -> Option<Instant> {
+        match &self.reign.handover.stage {
             Stage::Finishing(due) | Stage::Leaving(due, _) => Some(*due),
             Stage::Over | Stage::Staying => None,
         }
     }
 
     /// Begins a move, or goes on with it, if it is time.
-    pub(super) fn move_on(&mut self) {
+    pub(super) fn hand_over(&mut self) {
         let now = self.clock.now;
-        if self.reign.moving.stage == Stage::Staying && self.is_superseded() {
-            self.reign.moving.stage = Stage::Finishing(now + FINISHING);
+        if self.reign.handover.stage == Stage::Staying && self.is_superseded() {
+            self.reign.handover.stage = Stage::Finishing(now + FINISHING);
         }
-        if let Stage::Finishing(due) = self.reign.moving.stage {
+        if let Stage::Finishing(due) = self.reign.handover.stage {
             if !self.is_superseded() {
-                self.reign.moving.stage = Stage::Staying;
+                self.reign.handover.stage = Stage::Staying;
             } else if due <= now || self.frames.iter().all(|(_, frame)| frame.services.is_empty()) {
                 self.say_farewell(now);
             }
         }
-        if let Stage::Leaving(due, speaking) = &mut self.reign.moving.stage {
+        if let Stage::Leaving(due, speaking) = &mut self.reign.handover.stage {
             speaking.retain(|frame| self.frames.frame(*frame).is_some());
             if *due <= now || speaking.is_empty() {
-                self.reign.moving.stage = Stage::Over;
+                self.reign.handover.stage = Stage::Over;
                 self.act(Output::HandOver);
             }
         }
     }
 
     /// A frame that says hello in the middle of a move is to move, too.
-    pub(super) fn move_along(&mut self, id: FrameId) {
-        if let Stage::Leaving(_, speaking) = &mut self.reign.moving.stage {
+    pub(super) fn hand_over_along(&mut self, id: FrameId) {
+        if let Stage::Leaving(_, speaking) = &mut self.reign.handover.stage {
             speaking.insert(id);
-            self.tell(id, ToFrame::Moving);
+            self.tell(id, ToFrame::HandingOver);
         }
     }
 
@@ -113,16 +113,16 @@ impl Node {
     fn is_superseded(&self) -> bool {
         let is_ours = |build: &str| build == self.reign.leader.build;
         let is_left = self.frames.len() > 0 && !self.frames.iter().any(|(_, frame)| is_ours(&frame.build));
-        self.reign.moving.surpassed || self.reign.moving.awaited && is_left
+        self.reign.handover.surpassed || self.reign.handover.awaited && is_left
     }
 
     fn say_farewell(&mut self, now: Instant) {
         let frames: Set<FrameId> = self.frames.iter().map(|(id, _)| id).collect();
         for id in &frames {
             self.lose_services(*id);
-            self.tell(*id, ToFrame::Moving);
+            self.tell(*id, ToFrame::HandingOver);
         }
-        self.reign.moving.stage = Stage::Leaving(now + LAST_WORDS, frames);
+        self.reign.handover.stage = Stage::Leaving(now + LAST_WORDS, frames);
     }
 
     fn lose_services(&mut self, id: FrameId) {

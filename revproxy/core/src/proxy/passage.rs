@@ -16,7 +16,7 @@ use super::{
 };
 use crate::source::Source;
 
-/// Which end of a session.
+/// Which end of a passage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     Dialler,
@@ -24,7 +24,7 @@ pub(super) enum End {
 }
 
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct Passage {
     pub(super) token: Token,
     /// What the dialler calls the listener.
     pub(super) packed: Box<str>,
@@ -48,7 +48,7 @@ pub(super) enum Phase {
     Relaying(Budget, [Box<str>; 2]),
 }
 
-/// What is left to a session.
+/// What is left to a passage.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Budget {
     pub(super) bytes: u64,
@@ -93,7 +93,7 @@ impl Answered {
     }
 }
 
-impl Session {
+impl Passage {
     pub(super) fn new(token: Token, name: (&str, &str), check: (Path, &[u8]), until: Instant, now: Instant) -> Self {
         let (packed, dialler) = name;
         let (path, bytes) = check;
@@ -140,7 +140,7 @@ impl Session {
     pub(super) fn hear(&mut self, end: End, path: Path, len: usize, now: Instant, out: &mut Outgoing) {
         self.heard = now;
         let (here, there, _) = self.parts(end);
-        let asked = here.leg(path).expect("a session's path is a leg's").hear(len, now, out);
+        let asked = here.leg(path).expect("a passage's path is a leg's").hear(len, now, out);
         asked.into_iter().for_each(|asked| there.asks(asked));
     }
 
