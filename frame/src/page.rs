@@ -64,7 +64,8 @@ impl Page {
         self.text("leader", &leader.unwrap_or_default());
         self.text("warning", &status.warnings.join(" · "));
         self.list("frames", &status.frames.iter().map(frame_text).collect::<Vec<_>>());
-        self.list("peers", &status.peers.iter().map(peer_text).collect::<Vec<_>>());
+        self.text("linked", &counted(status.peers.len(), "peer"));
+        self.show_peers(&whose(status));
     }
 
     /// What a badge that opened the node's own page asks for.
@@ -134,16 +135,32 @@ impl Page {
     }
 
     fn list(&self, name: &str, items: &[String]) {
-        let Some(document) = &self.document else { return };
         for place in self.places(&format!("[data-list={name}]")) {
             place.set_text_content(None);
             for item in items {
-                if let Ok(line) = document.create_element("li") {
-                    line.set_text_content(Some(item));
-                    drop(place.append_child(&line));
-                }
+                self.append(&place, "li", item);
             }
         }
+    }
+
+    /// Under each heading its peers.
+    fn show_peers(&self, groups: &[(String, Vec<String>)]) {
+        for place in self.places("[data-list=peers]") {
+            place.set_text_content(None);
+            for (heading, peers) in groups {
+                let Some(group) = self.append(&place, "li", "") else { continue };
+                self.append(&group, "p", heading);
+                let list = self.append(&group, "ul", "");
+                list.into_iter().for_each(|list| peers.iter().for_each(|peer| drop(self.append(&list, "li", peer))));
+            }
+        }
+    }
+
+    fn append(&self, place: &Element, tag: &str, text: &str) -> Option<Element> {
+        let element = self.document.as_ref()?.create_element(tag).ok()?;
+        element.set_text_content(Some(text));
+        place.append_child(&element).ok()?;
+        Some(element)
     }
 
     fn places(&self, selector: &str) -> Vec<Element> {
@@ -160,6 +177,30 @@ fn counted(count: usize, what: &str) -> String {
 fn frame_text(frame: &FrameStatus) -> String {
     let hidden = if frame.visible { "" } else { " · hidden" };
     format!("{} · {}{hidden}", frame.origin, counted(frame.links as usize, "link"))
+}
+
+/// The peers of each persona, under the sites that it is of.
+fn whose(status: &Status) -> Vec<(String, Vec<String>)> {
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for peer in &status.peers {
+        let sites = sites_of(status, peer.persona.as_deref());
+        match groups.iter_mut().find(|(heading, _)| *heading == sites) {
+            Some((_, peers)) => peers.push(peer_text(peer)),
+            None => groups.push((sites, vec![peer_text(peer)])),
+        }
+    }
+    groups
+}
+
+fn sites_of(status: &Status, persona: Option<&str>) -> String {
+    let mut sites = String::new();
+    for frame in status.frames.iter().filter(|it| it.persona.as_deref() == persona) {
+        if !sites.split(' ').any(|site| site == frame.origin) {
+            sites.push_str(if sites.is_empty() { "" } else { " " });
+            sites.push_str(&frame.origin);
+        }
+    }
+    sites
 }
 
 fn peer_text(peer: &PeerStatus) -> String {

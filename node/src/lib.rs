@@ -7,23 +7,23 @@
 //!
 //! | module | idea |
 //! | --- | --- |
-//! | `api` | facts and acts |
-//! | `candidacy` | from a worker's start to its leadership, and to its loss |
-//! | `deadline` | when something is due, and what |
 //! | `groups` | sites that may be of one hand |
 //! | `limits` | bounds and rates |
-//! | `backlog` | packets that wait, within a bound |
+//! | `deadline` | when something is due, and what |
 //! | `pair` | the two ends of a link |
-//! | [`sites`] | who was met, what the person answered for them, what they spend |
+//! | `backlog` | packets that wait, within a bound |
+//! | `dials` | peers that sites want to be reachable |
 //! | `topics` | what holds a topic together |
 //! | `view` | what frames are told, and when |
+//! | `sites` | who was met, what the person answered for them, what they spend |
 //! | `frames` | who they are, what they serve and have joined |
-//! | `dials` | peers that sites want to be reachable |
 //! | `server` | the socket to the rendezvous, seeds, and what addresses are made of |
 //! | `links` | the machine of links between personas and their peers |
-//! | `node` | who handles what, what is due when |
+//! | `api` | facts and acts |
+//! | `node` | who handles what, and what is due when |
+//! | `candidacy` | from a worker's start to its leadership, and to its loss |
 //!
-//! In this order imports run: a module uses only those above it. `node` is on top, and `cargo xtask check` sees to it.
+//! Imports run one way: a module uses only those above it in this table (`cargo xtask check` reads it).
 
 mod api;
 mod backlog;

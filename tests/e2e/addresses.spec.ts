@@ -144,7 +144,7 @@ test("an address outlives the browser's restart, and is answered before its page
   const second = await home.open();
   const a = await connect(second, "a");
   const caller = await connect(await browse(), "c", server.url("quiet"));
-  await expect.poll(() => dial(caller, address), { timeout: 20_000 }).toBe(await idOf(a));
+  await expect.poll(() => dial(caller, address), { timeout: 40_000 }).toBe(await idOf(a));
   expect(await addressOf(a)).toBe(address);
   await second.close();
 });
@@ -166,7 +166,7 @@ test("a cold start dials the address that its node ships with, and signals nothi
   await quiet.seed([{ address: await addressOf(a) }]);
 
   const b = await connect(await browse(), "b", server.url("quiet"));
-  await expect.poll(async () => (await statusOf(b)).peers.map(({ path }) => path), { timeout: 15_000 }).toEqual(["direct"]);
+  await expect.poll(async () => (await statusOf(b)).peers.map(({ path }) => path), { timeout: 30_000 }).toEqual(["direct"]);
   expect((await metrics.read()).sum("rendezvous_nodes")).toBe(1);
 });
 

@@ -56,7 +56,7 @@ paired("both add at once, again and again: offers meet, and nothing is lost", as
     const at = Date.now() + 1000;
     await Promise.all([add(a, at), add(b, at)]);
     const all = Array(round).fill(true);
-    await expect.poll(async () => [await decoded(a), await decoded(b)], { timeout: 20_000 }).toEqual([all, all]);
+    await expect.poll(async () => [await decoded(a), await decoded(b)], { timeout: 40_000 }).toEqual([all, all]);
   }
   expect((await met(a)) + (await met(b))).toBeGreaterThan(0);
 });
@@ -69,9 +69,9 @@ paired("a frame that loads again is not noticed", async ({ pair: { a, b } }) => 
     iframe.src = iframe.src;
   });
   await add(b);
-  await expect.poll(() => decoded(a), { timeout: 20_000 }).toEqual([true]);
+  await expect.poll(() => decoded(a), { timeout: 40_000 }).toEqual([true]);
   await add(a);
-  await expect.poll(() => decoded(b), { timeout: 20_000 }).toEqual([true, true]);
+  await expect.poll(() => decoded(b), { timeout: 40_000 }).toEqual([true, true]);
 });
 
 paired("one end hangs up, and the other is told", async ({ pair: { a, b } }) => {

@@ -67,7 +67,7 @@ test("without SharedWorker, the first leader goes on beside the lock of new page
   expect(await idOf(b)).toBe(id);
 
   await a.close();
-  await expect.poll(async () => (await statusOf(b)).leader?.epoch, { timeout: 30_000 }).toBeGreaterThan(leader?.epoch ?? Infinity);
+  await expect.poll(async () => (await statusOf(b)).leader?.epoch, { timeout: 60_000 }).toBeGreaterThan(leader?.epoch ?? Infinity);
   await works(b, c);
 });
 

@@ -52,11 +52,11 @@ test("a prerendered page connects when it is shown, however late", async ({ prer
     rules.textContent = JSON.stringify({ prerender: [{ source: "list", urls: ["/next"], eagerness: "immediate" }] });
     document.head.append(rules);
   });
-  await expect.poll(() => site.told, { timeout: 20_000 }).toEqual(["waits"]);
+  await expect.poll(() => site.told, { timeout: 40_000 }).toEqual(["waits"]);
 
   await page.evaluate(() => void (location.href = "/next"));
 
-  await expect.poll(() => site.told, { timeout: 20_000 }).toEqual(["waits", "connected-late"]);
+  await expect.poll(() => site.told, { timeout: 40_000 }).toEqual(["waits", "connected-late"]);
 });
 
 for (const late of [false, true])
@@ -242,5 +242,5 @@ async function hearsAgain(page: Page, speaker: Page, name: string, text: string)
     await speaker.evaluate(([name = "", text = ""]) => window.rooms[name]?.topic.publish(text), [name, text]);
     return page.evaluate(([name = "", text]) => window.rooms[name]?.heard.some(({ data }) => data === text) ?? false, [name, text] as const);
   };
-  await expect.poll(hears, { timeout: 20_000 }).toBe(true);
+  await expect.poll(hears, { timeout: 40_000 }).toBe(true);
 }

@@ -55,7 +55,7 @@ test("a file picked at alice's arrives at bob's in another browser, with progres
   const hash = createHash("sha256").update(content).digest("hex");
   for (const page of [bob, alice]) {
     const row = page.locator('#files li[data-name="garden.bin"]');
-    await expect(row).toHaveAttribute("data-state", "done", { timeout: 30_000 });
+    await expect(row).toHaveAttribute("data-state", "done", { timeout: 60_000 });
     await expect(row.locator("[data-hash]")).toHaveAttribute("data-hash", hash);
   }
   const seen = await bob.evaluate(() => (window as unknown as { seen: number[] }).seen);

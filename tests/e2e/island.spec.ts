@@ -23,6 +23,13 @@ test("two sites and the node's own page have one leader, and nobody is asked", a
   expect(await hostsOf(a)).toEqual(["a", "b", "node"]);
   await expect(own.locator("[data-list=frames] > *")).toHaveCount(3);
   await works(a, b);
+  // The person sees with whom each site is linked; to each other the two are peers like any.
+  const groups = own.locator("[data-list=peers] > li");
+  await expect(groups).toHaveCount(2);
+  for (const [site, peer] of [[a, b], [b, a]] as const) {
+    const group = groups.filter({ has: own.locator("p", { hasText: new URL(site.url()).origin }) });
+    await expect(group.locator("li")).toHaveText([new RegExp(`^${await idOf(peer)} · `)]);
+  }
 });
 
 test("the own page may come first, and sites find its leader", async ({ browse, connect, server }) => {

@@ -57,7 +57,7 @@ test("a wedged leader is replaced, and doesn't come back when it comes to", asyn
   const release = await workers.wedge(wedged as string);
   await silence(a);
   void say(a, "lasting", "kept for the next");
-  await newLeader(a, before, 30_000);
+  await newLeader(a, before, 60_000);
 
   await expect.poll(async () => (await heard(b, "lasting")).map(({ data }) => data)).toContain("kept for the next");
   expect(await idOf(a)).toBe(id);
@@ -131,7 +131,7 @@ test("the fallback's leader is wedged: another frame's leads, and the old one en
   const release = await wedgeWorkerOf(frameOf(leading, server));
   await silence(second);
   void say(second, "lasting", "kept for the next");
-  await newLeader(second, before, 30_000);
+  await newLeader(second, before, 60_000);
 
   await expect.poll(async () => (await heard(third, "lasting")).map(({ data }) => data)).toContain("kept for the next");
   expect(await idOf(second)).toBe(id);

@@ -97,7 +97,7 @@ test.describe("where the server relays nothing", () => {
 
     expect(await dial(b, await addressOf(a))).toBe(await idOf(a));
     await talk(b, await idOf(a), "hello");
-    await expect.poll(() => counted().sum("proxy_sessions"), { timeout: 20_000 }).toBe(0);
+    await expect.poll(() => counted().sum("proxy_sessions"), { timeout: 40_000 }).toBe(0);
     expect(counted().sum("proxy_relaying")).toBe(0);
     // The default for an opening, for each dial.
     expect(counted().sum("proxy_forwarded_bytes")).toBeLessThanOrEqual(counted().sum("proxy_dials") * 256 * 1024);

@@ -82,7 +82,7 @@ test("a site that fills a link with forty streams waits for itself, and the link
     }
   }, down);
   const sunk = (): Promise<number> => sink.evaluate(() => window.sunk);
-  await expect.poll(sunk, { timeout: 30_000 }).toBeGreaterThan(8 * MIB);
+  await expect.poll(sunk, { timeout: 60_000 }).toBeGreaterThan(8 * MIB);
   const [at, began] = [await sunk(), Date.now()];
   const during = await callTimes(quiet, peer, 20);
   await expect.poll(sunk).toBeGreaterThan(at);
@@ -170,7 +170,7 @@ test("a person takes a site out of their node on its page: the site has a node o
   const own = await openPage(browser, first, "open", server);
   await answer(own, "allow");
   expect(await asked).toBe("browser");
-  await expect.poll(() => scopeOf(second), { timeout: 20_000 }).toBe("browser");
+  await expect.poll(() => scopeOf(second), { timeout: 40_000 }).toBe("browser");
 
   await permit(own, server, "a", "join", "no");
   for (const page of [first, second]) await expect.poll(() => scopeOf(page)).toBe("site");

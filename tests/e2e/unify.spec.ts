@@ -102,7 +102,7 @@ test("what the browser refuses the node's own page gives, for as long as it is o
   await works(a, c);
   expect(await scopeOf(a)).toBe("browser");
   await other.close();
-  for (const page of [a, c]) await expect.poll(() => scopeOf(page), { timeout: 20_000 }).toBe("site");
+  for (const page of [a, c]) await expect.poll(() => scopeOf(page), { timeout: 40_000 }).toBe("site");
   expect(await Promise.all([a, c].map(idOf))).toEqual(ids);
   await works(a, b);
   await counted(b);
@@ -116,14 +116,14 @@ test("the site's other tabs go over the same bridge, and stay when the tab that 
   await click(first, "yes", server);
   await answer(await openPage(browser, first, "open", server), "allow");
   expect(await asked).toBe("browser");
-  await expect.poll(() => scopeOf(second), { timeout: 20_000 }).toBe("browser");
+  await expect.poll(() => scopeOf(second), { timeout: 40_000 }).toBe("browser");
   const third = await connect(browser, "a");
-  await expect.poll(() => scopeOf(third), { timeout: 20_000 }).toBe("browser");
+  await expect.poll(() => scopeOf(third), { timeout: 40_000 }).toBe("browser");
 
   expect(await hostsOf(first)).toEqual(["a", "a", "a", "node"]);
   expect(await Promise.all([second, third].map(idOf))).toEqual([id, id]);
   await first.close();
-  await expect.poll(() => hostsOf(third), { timeout: 30_000 }).toEqual(["a", "a", "node"]);
+  await expect.poll(() => hostsOf(third), { timeout: 60_000 }).toEqual(["a", "a", "node"]);
   await works(second, third);
 });
 
@@ -307,7 +307,7 @@ async function count(from: Page, to: Page): Promise<void> {
 async function counted(to: Page): Promise<void> {
   const seen = (): Promise<number[]> => to.evaluate(() => (window as unknown as { seen: number[] }).seen);
   const before = (await seen()).length;
-  await expect.poll(async () => (await seen()).length, { timeout: 30_000 }).toBeGreaterThan(before + 2);
+  await expect.poll(async () => (await seen()).length, { timeout: 60_000 }).toBeGreaterThan(before + 2);
   const all = await seen();
   expect(all).toEqual(all.map((_, at) => at % 251));
 }

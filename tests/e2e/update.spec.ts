@@ -40,7 +40,7 @@ test("an address that was given away leads to its persona, and is the one that i
 
   const caller = await connect(await browse(THERE), "c", server.url("quiet"));
   // The node asks the server to listen after it has registered there.
-  await expect.poll(() => dial(caller, past.address), { timeout: 20_000 }).toBe(past.ids.a);
+  await expect.poll(() => dial(caller, past.address), { timeout: 40_000 }).toBe(past.ids.a);
   await talk(caller, past.ids.a, "across a build");
   expect(await addressOf(a)).toBe(past.address);
 });

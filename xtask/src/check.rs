@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use crate::imports;
 use crate::tools;
 use crate::workspace::Workspace;
 
@@ -23,6 +24,7 @@ const TSCONFIGS: [&str; 3] = ["tsconfig.json", "tsconfig.worker.json", "host-sdk
 pub fn check(workspace: &Workspace) -> Result<()> {
     tools::ensure_components(workspace)?;
     workspace.cargo().args(["fmt", "--all", "--check"]).run("cargo fmt --check")?;
+    imports::check(&workspace.root().join("node/src"))?;
 
     let clippy = || workspace.cargo().args(["clippy", "--locked"]);
     let deny = ["--", "-D", "warnings"];

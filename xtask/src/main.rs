@@ -13,6 +13,7 @@ mod children;
 mod cmd;
 mod deny;
 mod hash;
+mod imports;
 mod serve;
 mod size;
 mod step;

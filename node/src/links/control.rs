@@ -14,7 +14,7 @@ use super::{Around, Links, LinksOutput, Offence, table::Way};
 use crate::{limits::MAX_MEMBERSHIPS, pair::Pair};
 
 impl Links {
-    pub(super) fn on_received(&mut self, link: LinkId, pair: Pair, bytes: &[u8], around: Around<'_>) {
+    pub(super) fn on_received(&mut self, link: LinkId, pair: Pair, bytes: &[u8], around: &Around<'_>) {
         if self.table.standby(link).is_some() {
             self.follow_switch(link, pair, around);
         }
@@ -37,7 +37,7 @@ impl Links {
         }
     }
 
-    fn on_control(&mut self, link: LinkId, pair: Pair, message: Control, around: Around<'_>) -> Result<(), Offence> {
+    fn on_control(&mut self, link: LinkId, pair: Pair, message: Control, around: &Around<'_>) -> Result<(), Offence> {
         self.takes_control(link, around.now)?;
         match message {
             Control::Address(address) => return self.on_address(pair, address, around),
@@ -132,7 +132,7 @@ impl Links {
     }
 
     /// The peer said where it can be dialled.
-    fn on_address(&mut self, pair: Pair, address: Address, around: Around<'_>) -> Result<(), Offence> {
+    fn on_address(&mut self, pair: Pair, address: Address, around: &Around<'_>) -> Result<(), Offence> {
         if address.owner() != Owner::Persona(pair.peer) {
             return Err("an address that isn't its own");
         }
@@ -149,7 +149,7 @@ impl Links {
         pair: Pair,
         to: PersonaId,
         signal: Signal,
-        around: Around<'_>,
+        around: &Around<'_>,
     ) -> Result<(), Offence> {
         if !self.takes_signal(link, &signal, around.now)? {
             return Ok(());
@@ -161,7 +161,7 @@ impl Links {
         Ok(())
     }
 
-    fn on_link_signal(&mut self, link: LinkId, pair: Pair, signal: Signal, around: Around<'_>) -> Result<(), Offence> {
+    fn on_link_signal(&mut self, link: LinkId, pair: Pair, signal: Signal, around: &Around<'_>) -> Result<(), Offence> {
         if self.takes_signal(link, &signal, around.now)? {
             self.on_signal(pair, signal, Way::Link, around);
         }
@@ -174,7 +174,7 @@ impl Links {
         pair: Pair,
         from: PersonaId,
         signal: Signal,
-        around: Around<'_>,
+        around: &Around<'_>,
     ) -> Result<(), Offence> {
         if self.takes_signal(link, &signal, around.now)? && from != pair.peer {
             self.on_signal(Pair { peer: from, ..pair }, signal, Way::CommonPeer(pair.peer), around);

@@ -24,7 +24,7 @@ impl Links {
         fingerprint: Fingerprint,
         passage: u64,
         signal: Vec<u8>,
-        around: Around<'_>,
+        around: &Around<'_>,
     ) {
         let is_full = self.table.passive() >= MAX_PASSIVE;
         if is_full || signal.len() > MAX_SIGNAL || !self.has_room(own, around) {
@@ -38,7 +38,7 @@ impl Links {
     }
 
     /// A connection opens at an address of ours, or is over before it is known who dialled.
-    pub(super) fn on_door_event(&mut self, link: LinkId, own: PersonaId, event: LinkEvent, around: Around<'_>) {
+    pub(super) fn on_door_event(&mut self, link: LinkId, own: PersonaId, event: LinkEvent, around: &Around<'_>) {
         match event {
             LinkEvent::Down(reason) => self.end(link, reason, around),
             LinkEvent::Sign(text) => self.on_sign(link, own, None, text, around),
@@ -60,7 +60,7 @@ impl Links {
     }
 
     /// No direct path to a peer that the server introduced.
-    pub(super) fn on_forward(&mut self, link: LinkId, ours: String, theirs: String, around: Around<'_>) {
+    pub(super) fn on_forward(&mut self, link: LinkId, ours: String, theirs: String, around: &Around<'_>) {
         if let Some(passage) = self.table.link(link).and_then(|it| it.passage)
             && around.is_registered
         {
@@ -69,7 +69,7 @@ impl Links {
     }
 
     /// Of two links that two ends opened at once both keep the one that the lower of them dialled. Tells whether `link` is over.
-    pub(super) fn resolve_crossing(&mut self, link: LinkId, pair: Pair, around: Around<'_>) -> bool {
+    pub(super) fn resolve_crossing(&mut self, link: LinkId, pair: Pair, around: &Around<'_>) -> bool {
         let Some(ours) = self.table.attempt_mut(link).and_then(|(attempt, _)| attempt.opens_by()) else { return false };
         let Some(used) = self.table.up_to(pair) else { return false };
         let opened = self.table.up(used).and_then(|up| up.opened);

@@ -34,16 +34,16 @@ impl Links {
     /// # Errors
     ///
     /// No way leads to the peer, or there is no room or no frame for a link.
-    pub fn dial(&mut self, pair: Pair, around: Around<'_>) -> Result<(), NoWay> {
+    pub fn dial(&mut self, pair: Pair, around: &Around<'_>) -> Result<(), NoWay> {
         self.dial_by(pair, self.common_peer(pair, around), around)
     }
 
     /// The same, where those who named the peer didn't lead there.
-    pub(super) fn dial_unnamed(&mut self, pair: Pair, around: Around<'_>) -> Result<(), NoWay> {
+    pub(super) fn dial_unnamed(&mut self, pair: Pair, around: &Around<'_>) -> Result<(), NoWay> {
         self.dial_by(pair, None, around)
     }
 
-    fn dial_by(&mut self, pair: Pair, common: Option<PersonaId>, around: Around<'_>) -> Result<(), NoWay> {
+    fn dial_by(&mut self, pair: Pair, common: Option<PersonaId>, around: &Around<'_>) -> Result<(), NoWay> {
         if pair.own == pair.peer {
             return Err("it can't be reached");
         }
@@ -63,7 +63,7 @@ impl Links {
     /// # Errors
     ///
     /// The address has expired, or there is no room or no frame for a link.
-    pub fn dial_address(&mut self, pair: Pair, address: &Address, around: Around<'_>) -> Result<(), NoWay> {
+    pub fn dial_address(&mut self, pair: Pair, address: &Address, around: &Around<'_>) -> Result<(), NoWay> {
         if around.is_expired(address) {
             return Err("the address has expired");
         }
@@ -77,7 +77,7 @@ impl Links {
         self.begin_anew(pair, Attempt { at, ..Attempt::new(Way::Address, None, around.now) }, around)
     }
 
-    fn begin_anew(&mut self, pair: Pair, attempt: Attempt, around: Around<'_>) -> Result<(), NoWay> {
+    fn begin_anew(&mut self, pair: Pair, attempt: Attempt, around: &Around<'_>) -> Result<(), NoWay> {
         if !around.frames.has_persona(pair.own) {
             return Err(NO_CARRIER);
         }
@@ -91,7 +91,7 @@ impl Links {
 
     /// A common peer is asked before the rendezvous, which then need not be there. Without either, those who want to go on with a
     /// conversation ask whomever their persona knows.
-    fn way_to(&self, pair: Pair, common: Option<PersonaId>, around: Around<'_>) -> Option<Way> {
+    fn way_to(&self, pair: Pair, common: Option<PersonaId>, around: &Around<'_>) -> Option<Way> {
         let converses = self.redials.is_wanted(pair, around.now) || around.dials.stage(pair) == Some(Stage::Link);
         let neighbours = converses && self.table.ups_of(pair.own).next().is_some();
         let uplink = around.is_registered.then_some(Way::Uplink);
@@ -100,18 +100,18 @@ impl Links {
     }
 
     /// Whether a way to a peer is known that needs no look-up.
-    pub fn is_introduced(&self, pair: Pair, around: Around<'_>) -> bool {
+    pub fn is_introduced(&self, pair: Pair, around: &Around<'_>) -> bool {
         self.common_peer(pair, around).is_some() || self.address_of(pair, around).is_some()
     }
 
     /// A peer of the persona's that told of the other one, and is linked.
-    fn common_peer(&self, pair: Pair, around: Around<'_>) -> Option<PersonaId> {
+    fn common_peer(&self, pair: Pair, around: &Around<'_>) -> Option<PersonaId> {
         let is_linked = |common: &PersonaId| self.table.up_to(Pair { peer: *common, ..pair }).is_some();
         around.topics.ways(pair).into_iter().find(is_linked)
     }
 
     /// Where the peer said that it can be dialled.
-    pub(super) fn address_of(&self, pair: Pair, around: Around<'_>) -> Option<Address> {
+    pub(super) fn address_of(&self, pair: Pair, around: &Around<'_>) -> Option<Address> {
         self.table.address(pair).filter(|address| !around.is_expired(address)).cloned()
     }
 
@@ -121,7 +121,7 @@ impl Links {
         pair: Pair,
         attempt: Attempt,
         other: Option<FrameId>,
-        around: Around<'_>,
+        around: &Around<'_>,
     ) -> Option<LinkId> {
         let (door, stun) = if attempt.way == Way::Address {
             let given = attempt.at.as_deref().cloned();
@@ -181,7 +181,7 @@ impl Links {
     }
 
     /// Dials what sessions, topics and standbys want.
-    pub(super) fn plan(&mut self, around: Around<'_>) {
+    pub(super) fn plan(&mut self, around: &Around<'_>) {
         let due = self.redials.due(around.now);
         for (pair, _) in due.iter().filter(|(_, for_sessions)| *for_sessions) {
             if self.dial(*pair, around).is_err() {
@@ -199,7 +199,7 @@ impl Links {
     }
 
     /// Dials peers that are said to be in a topic, until the persona has the neighbours there that it aims for.
-    fn dial_neighbours(&mut self, place: Place, around: Around<'_>) {
+    fn dial_neighbours(&mut self, place: Place, around: &Around<'_>) {
         let own = place.own;
         let mut candidates: Vec<Pair> = around.topics.candidates(place).map(|peer| Pair { own, peer }).collect();
         let connecting = candidates.iter().filter(|pair| self.table.connecting_to(**pair).is_some()).count();

@@ -25,7 +25,7 @@ pub const SESSION_PATIENCE: Duration = Duration::from_secs(60);
 pub(super) const PARTING: Duration = Duration::from_secs(5);
 
 impl Links {
-    pub(super) fn on_up(&mut self, link: LinkId, pair: Pair, around: Around<'_>) {
+    pub(super) fn on_up(&mut self, link: LinkId, pair: Pair, around: &Around<'_>) {
         let Some((attempt, _)) = self.table.attempt_mut(link) else { return };
         let (took, way) = (around.now.since(attempt.started), attempt.way);
         if way == Way::Address && attempt.dialled {
@@ -41,7 +41,7 @@ impl Links {
     }
 
     /// A frame says which links it holds: those of the leader before us are taken over. Others of its are down by now.
-    pub(super) fn on_held(&mut self, frame: FrameId, held: &[HeldLink], talks: bool, around: Around<'_>) {
+    pub(super) fn on_held(&mut self, frame: FrameId, held: &[HeldLink], talks: bool, around: &Around<'_>) {
         for held in held.iter().take(MAX_LINKS_PER_PERSONA) {
             self.adopt(frame, *held, around);
             if let Some(up) = self.table.up_mut(held.link).filter(|_| talks) {
@@ -57,7 +57,7 @@ impl Links {
         }
     }
 
-    fn adopt(&mut self, frame: FrameId, held: HeldLink, around: Around<'_>) {
+    fn adopt(&mut self, frame: FrameId, held: HeldLink, around: &Around<'_>) {
         let HeldLink { link, own, peer, used, path } = held;
         let pair = Pair { own, peer };
         if self.table.link(link).is_some() {
@@ -96,13 +96,13 @@ impl Links {
         self.tell(LinksOutput::Status);
     }
 
-    pub(super) fn abandon(&mut self, link: LinkId, around: Around<'_>) {
+    pub(super) fn abandon(&mut self, link: LinkId, around: &Around<'_>) {
         self.hang_up(link, around);
         self.table.remove(link);
     }
 
     /// A link is over.
-    pub(super) fn end(&mut self, link: LinkId, reason: DownReason, around: Around<'_>) {
+    pub(super) fn end(&mut self, link: LinkId, reason: DownReason, around: &Around<'_>) {
         let Some(old) = self.table.remove(link) else { return };
         self.tell(LinksOutput::Plans);
         self.tell(LinksOutput::Status);
@@ -116,7 +116,7 @@ impl Links {
     }
 
     /// A frame carries no links any longer. Standbys first: none in it is to be switched to.
-    pub(super) fn end_all_of(&mut self, frame: FrameId, reason: DownReason, around: Around<'_>) {
+    pub(super) fn end_all_of(&mut self, frame: FrameId, reason: DownReason, around: &Around<'_>) {
         let (used, others): (Vec<LinkId>, Vec<LinkId>) =
             self.table.held_by(frame).into_iter().partition(|link| self.table.up(*link).is_some());
         for link in others.into_iter().chain(used) {
@@ -125,7 +125,7 @@ impl Links {
         }
     }
 
-    fn after_attempt(&mut self, pair: Pair, attempt: &Attempt, reason: DownReason, around: Around<'_>) {
+    fn after_attempt(&mut self, pair: Pair, attempt: &Attempt, reason: DownReason, around: &Around<'_>) {
         if self.table.up_to(pair).is_some() {
             if !is_frames_fault(reason) {
                 self.standby_failed(pair, around.now);
@@ -156,7 +156,7 @@ impl Links {
     }
 
     /// Another frame takes an attempt over whose frame is gone.
-    fn begins_again(&mut self, pair: Pair, attempt: &Attempt, around: Around<'_>) -> bool {
+    fn begins_again(&mut self, pair: Pair, attempt: &Attempt, around: &Around<'_>) -> bool {
         match &attempt.at {
             Some(address) => self.dial_address(pair, address, around).is_ok(),
             None => self.dial(pair, around).is_ok(),
@@ -164,7 +164,7 @@ impl Links {
     }
 
     /// Neither the rendezvous nor anybody linked knows the peer: maybe a proxy does, at its address.
-    fn dials_at_address(&mut self, pair: Pair, failed: &Attempt, around: Around<'_>) -> bool {
+    fn dials_at_address(&mut self, pair: Pair, failed: &Attempt, around: &Around<'_>) -> bool {
         let begins = matches!(failed.way, Way::Neighbours | Way::CommonPeer(_) | Way::Uplink)
             && failed.dialled
             && self.address_of(pair, around).is_some()
@@ -182,12 +182,12 @@ impl Links {
         }
     }
 
-    pub(super) fn fail_link_dials(&mut self, pair: Pair, reason: DownReason, around: Around<'_>) {
+    pub(super) fn fail_link_dials(&mut self, pair: Pair, reason: DownReason, around: &Around<'_>) {
         self.fail_dials(pair, reason, why(reason), around);
     }
 
     /// Those who waited for a peer at its address wait in vain.
-    fn fail_address_dials(&mut self, pair: Pair, reason: DownReason, around: Around<'_>) {
+    fn fail_address_dials(&mut self, pair: Pair, reason: DownReason, around: &Around<'_>) {
         let text = match reason {
             DownReason::DialTimeout => "nobody answered at its address within 15 s",
             other => why(other),
@@ -196,14 +196,14 @@ impl Links {
         self.tell(LinksOutput::AddressFailed(pair.peer));
     }
 
-    fn fail_dials(&mut self, pair: Pair, reason: DownReason, text: &str, around: Around<'_>) {
+    fn fail_dials(&mut self, pair: Pair, reason: DownReason, text: &str, around: &Around<'_>) {
         if around.dials.stage(pair) == Some(Stage::Link) {
             let text = format!("{}: {text}", pair.peer);
             self.tell(LinksOutput::DialFailed { pair, code: code_of(reason), text });
         }
     }
 
-    fn after_link(&mut self, pair: Pair, up: Up, reason: DownReason, around: Around<'_>) {
+    fn after_link(&mut self, pair: Pair, up: Up, reason: DownReason, around: &Around<'_>) {
         let now = around.now;
         let wanted_until = up.last_packet.map_or(now, |at| at + SESSION_PATIENCE);
         let is_needed = around.shares_topics(pair, &up) || wanted_until > now + PARTING;
@@ -238,7 +238,7 @@ impl Links {
     }
 
     /// A peer broke the protocol.
-    pub fn punish(&mut self, link: LinkId, pair: Pair, what: Offence, around: Around<'_>) {
+    pub fn punish(&mut self, link: LinkId, pair: Pair, what: Offence, around: &Around<'_>) {
         self.tell(LinksOutput::Warning(Audience::Observers, format!("{} broke the protocol: {what}", pair.peer)));
         self.hang_up(link, around);
         self.end(link, DownReason::Protocol, around);
@@ -246,7 +246,7 @@ impl Links {
     }
 
     /// This link is used from now on: the peer learns that first, then what of our persona it is to know.
-    pub(super) fn use_link(&mut self, link: LinkId, last_packet: Option<Instant>, around: Around<'_>) {
+    pub(super) fn use_link(&mut self, link: LinkId, last_packet: Option<Instant>, around: &Around<'_>) {
         let Some(pair) = self.table.link(link).and_then(Link::pair) else { return };
         self.table.set_up(link, around.now);
         if let Some(up) = self.table.up_mut(link) {

@@ -267,7 +267,7 @@ impl Links {
     }
 
     /// Takes a fact in.
-    pub fn handle_input(&mut self, input: LinksInput, around: Around<'_>) {
+    pub fn handle_input(&mut self, input: LinksInput, around: &Around<'_>) {
         match input {
             LinksInput::Ended(frame, reason) => self.end_all_of(frame, reason, around),
             LinksInput::Event(frame, link, event) => self.on_event(frame, link, event, around),
@@ -293,7 +293,7 @@ impl Links {
     }
 
     /// When [`LinksInput::Timeout`] is due, if at all, and what for.
-    pub fn poll_timeout(&self, around: Around<'_>) -> Option<Deadline> {
+    pub fn poll_timeout(&self, around: &Around<'_>) -> Option<Deadline> {
         earliest([
             (self.table.deadline(), "a link takes too long to come up"),
             (self.redials.next(), "a peer is dialled again"),
@@ -302,7 +302,7 @@ impl Links {
         ])
     }
 
-    fn on_time(&mut self, around: Around<'_>) {
+    fn on_time(&mut self, around: &Around<'_>) {
         for link in self.table.overdue(around.now) {
             self.hang_up(link, around);
             self.end(link, DownReason::DialTimeout, around);
@@ -314,7 +314,7 @@ impl Links {
         }
     }
 
-    fn on_event(&mut self, frame: FrameId, link: LinkId, event: LinkEvent, around: Around<'_>) {
+    fn on_event(&mut self, frame: FrameId, link: LinkId, event: LinkEvent, around: &Around<'_>) {
         let Some(held) = self.table.link(link).filter(|it| it.frame == frame) else {
             // We gave up on this link while the frame's report was on its way.
             if !matches!(event, LinkEvent::Down(_)) {
@@ -350,18 +350,18 @@ impl Links {
     }
 
     /// Sends a topic's message to a peer.
-    pub fn say(&mut self, link: LinkId, message: TopicMessage, around: Around<'_>) {
+    pub fn say(&mut self, link: LinkId, message: TopicMessage, around: &Around<'_>) {
         self.send(link, codec::encode(&LinkMessage::Topic(message)), around);
     }
 
     /// Sends a packet to a peer, before those that wait.
-    pub fn pass(&mut self, link: LinkId, packet: Packet, around: Around<'_>) {
+    pub fn pass(&mut self, link: LinkId, packet: Packet, around: &Around<'_>) {
         self.use_for_sessions(link, around.now);
         self.send(link, codec::encode(&LinkMessage::Packet(packet)), around);
     }
 
     /// Has the packet of a site's frame wait for its turn.
-    pub fn queue(&mut self, link: LinkId, site: &str, frame: FrameId, packet: Packet, around: Around<'_>) {
+    pub fn queue(&mut self, link: LinkId, site: &str, frame: FrameId, packet: Packet, around: &Around<'_>) {
         self.use_for_sessions(link, around.now);
         let to = packet.to;
         let message = codec::encode(&LinkMessage::Packet(packet));
@@ -372,36 +372,36 @@ impl Links {
     }
 
     /// Sends the bytes of a message to a peer.
-    pub fn send(&mut self, link: LinkId, message: Vec<u8>, around: Around<'_>) {
+    pub fn send(&mut self, link: LinkId, message: Vec<u8>, around: &Around<'_>) {
         if let Some(up) = self.table.up_mut(link) {
             up.lanes.sent(message.len());
         }
         self.command(link, LinkCommand::Send(message), around);
     }
 
-    fn say_of_links(&mut self, link: LinkId, message: Control, around: Around<'_>) {
+    fn say_of_links(&mut self, link: LinkId, message: Control, around: &Around<'_>) {
         self.send(link, codec::encode(&LinkMessage::Control(message)), around);
     }
 
     /// Tells a peer where our persona can be dialled when no link to it is left.
-    pub fn tell_address(&mut self, link: LinkId, address: Address, around: Around<'_>) {
+    pub fn tell_address(&mut self, link: LinkId, address: Address, around: &Around<'_>) {
         self.say_of_links(link, Control::Address(address), around);
     }
 
     /// Tells a peer that a frame of ours is gone.
-    pub fn tell_death(&mut self, link: LinkId, frame: FrameId, around: Around<'_>) {
+    pub fn tell_death(&mut self, link: LinkId, frame: FrameId, around: &Around<'_>) {
         self.say_of_links(link, Control::FrameGone(frame), around);
     }
 
     /// So much has gone into the link.
-    fn on_drained(&mut self, link: LinkId, bytes: u32, around: Around<'_>) {
+    fn on_drained(&mut self, link: LinkId, bytes: u32, around: &Around<'_>) {
         if let Some(up) = self.table.up_mut(link) {
             up.lanes.drained(usize::try_from(bytes).unwrap_or(usize::MAX));
         }
         self.drive_lanes(link, around);
     }
 
-    fn drive_lanes(&mut self, link: LinkId, around: Around<'_>) {
+    fn drive_lanes(&mut self, link: LinkId, around: &Around<'_>) {
         while let Some((message, lost)) = self.table.up_mut(link).and_then(|up| up.lanes.next()) {
             self.send(link, message, around);
             if !lost.is_empty() {
@@ -421,7 +421,7 @@ impl Links {
     }
 
     /// Links may be dead, and what could not be had may be there now.
-    fn doubt(&mut self, command: &LinkCommand, around: Around<'_>) {
+    fn doubt(&mut self, command: &LinkCommand, around: &Around<'_>) {
         let now = around.now;
         let is_due = |probed: Option<Instant>| probed.is_none_or(|at| now.since(at) >= PROBE_EVERY);
         let used: Vec<LinkId> =
@@ -447,14 +447,14 @@ impl Links {
         self.secret.attempt_number(link, pair.own, pair.peer)
     }
 
-    fn command(&mut self, link: LinkId, command: LinkCommand, around: Around<'_>) {
+    fn command(&mut self, link: LinkId, command: LinkCommand, around: &Around<'_>) {
         let holder = self.table.link(link).map(|it| it.frame);
         if let Some(frame) = holder.filter(|frame| around.frames.frame(*frame).is_some()) {
             self.tell(LinksOutput::Command(frame, link, command));
         }
     }
 
-    fn hang_up(&mut self, link: LinkId, around: Around<'_>) {
+    fn hang_up(&mut self, link: LinkId, around: &Around<'_>) {
         self.command(link, LinkCommand::HangUp, around);
     }
 

@@ -17,7 +17,7 @@ use crate::{limits::MAX_PASSIVE, pair::Pair};
 
 impl Links {
     /// A signal arrived for us.
-    pub(super) fn on_signal(&mut self, pair: Pair, signal: Signal, way: Way, around: Around<'_>) {
+    pub(super) fn on_signal(&mut self, pair: Pair, signal: Signal, way: Way, around: &Around<'_>) {
         if pair.own == pair.peer || signal.blob.len() > MAX_SIGNAL {
             return;
         }
@@ -46,7 +46,7 @@ impl Links {
         }
     }
 
-    fn accept(&mut self, pair: Pair, signal: Signal, way: Way, around: Around<'_>) {
+    fn accept(&mut self, pair: Pair, signal: Signal, way: Way, around: &Around<'_>) {
         if self.table.passive() >= MAX_PASSIVE || !self.has_room(pair.own, around) {
             return;
         }
@@ -58,7 +58,7 @@ impl Links {
         }
     }
 
-    fn pair(&mut self, link: LinkId, signal: Signal, way: Way, around: Around<'_>) {
+    fn pair(&mut self, link: LinkId, signal: Signal, way: Way, around: &Around<'_>) {
         let Some((attempt, pair)) = self.table.attempt_mut(link) else { return };
         attempt.paired = Some(signal.attempt);
         attempt.way = way;
@@ -72,7 +72,7 @@ impl Links {
     }
 
     /// The frame made our signal; a second one of the same link says nothing new.
-    pub(super) fn on_local_signal(&mut self, link: LinkId, blob: Vec<u8>, around: Around<'_>) {
+    pub(super) fn on_local_signal(&mut self, link: LinkId, blob: Vec<u8>, around: &Around<'_>) {
         let Some((attempt, pair)) = self.table.attempt_mut(link) else { return };
         if attempt.told.is_some() || blob.len() > MAX_SIGNAL {
             return;
@@ -87,7 +87,7 @@ impl Links {
         }
     }
 
-    fn send_signal(&mut self, pair: Pair, signal: Signal, way: Way, around: Around<'_>) -> bool {
+    fn send_signal(&mut self, pair: Pair, signal: Signal, way: Way, around: &Around<'_>) -> bool {
         let Pair { own, peer: to } = pair;
         let over = match way {
             Way::Address => return false,
@@ -107,7 +107,7 @@ impl Links {
         around.is_registered
     }
 
-    fn ask_neighbours(&mut self, pair: Pair, signal: &Signal, around: Around<'_>) -> bool {
+    fn ask_neighbours(&mut self, pair: Pair, signal: &Signal, around: &Around<'_>) -> bool {
         let neighbours: Vec<LinkId> =
             self.table.ups_of(pair.own).map(|(id, _, _, _)| id).take(TOPIC_NEIGHBOURS).collect();
         if let Some(attempt) =
@@ -122,7 +122,7 @@ impl Links {
     }
 
     /// One of those whom we asked to pass a signal on has no link to its receiver.
-    pub(super) fn on_not_passed_on(&mut self, asked: PersonaId, pair: Pair, around: Around<'_>) {
+    pub(super) fn on_not_passed_on(&mut self, asked: PersonaId, pair: Pair, around: &Around<'_>) {
         let Some(link) = self.table.connecting_to(pair).map(|(link, _)| link) else { return };
         let Some((attempt, _)) = self.table.attempt_mut(link) else { return };
         attempt.asked = attempt.asked.saturating_sub(1);
@@ -137,7 +137,7 @@ impl Links {
         }
     }
 
-    pub(super) fn on_unreachable(&mut self, pair: Pair, around: Around<'_>) {
+    pub(super) fn on_unreachable(&mut self, pair: Pair, around: &Around<'_>) {
         let attempt = self.table.connecting_to(pair).filter(|(_, attempt)| attempt.way == Way::Uplink);
         if let Some(link) = attempt.map(|(id, _)| id) {
             self.hang_up(link, around);
@@ -147,7 +147,7 @@ impl Links {
 
     /// The server says that a peer is there. An attempt that began before that may wait in vain for 15 s: the page that had our signal is gone, and
     /// the peer is back with another, or the peer was away and is dialled at its address. Who had the signal ignores it now.
-    pub(super) fn seek_again(&mut self, pair: Pair, around: Around<'_>) {
+    pub(super) fn seek_again(&mut self, pair: Pair, around: &Around<'_>) {
         let Some((link, attempt)) = self.table.connecting_to(pair).filter(|(_, it)| it.paired.is_none()) else {
             return;
         };
@@ -173,7 +173,7 @@ impl Links {
         own: PersonaId,
         peer: Option<PersonaId>,
         text: IdentityText,
-        around: Around<'_>,
+        around: &Around<'_>,
     ) {
         let is_meant = peer.map_or(text.other() != own, |peer| text.other() == peer);
         let Some(secret) = around.frames.secret(own).filter(|_| is_meant && text.signer() == own) else {
@@ -182,7 +182,7 @@ impl Links {
         self.command(link, LinkCommand::Signed(secret.sign(&text.to_bytes())), around);
     }
 
-    pub(super) fn refuse_identity(&mut self, link: LinkId, around: Around<'_>) {
+    pub(super) fn refuse_identity(&mut self, link: LinkId, around: &Around<'_>) {
         self.hang_up(link, around);
         self.end(link, DownReason::Identity, around);
     }

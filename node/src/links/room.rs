@@ -31,7 +31,7 @@ const USED_FIRST: usize = 6;
 
 impl Links {
     /// Sees to it that a persona may have one more link: another that can be missed may be hung up for it.
-    pub(super) fn has_room(&mut self, own: PersonaId, around: Around<'_>) -> bool {
+    pub(super) fn has_room(&mut self, own: PersonaId, around: &Around<'_>) -> bool {
         while !self.fits(own, around) {
             let Some(link) = self.missable(own, around) else { return false };
             self.hang_up(link, around);
@@ -41,12 +41,12 @@ impl Links {
     }
 
     /// Whether a persona may have one more standby, for which no other link goes.
-    pub(super) fn has_room_for_standby(&self, own: PersonaId, around: Around<'_>) -> bool {
+    pub(super) fn has_room_for_standby(&self, own: PersonaId, around: &Around<'_>) -> bool {
         self.table.of(own) < MAX_LINKS_PER_PERSONA - USED_FIRST && self.fits(own, around)
     }
 
     /// Whether one more link of a persona leaves all others those that are theirs.
-    fn fits(&self, own: PersonaId, around: Around<'_>) -> bool {
+    fn fits(&self, own: PersonaId, around: &Around<'_>) -> bool {
         let has = self.table.of(own);
         let others = around.frames.personas().into_iter().filter(|other| *other != own);
         let taken: usize = others.map(|other| self.table.of(other).max(RESERVED_LINKS)).sum();
@@ -55,7 +55,7 @@ impl Links {
 
     /// The link that goes for one more of a persona: one of its own that can be missed, or, if it hasn't those that are its own, one of the
     /// persona that has most.
-    fn missable(&self, own: PersonaId, around: Around<'_>) -> Option<LinkId> {
+    fn missable(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
         self.spare_of(own, around).or_else(|| {
             let has = self.table.of(own);
             let others = around.frames.personas().into_iter().filter(|other| *other != own);
@@ -66,7 +66,7 @@ impl Links {
     }
 
     /// A standby, else the link that was unneeded for the longest time.
-    fn spare_of(&self, own: PersonaId, around: Around<'_>) -> Option<LinkId> {
+    fn spare_of(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
         let standby = self.table.standbys().find(|(_, pair)| pair.own == own).map(|(link, _)| link);
         standby.or_else(|| {
             let unneeded = self.table.ups_of(own).filter(|(_, pair, _, up)| !is_needed(*pair, up, around));
@@ -79,7 +79,7 @@ impl Links {
     }
 
     /// Tells peers which links we have had no need of.
-    pub(super) fn offer_unneeded(&mut self, around: Around<'_>) {
+    pub(super) fn offer_unneeded(&mut self, around: &Around<'_>) {
         let is_due = |pair, up: &Up| unneeded_at(pair, up, around).is_some_and(|at| at <= around.now);
         let due = self.table.ups().filter(|(_, pair, _, up)| is_due(*pair, up));
         for link in due.map(|(link, _, _, _)| link).collect::<Vec<_>>() {
@@ -92,7 +92,7 @@ impl Links {
     }
 
     /// The peer has no need of a link.
-    pub(super) fn on_idle(&mut self, link: LinkId, pair: Pair, around: Around<'_>) {
+    pub(super) fn on_idle(&mut self, link: LinkId, pair: Pair, around: &Around<'_>) {
         let is_wanted = |up: &Up| !up.offered && around.now.since(up.wanted) < UNNEEDED_AFTER - SLACK;
         let needs = self.table.up(link).is_none_or(|up| is_wanted(up) || is_needed(pair, up, around));
         if !needs {
@@ -108,17 +108,17 @@ impl Links {
     }
 
     /// When the next link is offered to be hung up.
-    pub(super) fn unneeded_due(&self, around: Around<'_>) -> Option<Instant> {
+    pub(super) fn unneeded_due(&self, around: &Around<'_>) -> Option<Instant> {
         self.table.ups().filter_map(|(_, pair, _, up)| unneeded_at(pair, up, around)).min()
     }
 }
 
-fn is_needed(pair: Pair, up: &Up, around: Around<'_>) -> bool {
+fn is_needed(pair: Pair, up: &Up, around: &Around<'_>) -> bool {
     let talks = up.last_packet.is_some_and(|at| around.now.since(at) < SESSION_PATIENCE);
     talks || around.shares_topics(pair, up)
 }
 
-fn unneeded_at(pair: Pair, up: &Up, around: Around<'_>) -> Option<Instant> {
+fn unneeded_at(pair: Pair, up: &Up, around: &Around<'_>) -> Option<Instant> {
     let since = up.last_packet.map_or(up.wanted, |at| at.max(up.wanted));
     (!around.shares_topics(pair, up)).then(|| since + UNNEEDED_AFTER)
 }

@@ -28,7 +28,7 @@ const RETRY_CAP: Duration = Duration::from_secs(120);
 
 impl Links {
     /// Dials standbys that are wanted now, where they take no room that links need which are used.
-    pub(super) fn dial_standbys(&mut self, around: Around<'_>) {
+    pub(super) fn dial_standbys(&mut self, around: &Around<'_>) {
         let used: Vec<(Pair, FrameId)> = (self.table.ups())
             .filter(|(_, pair, link, up)| {
                 self.wants_standby(*pair, link.frame, up, around) && up.budget.standby_not_before <= around.now
@@ -43,7 +43,7 @@ impl Links {
     }
 
     /// Whether sessions need a standby that there isn't: in another frame than the link that is used.
-    fn wants_standby(&self, pair: Pair, used: FrameId, up: &Up, around: Around<'_>) -> bool {
+    fn wants_standby(&self, pair: Pair, used: FrameId, up: &Up, around: &Around<'_>) -> bool {
         let elsewhere = |frame: FrameId| frame != used && around.frames.is_usable(frame);
         let has_one =
             self.table.standby_to(pair).and_then(|id| self.table.link(id)).is_some_and(|it| elsewhere(it.frame));
@@ -54,7 +54,7 @@ impl Links {
     }
 
     /// When standbys are to be dialled, used or hung up.
-    pub(super) fn standbys_due(&self, around: Around<'_>) -> Option<Instant> {
+    pub(super) fn standbys_due(&self, around: &Around<'_>) -> Option<Instant> {
         let retries = self.table.ups().filter(|(_, pair, link, up)| {
             up.budget.standby_not_before > around.now && self.wants_standby(*pair, link.frame, up, around)
         });
@@ -74,7 +74,7 @@ impl Links {
         Some(up.last_packet.map_or(wanted, |at| wanted.max(at + UNUSED_AFTER)))
     }
 
-    pub(super) fn drive_standbys(&mut self, around: Around<'_>) {
+    pub(super) fn drive_standbys(&mut self, around: &Around<'_>) {
         let now = around.now;
         let lonely: Vec<LinkId> = self.table.lonely().filter(|(_, at)| *at <= now).map(|(id, _)| id).collect();
         for link in lonely {
@@ -96,7 +96,7 @@ impl Links {
     }
 
     /// A link came up: it stands by if it was to, and there is one to stand by for.
-    pub(super) fn stands_by(&mut self, link: LinkId, pair: Pair, around: Around<'_>) -> bool {
+    pub(super) fn stands_by(&mut self, link: LinkId, pair: Pair, around: &Around<'_>) -> bool {
         let meant = self.table.attempt_mut(link).is_some_and(|(attempt, _)| attempt.stands_by);
         let Some(used) = self.table.up_to(pair).filter(|_| meant) else { return false };
         self.drop_standby(pair, around);
@@ -111,7 +111,7 @@ impl Links {
     }
 
     /// Our end of the link that was used is over: the standby takes its place, and the peer is told by the first word on it.
-    pub(super) fn switch_to(&mut self, link: LinkId, last_packet: Option<Instant>, around: Around<'_>) {
+    pub(super) fn switch_to(&mut self, link: LinkId, last_packet: Option<Instant>, around: &Around<'_>) {
         self.use_link(link, last_packet, around);
         if let Some(up) = self.table.up_mut(link) {
             up.answer_until = Some(around.now + ANSWER_WITHIN);
@@ -119,14 +119,14 @@ impl Links {
     }
 
     /// The peer spoke on a standby: its end of the other link is over.
-    pub(super) fn follow_switch(&mut self, link: LinkId, pair: Pair, around: Around<'_>) {
+    pub(super) fn follow_switch(&mut self, link: LinkId, pair: Pair, around: &Around<'_>) {
         let last_packet = self.replace_used(pair, around);
         self.use_link(link, last_packet, around);
         self.spend_standby(pair, around.now);
     }
 
     /// Another link takes the place of the one that is used. Tells when sessions spoke on that.
-    pub(super) fn replace_used(&mut self, pair: Pair, around: Around<'_>) -> Option<Instant> {
+    pub(super) fn replace_used(&mut self, pair: Pair, around: &Around<'_>) -> Option<Instant> {
         let old = self.table.up_to(pair)?;
         let last_packet = self.table.up(old).and_then(|up| up.last_packet);
         self.hang_up(old, around);
@@ -135,7 +135,7 @@ impl Links {
     }
 
     /// Our end of a standby broke: the next is dialled at once, unless that happens too often.
-    pub(super) fn lose_standby(&mut self, link: LinkId, pair: Pair, around: Around<'_>) {
+    pub(super) fn lose_standby(&mut self, link: LinkId, pair: Pair, around: &Around<'_>) {
         self.end_standby(link, pair, around);
         self.spend_standby(pair, around.now);
     }
@@ -149,7 +149,7 @@ impl Links {
     }
 
     /// A standby is over at our end. The peer is told over the link that is used.
-    fn end_standby(&mut self, link: LinkId, pair: Pair, around: Around<'_>) {
+    fn end_standby(&mut self, link: LinkId, pair: Pair, around: &Around<'_>) {
         if let Some(used) = self.table.up_to(pair) {
             self.say_of_links(used, Control::StandbyGone { attempt: self.number_of(link, pair) }, around);
         }
@@ -158,7 +158,7 @@ impl Links {
     }
 
     /// A standby is over at the peer's end. Of one that was opened at an address its channel tells: it has no number that both know.
-    pub(super) fn on_standby_gone(&mut self, pair: Pair, attempt: u32, around: Around<'_>) {
+    pub(super) fn on_standby_gone(&mut self, pair: Pair, attempt: u32, around: &Around<'_>) {
         let fits = |paired: Option<u32>| paired.is_none_or(|paired| paired == attempt);
         let standby = self
             .table
@@ -174,7 +174,7 @@ impl Links {
     }
 
     /// Hangs up the standby to a peer: another takes its place, or all links there were are over.
-    pub(super) fn drop_standby(&mut self, pair: Pair, around: Around<'_>) {
+    pub(super) fn drop_standby(&mut self, pair: Pair, around: &Around<'_>) {
         if let Some(standby) = self.table.standby_to(pair) {
             self.abandon(standby, around);
         }

@@ -10,12 +10,14 @@ use bitters_wire::{
     topic::TopicMessage,
 };
 
-use super::Node;
+use super::{Node, clock::Clock};
 use crate::{
+    dials::Dials,
+    frames::Frames,
     links::{Around, Links, LinksInput, LinksOutput},
     pair::Pair,
-    server::seeds::SeedId,
-    topics::Place,
+    server::{addresses::Addresses, seeds::SeedId, uplink::Uplink},
+    topics::{Place, Topics},
 };
 
 impl Node {
@@ -25,35 +27,23 @@ impl Node {
     }
 
     /// Has links do something, and does what follows.
-    pub(super) fn with_links<T>(&mut self, act: impl FnOnce(&mut Links, Around<'_>) -> T) -> T {
-        let around = Around {
-            frames: &self.frames,
-            topics: &self.topics,
-            dials: &self.dials,
-            proxies: self.addresses.proxies(),
-            is_registered: self.uplink.is_registered(),
-            unix_ms: self.clock.unix_ms(),
-            now: self.clock.now,
-        };
-        let done = act(&mut self.links, around);
-        while let Some(output) = self.links.poll_output() {
-            self.on_links(output);
-        }
+    pub(super) fn with_links<T>(&mut self, act: impl FnOnce(&mut Links, &Around<'_>) -> T) -> T {
+        let around = around(&self.frames, &self.topics, &self.dials, &self.addresses, &self.uplink, &self.clock);
+        let done = act(&mut self.links, &around);
+        self.follow_links();
         done
     }
 
+    fn follow_links(&mut self) {
+        while let Some(output) = self.links.poll_output() {
+            self.on_links(output);
+        }
+    }
+
     /// Asks links something.
-    pub(super) fn of_links<T>(&self, ask: impl FnOnce(&Links, Around<'_>) -> T) -> T {
-        let around = Around {
-            frames: &self.frames,
-            topics: &self.topics,
-            dials: &self.dials,
-            proxies: self.addresses.proxies(),
-            is_registered: self.uplink.is_registered(),
-            unix_ms: self.clock.unix_ms(),
-            now: self.clock.now,
-        };
-        ask(&self.links, around)
+    pub(super) fn of_links<T>(&self, ask: impl FnOnce(&Links, &Around<'_>) -> T) -> T {
+        let around = around(&self.frames, &self.topics, &self.dials, &self.addresses, &self.uplink, &self.clock);
+        ask(&self.links, &around)
     }
 
     fn on_links(&mut self, output: LinksOutput) {
@@ -194,5 +184,25 @@ impl Node {
         for id in talking.map(|(id, _)| id).collect::<Vec<_>>() {
             self.tell(id, ToFrame::FrameGone { persona: peer, frame });
         }
+    }
+}
+
+/// What links depend on, of a node whose links are being changed.
+fn around<'a>(
+    frames: &'a Frames,
+    topics: &'a Topics,
+    dials: &'a Dials,
+    addresses: &'a Addresses,
+    uplink: &Uplink,
+    clock: &Clock,
+) -> Around<'a> {
+    Around {
+        frames,
+        topics,
+        dials,
+        proxies: addresses.proxies(),
+        is_registered: uplink.is_registered(),
+        unix_ms: clock.unix_ms(),
+        now: clock.now,
     }
 }

@@ -117,7 +117,7 @@ export async function talk(a: Scripted, b: Scripted, pace: number): Promise<void
 export async function goesOn(...pages: [Scripted, Scripted]): Promise<void> {
   const sent = await Promise.all(pages.map((page) => page.evaluate(() => window.exchange.tally.sent)));
   const received = (): Promise<number[]> => Promise.all(pages.map((page) => page.evaluate(() => window.exchange.tally.received)));
-  await expect.poll(async () => (await received()).every((count, at) => count > (sent[1 - at] ?? 0)), { timeout: 30_000 }).toBe(true);
+  await expect.poll(async () => (await received()).every((count, at) => count > (sent[1 - at] ?? 0)), { timeout: 60_000 }).toBe(true);
 }
 
 /** Ends the stream; what each tells of it. */

@@ -46,7 +46,7 @@ export async function meet(name: string, ...pages: Scripted[]): Promise<void> {
 /** Dials a persona until its node has registered it: `connect()` doesn't wait for the rendezvous. Returns its id. */
 export async function reach(page: Scripted, id: string): Promise<string> {
   const dial = (): Promise<string> => page.evaluate((id) => window.mine.dial(id).catch(({ code }) => code), id);
-  await expect.poll(dial, { message: `dialling ${id}`, timeout: 20_000 }).toBe(id);
+  await expect.poll(dial, { message: `dialling ${id}`, timeout: 40_000 }).toBe(id);
   return id;
 }
 

@@ -26,7 +26,7 @@ test("a reader that pauses after 1 MiB holds the writer within a few MiB, and ge
   await serveSlowly(b);
 
   await write(a, peer, TOTAL);
-  await expect.poll(() => b.evaluate(() => window.taken.bytes), { timeout: 30_000 }).toBeGreaterThanOrEqual(MIB);
+  await expect.poll(() => b.evaluate(() => window.taken.bytes), { timeout: 60_000 }).toBeGreaterThanOrEqual(MIB);
   // Other streams of the same two, which also take the writer's time to go as far as it may.
   for (let round = 0; round < 3; round += 1) expect(await echo(a, peer, 2 * MIB)).toBe(2 * MIB);
   const held = await a.evaluate(() => window.accepted);
@@ -37,7 +37,7 @@ test("a reader that pauses after 1 MiB holds the writer within a few MiB, and ge
   expect(await a.evaluate(() => window.accepted)).toBe(held);
 
   await b.evaluate(() => window.goOn());
-  await expect.poll(() => b.evaluate(() => window.taken), { timeout: 30_000 }).toEqual({ bytes: TOTAL, sum: sumOf(TOTAL), ended: true });
+  await expect.poll(() => b.evaluate(() => window.taken), { timeout: 60_000 }).toEqual({ bytes: TOTAL, sum: sumOf(TOTAL), ended: true });
   expect(await a.evaluate(() => window.accepted)).toBe(TOTAL);
 });
 

@@ -39,7 +39,7 @@ for (const [way, lose] of Object.entries(WAYS))
           window.codeOf(() => (work === "call" ? window.mine.call(peer, name, "hello") : window.mine.open(peer, name).then(({ protocol }) => protocol))),
         { peer, name, work },
       );
-    await expect.poll(() => works("call"), { timeout: 20_000 }).toBe("hello");
+    await expect.poll(() => works("call"), { timeout: 40_000 }).toBe("hello");
     expect(await works("open")).toBe(name);
     await hears(b, tab, name);
     await hears(tab, b, name);

@@ -20,9 +20,9 @@ test("a picture and a channel that are added at any time arrive, both ways, and 
   await Promise.all([say(a), say(b)]);
   for (const tab of [a, b]) await expect.poll(() => tab.evaluate(() => window.own.heard)).toEqual(["hello"]);
   await show(a);
-  await expect.poll(() => pictures(b), { timeout: 20_000 }).toBeGreaterThan(0);
+  await expect.poll(() => pictures(b), { timeout: 40_000 }).toBeGreaterThan(0);
   await show(b);
-  await expect.poll(() => pictures(a), { timeout: 20_000 }).toBeGreaterThan(0);
+  await expect.poll(() => pictures(a), { timeout: 40_000 }).toBeGreaterThan(0);
 
   await a.evaluate(() => window.own.hangUp.abort());
   const closed = (tab: Tab): Promise<unknown> => tab.evaluate(async () => window.codeOf(async () => (await window.own.signalling).closed));

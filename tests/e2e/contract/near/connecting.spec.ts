@@ -12,6 +12,7 @@ test("connect fails with a typed error where there is no node, in time, or when 
       const given = new AbortController();
       const later = window.codeOf(() => connect({ node: quiet, signal: given.signal }));
       given.abort("changed my mind");
+      const unanswered = window.codeOf(() => connect({ node, identity: "person", timeout: 8_000 }));
       return {
         neither: await window.codeOf(() => connect({ timeout: 500 })),
         unspeakable: await window.codeOf(() => connect({ node: "no url" })),
@@ -24,9 +25,9 @@ test("connect fails with a typed error where there is no node, in time, or when 
         time: await window.codeOf(() => connect({ node, timeout: 0 })),
         badge: await window.codeOf(() => connect({ node, badge: "loud" as "auto" })),
         identity: await window.codeOf(() => connect({ node, identity: "anyone" as "site" })),
-        person: await window.codeOf(() => connect({ node, identity: "person", timeout: 3_000 })),
+        person: await unanswered,
         iframes: document.querySelectorAll("iframe").length,
-        fallback: await window.codeOf(async () => (await connect({ fallback: node, badge: "hidden", timeout: 4_000 })).origin),
+        fallback: await window.codeOf(async () => (await connect({ fallback: node, badge: "hidden", timeout: 20_000 })).origin),
       };
     },
     { node: server.node, quiet: server.url("b") },

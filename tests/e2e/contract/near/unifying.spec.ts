@@ -13,7 +13,7 @@ test("it lasts as long as a page of the node's own is open: sites are told of bo
   for (const tab of [a, b]) await notes(tab);
 
   await own.closeWays();
-  for (const tab of [a, b]) await expect.poll(() => noted(tab), { timeout: 20_000 }).toEqual(["site"]);
+  for (const tab of [a, b]) await expect.poll(() => noted(tab), { timeout: 40_000 }).toEqual(["site"]);
   expect(await Promise.all([a, b].map(idOf))).toEqual(ids);
 
   await rejoin(a, server.node, here.consent);
