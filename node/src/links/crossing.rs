@@ -27,7 +27,7 @@ impl Links {
         around: &Around<'_>,
     ) {
         let is_full = self.table.passive() >= MAX_PASSIVE;
-        if is_full || signal.len() > MAX_SIGNAL || !self.has_room(own, around) {
+        if is_full || signal.len() > MAX_SIGNAL || !self.has_room(own, false, around) {
             return;
         }
         let Some(frame) = self.keeper(own, around.frames) else { return };

@@ -35,15 +35,31 @@ impl Links {
     ///
     /// No way leads to the peer, or there is no room or no frame for a link.
     pub fn dial(&mut self, pair: Pair, around: &Around<'_>) -> Result<(), NoWay> {
-        self.dial_by(pair, self.common_peer(pair, around), around)
+        self.dial_by(pair, self.common_peer(pair, around), true, around)
+    }
+
+    /// The same, for the sake of a topic if nobody else wants the peer.
+    pub(super) fn dial_neighbour(&mut self, pair: Pair, around: &Around<'_>) -> Result<(), NoWay> {
+        self.dial_by(pair, self.common_peer(pair, around), self.is_wanted(pair, around), around)
+    }
+
+    /// Whether a site dials the peer, or its sessions wait for it.
+    pub(super) fn is_wanted(&self, pair: Pair, around: &Around<'_>) -> bool {
+        around.dials.stage(pair).is_some() || self.redials.is_wanted(pair, around.now)
     }
 
     /// The same, where those who named the peer didn't lead there.
     pub(super) fn dial_unnamed(&mut self, pair: Pair, around: &Around<'_>) -> Result<(), NoWay> {
-        self.dial_by(pair, None, around)
+        self.dial_by(pair, None, true, around)
     }
 
-    fn dial_by(&mut self, pair: Pair, common: Option<PersonaId>, around: &Around<'_>) -> Result<(), NoWay> {
+    fn dial_by(
+        &mut self,
+        pair: Pair,
+        common: Option<PersonaId>,
+        wanted: bool,
+        around: &Around<'_>,
+    ) -> Result<(), NoWay> {
         if pair.own == pair.peer {
             return Err("it can't be reached");
         }
@@ -55,7 +71,7 @@ impl Links {
             return Ok(());
         }
         let way = self.way_to(pair, common, around).ok_or("neither a rendezvous nor a common peer leads to it")?;
-        self.begin_anew(pair, Attempt::new(way, None, around.now), around)
+        self.begin_anew(pair, Attempt::new(way, None, around.now), wanted, around)
     }
 
     /// Dials the peer at an address that somebody gave away.
@@ -74,14 +90,14 @@ impl Links {
             return Ok(());
         }
         let at = Some(Box::new(address.clone()));
-        self.begin_anew(pair, Attempt { at, ..Attempt::new(Way::Address, None, around.now) }, around)
+        self.begin_anew(pair, Attempt { at, ..Attempt::new(Way::Address, None, around.now) }, true, around)
     }
 
-    fn begin_anew(&mut self, pair: Pair, attempt: Attempt, around: &Around<'_>) -> Result<(), NoWay> {
+    fn begin_anew(&mut self, pair: Pair, attempt: Attempt, wanted: bool, around: &Around<'_>) -> Result<(), NoWay> {
         if !around.frames.has_persona(pair.own) {
             return Err(NO_CARRIER);
         }
-        if !self.has_room(pair.own, around) {
+        if !self.has_room(pair.own, wanted, around) {
             return Err("this site has all the links that it may have");
         }
         self.begin(pair, attempt, None, around).ok_or(NO_CARRIER)?;
@@ -207,7 +223,7 @@ impl Links {
         candidates.retain(|pair| !self.table.is_linking(*pair) && self.redials.may_dial(*pair, around.now));
         self.rng.shuffle(&mut candidates);
         for pair in candidates.into_iter().take(TOPIC_NEIGHBOURS.saturating_sub(have)) {
-            if self.dial(pair, around).is_err() {
+            if self.dial_neighbour(pair, around).is_err() {
                 self.count_failure(pair, around.now);
             }
         }

@@ -159,7 +159,7 @@ impl Links {
     fn begins_again(&mut self, pair: Pair, attempt: &Attempt, around: &Around<'_>) -> bool {
         match &attempt.at {
             Some(address) => self.dial_address(pair, address, around).is_ok(),
-            None => self.dial(pair, around).is_ok(),
+            None => self.dial_neighbour(pair, around).is_ok(),
         }
     }
 
@@ -229,7 +229,7 @@ impl Links {
             return;
         }
         // The peer can't know yet that our frame is gone: it takes its browser seconds, unless we tell it.
-        if is_frames_fault(reason) && self.dial(pair, around).is_ok() {
+        if is_frames_fault(reason) && self.dial_neighbour(pair, around).is_ok() {
             self.redials.want(pair, wanted_until, now);
             self.redials.begun(pair, now);
             return;

@@ -297,6 +297,7 @@ impl Links {
         earliest([
             (self.table.deadline(), "a link takes too long to come up"),
             (self.redials.next(), "a peer is dialled again"),
+            (self.unanswered().map(|(_, at)| at).min(), "a signal is sent again"),
             (self.standbys_due(around), "a standby is dialled, used or hung up"),
             (self.unneeded_due(around), "a link that nobody needs is offered to be hung up"),
         ])
@@ -307,6 +308,7 @@ impl Links {
             self.hang_up(link, around);
             self.end(link, DownReason::DialTimeout, around);
         }
+        self.drive_signals(around);
         self.drive_standbys(around);
         self.offer_unneeded(around);
         if self.redials.next().is_some_and(|at| at <= around.now) {

@@ -1,5 +1,8 @@
 //! Signals: sent on some way, judged, and given to the attempt that they belong to.
 
+use std::time::Duration;
+
+use bitters_machine::time::Instant;
 use bitters_wire::{
     id::{LinkId, PersonaId},
     limits::{MAX_SIGNAL, TOPIC_NEIGHBOURS},
@@ -14,6 +17,9 @@ use super::{
     table::{Attempt, Way},
 };
 use crate::{limits::MAX_PASSIVE, pair::Pair};
+
+/// A signal by the server is sent again that often until it is answered: the peer may have been full, or the signal lost.
+const AGAIN: Duration = Duration::from_secs(3);
 
 impl Links {
     /// A signal arrived for us.
@@ -34,7 +40,7 @@ impl Links {
             (Verdict::Pair, Some(link)) => self.pair(link, signal, way, around),
             (Verdict::Redial, Some(link)) => {
                 self.abandon(link, around);
-                if self.dial(pair, around).is_err() {
+                if self.dial_neighbour(pair, around).is_err() {
                     self.fail_link_dials(pair, DownReason::Closed, around);
                 }
             }
@@ -47,7 +53,7 @@ impl Links {
     }
 
     fn accept(&mut self, pair: Pair, signal: Signal, way: Way, around: &Around<'_>) {
-        if self.table.passive() >= MAX_PASSIVE || !self.has_room(pair.own, around) {
+        if self.table.passive() >= MAX_PASSIVE || !self.has_room(pair.own, false, around) {
             return;
         }
         let used = self.table.up_to(pair).and_then(|used| self.table.link(used)).map(|it| it.frame);
@@ -78,6 +84,7 @@ impl Links {
             return;
         }
         attempt.told = Some(blob.clone());
+        attempt.again = (attempt.way == Way::Uplink && attempt.paired.is_none()).then(|| around.now + AGAIN);
         let way = attempt.way;
         let answers = attempt.paired;
         let signal = Signal { attempt: self.number_of(link, pair), answers, blob };
@@ -152,18 +159,37 @@ impl Links {
             return;
         };
         match (attempt.way, &attempt.told, &attempt.at) {
-            (Way::Uplink, Some(blob), _) => {
-                let signal = Signal { attempt: self.number_of(link, pair), answers: None, blob: blob.clone() };
-                self.tell(LinksOutput::Server(ToServer::Signal { from: pair.own, to: pair.peer, signal }));
-            }
+            (Way::Uplink, Some(_), _) => self.signal_again(link, around),
             (Way::Address, _, None) => {
                 self.abandon(link, around);
-                if self.dial(pair, around).is_err() {
+                if self.dial_neighbour(pair, around).is_err() {
                     self.count_failure(pair, around.now);
                 }
             }
             _ => {}
         }
+    }
+
+    /// Attempts whose signal is to be sent again, and when.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = (LinkId, Instant)> {
+        let unanswered = self.table.attempts().filter(|(_, _, attempt)| attempt.paired.is_none());
+        unanswered.filter_map(|(link, _, attempt)| Some((link, attempt.again?)))
+    }
+
+    /// Sends the signals again that weren't answered for a while.
+    pub(super) fn drive_signals(&mut self, around: &Around<'_>) {
+        let due = self.unanswered().filter(|(_, at)| *at <= around.now);
+        for link in due.map(|(link, _)| link).collect::<Vec<_>>() {
+            self.signal_again(link, around);
+        }
+    }
+
+    fn signal_again(&mut self, link: LinkId, around: &Around<'_>) {
+        let Some((attempt, pair)) = self.table.attempt_mut(link) else { return };
+        attempt.again = Some(around.now + AGAIN);
+        let Some(blob) = attempt.told.clone().filter(|_| around.is_registered) else { return };
+        let signal = Signal { attempt: self.number_of(link, pair), answers: None, blob };
+        self.tell(LinksOutput::Server(ToServer::Signal { from: pair.own, to: pair.peer, signal }));
     }
 
     /// The frame can have nothing signed but that its link to `peer`, or at an address of ours to anybody else, ends here.

@@ -1,7 +1,8 @@
 //! How many links each persona has, and which of them goes when there is no room.
 //!
 //! A persona has 24 links at most, and all of a node's personas together 96. Four of them each persona has for itself: whatever others have,
-//! it gets them. A link that neither end has needed for a minute is hung up, room or not: one end says so ([`Idle`]), and the other hangs up
+//! it gets them. What a site dials, or its sessions wait for, takes the place of a neighbour that the site's topics can miss: they would leave
+//! room for nothing else, where many are in them. A link that neither end has needed for a minute is hung up, room or not: one end says so ([`Idle`]), and the other hangs up
 //! unless it needs the link.
 //!
 //! [`Idle`]: bitters_wire::link::Control::Idle
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use bitters_machine::time::Instant;
 use bitters_wire::{
-    id::{LinkId, PersonaId},
+    id::{LinkId, PersonaId, TopicId},
     link::Control,
 };
 
@@ -29,11 +30,19 @@ const SLACK: Duration = Duration::from_secs(5);
 /// Links of a persona that standbys leave to links which are used.
 const USED_FIRST: usize = 6;
 
+/// Whoever asked for a link uses it within that time.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// A topic can miss a neighbour if it keeps so many.
+const NEIGHBOURS_KEPT: usize = 2;
+
 impl Links {
-    /// Sees to it that a persona may have one more link: another that can be missed may be hung up for it.
-    pub(super) fn has_room(&mut self, own: PersonaId, around: &Around<'_>) -> bool {
+    /// Sees to it that a persona may have one more link: another that can be missed may be hung up for it. More can be missed for one that is
+    /// `wanted`: dialled by a site, or waited for by its sessions.
+    pub(super) fn has_room(&mut self, own: PersonaId, wanted: bool, around: &Around<'_>) -> bool {
         while !self.fits(own, around) {
-            let Some(link) = self.missable(own, around) else { return false };
+            let surplus = || self.surplus_of(own, around).filter(|_| wanted);
+            let Some(link) = self.missable(own, around).or_else(surplus) else { return false };
             self.hang_up(link, around);
             self.replace(link);
         }
@@ -69,9 +78,25 @@ impl Links {
     fn spare_of(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
         let standby = self.table.standbys().find(|(_, pair)| pair.own == own).map(|(link, _)| link);
         standby.or_else(|| {
-            let unneeded = self.table.ups_of(own).filter(|(_, pair, _, up)| !is_needed(*pair, up, around));
+            let is_fresh = |up: &Up| around.now.since(up.wanted) < FRESH;
+            let unneeded =
+                self.table.ups_of(own).filter(|(_, pair, _, up)| !is_fresh(up) && !is_needed(*pair, up, around));
             unneeded.min_by_key(|(_, _, _, up)| up.last_packet.max(Some(up.wanted))).map(|(link, _, _, _)| link)
         })
+    }
+
+    /// An attempt at a neighbour for topics, or a neighbour of topics that have others, with whom no session talks.
+    fn surplus_of(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
+        let for_topics = |pair: Pair| pair.own == own && !self.is_wanted(pair, around);
+        let attempt = self.table.attempts().find(|(_, pair, attempt)| attempt.dialled && for_topics(*pair));
+        attempt.map(|(link, _, _)| link).or_else(|| self.surplus_neighbour_of(own, around))
+    }
+
+    fn surplus_neighbour_of(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
+        let can_miss = |topic: &TopicId| self.table.in_topic(own, *topic).count() > NEIGHBOURS_KEPT;
+        let quiet = self.table.ups_of(own).filter(|(_, _, _, up)| !talks(up, around));
+        let mut surplus = quiet.filter(|(_, _, _, up)| !up.joined.is_empty() && up.joined.iter().all(can_miss));
+        surplus.next().map(|(link, _, _, _)| link)
     }
 
     fn quietest_of(&self, own: PersonaId) -> Option<LinkId> {
@@ -114,8 +139,11 @@ impl Links {
 }
 
 fn is_needed(pair: Pair, up: &Up, around: &Around<'_>) -> bool {
-    let talks = up.last_packet.is_some_and(|at| around.now.since(at) < SESSION_PATIENCE);
-    talks || around.shares_topics(pair, up)
+    talks(up, around) || around.shares_topics(pair, up)
+}
+
+fn talks(up: &Up, around: &Around<'_>) -> bool {
+    up.last_packet.is_some_and(|at| around.now.since(at) < SESSION_PATIENCE)
 }
 
 fn unneeded_at(pair: Pair, up: &Up, around: &Around<'_>) -> Option<Instant> {

@@ -111,6 +111,8 @@ pub struct Attempt {
     pub paired: Option<u32>,
     /// Our signal, once it is on its way.
     pub told: Option<Vec<u8>>,
+    /// When it is sent again, should the peer not have answered.
+    pub again: Option<Instant>,
     /// How our signal travels.
     pub way: Way,
     /// Whether it is to be a standby, should the other link still be there then.
@@ -137,7 +139,17 @@ impl Attempt {
     pub const fn new(way: Way, paired: Option<u32>, now: Instant) -> Self {
         // Whoever dials an address may have found another way meanwhile.
         let stands_by = matches!(way, Way::Link | Way::Address);
-        Self { started: now, dialled: paired.is_none(), paired, told: None, way, stands_by, asked: 0, at: None }
+        Self {
+            started: now,
+            dialled: paired.is_none(),
+            paired,
+            told: None,
+            again: None,
+            way,
+            stands_by,
+            asked: 0,
+            at: None,
+        }
     }
 
     /// Whether it needs the way of its signals no longer.

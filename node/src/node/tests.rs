@@ -11,6 +11,7 @@ mod permissions;
 mod quotas;
 mod remote;
 mod room;
+mod signals;
 mod standbys;
 mod strangers;
 

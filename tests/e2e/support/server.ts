@@ -10,7 +10,8 @@ const DIST = process.env["DIST"] ?? join(ROOT, "dist");
 /** The built node. */
 export const NODE = join(DIST, "node");
 const REVPROXY = process.env["REVPROXY"] ?? join(ROOT, "target/release/revproxy");
-const EMPTY_SITE = join(import.meta.dirname, "site");
+/** A site in which nothing is. */
+export const EMPTY_SITE = join(import.meta.dirname, "site");
 const LOOPBACK = ["127.0.0.1", "[::1]"];
 
 /** Sites of the tests, each of an origin of its own; the demo's are `alice` and `bob`. */

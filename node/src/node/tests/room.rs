@@ -8,8 +8,13 @@ use crate::pair::Pair;
 #[test]
 fn a_persona_has_twenty_four_links() {
     let mut lab = Lab::registered();
-    fill(&mut lab, &TENANTS[0], 24);
+    let links = fill(&mut lab, &TENANTS[0], 24);
     assert_eq!(lab.server(dials(peer(99))), [], "each of them is needed");
+    for (n, link) in (0..).zip(&links) {
+        let body = Body::Sealed { counter: 1, sealed: vec![1] };
+        let (to, from) = (us(), peer(n));
+        lab.peer(*link, &Packet { to, to_frame: Some(TAB), from, from_frame: TAB, session: SESSION, body });
+    }
     assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 1, peer: peer(99), address: None }), [lookup(peer(99))]);
     let text = format!("{}: this site has all the links that it may have", peer(99));
     let refused = Err(Failure::new(Code::PeerUnreachable, text));
@@ -17,12 +22,52 @@ fn a_persona_has_twenty_four_links() {
 }
 
 #[test]
+fn what_a_site_dials_takes_the_place_of_a_neighbour_that_its_topics_can_miss() {
+    let mut lab = Lab::registered();
+    let links = fill(&mut lab, &TENANTS[0], 24);
+    lab.frame(TAB, ToLeader::Join { request: 2, topic: TopicId([4; 32]) });
+    for link in &links[..2] {
+        lab.peer(*link, &TopicMessage::Joined(TopicId([4; 32])));
+    }
+    // The other topic has these two alone.
+    for (n, lost) in (0..22).zip(&links[2..]) {
+        lab.now = lab.now + Duration::from_millis(100);
+        lab.frame(TAB, ToLeader::Dial { request: 10 + u32::from(n), peer: peer(50 + n), address: None });
+        let outputs = lab.server(ToNode::Here(peer(50 + n)));
+        assert_eq!(outputs[0], command(TAB, *lost, LinkCommand::HangUp), "{n}");
+        let (_, link) = dialled_in(&outputs).unwrap_or_else(|| panic!("{n}: {outputs:?}"));
+        lab.link(link, LinkEvent::Up(peer(50 + n)));
+    }
+}
+
+#[test]
+fn what_a_site_dials_takes_the_place_of_an_attempt_at_a_neighbour() {
+    let mut lab = Lab::registered();
+    fill(&mut lab, &TENANTS[0], 2);
+    let members: Vec<PersonaId> = (2..8).map(peer).collect();
+    let outputs = lab.server(ToNode::Members { topic: LOBBY, key: us(), members });
+    let (_, attempt) = dialled_in(&outputs).unwrap();
+    for n in 30..46 {
+        lab.server(dials(peer(n)));
+    }
+    assert_eq!(lab.node.links.table().of(us()), 24);
+
+    lab.frame(TAB, ToLeader::Dial { request: 10, peer: peer(50), address: None });
+    let outputs = lab.server(ToNode::Here(peer(50)));
+    assert_eq!(outputs[0], command(TAB, attempt, LinkCommand::HangUp));
+    assert!(dialled_in(&outputs).is_some(), "{outputs:?}");
+}
+
+#[test]
 fn a_link_that_nobody_needs_gives_way_to_a_new_one_of_its_persona() {
     let mut lab = Lab::registered();
     let unneeded = lab.linked_in(TAB, Pair { own: us(), peer: peer(98) });
     fill(&mut lab, &TENANTS[0], 23);
+    lab.now = lab.now + Duration::from_millis(4999);
+    assert_eq!(dialled_in(&lab.server(dials(peer(97)))), None, "it may have been asked for");
+    lab.now = lab.now + MS;
     let outputs = lab.server(dials(peer(99)));
-    assert_eq!(outputs[0], command(TAB, unneeded, LinkCommand::HangUp));
+    assert!(outputs.contains(&command(TAB, unneeded, LinkCommand::HangUp)), "{outputs:?}");
     assert!(dialled_in(&outputs).is_some(), "{outputs:?}");
 }
 
