@@ -3,7 +3,7 @@
 use bitters_wire::{
     id::{FrameId, LinkId, PersonaId},
     limits::DRAIN_REPORT,
-    local::{IdentityEnd, IdentityText},
+    local::{Door, IdentityEnd, IdentityText},
 };
 
 /// One end: which frame, which link.
@@ -25,16 +25,42 @@ pub enum Phase {
 pub struct Connection {
     /// Who is at this end.
     pub own: PersonaId,
-    /// Who is to be at the other end.
-    pub peer: PersonaId,
+    /// Who is to be at the other end, as soon as that is known.
+    pub peer: Option<PersonaId>,
+    /// The way in.
+    pub door: Door,
     /// Whose signal was given to this end.
     pub remote: Option<End>,
     /// How far it is.
     pub phase: Phase,
     /// What came before it was up.
     pub early: Vec<Vec<u8>>,
+    /// Messages sent on it.
+    pub sent: usize,
+    /// What is sent gets lost from now on, and ICE hasn't noticed.
+    pub hung: bool,
+    /// What was sent while the ends were apart, to be sent again by the transport.
+    pub held: Vec<Vec<u8>>,
     /// Bytes sent of which the leader hasn't been told.
     pub drained: Drained,
+}
+
+impl Connection {
+    /// One that was just asked for.
+    pub const fn new(own: PersonaId, peer: Option<PersonaId>, door: Door) -> Self {
+        Self {
+            own,
+            peer,
+            door,
+            remote: None,
+            phase: Phase::New,
+            early: Vec::new(),
+            sent: 0,
+            hung: false,
+            held: Vec::new(),
+            drained: Drained::new(),
+        }
+    }
 }
 
 /// Bytes sent of which the leader hasn't been told.
@@ -51,13 +77,6 @@ impl Drained {
     pub fn add(&mut self, bytes: usize) -> Option<u32> {
         self.0 += u32::try_from(bytes).expect("messages are small");
         (self.0 >= DRAIN_REPORT).then(|| std::mem::take(&mut self.0))
-    }
-}
-
-impl Connection {
-    /// One that was just asked for.
-    pub const fn new(own: PersonaId, peer: PersonaId) -> Self {
-        Self { own, peer, remote: None, phase: Phase::New, early: Vec::new(), drained: Drained::new() }
     }
 }
 

@@ -1,18 +1,286 @@
-//! Deterministic worlds: several browsers, each with a [`Node`](bitters_node::Node) that leads several frames, and the real
-//! rendezvous between them, on simulated time.
+//! A deterministic world: every frame is the real [`Site`](bitters_frame_core::site::Site) with its real sessions, every leader a real
+//! [`Node`](bitters_node::Node), and the rendezvous the real machine. A world is its seed: the same seed tells the same story. Only what
+//! browsers do is simulated (see `docs/browser-facts.md`):
 //!
-//! Ports and sockets keep order and take time. Frames are simulated: they answer a dial late, twice or never; two connections
-//! that were given each other's signals come up some time later, or fail. A frame that dies is noticed by its leader soon,
-//! and by its peers late. A world is its seed: the same seed tells the same story.
+//! | what | how it behaves here |
+//! | --- | --- |
+//! | ports | ordered; they die with their worker, and what was under way is lost |
+//! | BroadcastChannel | everybody else of the browser hears it, a little later |
+//! | Web Locks | a dead frame's lock is granted after 30 to 90 ms, now and then 473; what opens after the person deleted the data has a namespace of its own |
+//! | connections | stand when both ends have each other's signals; ordered; an end whose other end died notices after 5 to 15 s |
+//! | the proxy | introduces who dials an address to who listens there, without reading a packet |
+//! | the database | may have no room for certificates |
+//! | the server | stops, or falls silent behind its open sockets; a middlebox forgets a socket |
+//! | a frozen page | takes nothing in and its timers wait; all of it comes at once when it thaws |
+//! | a suspended machine | the same for all of a browser |
+//!
+//! [`Model`] knows what every page wrote, called and said, and checks what every page reads, is answered and hears, as it happens.
 
 mod browser;
+mod chance;
 mod connection;
-mod faults;
+mod convergence;
+mod event;
+mod evidence;
+mod fault;
+mod gossip;
+mod host;
+mod leader;
+mod link;
+mod model;
+mod peace;
+mod proxy;
+mod scenes;
 mod story;
-pub mod whole;
-mod world;
+mod stream;
+mod tab;
+mod uplink;
 
-pub use browser::{Browser, Page};
-pub use faults::Faults;
-pub use story::Story;
-pub use world::{Evidence, World};
+use std::{collections::BTreeMap, time::Duration};
+
+use bitters_machine::{Machine, agenda::Agenda, time::Instant};
+use bitters_revproxy_core::rendezvous;
+use bitters_wire::{id::FrameId, keys::NodeSecret, rendezvous::ToNode};
+
+pub use browser::{Browser, WorkerId};
+pub use evidence::Evidence;
+pub use fault::Pair;
+pub use gossip::Gossip;
+pub use model::Model;
+pub use story::{Harm, ORIGINS, Story};
+pub use tab::Tab;
+
+use event::{Event, News, Pipe, Turn};
+use uplink::{SERVER, Server};
+
+/// More can't happen at one moment, not even when a machine wakes.
+const MAX_STEPS: usize = 10_000;
+
+/// Browsers, their pages, and a rendezvous.
+#[derive(Debug)]
+pub struct World {
+    /// Its seed.
+    pub seed: u64,
+    /// The time.
+    pub now: Instant,
+    /// All browsers.
+    pub browsers: Vec<Browser>,
+    /// All open pages.
+    pub tabs: BTreeMap<FrameId, Tab>,
+    /// What was done, and so must be seen.
+    pub model: Model,
+    /// What happened.
+    pub evidence: Evidence,
+    /// Everything that any machine took in, in order, if the world is traced.
+    pub trace: Vec<String>,
+    /// Of a hundred pages so many join the lobby as soon as they are welcomed.
+    pub sociable: u8,
+    /// Whether one site may see the whole node, whose pages then watch it.
+    pub curious: bool,
+    /// Whether the server has a proxy. Otherwise nobody has an address.
+    pub proxied: bool,
+    /// Servers that the nodes' seeds name.
+    pub servers: Vec<&'static str>,
+    /// Whether nothing goes wrong any longer.
+    peace: bool,
+    /// Whether all that went wrong is over and done with.
+    settled: bool,
+    /// When anything happened last but that a leader asked whether the server is there, and was answered.
+    stirred: Instant,
+    rng: fastrand::Rng,
+    agenda: Agenda<Event, Pipe>,
+    server: Server,
+    /// Browsers that can't reach each other.
+    apart: Vec<Pair>,
+    /// Ports opened so far.
+    ports: u64,
+    tracing: bool,
+    /// Steps since time went on.
+    steps: usize,
+}
+
+impl World {
+    /// A world of `browsers` without pages.
+    #[must_use]
+    pub fn new(seed: u64, browsers: usize) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let server = Server::new(rng.u64(..));
+        let browsers = (0..browsers).map(|_| Browser::new(NodeSecret::new(std::array::from_fn(|_| rng.u8(..)))));
+        Self {
+            seed,
+            now: Instant::START,
+            browsers: browsers.collect(),
+            tabs: BTreeMap::new(),
+            model: Model::default(),
+            evidence: Evidence::default(),
+            trace: Vec::new(),
+            sociable: 85,
+            curious: false,
+            proxied: true,
+            servers: vec![SERVER],
+            peace: false,
+            settled: false,
+            stirred: Instant::START,
+            rng,
+            agenda: Agenda::default(),
+            server,
+            apart: Vec::new(),
+            ports: 0,
+            tracing: false,
+            steps: 0,
+        }
+    }
+
+    /// Keeps a trace of everything that any machine takes in.
+    #[must_use]
+    pub const fn traced(mut self) -> Self {
+        self.tracing = true;
+        self
+    }
+
+    /// Goes on until `until`.
+    pub fn run_until(&mut self, until: Instant) {
+        while let Some(at) = self.next().filter(|at| *at <= until) {
+            self.steps = if at > self.now { 0 } else { self.steps + 1 };
+            self.must(self.steps < MAX_STEPS, || "the world spins and time stands still".into());
+            self.now = self.now.max(at);
+            self.step();
+        }
+        self.now = self.now.max(until);
+    }
+
+    /// Goes on for a while.
+    pub fn run_for(&mut self, time: Duration) {
+        self.run_until(self.now + time);
+    }
+
+    /// When something happens next.
+    #[must_use]
+    pub fn next(&self) -> Option<Instant> {
+        self.next_timer().into_iter().chain(self.server.poll_timeout()).min()
+    }
+
+    /// When something happens in a browser next.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Instant> {
+        let awake = |browser: usize| !self.browsers[browser].asleep;
+        let workers = self.browsers.iter().filter(|it| !it.asleep).flat_map(|it| &it.workers).filter_map(|it| it.wake);
+        let tabs = self.tabs.values().filter(|it| awake(it.browser) && !it.frozen).filter_map(|it| it.wake);
+        workers.chain(tabs).chain(self.agenda.next()).min()
+    }
+
+    fn step(&mut self) {
+        let now = self.now;
+        let due = |wake: Option<Instant>| wake.is_some_and(|at| at <= now);
+        let worker = (self.browsers.iter().enumerate().filter(|(_, it)| !it.asleep))
+            .find_map(|(n, it)| it.workers.iter().find(|it| due(it.wake)).map(|it| (n, it.id)));
+        if let Some((browser, worker)) = worker {
+            return self.tick_worker(browser, worker);
+        }
+        let browsers = &self.browsers;
+        let tab = self.tabs.iter().find(|(_, it)| due(it.wake) && !it.frozen && !browsers[it.browser].asleep);
+        if let Some(frame) = tab.map(|(id, _)| *id) {
+            self.stirred = now;
+            self.tick_tab(frame);
+        } else if due(self.server.poll_timeout()) {
+            self.server.rendezvous.handle_input(rendezvous::Input::Timeout, now);
+            self.serve();
+        } else if let Some(event) = self.agenda.take() {
+            self.happen(event);
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        if !self.is_idle(&event) {
+            self.stirred = self.now;
+        }
+        match event {
+            Event::Check(dialler, token) => self.on_check(dialler, token),
+            Event::Frame(frame, fact) => {
+                let Some(tab) = self.tabs.get_mut(&frame) else { return };
+                if tab.frozen {
+                    return tab.waiting.push_back(fact);
+                }
+                let browser = tab.browser;
+                if self.browsers[browser].asleep {
+                    return self.browsers[browser].waiting.push_back(Event::Frame(frame, fact));
+                }
+                self.on_fact(frame, fact);
+            }
+            Event::Server(conn, bytes) => self.on_server_hears(conn, bytes),
+            Event::Turn(turn) => self.on_turn(turn),
+            Event::Worker(browser, worker, news) => {
+                if self.browsers[browser].asleep {
+                    return self.browsers[browser].waiting.push_back(Event::Worker(browser, worker, news));
+                }
+                self.on_news(browser, worker, news);
+            }
+        }
+    }
+
+    /// Whether this is about a leader's question whether the server is there. What a leader says is noted as it says it.
+    fn is_idle(&self, event: &Event) -> bool {
+        match event {
+            Event::Server(..) => true,
+            Event::Worker(_, _, News::SocketSays(_, message)) => *message == ToNode::HERE_I_AM,
+            _ => false,
+        }
+    }
+
+    fn on_turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Missed(conn) => self.miss_socket(conn),
+            Turn::Repaired(pair) => self.repair(pair),
+            Turn::Speaks(silence) if silence == self.evidence.server_silences => self.unmute_server(),
+            Turn::Speaks(_) => {}
+            Turn::Thaws(frame) => self.thaw(frame),
+            Turn::Wakes(browser) => self.wake(browser),
+        }
+    }
+
+    fn later(&mut self, from: u64, to: u64, event: Event) {
+        let at = self.now + self.millis(from, to);
+        self.agenda.at(at, event);
+    }
+
+    fn through(&mut self, pipe: Pipe, from: u64, to: u64, event: Event) {
+        let latency = self.millis(from, to);
+        self.agenda.through(pipe, self.now, latency, event);
+    }
+
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        if self.tracing {
+            let at = self.now.as_millis();
+            self.trace.push(format!("{at:>7} {}", what()));
+        }
+    }
+
+    fn millis(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(self.rng.u64(from..=to))
+    }
+
+    fn chance(&mut self, percent: u8) -> bool {
+        self.rng.u8(0..100) < percent
+    }
+
+    /// A chance that something goes wrong.
+    fn mishap(&mut self, percent: u8) -> bool {
+        !self.peace && self.chance(percent)
+    }
+
+    /// Nothing that must not be has happened, or the story ends here.
+    fn must(&self, holds: bool, what: impl FnOnce() -> String) {
+        assert!(holds, "seed {} at {} ms: {}", self.seed, self.now.as_millis(), what());
+    }
+}
+
+impl Drop for World {
+    /// A traced world that goes wrong tells its story.
+    fn drop(&mut self) {
+        if self.tracing && std::thread::panicking() {
+            for line in &self.trace {
+                eprintln!("{line}");
+            }
+        }
+    }
+}

@@ -1,110 +1,145 @@
-//! A random story: browsers whose pages open, talk, dial and close while things go wrong; then peace.
+//! A random story: browsers whose pages open, talk and close while everything goes wrong; then peace, in which all must be settled.
 
 use std::time::Duration;
 
-use bitters_machine::time::Instant;
-use bitters_wire::id::{FrameId, PersonaId, TopicId};
+use bitters_wire::id::FrameId;
 
-use crate::{browser::Page, faults::Faults, world::World};
+use crate::World;
 
-/// No timer of a node is set for longer, but the one that ends the memory of a certificate that could not be kept.
-pub(crate) const REST: Duration = Duration::from_secs(5 * 60);
-
-/// What the stories are about.
+/// What happens in a story.
 #[derive(Clone, Copy, Debug)]
 pub struct Story {
     /// Browsers in it.
     pub browsers: usize,
-    /// Pages at the start, in all.
+    /// Pages that each opens at the start.
     pub pages: usize,
     /// Random acts.
     pub acts: usize,
-    /// Whether leaders die.
-    pub leaders_die: bool,
+    /// What goes wrong.
+    pub harm: Harm,
 }
 
+/// What goes wrong in a story.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Harm {
+    /// All that can.
+    All,
+    /// Pages die, and nothing else: then only those streams may fail that one of them had.
+    Deaths,
+    /// Leaders die and restart, besides.
+    DeathsAndLeaders,
+    /// And people delete their browsing data, besides.
+    Deletions,
+}
+
+/// The number of an act that only some stories know.
+const DELETES: u8 = 99;
+
+/// All sites.
+pub const ORIGINS: [&str; 3] = ["https://a.example", "https://b.example", OBSERVER];
+
+/// The site that may see the whole node, in worlds that are curious.
+pub const OBSERVER: &str = "https://c.example";
+
 impl Story {
-    /// The topic that everybody is in.
-    pub const LOBBY: TopicId = TopicId([3; 32]);
-
-    const ORIGINS: [&'static str; 3] = ["https://a.example", "https://b.example", "https://observer.example"];
-
-    /// Tells the story of a seed up to the moment when peace has come and everything settled.
+    /// Tells the story of a seed up to the moment when peace has come and everything is settled.
     #[must_use]
     pub fn tell(self, mut world: World) -> World {
-        for _ in 0..self.pages {
-            self.open(&mut world);
+        for browser in 0..self.browsers {
+            for _ in 0..self.pages {
+                self.open(&mut world, browser);
+            }
         }
+        world.run_for(Duration::from_secs(2));
         for _ in 0..self.acts {
-            let pause = Duration::from_millis(world.rng.u64(1..500));
-            world.run_until(world.now + pause);
+            let pause = if world.chance(8) { world.millis(1000, 20_000) } else { world.millis(1, 600) };
+            world.run_for(pause);
             self.act(&mut world);
         }
-        world.faults = Faults::NONE;
-        world.start_server();
-        world.run_until(world.now + Duration::from_secs(240));
+        world.make_peace();
+        world.run_for(Duration::from_secs(100));
+        world.finish_all();
+        world.run_for(Duration::from_secs(60));
+        world.must_be_settled();
         world
     }
 
-    fn open(self, world: &mut World) {
-        let browser = world.rng.usize(0..self.browsers);
-        let origin = Self::ORIGINS[world.rng.usize(0..Self::ORIGINS.len())];
-        let page = world.open_page(browser, origin);
-        world.join(page, Self::LOBBY);
+    fn open(self, world: &mut World, browser: usize) -> FrameId {
+        let origin = ORIGINS[world.rng.usize(0..ORIGINS.len())];
+        world.open_tab(browser, origin)
     }
 
     fn act(self, world: &mut World) {
-        let Some(page) = some_page(world) else { return self.open(world) };
-        match world.rng.u8(0..20) {
-            0 | 1 if world.pages.len() < self.pages * 2 => self.open(world),
-            2 | 3 if world.pages.len() > self.pages / 2 => world.close_page(page),
-            4 => world.stop_server(),
-            5..=7 => world.start_server(),
-            8 => world.leave(page, Self::LOBBY),
-            9 | 10 => world.join(page, Self::LOBBY),
-            11..=13 => {
-                if let Some(peer) = some_persona(world) {
-                    world.dial(page, peer);
-                }
-            }
-            14 if self.leaders_die => {
-                let browser = world.pages[&page].browser;
-                world.change_leader(browser);
-            }
-            _ => {
-                if world.pages[&page].wanted.contains(&Self::LOBBY) {
-                    let sealed = world.rng.u64(..).to_le_bytes().to_vec();
-                    world.publish(page, Self::LOBBY, sealed);
-                }
-            }
+        let browser = world.rng.usize(0..self.browsers);
+        let Some(page) = world.some_page() else {
+            self.open(world, browser);
+            return;
+        };
+        match world.rng.u8(0..100) {
+            0..15 => world.some_open(page),
+            15..45 => world.some_write(),
+            45..52 => world.some_call(page),
+            52..58 => world.publish(page),
+            58..60 => world.some_dial(page),
+            60..62 => world.status(page),
+            62 => world.some_cancel(page),
+            63 => world.want_address(page),
+            64..66 => world.some_dial_at(page),
+            66..68 => world.some_end(),
+            68..74 => drop(self.open_or_not(world, browser)),
+            74..86 if self.harm != Harm::All => world.some_write(),
+            _ => self.harm(world, browser, page),
         }
     }
 
-    /// Runs until nothing happens any longer by itself, but that leaders ask whether the server is there; tells since when, or `None` if it
-    /// took more than `patience`.
-    #[must_use]
-    pub fn rest(world: &mut World, patience: Duration) -> Option<Instant> {
-        let until = world.now + patience;
-        while let Some(next) = world.next_timer() {
-            if next.since(world.stirred) > REST {
-                return Some(world.stirred);
-            }
-            if next > until {
-                return None;
-            }
-            world.run_until(next);
-        }
-        Some(world.now)
+    fn open_or_not(self, world: &mut World, browser: usize) -> Option<FrameId> {
+        let room = world.tabs.values().filter(|it| it.browser == browser).count() < self.pages + 2;
+        room.then(|| self.open(world, browser))
     }
-}
 
-/// Some open page.
-pub fn some_page(world: &mut World) -> Option<FrameId> {
-    let pages: Vec<FrameId> = world.pages.keys().copied().collect();
-    world.rng.choice(pages)
-}
+    fn harm(self, world: &mut World, browser: usize, page: FrameId) {
+        let other = world.rng.usize(0..self.browsers);
+        let dice = match self.harm {
+            Harm::All => world.rng.u8(0..31),
+            Harm::Deaths => 0,
+            Harm::DeathsAndLeaders => [0, 12, 13, 14][world.rng.usize(0..4)],
+            Harm::Deletions => [0, 12, 14, DELETES, DELETES][world.rng.usize(0..5)],
+        };
+        let long = if world.chance(10) { world.millis(20_000, 80_000) } else { world.millis(100, 12_000) };
+        match dice {
+            0..9 => world.kill_tab(page),
+            9..12 => world.freeze(page, long),
+            12..14 => world.kill_leader(browser),
+            14 => world.restart_leader(browser),
+            15 => {
+                world.evidence.server_stops += 1;
+                world.stop_server();
+            }
+            16..18 => world.start_server(),
+            18..20 => world.with_link(World::break_link),
+            20..22 => world.with_link(World::hang_link),
+            22..25 => world.part(browser, other, long),
+            25 => self.isolate(world, browser, other),
+            28 => {
+                let silence = world.millis(3000, 40_000);
+                world.mute_server(silence);
+            }
+            29 => world.cut_socket(browser),
+            DELETES => world.delete_data(browser),
+            30 => {
+                let full = world.chance(60);
+                world.fill(browser, full);
+            }
+            _ => world.suspend(browser, long),
+        }
+    }
 
-fn some_persona(world: &mut World) -> Option<PersonaId> {
-    let personas: Vec<PersonaId> = world.pages.values().filter_map(Page::persona).collect();
-    world.rng.choice(personas)
+    /// Two browsers are apart for longer than sessions wait, while their pages go on writing.
+    fn isolate(self, world: &mut World, one: usize, other: usize) {
+        world.part(one, other, Duration::from_secs(75));
+        for _ in 0..8 {
+            world.some_write();
+            world.run_for(Duration::from_secs(9));
+        }
+    }
 }

@@ -14,26 +14,27 @@ use bitters_wire::{
     rendezvous::ToServer,
 };
 
-use super::{
-    Event, Fact, News, Pipe, World,
+use crate::{
+    World,
     browser::{Lead, Worker, WorkerId},
+    event::{Event, Fact, News, Pipe},
     fault::Whom,
+    story::OBSERVER,
     tab::BUILD,
-    uplink::SERVER,
 };
 
 /// When all stories begin.
 const EPOCH_MS: u64 = 1_700_000_000_000;
 
 /// Within that time who isn't told of a death by a lock has noticed it by silence.
-pub(super) const UNSEEN: Duration = Duration::from_secs(25);
+pub(crate) const UNSEEN: Duration = Duration::from_secs(25);
 
 /// As the leader's shell reminds.
 const REMINDER_PACE: Duration = Duration::from_millis(250);
 
 impl World {
     /// A frame opens a SharedWorker by its name: the living one, or a new one.
-    pub(super) fn open_port(&mut self, frame: FrameId, name: String) {
+    pub(crate) fn open_port(&mut self, frame: FrameId, name: String) {
         let Some(tab) = self.tabs.get(&frame) else { return };
         let worker = self.start_worker(tab.browser, name);
         self.ports += 1;
@@ -91,7 +92,7 @@ impl World {
     }
 
     /// A frame waits for a leader's life lock.
-    pub(super) fn watch_leader(&mut self, frame: FrameId, boot: Boot) {
+    pub(crate) fn watch_leader(&mut self, frame: FrameId, boot: Boot) {
         let Some(tab) = self.tabs.get_mut(&frame) else { return };
         let is_held = |it: &Worker| it.space == tab.space && it.lead.as_ref().is_some_and(|lead| lead.boot == boot);
         let held = self.browsers[tab.browser].leader().is_some_and(is_held);
@@ -116,7 +117,7 @@ impl World {
         self.later(10, 120, Event::Worker(browser, id, News::Leads));
     }
 
-    pub(super) fn on_news(&mut self, browser: usize, worker: WorkerId, news: News) {
+    pub(crate) fn on_news(&mut self, browser: usize, worker: WorkerId, news: News) {
         if matches!(news, News::Leads) {
             return self.lead(browser, worker);
         }
@@ -169,12 +170,14 @@ impl World {
     }
 
     /// The time of day.
-    pub(super) fn unix_ms(&self) -> u64 {
+    pub(crate) fn unix_ms(&self) -> u64 {
         EPOCH_MS + self.now.as_millis()
     }
 
     fn config(&mut self, browser: usize) -> Config {
         let boot = Boot(FrameId::from_random(std::array::from_fn(|_| self.rng.u8(..))).0);
+        let servers = self.servers.iter().map(|url| Seed::new(SeedId::Server((*url).into()))).collect();
+        let observe = self.curious.then(|| OBSERVER.to_owned()).into_iter().collect();
         let browser = &mut self.browsers[browser];
         browser.epoch = Epoch(browser.epoch.0 + 1);
         Config {
@@ -183,9 +186,9 @@ impl World {
             boot,
             kind: LeaderKind::Shared,
             build: BUILD.into(),
-            observe: Vec::new(),
+            observe,
             page_origin: "https://node.example".into(),
-            seeds: seeds::merge(vec![Seed::new(SeedId::Server(SERVER.into()))], browser.seeds.clone()),
+            seeds: seeds::merge(servers, browser.seeds.clone()),
             sites: browser.sites.clone(),
             certificates: browser.certificates.clone(),
             warnings: Vec::new(),
@@ -235,14 +238,14 @@ impl World {
         }
     }
 
-    pub(super) fn tick_worker(&mut self, browser: usize, worker: WorkerId) {
+    pub(crate) fn tick_worker(&mut self, browser: usize, worker: WorkerId) {
         self.tell_node(browser, worker, Input::Timeout);
         let next = self.browsers[browser].worker_mut(worker).and_then(|it| it.wake);
         self.must(next.is_none_or(|at| at > self.now), || format!("{browser}'s leader has a timer that never ends"));
     }
 
     /// A leader takes something in and acts.
-    pub(super) fn tell_node(&mut self, browser: usize, id: WorkerId, input: Input) {
+    pub(crate) fn tell_node(&mut self, browser: usize, id: WorkerId, input: Input) {
         let now = self.now;
         self.note(|| format!("{browser} < {input:?}"));
         let Some(worker) = self.browsers[browser].worker_mut(id) else { return };

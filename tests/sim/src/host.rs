@@ -8,13 +8,15 @@ use std::{
 use bitters_wire::{
     data::Data,
     failure::{Executed, Failure},
-    id::FrameId,
+    id::{Epoch, FrameId},
     rpc::{Ask, Event as Told, Outcome, Request, Tell},
 };
 
-use super::{
-    Event, Fact, Pipe, World,
+use crate::{
+    World,
+    event::{Event, Fact, Pipe},
     model::{Call, Heard, Settled},
+    story::OBSERVER,
 };
 
 /// A page's script.
@@ -32,8 +34,14 @@ pub struct Host {
     pub streams: BTreeMap<u32, Place>,
     /// Its address, once it was told.
     pub address: Option<String>,
-    /// What it heard in the lobby.
+    /// Who else is in the lobby, as it was told.
+    pub peers: BTreeSet<String>,
+    /// The number of its watch of the node.
+    pub watch: Option<u32>,
+    /// What it heard in the lobby since it joined.
     pub heard: Heard,
+    /// What it heard and said there before it left, and under which leader it left.
+    past: (BTreeSet<String>, Epoch),
     /// What it said there.
     pub said: usize,
     /// Calls that it is about to answer: which, and how.
@@ -56,6 +64,8 @@ pub enum Asked {
     Cancelled(usize),
     /// To be in the lobby.
     Join,
+    /// To leave it.
+    Leave,
     /// One answer, whichever it is.
     Once,
 }
@@ -76,7 +86,7 @@ const METHOD: &str = "echo";
 
 impl World {
     /// The page asks its node something.
-    pub(super) fn ask(&mut self, frame: FrameId, ask: Ask) -> u32 {
+    pub(crate) fn ask(&mut self, frame: FrameId, ask: Ask) -> u32 {
         let Some(tab) = self.tabs.get_mut(&frame) else { return 0 };
         tab.host.next += 1;
         let id = tab.host.next;
@@ -85,7 +95,7 @@ impl World {
     }
 
     /// The page says something about a request, a stream or a call.
-    pub(super) fn ask_about(&mut self, frame: FrameId, id: u32, ask: Ask) {
+    pub(crate) fn ask_about(&mut self, frame: FrameId, id: u32, ask: Ask) {
         let fact = Fact::Asked(Request { id, ask });
         self.through(Pipe::Host(frame), 0, 1, Event::Frame(frame, fact));
     }
@@ -95,7 +105,7 @@ impl World {
         self.host(frame).asked.insert(id, Asked::Once);
     }
 
-    pub(super) fn host(&mut self, frame: FrameId) -> &mut Host {
+    pub(crate) fn host(&mut self, frame: FrameId) -> &mut Host {
         &mut self.tabs.get_mut(&frame).expect("its script runs").host
     }
 
@@ -119,8 +129,34 @@ impl World {
         let host = self.host(frame);
         let Some(topic) = host.lobby.filter(|_| host.joined) else { return };
         host.said += 1;
-        let data = Data::Text(format!("{frame} {}", host.said));
+        let data = Data::Text(said(frame, host.said));
         self.ask_once(frame, Ask::Publish { topic, data });
+    }
+
+    /// The page joins the lobby, if it is welcomed and not there.
+    pub fn join(&mut self, frame: FrameId) {
+        let host = self.host(frame);
+        if host.id.is_some() && host.lobby.is_none() {
+            let join = self.ask(frame, Ask::Join { name: "lobby".into() });
+            let host = self.host(frame);
+            host.lobby = Some(join);
+            host.asked.insert(join, Asked::Join);
+        }
+    }
+
+    /// The page leaves the lobby, or doesn't want to join it any longer.
+    pub fn leave(&mut self, frame: FrameId) {
+        let epoch = self.browsers[self.tabs[&frame].browser].epoch;
+        let host = self.host(frame);
+        let Some(lobby) = host.lobby.take() else { return };
+        let heard = std::mem::take(&mut host.heard).into_keys();
+        host.past.0.extend(heard.chain((1..=host.said).map(|n| said(frame, n))));
+        host.past.1 = epoch;
+        host.joined = false;
+        host.peers.clear();
+        host.asked.insert(lobby, Asked::Leave);
+        self.evidence.left += 1;
+        self.ask_about(frame, lobby, Ask::Cancel);
     }
 
     /// The page calls a peer.
@@ -128,8 +164,9 @@ impl World {
         let number = self.model.calls.len();
         let data = Data::Text(number.to_string());
         let ms = u32::try_from(timeout.as_millis()).expect("short");
-        let id = self.ask(frame, Ask::Call { peer, method: METHOD.into(), data, timeout: ms, idempotent: false });
-        self.model.calls.push(Call { caller: frame, deadline: self.now + timeout, runs: 0, outcome: None });
+        let ask = Ask::Call { peer: peer.clone(), method: METHOD.into(), data, timeout: ms, idempotent: false };
+        let id = self.ask(frame, ask);
+        self.model.calls.push(Call { caller: frame, peer, deadline: self.now + timeout, runs: 0, outcome: None });
         self.host(frame).asked.insert(id, Asked::Call(number));
     }
 
@@ -156,7 +193,7 @@ impl World {
     }
 
     /// What the page is told.
-    pub(super) fn on_tell(&mut self, frame: FrameId, Told { id, tell }: Told) {
+    pub(crate) fn on_tell(&mut self, frame: FrameId, Told { id, tell }: Told) {
         self.note(|| format!("{frame} {id} > {tell:?}"));
         match tell {
             Tell::Address(address) => {
@@ -175,9 +212,12 @@ impl World {
             Tell::IncomingCall { call, data, .. } => self.on_call(frame, call, &data),
             Tell::IncomingStream { stream, .. } => self.on_incoming(frame, stream),
             Tell::Message { data, .. } => self.on_message(frame, data),
-            Tell::Peer(_) | Tell::Status(_) => self.on_answered(frame, id, true),
-            Tell::PeerJoin(_) | Tell::PeerLeave(_) => {}
+            Tell::Peer(_) => self.on_answered(frame, id, true),
+            Tell::PeerJoin(peer) => self.on_peer(frame, id, &peer, true),
+            Tell::PeerLeave(peer) => self.on_peer(frame, id, &peer, false),
             Tell::Reply(data) => self.on_reply(frame, id, &data),
+            Tell::Status(_) if self.host(frame).watch == Some(id) => self.evidence.statuses += 1,
+            Tell::Status(_) => self.on_answered(frame, id, true),
             Tell::Welcome(welcome) => self.on_welcome(frame, welcome.id),
             Tell::Identity(_) | Tell::Next(_) | Tell::Scope(_) | Tell::Value(_) => {
                 self.must(false, || format!("{frame} is told {tell:?}"));
@@ -189,11 +229,11 @@ impl World {
         let twice = self.host(frame).id.replace(id).is_some();
         self.must(!twice, || format!("{frame} is welcomed twice"));
         self.serve_again(frame);
-        if self.chance(85) {
-            let join = self.ask(frame, Ask::Join { name: "lobby".into() });
-            let host = self.host(frame);
-            host.lobby = Some(join);
-            host.asked.insert(join, Asked::Join);
+        if self.chance(self.sociable) {
+            self.join(frame);
+        }
+        if self.curious && self.tabs[&frame].origin == OBSERVER {
+            self.host(frame).watch = Some(self.ask(frame, Ask::Watch));
         }
     }
 
@@ -204,6 +244,7 @@ impl World {
                 host.asked.remove(&id);
                 host.joined = true;
             }
+            Some(Asked::Leave) => {}
             Some(_) => self.on_answered(frame, id, true),
             None => self.on_opened(frame, id),
         }
@@ -212,6 +253,7 @@ impl World {
     fn on_end(&mut self, frame: FrameId, id: u32) {
         match self.host(frame).asked.get(&id).copied() {
             Some(Asked::Cancelled(call)) => self.settle_call(frame, id, call, Settled::Failed(Executed::Unknown)),
+            Some(Asked::Leave) => drop(self.host(frame).asked.remove(&id)),
             Some(Asked::Once) => self.on_answered(frame, id, true),
             _ => self.on_stopped(frame, id),
         }
@@ -233,7 +275,7 @@ impl World {
                 self.settle_call(frame, id, call, Settled::Failed(executed));
             }
             Some(Asked::Once) => self.on_answered(frame, id, false),
-            Some(Asked::Join) => self.must(false, || format!("{frame} can't join: {failure:?}")),
+            Some(Asked::Join | Asked::Leave) => self.must(false, || format!("{frame} can't join: {failure:?}")),
             None => self.on_stream_failed(frame, id, failure),
         }
     }
@@ -273,6 +315,8 @@ impl World {
         self.model.calls[call].runs += 1;
         let runs = self.model.calls[call].runs;
         self.must(runs == 1, || format!("call {call} runs {runs} times"));
+        let is_its = self.tabs[&frame].host.id.as_ref() == Some(&self.model.calls[call].peer);
+        self.must(is_its, || format!("call {call} of another site's comes to {frame}"));
         let outcome =
             if self.mishap(10) { Outcome::Err("sorry".into()) } else { Outcome::Ok(Data::Text(format!("re:{call}"))) };
         self.host(frame).answers.insert(id, outcome);
@@ -281,19 +325,40 @@ impl World {
         }
     }
 
-    pub(super) fn reply(&mut self, frame: FrameId, id: u32) {
+    pub(crate) fn reply(&mut self, frame: FrameId, id: u32) {
         if let Some(outcome) = self.host(frame).answers.remove(&id) {
             self.ask_about(frame, id, Ask::Reply { outcome });
         }
     }
 
+    /// Somebody came into the lobby, or left it.
+    fn on_peer(&mut self, frame: FrameId, id: u32, peer: &str, came: bool) {
+        let host = self.host(frame);
+        if host.lobby != Some(id) {
+            return;
+        }
+        let news = if came { host.peers.insert(peer.to_owned()) } else { host.peers.remove(peer) };
+        self.must(news, || format!("{frame} is told twice whether {peer} is in the lobby: {came}"));
+    }
+
     fn on_message(&mut self, frame: FrameId, data: Data) {
         let Data::Text(text) = data else { return self.must(false, || format!("{frame} hears {data:?}")) };
         self.evidence.heard += 1;
+        let epoch = self.browsers[self.tabs[&frame].browser].epoch;
+        let host = self.host(frame);
         let own = text.starts_with(&frame.to_string());
-        let times = self.host(frame).heard.entry(text).or_default();
+        let (past, left) = &host.past;
+        let is_past = past.contains(&text);
+        // A page that joins again knows nothing of what it heard before, and a new leader neither.
+        let excused = is_past && *left != epoch;
+        let times = host.heard.entry(text).or_default();
         *times += 1;
         let times = *times;
-        self.must(times == 1 && !own, || format!("{frame} hears an echo"));
+        self.must(times == 1 && (excused || !own && !is_past), || format!("{frame} hears an echo"));
     }
+}
+
+/// What a page says when it speaks for the `n`th time.
+pub fn said(frame: FrameId, n: usize) -> String {
+    format!("{frame} {n}")
 }

@@ -2,16 +2,23 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bitters_frame_core::site::{Config, Input, Line, Output, Site};
+use bitters_frame_core::site::{Badge, Config, Input, Line, Output, Site};
 use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     id::{Boot, FrameId, LinkId},
-    local::LinkEvent,
+    local::{Envelope, LinkEvent, ToFrame, ToLeader},
+    packet::Body,
     rpc::{Identity, RPC},
     status::Scope,
 };
 
-use super::{Event, Fact, News, Pipe, World, browser::WorkerId, host::Host, link::Connection};
+use crate::{
+    World,
+    browser::WorkerId,
+    connection::Connection,
+    event::{Event, Fact, News, Pipe},
+    host::Host,
+};
 
 /// A page.
 #[derive(Debug)]
@@ -26,6 +33,10 @@ pub struct Tab {
     pub site: Site,
     /// What the page's own script does.
     pub host: Host,
+    /// How often a leader took the frame in since the frame said hello last; once is right.
+    pub welcomes: usize,
+    /// Linked peers, as the badge shows.
+    pub peers: u32,
     /// Connections that the frame holds.
     pub links: BTreeMap<LinkId, Connection>,
     /// The frame's port: its number, and to whom.
@@ -39,7 +50,7 @@ pub struct Tab {
     /// The page takes nothing in.
     pub frozen: bool,
     /// What came meanwhile.
-    pub(super) waiting: VecDeque<Fact>,
+    pub(crate) waiting: VecDeque<Fact>,
 }
 
 /// The build of everything here.
@@ -67,6 +78,8 @@ impl World {
             origin,
             site: Site::new(config),
             host: Host::default(),
+            welcomes: 0,
+            peers: 0,
             links: BTreeMap::new(),
             port: None,
             watches: None,
@@ -82,7 +95,7 @@ impl World {
         frame
     }
 
-    pub(super) fn on_fact(&mut self, frame: FrameId, fact: Fact) {
+    pub(crate) fn on_fact(&mut self, frame: FrameId, fact: Fact) {
         match fact {
             Fact::Announced(announcement) => self.inform(frame, Input::Announced(announcement)),
             Fact::Asked(request) => self.inform(frame, Input::Ask(request)),
@@ -93,6 +106,7 @@ impl World {
             Fact::Deadline(link) => self.on_deadline((frame, link)),
             Fact::Heard(port, envelope) => {
                 if self.tabs[&frame].port.is_some_and(|(number, _)| number == port) {
+                    self.overhear(frame, &envelope.message);
                     self.inform(frame, Input::Leader(envelope));
                 }
             }
@@ -110,14 +124,14 @@ impl World {
         }
     }
 
-    pub(super) fn tick_tab(&mut self, frame: FrameId) {
+    pub(crate) fn tick_tab(&mut self, frame: FrameId) {
         self.inform(frame, Input::Timeout);
         let next = self.tabs[&frame].site.poll_timeout();
         self.must(next.is_none_or(|at| at > self.now), || format!("{frame} has a timer that never ends"));
     }
 
     /// A frame takes something in and acts.
-    pub(super) fn inform(&mut self, frame: FrameId, input: Input) {
+    pub(crate) fn inform(&mut self, frame: FrameId, input: Input) {
         let now = self.now;
         self.note(|| format!("{frame} < {input:?}"));
         let Some(tab) = self.tabs.get_mut(&frame) else { return };
@@ -132,8 +146,31 @@ impl World {
         }
     }
 
-    pub(super) fn report(&mut self, (frame, link): (FrameId, LinkId), event: LinkEvent) {
+    pub(crate) fn report(&mut self, (frame, link): (FrameId, LinkId), event: LinkEvent) {
         self.inform(frame, Input::Link(link, event));
+    }
+
+    /// What a leader says to a frame shows this.
+    fn overhear(&mut self, frame: FrameId, message: &ToFrame) {
+        match message {
+            ToFrame::Packet(packet) if matches!(packet.body, Body::Open { .. }) => {
+                let frames = self.model.opened.entry(packet.session).or_default();
+                self.evidence.sessions += usize::from(frames.is_empty());
+                frames.insert(frame);
+            }
+            ToFrame::Welcome(_) => self.tabs.get_mut(&frame).expect("it hears").welcomes += 1,
+            _ => {}
+        }
+    }
+
+    fn say_to_leader(&mut self, frame: FrameId, envelope: Envelope<ToLeader>) {
+        let Some(tab) = self.tabs.get_mut(&frame) else { return };
+        if matches!(envelope.message, ToLeader::Hello(_)) {
+            tab.welcomes = 0;
+        }
+        let (browser, Some((port, worker))) = (tab.browser, tab.port) else { return };
+        let news = News::Heard(frame, port, envelope);
+        self.through(Pipe::PortUp(frame, port), 0, 3, Event::Worker(browser, worker, news));
     }
 
     fn perform(&mut self, frame: FrameId, output: Output) {
@@ -145,17 +182,15 @@ impl World {
                     self.through(Pipe::Broadcast(frame), 0, 3, Event::Worker(browser, leader, news));
                 }
             }
+            Output::Badge(Badge::Ready { peers, .. }) => {
+                self.tabs.get_mut(&frame).expect("its frame shows the badge").peers = peers;
+            }
             Output::Badge(_) | Output::Status(_) => {}
             Output::Certify(owner) => self.certify(frame, owner),
             Output::CloseHost => self.must(false, || format!("{frame} closes its site's port")),
             Output::Connect(Line::Port { name, .. }) => self.open_port(frame, name),
             Output::Connect(Line::Channel) | Output::Contend { .. } => unreachable!("all workers here are shared"),
-            Output::Leader(envelope) => {
-                let Some(tab) = self.tabs.get(&frame) else { return };
-                let (browser, Some((port, worker))) = (tab.browser, tab.port) else { return };
-                let news = News::Heard(frame, port, envelope);
-                self.through(Pipe::PortUp(frame, port), 0, 3, Event::Worker(browser, worker, news));
-            }
+            Output::Leader(envelope) => self.say_to_leader(frame, envelope),
             Output::Link(link, command) => self.on_link_command((frame, link), command),
             Output::Tell(event) => self.on_tell(frame, event),
             Output::WatchLeader(boot) => self.watch_leader(frame, boot),

@@ -1,15 +1,16 @@
-//! Stories of whole worlds, of many seeds. What must be true is checked as it happens, and again once peace has come; here it is
-//! shown that enough happened. `SEED=n` tells one seed's stories and prints what led to a failure, `TIMES=20` twenty times as many.
+//! Streams and calls, while everything goes wrong.
 
 use std::time::Duration;
 
-use bitters_sim::whole::{Evidence, Harm, Story, World};
+use bitters_sim::{Evidence, Harm, Story};
+
+use crate::{prove, seeds, world};
 
 /// Two people with two pages each.
 const SMALL: Story = Story { browsers: 2, pages: 2, acts: 40, harm: Harm::All };
 
 /// A third, over whom two may signal, and pages enough that a standby is there at most deaths.
-const BIG: Story = Story { browsers: 3, pages: 3, acts: 40, harm: Harm::All };
+pub const BIG: Story = Story { browsers: 3, pages: 3, acts: 40, harm: Harm::All };
 
 #[test]
 fn what_is_written_is_read_in_a_small_world() {
@@ -60,8 +61,7 @@ fn a_node_goes_on_when_locks_prove_nothing() {
 fn what_is_asked_goes_to_the_page_that_serves_now() {
     let mut sum = Evidence::default();
     for seed in seeds(60) {
-        let world = World::new(seed, 2);
-        let mut world = if is_one() { world.traced() } else { world };
+        let mut world = world(seed, 2);
         world.serve_in_turn(3, 20);
         sum += world.evidence;
     }
@@ -72,22 +72,11 @@ fn what_is_asked_goes_to_the_page_that_serves_now() {
 fn forty_pages_outlast_a_server_that_is_away() {
     let mut sum = Evidence::default();
     for seed in seeds(5) {
-        let world = World::new(seed, 2);
-        let mut world = if is_one() { world.traced() } else { world };
+        let mut world = world(seed, 2);
         world.outlast(40, Duration::from_secs(25));
         sum += world.evidence;
     }
     prove(|| sum.heard > 10_000 && sum.calls_done >= 205 && sum.streams_done >= 205 && sum.downs == 0, sum);
-}
-
-#[test]
-fn a_seed_is_a_whole_story() {
-    for seed in seeds(5) {
-        let trace = || std::mem::take(&mut BIG.tell(World::new(seed, BIG.browsers).traced()).trace);
-        let (first, second) = (trace(), trace());
-        assert!(first.len() > 1000, "seed {seed}");
-        assert!(first == second, "seed {seed}");
-    }
 }
 
 /// Tells the story of each seed, and what happened in all of them.
@@ -100,27 +89,10 @@ fn tell_all(story: Story, count: u64) -> Evidence {
 }
 
 fn tell(story: Story, seed: u64) -> Evidence {
-    let world = World::new(seed, story.browsers);
-    let mut world = story.tell(if is_one() { world.traced() } else { world });
+    let mut world = story.tell(world(seed, story.browsers));
     world.go_round();
     // Those whose locks don't tell are asked for ever whether they are there.
     let rests = story.harm != Harm::Deletions;
-    assert!(!rests || Story::rest(&mut world, Duration::from_secs(1200)).is_some(), "seed {seed}: no rest");
+    assert!(!rests || world.rest(Duration::from_secs(1200)).is_some(), "seed {seed}: no rest");
     world.evidence
-}
-
-fn prove(lively: impl FnOnce() -> bool, sum: Evidence) {
-    assert!(is_one() || lively(), "the worlds are too quiet to show anything: {sum:#?}");
-}
-
-fn is_one() -> bool {
-    std::env::var("SEED").is_ok()
-}
-
-fn seeds(count: u64) -> Vec<u64> {
-    let times = std::env::var("TIMES").map_or(1, |times| times.parse().expect("TIMES is a number"));
-    match std::env::var("SEED") {
-        Ok(seed) => vec![seed.parse().expect("SEED is a number")],
-        Err(_) => (0..count * times).collect(),
-    }
 }

@@ -6,8 +6,13 @@ use bitters_frame_core::site::Input;
 use bitters_machine::time::Instant;
 use bitters_wire::id::{FrameId, PersonaId};
 
-use super::{Event, Fact, News, Turn, World, browser::Worker, leader::UNSEEN};
-use crate::connection::{End, Phase};
+use crate::{
+    World,
+    browser::Worker,
+    connection::{End, Phase},
+    event::{Event, Fact, News, Turn},
+    leader::UNSEEN,
+};
 
 /// Two browsers, or one and itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,7 +117,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(90);
 const SHORTLY: Duration = Duration::from_secs(3);
 
 impl World {
-    pub(super) fn disturb_shortly(&mut self, browser: usize) {
+    pub(crate) fn disturb_shortly(&mut self, browser: usize) {
         self.model.trouble.note(Whom::Browser(browser), self.now, self.now + SHORTLY);
     }
 
@@ -180,7 +185,7 @@ impl World {
         self.agenda.at(now + time, Event::Turn(Turn::Thaws(frame)));
     }
 
-    pub(super) fn thaw(&mut self, frame: FrameId) {
+    pub(crate) fn thaw(&mut self, frame: FrameId) {
         let Some(tab) = self.tabs.get_mut(&frame).filter(|it| it.frozen) else { return };
         tab.frozen = false;
         let waiting = std::mem::take(&mut tab.waiting);
@@ -207,7 +212,7 @@ impl World {
         }
     }
 
-    pub(super) fn wake(&mut self, browser: usize) {
+    pub(crate) fn wake(&mut self, browser: usize) {
         if !std::mem::take(&mut self.browsers[browser].asleep) {
             return;
         }
@@ -248,7 +253,7 @@ impl World {
         }
     }
 
-    pub(super) fn repair(&mut self, pair: Pair) {
+    pub(crate) fn repair(&mut self, pair: Pair) {
         self.note(|| format!("{pair:?} meet again"));
         self.apart.retain(|it| *it != pair);
         self.rejoin(pair);

@@ -27,6 +27,8 @@ evidence! {
     ups,
     /// Connections that went down, counted at each end that knows.
     downs,
+    /// Signals that came over a peer that both ends know.
+    passed_on,
     /// Certificates that could not be kept.
     certificates_refused,
     /// Pages that died.
@@ -87,6 +89,8 @@ evidence! {
     failed_silent,
     /// Bytes that readers got.
     bytes,
+    /// Sessions whose opening came to a frame.
+    sessions,
     /// Calls that returned what the handler said.
     calls_done,
     /// Calls that failed before the handler ran.
@@ -97,6 +101,10 @@ evidence! {
     calls_cancelled,
     /// Topic messages that pages heard.
     heard,
+    /// Statuses told to pages that watch.
+    statuses,
+    /// Topics that pages left.
+    left,
     /// Requests of other kinds that were answered well.
     answered,
     /// Requests of other kinds that failed.

@@ -9,66 +9,31 @@ use bitters_wire::{
     local::{Dial, Door, DownReason, LinkCommand, LinkEvent},
 };
 
-use super::{Event, Fact, Pair, Pipe, World};
-use crate::connection::{Drained, End, Phase, identity};
-
-/// One end of a connection.
-#[derive(Clone, Debug)]
-pub struct Connection {
-    /// Who is at this end.
-    pub own: PersonaId,
-    /// Who is to be at the other end, as soon as that is known.
-    pub peer: Option<PersonaId>,
-    /// The way in.
-    pub door: Door,
-    /// Whose signal was given to this end.
-    pub remote: Option<End>,
-    /// How far it is.
-    pub phase: Phase,
-    /// What came before it was up.
-    pub early: Vec<Vec<u8>>,
-    /// Messages sent on it.
-    pub sent: usize,
-    /// What is sent gets lost from now on, and ICE hasn't noticed.
-    pub hung: bool,
-    /// What was sent while the ends were apart, to be sent again by the transport.
-    pub held: Vec<Vec<u8>>,
-    /// Bytes sent of which the leader hasn't been told.
-    pub drained: Drained,
-}
+use crate::{
+    World,
+    connection::{Connection, End, Phase, identity},
+    event::{Event, Fact, Pipe},
+    fault::Pair,
+};
 
 /// One that is used, one that stands by, an attempt at either that crosses with the peer's, and what frames that stand still
 /// haven't let go of yet.
 const MAX_SAME: usize = 8;
 
-impl Connection {
-    const fn new(own: PersonaId, peer: Option<PersonaId>, door: Door) -> Self {
-        Self {
-            own,
-            peer,
-            door,
-            remote: None,
-            phase: Phase::New,
-            early: Vec::new(),
-            sent: 0,
-            hung: false,
-            held: Vec::new(),
-            drained: Drained::new(),
-        }
-    }
-}
+/// What nodes say about links is no longer: signals are short here.
+const CONTROL: usize = 128;
 
 impl World {
-    pub(super) fn end(&self, (frame, link): End) -> Option<&Connection> {
+    pub(crate) fn end(&self, (frame, link): End) -> Option<&Connection> {
         self.tabs.get(&frame)?.links.get(&link)
     }
 
-    pub(super) fn end_mut(&mut self, (frame, link): End) -> Option<&mut Connection> {
+    pub(crate) fn end_mut(&mut self, (frame, link): End) -> Option<&mut Connection> {
         self.tabs.get_mut(&frame)?.links.get_mut(&link)
     }
 
     /// Whether a leader has told any frame of its to connect, and nothing came of it yet.
-    pub(super) fn is_dialling(&self, browser: usize) -> bool {
+    pub(crate) fn is_dialling(&self, browser: usize) -> bool {
         let tabs = self.tabs.values().filter(|it| it.browser == browser);
         tabs.flat_map(|it| it.links.values()).any(|it| it.phase != Phase::Up)
     }
@@ -81,7 +46,7 @@ impl World {
         self.pair_of(one, other).is_some_and(|pair| self.apart.contains(&pair))
     }
 
-    pub(super) fn on_link_command(&mut self, end: End, command: LinkCommand) {
+    pub(crate) fn on_link_command(&mut self, end: End, command: LinkCommand) {
         match command {
             LinkCommand::Dial(Dial { own, peer, door, .. }) => self.on_dial(end, own, peer, &door),
             LinkCommand::HangUp => self.close_well(end, DownReason::HungUp),
@@ -126,7 +91,7 @@ impl World {
         }
     }
 
-    pub(super) fn on_own_signal(&mut self, end: End) {
+    pub(crate) fn on_own_signal(&mut self, end: End) {
         match self.end(end).map(|it| &it.door) {
             Some(Door::Introduced { .. }) => self.tell_credentials(end),
             Some(_) => self.report(end, LinkEvent::Signal(codec::encode(&end))),
@@ -147,7 +112,7 @@ impl World {
     }
 
     /// Both ends have each other's signals, and there is a way between them.
-    pub(super) fn connect(&mut self, end: End, remote: End) {
+    pub(crate) fn connect(&mut self, end: End, remote: End) {
         let fresh = |it: &Connection, other| it.remote == Some(other) && it.phase == Phase::New;
         let mutual =
             self.end(end).is_some_and(|it| fresh(it, remote)) && self.end(remote).is_some_and(|it| fresh(it, end));
@@ -161,7 +126,7 @@ impl World {
         }
     }
 
-    pub(super) fn on_stands(&mut self, end: End) {
+    pub(crate) fn on_stands(&mut self, end: End) {
         let Some(far) = self.end(end).and_then(|it| it.remote).and_then(|remote| self.end(remote)).map(|it| it.own)
         else {
             return;
@@ -197,30 +162,39 @@ impl World {
         self.through(Pipe::Channel(remote), 5, 60, Event::Frame(remote.0, Fact::Data(remote.1, bytes)));
     }
 
-    pub(super) fn on_data(&mut self, end: End, bytes: Vec<u8>) {
+    pub(crate) fn on_data(&mut self, end: End, bytes: Vec<u8>) {
         let Some(connection) = self.end_mut(end) else { return };
         if connection.phase == Phase::Up {
-            self.evidence.switches += usize::from(is_switch(&bytes));
+            self.count(&bytes);
             self.report(end, LinkEvent::Received(bytes));
         } else {
             connection.early.push(bytes);
         }
     }
 
-    pub(super) fn on_bye(&mut self, end: End, remote: End) {
+    /// What arrived shows that a node took to another link, or passed a signal on.
+    fn count(&mut self, bytes: &[u8]) {
+        match codec::decode(bytes, CONTROL) {
+            Ok(LinkMessage::Control(Control::Switch)) => self.evidence.switches += 1,
+            Ok(LinkMessage::Control(Control::PassedOn { .. })) => self.evidence.passed_on += 1,
+            _ => {}
+        }
+    }
+
+    pub(crate) fn on_bye(&mut self, end: End, remote: End) {
         if self.end(end).is_some_and(|it| it.remote == Some(remote)) {
             self.close(end, DownReason::Closed);
         }
     }
 
-    pub(super) fn on_deadline(&mut self, end: End) {
+    pub(crate) fn on_deadline(&mut self, end: End) {
         if self.end(end).is_some_and(|it| it.phase != Phase::Up) {
             self.close_well(end, DownReason::DialTimeout);
         }
     }
 
     /// ICE gives up, or a probe: unless the other end answers.
-    pub(super) fn on_lost(&mut self, end: End) {
+    pub(crate) fn on_lost(&mut self, end: End) {
         let Some(connection) = self.end(end).filter(|it| it.phase == Phase::Up) else { return };
         let answers = connection.remote.filter(|_| !connection.hung).is_some_and(|remote| {
             let asleep = self.tabs.get(&remote.0).is_some_and(|it| self.browsers[it.browser].asleep);
@@ -240,7 +214,7 @@ impl World {
         }
     }
 
-    pub(super) fn close(&mut self, end: End, reason: DownReason) {
+    pub(crate) fn close(&mut self, end: End, reason: DownReason) {
         let Some(tab) = self.tabs.get_mut(&end.0) else { return };
         let browser = tab.browser;
         let Some(gone) = tab.links.remove(&end.1) else { return };
@@ -252,12 +226,12 @@ impl World {
     }
 
     /// The browser that a persona lives in.
-    pub(super) fn browser_of(&self, persona: PersonaId) -> Option<usize> {
+    pub(crate) fn browser_of(&self, persona: PersonaId) -> Option<usize> {
         self.browsers.iter().position(|it| it.personas.values().any(|of| *of == persona))
     }
 
     /// Streams between two browsers must go another way now.
-    pub(super) fn mark_broken(&mut self, browser: usize, peer: PersonaId) {
+    pub(crate) fn mark_broken(&mut self, browser: usize, peer: PersonaId) {
         let Some(other) = self.browser_of(peer) else { return };
         let pair = Pair::of(browser, other);
         self.model.broke(pair);
@@ -286,7 +260,7 @@ impl World {
     }
 
     /// The transport sends again what it held while the ends were apart; those that waited for each other meet.
-    pub(super) fn rejoin(&mut self, pair: Pair) {
+    pub(crate) fn rejoin(&mut self, pair: Pair) {
         let ends: Vec<(End, End)> = (self.tabs.iter())
             .flat_map(|(frame, tab)| tab.links.iter().map(|(link, it)| ((*frame, *link), it.remote)))
             .filter_map(|(end, remote)| remote.map(|remote| (end, remote)))
@@ -302,9 +276,4 @@ impl World {
             }
         }
     }
-}
-
-/// Whether its sender uses another link from now on.
-fn is_switch(bytes: &[u8]) -> bool {
-    bytes.len() < 8 && codec::decode(bytes, 8) == Ok(LinkMessage::Control(Control::Switch))
 }

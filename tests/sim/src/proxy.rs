@@ -13,8 +13,11 @@ use bitters_wire::{
     rendezvous::ToNode,
 };
 
-use super::{Event, Fact, News, Pipe, World};
-use crate::connection::End;
+use crate::{
+    World,
+    connection::End,
+    event::{Event, Fact, News, Pipe},
+};
 
 /// Where it is.
 pub const PROXY: &str = "203.0.113.1:3478";
@@ -41,7 +44,7 @@ struct Passage {
 
 impl World {
     /// The rendezvous has checked this.
-    pub(super) fn on_proxy_input(&mut self, input: &proxy::Input) {
+    pub(crate) fn on_proxy_input(&mut self, input: &proxy::Input) {
         match input {
             proxy::Input::Answer { passage, .. } => self.on_answer(*passage),
             proxy::Input::Listen { conn, token, .. } => drop(self.server.proxy.listeners.insert(*token, *conn)),
@@ -51,7 +54,7 @@ impl World {
     }
 
     /// A browser's first check arrives.
-    pub(super) fn on_check(&mut self, dialler: End, token: Token) {
+    pub(crate) fn on_check(&mut self, dialler: End, token: Token) {
         let Some(conn) = self.server.proxy.listeners.get(&token).copied().filter(|_| self.server.answers()) else {
             return;
         };
@@ -67,7 +70,7 @@ impl World {
     }
 
     /// A listener's frame is given a dialler's signal.
-    pub(super) fn on_introduced(&mut self, listener: End, dialler: End) {
+    pub(crate) fn on_introduced(&mut self, listener: End, dialler: End) {
         let fits = |it: &&mut Passage| it.dialler == dialler && it.listener.is_none();
         if let Some(passage) = self.server.proxy.passages.values_mut().find(fits) {
             passage.listener = Some(listener);
@@ -75,7 +78,7 @@ impl World {
     }
 
     /// It tells its credentials.
-    pub(super) fn tell_credentials(&mut self, listener: End) {
+    pub(crate) fn tell_credentials(&mut self, listener: End) {
         let credentials = Credentials::new("1gTT", "N6WOK8l/xhXmKbJ7712zNdfe").expect("a browser's");
         let signal = Signal { credentials, fingerprint: [7; 32], candidates: Vec::new() };
         self.report(listener, LinkEvent::Signal(signal.encode()));
@@ -93,7 +96,7 @@ impl World {
     }
 
     /// A frame makes a certificate, if it can be kept. One that is tried in vain is tried again seldom.
-    pub(super) fn certify(&mut self, frame: FrameId, owner: Owner) {
+    pub(crate) fn certify(&mut self, frame: FrameId, owner: Owner) {
         let now = self.now;
         let browser = &mut self.browsers[self.tabs[&frame].browser];
         browser.certifying.push_back(now);

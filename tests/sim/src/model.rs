@@ -8,10 +8,10 @@ use std::{
 use bitters_machine::time::Instant;
 use bitters_wire::{
     failure::{Code, Executed, Failure},
-    id::FrameId,
+    id::{FrameId, SessionId},
 };
 
-use super::fault::{Pair, Trouble};
+use crate::fault::{Pair, Trouble};
 
 /// What was done in the world.
 #[derive(Debug, Default)]
@@ -24,6 +24,8 @@ pub struct Model {
     pub trouble: Trouble,
     /// Addresses that pages were told, of whom some are gone.
     pub addresses: Vec<String>,
+    /// Which frames were handed the packet that opens a session.
+    pub opened: BTreeMap<SessionId, BTreeSet<FrameId>>,
     gone: BTreeSet<FrameId>,
 }
 
@@ -75,6 +77,8 @@ impl Side {
 pub struct Call {
     /// Who calls.
     pub caller: FrameId,
+    /// Whom.
+    pub peer: String,
     /// When it must be settled.
     pub deadline: Instant,
     /// How often the handler ran.
@@ -146,7 +150,7 @@ impl Model {
     /// A page is gone.
     pub fn gone(&mut self, frame: FrameId, now: Instant) {
         self.gone.insert(frame);
-        self.trouble.note(super::fault::Whom::Page(frame), now, now);
+        self.trouble.note(crate::fault::Whom::Page(frame), now, now);
     }
 
     /// Whether a page is gone.

@@ -2,8 +2,10 @@
 
 use bitters_wire::{failure::Failure, id::FrameId, rpc::Ask};
 
-use super::{
-    Event, Fact, Pair, World,
+use crate::{
+    World,
+    event::{Event, Fact},
+    fault::Pair,
     host::{PROTOCOL, Place},
     model::{Excuse, Model, Side},
 };
@@ -74,7 +76,7 @@ impl World {
         place
     }
 
-    pub(super) fn on_opened(&mut self, frame: FrameId, id: u32) {
+    pub(crate) fn on_opened(&mut self, frame: FrameId, id: u32) {
         // What is served and answered is done once, too.
         if let Some(Place::Known(stream, side)) = self.host(frame).streams.get(&id).cloned() {
             let twice = std::mem::replace(&mut self.model.streams[stream].opened, true);
@@ -83,13 +85,13 @@ impl World {
         }
     }
 
-    pub(super) fn on_incoming(&mut self, frame: FrameId, id: u32) {
+    pub(crate) fn on_incoming(&mut self, frame: FrameId, id: u32) {
         let before = self.host(frame).streams.insert(id, Place::New(Vec::new()));
         self.must(before.is_none(), || format!("{frame} has two streams {id}"));
         self.read_on(frame, id);
     }
 
-    pub(super) fn on_credit(&mut self, frame: FrameId, id: u32, limit: f64) {
+    pub(crate) fn on_credit(&mut self, frame: FrameId, id: u32, limit: f64) {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "credit is a whole number here")]
         let limit = limit as u64;
         let Some(place) = self.place(frame, id, "credit") else { return };
@@ -121,7 +123,7 @@ impl World {
         }
     }
 
-    pub(super) fn on_bytes(&mut self, frame: FrameId, id: u32, bytes: &[u8]) {
+    pub(crate) fn on_bytes(&mut self, frame: FrameId, id: u32, bytes: &[u8]) {
         self.must(!bytes.is_empty(), || format!("{frame} reads nothing of {id}"));
         match self.place(frame, id, "bytes") {
             None => return,
@@ -175,7 +177,7 @@ impl World {
     }
 
     /// The reader has room again.
-    pub(super) fn read_on(&mut self, frame: FrameId, id: u32) {
+    pub(crate) fn read_on(&mut self, frame: FrameId, id: u32) {
         if self.host(frame).dropped.contains(&id) {
             return;
         }
@@ -190,7 +192,7 @@ impl World {
         self.ask_about(frame, id, Ask::Credit { limit });
     }
 
-    pub(super) fn on_finished(&mut self, frame: FrameId, id: u32) {
+    pub(crate) fn on_finished(&mut self, frame: FrameId, id: u32) {
         let Some(place) = self.place(frame, id, "the end") else { return };
         let Place::Known(stream, side) = place else {
             return self.must(false, || format!("{frame}'s stream {id} ends before it began"));
@@ -204,7 +206,7 @@ impl World {
     }
 
     /// The peer reads no longer.
-    pub(super) fn on_stopped(&mut self, frame: FrameId, id: u32) {
+    pub(crate) fn on_stopped(&mut self, frame: FrameId, id: u32) {
         let Some(Place::Known(stream, side)) = self.place(frame, id, "a stop") else { return };
         let it = &mut self.model.streams[stream];
         it.sides[side].finished = true;
@@ -212,7 +214,7 @@ impl World {
         self.must(meant, || format!("stream {stream} is stopped by nobody"));
     }
 
-    pub(super) fn on_stream_failed(&mut self, frame: FrameId, id: u32, failure: &Failure) {
+    pub(crate) fn on_stream_failed(&mut self, frame: FrameId, id: u32, failure: &Failure) {
         match self.place(frame, id, "a failure") {
             None => {}
             Some(Place::New(_)) => {

@@ -11,9 +11,10 @@ use bitters_node::{Input, UplinkCommand, UplinkEvent};
 use bitters_revproxy_core::rendezvous::{self, ConnId, Rendezvous};
 use bitters_wire::codec;
 
-use super::{
-    Event, News, Pipe, Turn, World,
+use crate::{
+    World,
     browser::WorkerId,
+    event::{Event, News, Pipe, Turn},
     fault::Whom,
     proxy::{PROXY, Proxy},
 };
@@ -23,6 +24,9 @@ pub const SERVER: &str = "ws://rendezvous.example/rendezvous";
 
 /// Its name.
 const NAME: &str = "rendezvous.example";
+
+/// Another server, that nobody reaches.
+pub const GONE: &str = "ws://gone.example/rendezvous";
 
 /// A leader asks after ten seconds, waits for five, and connects anew within a few more, but for what it waited before.
 const NOTICED: Duration = Duration::from_secs(25);
@@ -74,7 +78,7 @@ impl Server {
 }
 
 impl World {
-    pub(super) fn on_uplink_command(&mut self, browser: usize, id: WorkerId, command: UplinkCommand) {
+    pub(crate) fn on_uplink_command(&mut self, browser: usize, id: WorkerId, command: UplinkCommand) {
         let Some(lead) = self.browsers[browser].worker_mut(id).and_then(|it| it.lead.as_mut()) else { return };
         let socket = lead.socket;
         match command {
@@ -87,11 +91,11 @@ impl World {
                     self.agenda.at(self.now, Event::Worker(browser, id, News::SocketCloses(conn)));
                 }
             }
-            UplinkCommand::Connect(_) => {
+            UplinkCommand::Connect(url) => {
                 self.server.connected += 1;
                 let conn = ConnId(self.server.connected);
                 lead.socket = Some(conn);
-                let news = if self.server.up { News::SocketOpens(conn) } else { News::SocketRefused };
+                let news = if self.server.up && url == SERVER { News::SocketOpens(conn) } else { News::SocketRefused };
                 self.later(20, 200, Event::Worker(browser, id, news));
             }
             UplinkCommand::Send(message) => {
@@ -103,7 +107,7 @@ impl World {
         }
     }
 
-    pub(super) fn on_socket_opens(&mut self, browser: usize, id: WorkerId, conn: ConnId) {
+    pub(crate) fn on_socket_opens(&mut self, browser: usize, id: WorkerId, conn: ConnId) {
         let lead = self.browsers[browser].worker_mut(id).and_then(|it| it.lead.as_ref());
         if lead.and_then(|it| it.socket) != Some(conn) {
             return;
@@ -117,14 +121,14 @@ impl World {
         self.server.sockets.insert(conn, (browser, id));
         let nonce = std::array::from_fn(|_| self.rng.u8(..));
         let addr = Ipv4Addr::new(10, 0, 0, u8::try_from(browser).unwrap_or(u8::MAX)).into();
-        let proxies = [PROXY.parse().expect("an address")].into();
+        let proxies = self.proxied.then(|| PROXY.parse().expect("an address")).into_iter().collect();
         let open = rendezvous::Input::Open { conn, addr, nonce, server: NAME.into(), proxies };
         self.server.rendezvous.handle_input(open, self.now);
         self.tell_node(browser, id, Input::Uplink(UplinkEvent::Open { server: NAME.into() }));
         self.serve();
     }
 
-    pub(super) fn on_server_hears(&mut self, conn: ConnId, bytes: Vec<u8>) {
+    pub(crate) fn on_server_hears(&mut self, conn: ConnId, bytes: Vec<u8>) {
         if self.server.cut.contains(&conn) {
             return;
         }
@@ -137,7 +141,7 @@ impl World {
         }
     }
 
-    pub(super) fn drop_socket(&mut self, socket: Option<ConnId>) {
+    pub(crate) fn drop_socket(&mut self, socket: Option<ConnId>) {
         let Some(conn) = socket else { return };
         if let Some(waiting) = &mut self.server.stopped {
             return waiting.push(Waits::Closed(conn));
@@ -149,7 +153,7 @@ impl World {
         }
     }
 
-    pub(super) fn serve(&mut self) {
+    pub(crate) fn serve(&mut self) {
         while let Some(output) = self.server.rendezvous.poll_output() {
             let (conn, message) = match output {
                 rendezvous::Output::Close(conn) => (conn, None),
@@ -209,7 +213,7 @@ impl World {
     }
 
     /// It goes on.
-    pub(super) fn unmute_server(&mut self) {
+    pub(crate) fn unmute_server(&mut self) {
         let Some(waiting) = self.server.stopped.take() else { return };
         self.note(|| "the server speaks again".into());
         self.model.trouble.server(self.now, false);
@@ -237,7 +241,7 @@ impl World {
     }
 
     /// The server gives up a socket that is cut, if its node hasn't come again.
-    pub(super) fn miss_socket(&mut self, conn: ConnId) {
+    pub(crate) fn miss_socket(&mut self, conn: ConnId) {
         if self.server.stopped.is_some() {
             return self.agenda.at(self.now + MISSED, Event::Turn(Turn::Missed(conn)));
         }

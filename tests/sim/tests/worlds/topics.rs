@@ -1,0 +1,41 @@
+//! Topics and links, while pages, leaders and the server come and go.
+
+use std::time::Duration;
+
+use bitters_sim::{Evidence, Gossip};
+
+use crate::{prove, seeds, world};
+
+const QUIET: Gossip = Gossip { browsers: 3, pages: 6, acts: 60, leaders_die: false };
+pub const STORMY: Gossip = Gossip { browsers: 4, pages: 8, acts: 60, leaders_die: true };
+
+#[test]
+fn members_of_a_topic_find_each_other() {
+    let sum = tell_all(QUIET, 40);
+    assert_lively(sum);
+}
+
+#[test]
+fn leaders_come_and_go() {
+    let sum = tell_all(STORMY, 40);
+    assert_lively(sum);
+    prove(|| sum.leaders_died > 20 && sum.leaders_restarted > 20, sum);
+}
+
+/// Tells the story of each seed, and shows that all came together at its end.
+fn tell_all(story: Gossip, count: u64) -> Evidence {
+    let mut sum = Evidence::default();
+    for seed in seeds(count) {
+        let mut world = story.tell(world(seed, story.browsers));
+        world.must_converge();
+        sum += world.evidence;
+        assert!(world.rest(Duration::from_secs(1200)).is_some(), "seed {seed}: no rest");
+    }
+    sum
+}
+
+fn assert_lively(sum: Evidence) {
+    prove(|| sum.ups > 300 && sum.downs > 50 && sum.passed_on > 20 && sum.heard > 3000, sum);
+    prove(|| sum.answered > 2000 && sum.refused > 20 && sum.statuses > 1000 && sum.left > 50, sum);
+    prove(|| sum.sessions > 1000 && sum.calls_done > 1000, sum);
+}
