@@ -103,6 +103,8 @@ evidence! {
     heard,
     /// Statuses told to pages that watch.
     statuses,
+    /// Those of them that showed the whole node.
+    overviews,
     /// Topics that pages left.
     left,
     /// Requests of other kinds that were answered well.

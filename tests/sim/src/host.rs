@@ -10,6 +10,7 @@ use bitters_wire::{
     failure::{Executed, Failure},
     id::{Epoch, FrameId},
     rpc::{Ask, Event as Told, Outcome, Request, Tell},
+    status::Status,
 };
 
 use crate::{
@@ -216,8 +217,7 @@ impl World {
             Tell::PeerJoin(peer) => self.on_peer(frame, id, &peer, true),
             Tell::PeerLeave(peer) => self.on_peer(frame, id, &peer, false),
             Tell::Reply(data) => self.on_reply(frame, id, &data),
-            Tell::Status(_) if self.host(frame).watch == Some(id) => self.evidence.statuses += 1,
-            Tell::Status(_) => self.on_answered(frame, id, true),
+            Tell::Status(status) => self.on_status(frame, id, &status),
             Tell::Welcome(welcome) => self.on_welcome(frame, welcome.id),
             Tell::Identity(_) | Tell::Next(_) | Tell::Scope(_) | Tell::Value(_) => {
                 self.must(false, || format!("{frame} is told {tell:?}"));
@@ -232,7 +232,7 @@ impl World {
         if self.chance(self.sociable) {
             self.join(frame);
         }
-        if self.curious && self.tabs[&frame].origin == OBSERVER {
+        if self.curious {
             self.host(frame).watch = Some(self.ask(frame, Ask::Watch));
         }
     }
@@ -329,6 +329,19 @@ impl World {
         if let Some(outcome) = self.host(frame).answers.remove(&id) {
             self.ask_about(frame, id, Ask::Reply { outcome });
         }
+    }
+
+    /// A page sees its own site, and one that may the whole node.
+    fn on_status(&mut self, frame: FrameId, id: u32, status: &Status) {
+        let origin = self.tabs[&frame].origin;
+        let observes = self.curious && origin == OBSERVER;
+        let fits = status.frames.iter().all(|it| observes || it.origin == origin);
+        self.must(fits && observes == status.leader.is_some(), || format!("{frame} of {origin} sees {status:?}"));
+        if self.host(frame).watch != Some(id) {
+            return self.on_answered(frame, id, true);
+        }
+        self.evidence.statuses += 1;
+        self.evidence.overviews += usize::from(observes);
     }
 
     /// Somebody came into the lobby, or left it.

@@ -75,7 +75,7 @@ pub struct World {
     pub trace: Vec<String>,
     /// Of a hundred pages so many join the lobby as soon as they are welcomed.
     pub sociable: u8,
-    /// Whether one site may see the whole node, whose pages then watch it.
+    /// Whether pages watch the node, and one site may see the whole of it.
     pub curious: bool,
     /// Whether the server has a proxy. Otherwise nobody has an address.
     pub proxied: bool,
