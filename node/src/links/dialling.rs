@@ -222,10 +222,16 @@ impl Links {
         let have = connecting + self.table.in_topic(own, place.topic).count();
         candidates.retain(|pair| !self.table.is_linking(*pair) && self.redials.may_dial(*pair, around.now));
         self.rng.shuffle(&mut candidates);
-        for pair in candidates.into_iter().take(TOPIC_NEIGHBOURS.saturating_sub(have)) {
+        let waiting = candidates.split_off(TOPIC_NEIGHBOURS.saturating_sub(have).min(candidates.len()));
+        let tries = connecting > 0 || !candidates.is_empty();
+        for pair in candidates {
             if self.dial_neighbour(pair, around).is_err() {
                 self.count_failure(pair, around.now);
             }
+        }
+        // What is tried now may fail. Until then the failures of the others are remembered: each is given up in its turn.
+        for pair in waiting.into_iter().filter(|_| tries) {
+            self.redials.postpone(pair, around.now);
         }
     }
 }

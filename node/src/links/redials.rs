@@ -98,6 +98,13 @@ impl Redials {
         }
     }
 
+    /// Other peers are dialled first; what is remembered of this one's failures stays.
+    pub fn postpone(&mut self, pair: Pair, now: Instant) {
+        if let Some(redial) = self.0.get_mut(&pair) {
+            redial.not_before = now + DIAL_TIMEOUT;
+        }
+    }
+
     /// A link is up, or isn't wanted any longer.
     pub fn forget(&mut self, pair: Pair) {
         self.0.remove(&pair);

@@ -1,5 +1,5 @@
 //! A random story of topics: pages come and go, join and leave the lobby, speak there and dial each other, and have no sessions. So a link
-//! has no standby, and is there only as long as a topic or a dial needs it. Nobody has an address: who is gone is dialled by signals only.
+//! has no standby, and is there only as long as a topic or a dial needs it.
 
 use std::time::Duration;
 
@@ -33,7 +33,6 @@ impl Gossip {
     pub fn tell(self, mut world: World) -> World {
         world.sociable = 100;
         world.curious = true;
-        world.proxied = false;
         world.servers = vec![SERVER, GONE];
         for _ in 0..self.pages {
             self.open(&mut world);

@@ -77,8 +77,6 @@ pub struct World {
     pub sociable: u8,
     /// Whether pages watch the node, and one site may see the whole of it.
     pub curious: bool,
-    /// Whether the server has a proxy. Otherwise nobody has an address.
-    pub proxied: bool,
     /// Servers that the nodes' seeds name.
     pub servers: Vec<&'static str>,
     /// Whether nothing goes wrong any longer.
@@ -116,7 +114,6 @@ impl World {
             trace: Vec::new(),
             sociable: 85,
             curious: false,
-            proxied: true,
             servers: vec![SERVER],
             peace: false,
             settled: false,
