@@ -56,7 +56,7 @@ test("a stream between two browsers with a standby beside its link", async ({ br
   for (let round = 0; round < ROUNDS; round += 1) {
     await links(a, 1);
     speeds.alone.push(SIZE / MIB / (await stream(a, peer, SIZE)));
-    const others = await Promise.all(browsers.map((browser) => connect(browser, "b")));
+    const others = await Promise.all(browsers.map((browser) => connect(browser, "a")));
     await links(a, 2);
     speeds.standby.push(SIZE / MIB / (await stream(a, peer, SIZE)));
     await Promise.all(others.map((page) => page.close()));
