@@ -204,6 +204,11 @@ impl Lab {
     }
 }
 
+/// One of many peers: the same site's persona of another node.
+pub(super) fn peer(n: u8) -> PersonaId {
+    NodeSecret::new([100 + n; 32]).persona(SITE).id()
+}
+
 /// The home node's, with an empty store.
 pub(super) fn config() -> Config {
     Config {

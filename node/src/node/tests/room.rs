@@ -299,10 +299,6 @@ fn fill(lab: &mut Lab, tenant: &Tenant, count: u8) -> Vec<LinkId> {
     (0..count).map(link).collect()
 }
 
-fn peer(n: u8) -> PersonaId {
-    NodeSecret::new([100 + n; 32]).persona(SITE).id()
-}
-
 fn numbered(n: u8) -> FrameId {
     FrameId::from_random([n; 16])
 }

@@ -68,7 +68,3 @@ fn told(outputs: &[Output]) -> Vec<ToServer> {
     });
     told.collect()
 }
-
-fn peer(n: u8) -> PersonaId {
-    NodeSecret::new([100 + n; 32]).persona(SITE).id()
-}

@@ -479,10 +479,6 @@ fn bob() -> PersonaId {
     peer(0)
 }
 
-fn peer(n: u8) -> PersonaId {
-    NodeSecret::new([100 + n; 32]).persona(SITE).id()
-}
-
 fn held(link: LinkId) -> Vec<HeldLink> {
     vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct }]
 }
