@@ -10,7 +10,7 @@ fn a_signal_by_the_server_is_sent_again_until_it_is_answered() {
     let (mut lab, link, signal) = signalled();
     for _ in 0..2 {
         assert_eq!(told(&lab.within(Duration::from_millis(AGAIN - 1))), []);
-        assert_eq!(told(&lab.within(Duration::from_millis(1))), [signal.clone()]);
+        assert_eq!(told(&lab.within(Duration::from_millis(1))), std::slice::from_ref(&signal));
     }
     let answer = Signal { attempt: 9, answers: Some(attempt_of(&signal)), blob: vec![7] };
     let outputs = lab.server(ToNode::Signal { from: alice(), to: us(), signal: answer });
