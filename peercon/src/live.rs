@@ -412,7 +412,7 @@ impl Live {
             self.on_data(part, outbox)?;
         }
         if self.paths.is_proxied() {
-            outbox.extend(self.paths.on_up().map(Output::Path));
+            outbox.extend(self.paths.on_up(DIAL_TIMEOUT.saturating_sub(self.deadline.since(now))).map(Output::Path));
             outbox.extend(self.restarts.begin(now).then_some(Output::Restart));
         }
         Ok(())

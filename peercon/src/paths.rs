@@ -14,8 +14,10 @@ use crate::{
     candidate::{Address, Kind},
 };
 
-/// A path that works is found within a few round trips; without any Firefox gives up after 5 s.
+/// A path that works is found within a few round trips, or within twice the time that the connection took to open: where that is longer, the
+/// machines are busy or far apart. Without any path Firefox gives up after 5 s.
 const DIRECT_WITHIN: Duration = Duration::from_millis(1500);
+const DIRECT_AT_LAST: Duration = Duration::from_secs(4);
 
 /// Not every browser says when it uses another path.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -27,6 +29,8 @@ pub(crate) struct Paths {
     proxies: Vec<Candidate>,
     /// Whether we are the end that was introduced.
     listens: bool,
+    /// How long the connection took to open.
+    opening: Duration,
     stage: Stage,
     /// Nothing is told before the connection is up.
     told: Option<Path>,
@@ -78,13 +82,15 @@ impl Paths {
     }
 
     /// The connection is up, through the proxy that it was opened at.
-    pub(crate) fn on_up(&mut self) -> Option<Path> {
+    pub(crate) fn on_up(&mut self, opening: Duration) -> Option<Path> {
+        self.opening = opening;
         self.tell(Path::Proxied)
     }
 
     pub(crate) fn on_restarted(&mut self, now: Instant) {
         if self.is_proxied() {
-            self.stage = Stage::Searching { look: now, until: now + DIRECT_WITHIN };
+            let within = (2 * self.opening).clamp(DIRECT_WITHIN, DIRECT_AT_LAST);
+            self.stage = Stage::Searching { look: now, until: now + within };
         }
     }
 
@@ -154,4 +160,20 @@ impl Paths {
 pub(crate) fn proxy_candidates(proxies: &[SocketAddr]) -> Vec<Candidate> {
     let candidate = |at: &SocketAddr| Candidate::new(Kind::Relayed, Address::Ip(at.ip()), at.port()).ok();
     proxies.iter().filter_map(candidate).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_opened_slowly_has_more_time_to_find_a_direct_path() {
+        for (opening, within) in [(100, 1500), (750, 1500), (1200, 2400), (9000, 4000)] {
+            let mut paths = Paths::introduced(&proxy_candidates(&["192.0.2.1:3478".parse().unwrap()]));
+            paths.on_up(Duration::from_millis(opening));
+            paths.on_restarted(Instant::START);
+            let found = (0..5000).find(|ms| paths.poll(Instant::from_millis(*ms)) == Some(Search::Forward));
+            assert_eq!(found, Some(within), "{opening} ms to open");
+        }
+    }
 }
