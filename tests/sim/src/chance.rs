@@ -15,7 +15,7 @@ impl World {
     }
 
     /// Whether a page's script can do anything now.
-    fn runs(&self, page: FrameId) -> bool {
+    pub(crate) fn runs(&self, page: FrameId) -> bool {
         self.tabs.get(&page).is_some_and(|it| !it.frozen && !self.browsers[it.browser].asleep)
     }
 

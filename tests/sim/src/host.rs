@@ -84,6 +84,8 @@ pub enum Place {
 pub const PROTOCOL: &str = "file";
 /// What all pages answer.
 const METHOD: &str = "echo";
+/// The topic that pages join, where there is no other.
+pub const LOBBY: &str = "lobby";
 
 impl World {
     /// The page asks its node something.
@@ -136,9 +138,10 @@ impl World {
 
     /// The page joins the lobby, if it is welcomed and not there.
     pub fn join(&mut self, frame: FrameId) {
+        let room = self.tabs[&frame].room;
         let host = self.host(frame);
         if host.id.is_some() && host.lobby.is_none() {
-            let join = self.ask(frame, Ask::Join { name: "lobby".into() });
+            let join = self.ask(frame, Ask::Join { name: room.into() });
             let host = self.host(frame);
             host.lobby = Some(join);
             host.asked.insert(join, Asked::Join);

@@ -142,6 +142,9 @@ impl World {
             }
             News::SocketSays(conn, message) => {
                 if lead.socket == Some(conn) {
+                    if self.notes.nosy.contains(&browser) {
+                        self.notes.on_server(&message);
+                    }
                     self.tell_node(browser, worker, Input::Uplink(UplinkEvent::Received(message)));
                 }
             }

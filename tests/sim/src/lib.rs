@@ -28,6 +28,8 @@ mod host;
 mod leader;
 mod link;
 mod model;
+mod nosy;
+mod notes;
 mod peace;
 mod proxy;
 mod scenes;
@@ -47,6 +49,8 @@ pub use evidence::Evidence;
 pub use fault::Pair;
 pub use gossip::Gossip;
 pub use model::Model;
+pub use nosy::Nosy;
+pub use notes::{ATTEMPT, COUNTER, Notes};
 pub use story::{Harm, ORIGINS, Story};
 pub use tab::Tab;
 
@@ -71,6 +75,8 @@ pub struct World {
     pub model: Model,
     /// What happened.
     pub evidence: Evidence,
+    /// What browsers that are nosy were told.
+    pub notes: Notes,
     /// Everything that any machine took in, in order, if the world is traced.
     pub trace: Vec<String>,
     /// Of a hundred pages so many join the lobby as soon as they are welcomed.
@@ -111,6 +117,7 @@ impl World {
             tabs: BTreeMap::new(),
             model: Model::default(),
             evidence: Evidence::default(),
+            notes: Notes::default(),
             trace: Vec::new(),
             sociable: 85,
             curious: false,

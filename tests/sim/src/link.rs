@@ -48,7 +48,7 @@ impl World {
 
     pub(crate) fn on_link_command(&mut self, end: End, command: LinkCommand) {
         match command {
-            LinkCommand::Dial(Dial { own, peer, door, .. }) => self.on_dial(end, own, peer, &door),
+            LinkCommand::Dial(dial) => self.on_dial(end, dial),
             LinkCommand::HangUp => self.close_well(end, DownReason::HungUp),
             LinkCommand::Probe | LinkCommand::Restart => self.later(2000, 4000, Event::Frame(end.0, Fact::Lost(end.1))),
             LinkCommand::Send(bytes) => {
@@ -64,9 +64,13 @@ impl World {
         }
     }
 
-    fn on_dial(&mut self, end: End, own: PersonaId, peer: Option<PersonaId>, door: &Door) {
+    fn on_dial(&mut self, end: End, dial: Dial) {
         let Some(tab) = self.tabs.get_mut(&end.0) else { return };
         let browser = tab.browser;
+        if self.notes.nosy.contains(&browser) {
+            self.notes.on_dial(&dial);
+        }
+        let Dial { own, peer, door, .. } = dial;
         tab.links.insert(end.1, Connection::new(own, peer, door.clone()));
         let is_own = self.browsers[browser].persona(self.tabs[&end.0].origin) == own;
         self.must(is_own, || format!("{} carries a link of another site's persona", end.0));
@@ -83,7 +87,7 @@ impl World {
         }
         if let Door::Address { token, .. } = door {
             self.evidence.dials_at_addresses += 1;
-            return self.later(20, 150, Event::Check(end, *token));
+            return self.later(20, 150, Event::Check(end, token));
         }
         let times = if self.mishap(10) { 2 } else { 1 };
         for _ in 0..times {

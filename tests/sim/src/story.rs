@@ -97,7 +97,7 @@ impl Story {
         room.then(|| self.open(world, browser))
     }
 
-    fn harm(self, world: &mut World, browser: usize, page: FrameId) {
+    pub(crate) fn harm(self, world: &mut World, browser: usize, page: FrameId) {
         let other = world.rng.usize(0..self.browsers);
         let dice = match self.harm {
             Harm::All => world.rng.u8(0..31),

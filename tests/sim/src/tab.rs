@@ -15,9 +15,9 @@ use bitters_wire::{
 use crate::{
     World,
     browser::WorkerId,
-    connection::Connection,
+    connection::{Connection, End, Phase},
     event::{Event, Fact, News, Pipe},
-    host::Host,
+    host::{Host, LOBBY},
 };
 
 /// A page.
@@ -29,6 +29,8 @@ pub struct Tab {
     pub space: u32,
     /// Its origin.
     pub origin: &'static str,
+    /// The topic that it joins.
+    pub room: &'static str,
     /// The frame.
     pub site: Site,
     /// What the page's own script does.
@@ -76,6 +78,7 @@ impl World {
             browser,
             space: self.browsers[browser].space,
             origin,
+            room: LOBBY,
             site: Site::new(config),
             host: Host::default(),
             welcomes: 0,
@@ -147,7 +150,26 @@ impl World {
     }
 
     pub(crate) fn report(&mut self, (frame, link): (FrameId, LinkId), event: LinkEvent) {
+        self.listen((frame, link), &event);
         self.inform(frame, Input::Link(link, event));
+    }
+
+    /// It is written down what comes on links, where some browsers are nosy.
+    fn listen(&mut self, end: End, event: &LinkEvent) {
+        if !self.notes.nosy.is_empty()
+            && let Some(browser) = self.tabs.get(&end.0).map(|it| it.browser)
+            && let Some(connection) = self.end(end).filter(|it| it.phase == Phase::Up)
+        {
+            let (own, peer) = (connection.own, connection.peer.expect("it is up"));
+            match event {
+                LinkEvent::Received(bytes) => {
+                    let is_nosy = self.notes.nosy.contains(&browser);
+                    self.notes.on_link(own, peer, bytes, is_nosy);
+                }
+                LinkEvent::Up(_) => self.notes.on_up(own, peer),
+                _ => {}
+            }
+        }
     }
 
     /// What a leader says to a frame shows this.
@@ -169,6 +191,10 @@ impl World {
             tab.welcomes = 0;
         }
         let (browser, Some((port, worker))) = (tab.browser, tab.port) else { return };
+        if !self.notes.nosy.is_empty() {
+            let persona = self.browsers[browser].persona(tab.origin);
+            self.notes.on_said(browser, persona, frame, &envelope.message);
+        }
         let news = News::Heard(frame, port, envelope);
         self.through(Pipe::PortUp(frame, port), 0, 3, Event::Worker(browser, worker, news));
     }

@@ -2,6 +2,7 @@
 //! happened. `SEED=n` tells one seed's stories and prints what led to a failure, `TIMES=20` twenty times as many.
 
 mod meeting;
+mod strangers;
 mod streams;
 mod topics;
 
