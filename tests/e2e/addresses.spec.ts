@@ -107,8 +107,9 @@ for (const trial of ["Enabled", "Disabled"]) {
 
     expect(await dial(b, address)).toBe(await idOf(a));
     await talk(b, await idOf(a), "through the server");
-    await expect.poll(() => pathsOf(a)).toEqual(["proxied", "direct"]);
-    await expect.poll(() => pathsOf(b)).toEqual(["proxied", "direct"]);
+    // On a busy machine the server forwards for a moment before the direct path is found.
+    const way = async (page: Page): Promise<(string | undefined)[]> => [(await pathsOf(page))[0], (await pathsOf(page)).at(-1)];
+    for (const page of [a, b]) await expect.poll(() => way(page)).toEqual(["proxied", "direct"]);
 
     const counted = await metrics.read();
     expect(counted.sum("rendezvous_nodes")).toBe(1);
