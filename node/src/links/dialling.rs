@@ -38,19 +38,20 @@ impl Links {
         self.dial_by(pair, self.common_peer(pair, around), true, around)
     }
 
-    /// The same, for the sake of a topic if nobody else wants the peer.
+    /// As [`dial`](Self::dial), but for the sake of a topic alone unless a site dials the peer, or its sessions wait for it: then less goes for
+    /// the link.
     pub(super) fn dial_neighbour(&mut self, pair: Pair, around: &Around<'_>) -> Result<(), NoWay> {
         self.dial_by(pair, self.common_peer(pair, around), self.is_wanted(pair, around), around)
+    }
+
+    /// As [`dial`](Self::dial), where those who named the peer didn't lead there.
+    pub(super) fn dial_unnamed(&mut self, pair: Pair, around: &Around<'_>) -> Result<(), NoWay> {
+        self.dial_by(pair, None, true, around)
     }
 
     /// Whether a site dials the peer, or its sessions wait for it.
     pub(super) fn is_wanted(&self, pair: Pair, around: &Around<'_>) -> bool {
         around.dials.stage(pair).is_some() || self.redials.is_wanted(pair, around.now)
-    }
-
-    /// The same, where those who named the peer didn't lead there.
-    pub(super) fn dial_unnamed(&mut self, pair: Pair, around: &Around<'_>) -> Result<(), NoWay> {
-        self.dial_by(pair, None, true, around)
     }
 
     fn dial_by(

@@ -363,12 +363,12 @@ impl Links {
     }
 
     /// Has the packet of a site's frame wait for its turn.
-    pub fn queue(&mut self, link: LinkId, site: &str, frame: FrameId, packet: Packet, around: &Around<'_>) {
+    pub fn queue(&mut self, link: LinkId, id: FrameId, packet: Packet, around: &Around<'_>) {
         self.use_for_sessions(link, around.now);
         let to = packet.to;
         let message = codec::encode(&LinkMessage::Packet(packet));
-        if let Some(up) = self.table.up_mut(link) {
-            up.lanes.wait(site, frame, to, message);
+        if let (Some(frame), Some(up)) = (around.frames.frame(id), self.table.up_mut(link)) {
+            up.lanes.wait(&frame.origin, id, to, message);
         }
         self.drive_lanes(link, around);
     }

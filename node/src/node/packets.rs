@@ -80,10 +80,7 @@ impl Node {
         }
         let pair = Pair { own: packet.from, peer: packet.to };
         match self.links.table().up_to(pair) {
-            Some(link) => {
-                let Some(site) = self.frames.frame(id).map(|frame| frame.origin.clone()) else { return };
-                self.with_links(|links, around| links.queue(link, &site, id, packet, around));
-            }
+            Some(link) => self.with_links(|links, around| links.queue(link, id, packet, around)),
             None => {
                 if !matches!(packet.body, Body::Open { .. } | Body::Refused { .. }) {
                     self.seek(pair, now);
