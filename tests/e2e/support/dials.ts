@@ -21,9 +21,12 @@ export const dial = (tab: Scripted, where: string): Promise<string> =>
 export const pathsOf = async (tab: Scripted): Promise<string[]> =>
   tab.evaluate(async () => (await window.mine.status()).peers.map(({ path }) => path));
 
-/** Streams to the page come back. */
+/** Streams to the page come back, as its leader knows. */
 export const serveEcho = (tab: Scripted): Promise<void> =>
-  tab.evaluate(() => void window.mine.serve("echo", (stream) => stream.readable.pipeTo(stream.writable)));
+  tab.evaluate(async () => {
+    void window.mine.serve("echo", (stream) => stream.readable.pipeTo(stream.writable));
+    await window.mine.status();
+  });
 
 /** Opens a stream that echoes, and sees that it does. */
 export async function talk(tab: Scripted, peer: string, text: string): Promise<void> {

@@ -17,7 +17,7 @@ interface Failure {
 /** The answering end's id, with the methods that tests call; answering ends with the test. */
 const test = base.extend<{ peer: string }>({
   peer: async ({ a, b }, use) => {
-    await b.evaluate(() => {
+    await b.evaluate(async () => {
       window.log = [];
       window.answering = new AbortController();
       const { mine } = window;
@@ -35,6 +35,8 @@ const test = base.extend<{ peer: string }>({
         signal.addEventListener("abort", () => window.log.push("aborted"));
         await new Promise(() => {});
       }, { signal });
+      // After this the leader knows.
+      await mine.status();
     });
     await use(await reach(a, await idOf(b)));
     await b.evaluate(async () => {
