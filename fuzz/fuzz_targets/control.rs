@@ -2,8 +2,8 @@
 
 #![no_main]
 
-use bitters_peercon::{Config, Input, Peercon};
 use bitters_machine::{Machine, time::Instant};
+use bitters_peercon::{Config, Input, Peercon};
 use bitters_wire::{id::PersonaId, local::Door};
 use libfuzzer_sys::fuzz_target;
 

@@ -2,6 +2,7 @@
 
 #![no_main]
 
+use bitters_machine::{Machine, time::Instant};
 use bitters_peercon::{
     Credentials,
     packed::{PASSWORD, Packed},
@@ -10,7 +11,6 @@ use bitters_revproxy_core::{
     proxy::{Config, Input, Outgoing, Output, Path, Proxy, Socket},
     rendezvous::ConnId,
 };
-use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{address::Token, rendezvous::ToNode};
 use libfuzzer_sys::fuzz_target;
 use stun_types::{
@@ -25,6 +25,7 @@ const CONN: ConnId = ConnId(1);
 const TOKEN: Token = Token([7; 6]);
 const LISTENER: &str = "the+listener+s+password";
 const DIALLER: &str = "the+dialler+s+password";
+const RESTARTED: &str = "both+passwords+of+a+restart";
 
 fuzz_target!(|datagrams: Vec<(u8, u8, Vec<u8>)>| {
     let config = Config { passages: 3, ghosts: 2, ..Config::default() };
@@ -48,7 +49,7 @@ fuzz_target!(|datagrams: Vec<(u8, u8, Vec<u8>)>| {
             2 => message(MessageClass::Request, Some(&format!("{packed}:dudu")), PASSWORD, &bytes),
             3 => message(MessageClass::Request, Some("dudu:lulu"), DIALLER, &bytes),
             4 => message(MessageClass::Success, None, if place % 2 == 0 { LISTENER } else { DIALLER }, &bytes),
-            5 => message(MessageClass::Request, Some("ours:them"), "nobody knows this password", &bytes),
+            5 => message(MessageClass::Request, Some("ours:them"), RESTARTED, &bytes),
             6 => message(MessageClass::Request, Some(&String::from_utf8_lossy(&bytes)), PASSWORD, &[]),
             _ => [&[22], bytes.as_slice()].concat(),
         };
@@ -58,7 +59,7 @@ fuzz_target!(|datagrams: Vec<(u8, u8, Vec<u8>)>| {
             if let ToNode::Dialled { passage, .. } = told {
                 let credentials = Credentials::new("lulu", LISTENER).unwrap();
                 proxy.handle_input(Input::Answer { conn: CONN, passage, credentials }, at);
-                let (ours, theirs) = ("ours".into(), "them".into());
+                let [ours, theirs] = ["ours", "them"].map(|ufrag| Credentials::new(ufrag, RESTARTED).unwrap());
                 proxy.handle_input(Input::Forward { conn: CONN, passage, ours, theirs }, at);
             }
         }

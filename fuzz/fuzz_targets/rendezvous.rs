@@ -4,9 +4,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use bitters_revproxy_core::rendezvous::{Config, ConnId, Input, Rendezvous};
 use bitters_machine::{Machine, time::Instant};
-use bitters_wire::{WIRE, codec::encode, keys::PersonaSecret, rendezvous::{ToServer, register_text}};
+use bitters_revproxy_core::rendezvous::{Config, ConnId, Input, Rendezvous};
+use bitters_wire::{
+    WIRE,
+    codec::encode,
+    keys::PersonaSecret,
+    rendezvous::{ToServer, register_text},
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|messages: Vec<(bool, Vec<u8>)>| {
@@ -15,7 +20,7 @@ fuzz_target!(|messages: Vec<(bool, Vec<u8>)>| {
         let addr = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let proxies = [([192, 0, 2, 99], 3478).into()].into();
         machine.handle_input(
-            Input::Open { conn, addr, nonce: [7; 32], server: "a.example".into(), proxies },
+            Input::Open { conn, addr, nonce: [7; 32], server: "a.example".into(), proxies, unix_ms: 0 },
             Instant::START,
         );
     }

@@ -117,6 +117,11 @@ export class BittersNode extends EventTarget {
     return this.#ask("peer", limits, { dial: { to: whereOf(where) } });
   }
 
+  /** Ends all streams, calls and links with a peer, in all of the site's pages. Either end may dial the other again. */
+  async hangUp(peer: string, limits: Limits = {}): Promise<void> {
+    return this.#ask("done", limits, { hangUp: { peer: peerOf(peer) } });
+  }
+
   /** Joins a topic. The limits are those of joining: to go, `leave()`. */
   async join<T = Received>(name: string, limits: Limits = {}): Promise<Topic<T>> {
     return this.#lasting<Topic<T>>({ join: { name: nameOf(name) } }, limits, (talk) => new Topic<T>(this.#port, talk, name)).answer;
@@ -226,9 +231,10 @@ export class BittersNode extends EventTarget {
 
   #ask(kind: "address", limits: Limits): Promise<string>;
   #ask(kind: "status", limits: Limits): Promise<Status>;
+  #ask(kind: "done", limits: Limits, ask: Ask): Promise<undefined>;
   #ask(kind: "peer", limits: Limits, ask: Ask): Promise<string>;
   #ask(kind: "scope", limits: Limits, ask: Ask): Promise<Scope>;
-  #ask(kind: "address" | "peer" | "scope" | "status", limits: Limits, ask = kind as Ask): Promise<Tells[typeof kind]> {
+  #ask(kind: "address" | "done" | "peer" | "scope" | "status", limits: Limits, ask = kind as Ask): Promise<Tells[typeof kind]> {
     return this.#port.begin(() => ask, [kind], { ...limits, again: true }, (value) => value).answer;
   }
 

@@ -38,6 +38,7 @@ export interface Asks {
   credit: { limit: number };
   dial: { to: string };
   finish: undefined;
+  hangUp: { peer: string };
   join: { name: string };
   open: { peer: string; protocol: string };
   publish: { topic: number; data: WireData };

@@ -277,6 +277,16 @@ describe("dialling", () => {
     expect(await dialling).toBe(BOB);
   });
 
+  it("is undone by hanging up", async () => {
+    const { node, frame } = await connected();
+    const hangingUp = node.hangUp(BOB);
+    const { id, ask } = await frame.take("hangUp");
+    expect(ask).toEqual({ peer: BOB });
+    frame.tell(id, "done");
+    expect(await hangingUp).toBeUndefined();
+    await expect(node.hangUp("nobody")).rejects.toMatchObject({ code: "BadArgument" });
+  });
+
   it("takes addresses, which calls and streams don't", async () => {
     const { node, frame } = await connected();
     for (const address of ["A".repeat(53), "AREEwAACAQ2W-_".repeat(8), "A".repeat(400)]) {

@@ -1,6 +1,7 @@
 //! Peers that sites want to be reachable, until they are or can't be.
 //!
-//! All pages of one persona that wait for the same peer share one look-up and one attempt. Each gets exactly one answer.
+//! All pages of one persona that wait for the same peer share one look-up and one attempt. Each gets exactly one answer. Who isn't at the
+//! rendezvous may be about to come, and is looked up again until the time is over.
 
 use std::time::Duration;
 
@@ -8,7 +9,10 @@ use bitters_machine::{
     map::{Map, Set},
     time::Instant,
 };
-use bitters_wire::{id::FrameId, limits::DIAL_TIMEOUT};
+use bitters_wire::{
+    id::FrameId,
+    limits::{CALL_TIMEOUT, DIAL_TIMEOUT},
+};
 
 use crate::{
     limits::{MAX_DIALS, MAX_DIALS_PER_GROUP, MAX_DIALS_PER_ORIGIN},
@@ -27,6 +31,14 @@ pub enum Stage {
     Lookup,
 }
 
+/// How long a site waits for a peer: a little less than it waits for a call, so that it learns why the peer can't be called.
+pub const PATIENCE: Duration = CALL_TIMEOUT.saturating_sub(Duration::from_secs(1));
+
+/// A peer that wasn't at the rendezvous is looked up again after that time, then after twice that, up to the cap: a page that opens is
+/// registered within some hundred milliseconds.
+const AGAIN: Duration = Duration::from_millis(250);
+const AGAIN_CAP: Duration = Duration::from_secs(4);
+
 /// Sessions ask about as often whether there is a way (`session::recovery`).
 const SEEK_EVERY: Duration = Duration::from_secs(4);
 
@@ -35,6 +47,20 @@ struct Waiting {
     deadline: Instant,
     stage: Stage,
     askers: Vec<Asker>,
+    /// How often the rendezvous said that the peer isn't there.
+    missed: u32,
+    /// When it is asked again.
+    again: Option<Instant>,
+}
+
+impl Waiting {
+    const fn new(deadline: Instant, stage: Stage, askers: Vec<Asker>) -> Self {
+        Self { deadline, stage, askers, missed: 0, again: None }
+    }
+
+    fn is_of(&self, frames: &Set<FrameId>) -> bool {
+        self.askers.iter().any(|(asker, _)| frames.contains(asker))
+    }
 }
 
 /// All dials that wait.
@@ -48,9 +74,7 @@ pub struct Dials {
 impl Dials {
     /// Whether there is room for one more of a site, which has these frames, and whose group has those.
     pub fn has_room(&self, of_site: &Set<FrameId>, of_group: &Set<FrameId>) -> bool {
-        let waits = |frames: &Set<FrameId>| {
-            self.waiting.values().flat_map(|it| &it.askers).filter(|(asker, _)| frames.contains(asker)).count()
-        };
+        let waits = |frames: &Set<FrameId>| self.waiting.values().filter(|it| it.is_of(frames)).count();
         self.waiting.len() < MAX_DIALS && waits(of_site) < MAX_DIALS_PER_ORIGIN && waits(of_group) < MAX_DIALS_PER_GROUP
     }
 
@@ -64,7 +88,7 @@ impl Dials {
 
     /// The first asker waits for the peer.
     pub fn wait(&mut self, pair: Pair, stage: Stage, asker: Asker, now: Instant) {
-        self.waiting.insert(pair, Waiting { deadline: now + DIAL_TIMEOUT, stage, askers: vec![asker] });
+        self.waiting.insert(pair, Waiting::new(now + PATIENCE, stage, vec![asker]));
     }
 
     /// Whether the peer may be sought again, for the sake of sessions.
@@ -77,10 +101,41 @@ impl Dials {
         may
     }
 
+    /// The peer isn't sought for a while.
+    pub fn seeks_not(&mut self, pair: Pair, now: Instant) {
+        if self.sought.len() < MAX_DIALS {
+            self.sought.insert(pair, now);
+        }
+    }
+
     /// Sessions wait for the peer to be looked up, and nobody for the answer.
     pub fn seek(&mut self, pair: Pair, now: Instant) {
-        let waiting = Waiting { deadline: now + DIAL_TIMEOUT, stage: Stage::Lookup, askers: Vec::new() };
-        self.waiting.insert(pair, waiting);
+        self.waiting.insert(pair, Waiting::new(now + DIAL_TIMEOUT, Stage::Lookup, Vec::new()));
+    }
+
+    /// The rendezvous doesn't know the peer. Tells whether it is to be asked again: if a site waits.
+    #[must_use]
+    pub fn missed(&mut self, pair: Pair, now: Instant) -> bool {
+        let Some(waiting) = self.waiting.get_mut(&pair).filter(|it| !it.askers.is_empty()) else { return false };
+        let pause = AGAIN.saturating_mul(1 << waiting.missed.min(4)).min(AGAIN_CAP);
+        waiting.missed += 1;
+        waiting.again = Some(now + pause);
+        true
+    }
+
+    /// Whether the rendezvous said that the peer isn't there.
+    pub fn is_missed(&self, pair: Pair) -> bool {
+        self.waiting.get(&pair).is_some_and(|waiting| waiting.missed > 0)
+    }
+
+    /// Pairs whose peer is to be looked up again.
+    pub fn take_again(&mut self, now: Instant) -> Vec<Pair> {
+        let due = self.waiting.iter_mut().filter(|(_, it)| it.again.is_some_and(|at| at <= now));
+        due.map(|(pair, waiting)| {
+            waiting.again = None;
+            *pair
+        })
+        .collect()
     }
 
     /// What the peer waits for.
@@ -88,10 +143,11 @@ impl Dials {
         self.waiting.get(&pair).map(|waiting| waiting.stage)
     }
 
-    /// the peer waits for something else now.
+    /// The peer waits for something else now.
     pub fn advance(&mut self, pair: Pair, stage: Stage) {
         if let Some(waiting) = self.waiting.get_mut(&pair) {
             waiting.stage = stage;
+            waiting.again = None;
         }
     }
 
@@ -113,6 +169,11 @@ impl Dials {
     /// When the first time is over.
     pub fn deadline(&self) -> Option<Instant> {
         self.waiting.values().map(|waiting| waiting.deadline).min()
+    }
+
+    /// When the first peer is to be looked up again.
+    pub fn again(&self) -> Option<Instant> {
+        self.waiting.values().filter_map(|waiting| waiting.again).min()
     }
 
     /// A frame is gone and waits for nothing.
@@ -140,12 +201,35 @@ mod tests {
 
         dials.advance(ALICE, Stage::Link);
         assert_eq!(dials.stage(ALICE), Some(Stage::Link));
-        assert_eq!(dials.deadline(), Some(Instant::START + DIAL_TIMEOUT));
+        assert_eq!(dials.deadline(), Some(Instant::START + PATIENCE));
         assert_eq!(dials.overdue(Instant::START), []);
-        assert_eq!(dials.overdue(Instant::START + DIAL_TIMEOUT), [ALICE]);
+        assert_eq!(dials.overdue(Instant::START + PATIENCE), [ALICE]);
 
         assert_eq!(dials.end(ALICE), [(TAB, 1), (OTHER, 2)]);
         assert_eq!(dials.end(ALICE), []);
+    }
+
+    #[test]
+    fn a_peer_that_is_missed_is_looked_up_again_less_and_less_often() {
+        let mut dials = Dials::default();
+        dials.wait(ALICE, Stage::Lookup, (TAB, 1), Instant::START);
+        let (mut now, mut asked) = (Instant::START, Vec::new());
+        while dials.overdue(now).is_empty() {
+            assert!(dials.missed(ALICE, now));
+            assert_eq!(dials.take_again(now), []);
+            now = dials.again().min(dials.deadline()).unwrap();
+            asked.push(now.as_millis());
+            assert_eq!(dials.take_again(now).len(), usize::from(dials.overdue(now).is_empty()));
+        }
+        assert_eq!(asked, [250, 750, 1750, 3750, 7750, 11750, 14000]);
+    }
+
+    #[test]
+    fn a_peer_that_only_sessions_seek_is_not_looked_up_again() {
+        let mut dials = Dials::default();
+        dials.seek(ALICE, Instant::START);
+        assert!(!dials.missed(ALICE, Instant::START));
+        assert!(!dials.missed(pair(7), Instant::START), "nobody waits for it");
     }
 
     #[test]
@@ -165,6 +249,7 @@ mod tests {
         for n in 0..64 {
             assert!(dials.has_room(&site, &site));
             dials.wait(pair(n), Stage::Lookup, (TAB, 1), Instant::START);
+            assert!(dials.share(pair(n), (TAB, 2)), "what is dialled already costs nothing more");
         }
         assert!(!dials.has_room(&site, &site));
         assert!(dials.has_room(&other, &other));

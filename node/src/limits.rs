@@ -1,5 +1,7 @@
 //! Bounds and rates of what frames, peers and the rendezvous may ask of a node.
 
+use std::time::Duration;
+
 use bitters_machine::rate::Rate;
 
 use crate::groups::{SITES_PER_GROUP, share};
@@ -25,8 +27,12 @@ pub const MAX_PERSONAS: usize = 24;
 /// Personas of one group's sites.
 pub const MAX_PERSONAS_PER_GROUP: usize = share(MAX_PERSONAS);
 
-/// Connections that peers asked for and that aren't up: strangers can't use up the room for our own dials.
+/// Connections of one persona that peers asked for and that aren't up: strangers can't use up the room for our own dials. Where there are as
+/// many, the oldest gives way, once it has had its time: so many strangers a second can come that never finish, and those that do get in.
 pub const MAX_PASSIVE: usize = 16;
+
+/// The time that a connection which a peer asked for has before it gives way to another: opening one takes some hundred milliseconds.
+pub const PASSIVE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Pairs of topic and persona of one node; topics that one peer may tell of.
 pub const MAX_MEMBERSHIPS: usize = 1024;
@@ -100,5 +106,8 @@ pub const LINK_STANDBYS: Rate = Rate { per_second: 1, burst: 8 };
 /// Changes of leader on one link.
 pub const LINK_RESUMES: Rate = Rate { per_second: 1, burst: 8 };
 
-/// Signals from the rendezvous.
-pub const UPLINK_SIGNALS: Rate = Rate { per_second: 50, burst: 256 };
+/// Signals to one persona that the rendezvous passes on.
+pub const KEY_SIGNALS: Rate = Rate { per_second: 32, burst: 128 };
+
+/// Signals to one persona that are remembered, so that none is heard twice: as many as may come while one is fresh.
+pub const HEARD_SIGNALS: usize = 8192;

@@ -91,8 +91,9 @@ struct Part {
 }
 
 /// All that is due at times, in the order in which it is done. Links, which come first, tell themselves what is due.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     Part { what: "packets that were held back go on", due: |it| it.traffic.due(), drive: Node::release_packets },
+    Part { what: "a peer is looked up again", due: |it| it.dials.again(), drive: Node::look_again },
     Part { what: "a dial has waited for too long", due: |it| it.dials.deadline(), drive: Node::end_dials },
     Part { what: "a frame is asked, or judged", due: Node::frames_due, drive: Node::watch_frames },
     Part { what: "a topic asks for peers, or misses one", due: |it| it.topics.next(), drive: Node::drive_topics },
@@ -118,14 +119,14 @@ impl Node {
         let mut node = Self {
             reign: Reign::new(epoch, boot, kind, build, now),
             clock: Clock::new(now),
-            links: Links::new(secret.clone(), epoch, rng.fork()),
+            links: Links::new(secret.clone(), epoch, boot, rng.fork()),
             sites: Sites::new(secret, sites, observe, page_origin),
             traffic: Traffic::default(),
             frames: Frames::default(),
             topics: Topics::default(),
             dials: Dials::default(),
             addresses: Addresses::new(certificates),
-            uplink: Uplink::new(now),
+            uplink: Uplink::new(),
             seeds: Seeds::new(seeds),
             view: View::default(),
             rng,
@@ -192,6 +193,7 @@ impl Node {
             ToLeader::Address { request } => self.on_address(frame, request, now),
             ToLeader::Certified { owner, outcome } => self.on_certified(frame, owner, outcome),
             ToLeader::Dial { request, peer, address } => self.on_dial(frame, request, peer, address.as_ref(), now),
+            ToLeader::HangUp { request, peer } => self.on_hang_up(frame, request, peer, now),
             ToLeader::Join { request, topic } => self.on_join(frame, request, topic, now),
             ToLeader::Frozen(frozen) => self.on_frozen(frame, frozen),
             ToLeader::Leaving { moves: false } => self.drop_frame(frame),

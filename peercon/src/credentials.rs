@@ -1,5 +1,7 @@
 //! A username fragment and a password (RFC 8839, section 5.4), in as few bytes as their browser allows.
 
+use bitters_wire::rendezvous::IceCredentials;
+
 use crate::signal::{SignalError, take, take_array, take_byte};
 
 /// Characters of a username fragment (RFC 8839, section 5.4, allows 256); browsers use 4 or 8, a dialler's has 76 or 84 (`packed`).
@@ -21,6 +23,20 @@ pub struct BadCredentials;
 pub struct Credentials {
     ufrag: String,
     password: String,
+}
+
+impl From<Credentials> for IceCredentials {
+    fn from(Credentials { ufrag, password }: Credentials) -> Self {
+        Self { ufrag, password }
+    }
+}
+
+impl TryFrom<IceCredentials> for Credentials {
+    type Error = BadCredentials;
+
+    fn try_from(IceCredentials { ufrag, password }: IceCredentials) -> Result<Self, BadCredentials> {
+        Self::new(&ufrag, &password)
+    }
 }
 
 /// How credentials are written; the low two bits of a signal's flags.

@@ -306,7 +306,7 @@ impl Live {
     /// Both ends add the proxies again, which the peer is told.
     fn fall_back(&mut self, outbox: &mut VecDeque<Output>) {
         let (PeerEnd::Set(remote), Some(own)) = (&mut self.peer, self.local.description()) else { return };
-        let (ours, theirs) = (own.credentials.ufrag().to_owned(), remote.ufrag.clone());
+        let (ours, theirs) = (own.credentials.clone().into(), remote.credentials.clone().into());
         outbox.push_back(Output::Forward { ours, theirs });
         for proxy in self.paths.proxies() {
             let mut bytes = Vec::with_capacity(19);

@@ -7,6 +7,7 @@ use bitters_wire::{
     id::PersonaId,
     keys::Signature,
     local::{Door, DownReason, IdentityText},
+    rendezvous::IceCredentials,
     status::Path,
 };
 
@@ -78,12 +79,12 @@ pub enum Output {
     Down(DownReason),
     /// See which path is in use; answered with [`Input::Selected`].
     FindPath,
-    /// No direct path was found: the proxy that introduced us is to forward between these two username fragments.
+    /// No direct path was found: the proxy that introduced us is to forward between ends with these credentials.
     Forward {
         /// Ours.
-        ours: String,
+        ours: IceCredentials,
         /// The peer's.
-        theirs: String,
+        theirs: IceCredentials,
     },
     /// A slice that the peer's [`Negotiation`](crate::negotiation::Negotiation) sent. Who adds no media may drop it.
     Negotiated(Vec<u8>),

@@ -3,7 +3,7 @@
 use bitters_wire::local::DownReason;
 
 use crate::{
-    Candidate, Fingerprint,
+    Candidate, Credentials, Fingerprint,
     local::MAX_KNOWN,
     sdp::{self, Setup},
     signal::Signal,
@@ -40,7 +40,7 @@ impl Role {
 pub(crate) struct Remote {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) role: Role,
-    pub(crate) ufrag: String,
+    pub(crate) credentials: Credentials,
     candidates: Vec<Candidate>,
 }
 
@@ -49,8 +49,10 @@ impl Remote {
     pub(crate) fn new(ours: Fingerprint, peer: Signal) -> Result<(Self, String), DownReason> {
         let role = Role::of(ours, peer.fingerprint)?;
         let answer = sdp::answer(&peer, role.peers_setup());
-        let ufrag = peer.credentials.ufrag().to_owned();
-        Ok((Self { fingerprint: peer.fingerprint, role, ufrag, candidates: peer.candidates }, answer))
+        Ok((
+            Self { fingerprint: peer.fingerprint, role, credentials: peer.credentials, candidates: peer.candidates },
+            answer,
+        ))
     }
 
     /// A candidate that came later, and its text, unless it is known already.

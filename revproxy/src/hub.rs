@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use bitters_machine::Machine;
@@ -42,6 +43,12 @@ pub(crate) struct Opened {
     pub(crate) server: String,
 }
 
+/// Milliseconds since 1970.
+fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Hub {
     pub(crate) fn new(config: Config, seed: u64, switchboard: Arc<Switchboard>, udp: Arc<Udp>) -> Self {
         Self { machine: Driver::new(Rendezvous::new(config, seed)), next: AtomicU64::new(0), switchboard, udp }
@@ -54,7 +61,7 @@ impl Hub {
         let open = |machine: &mut Rendezvous, now| {
             let conn = ConnId(self.next.fetch_add(1, Ordering::Relaxed));
             let receiver = self.switchboard.open(conn);
-            machine.handle_input(Input::Open { conn, addr, nonce, server, proxies }, now);
+            machine.handle_input(Input::Open { conn, addr, nonce, server, proxies, unix_ms: unix_ms() }, now);
             (conn, receiver)
         };
         self.machine.run(open, |output| self.perform(output))

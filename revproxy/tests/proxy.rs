@@ -20,7 +20,7 @@ use support::{
     Server,
     node::{HOST, Node, id, secret},
     start, start_with,
-    stun::{binding, check, data, name, response},
+    stun::{binding, check, check_like, data, name, reply, response},
 };
 use tokio::{net::UdpSocket, time::timeout};
 
@@ -53,10 +53,11 @@ async fn two_browsers_reach_each_other_without_signalling() {
         }
     };
 
-    assert_eq!(first, check(1, &name(LISTENER.0, DIALLER.0), LISTENER.1));
-    assert_eq!(dialler.hear().await, check(2, &name(DIALLER.0, &packed.to_ufrag()), DIALLER.1));
-    listener.send(&response(1, LISTENER.1)).await;
-    dialler.send(&response(2, DIALLER.1)).await;
+    assert_eq!(first, check_like(&first, &name(LISTENER.0, DIALLER.0), LISTENER.1));
+    let second = dialler.hear().await;
+    assert_eq!(second, check_like(&second, &name(DIALLER.0, &packed.to_ufrag()), DIALLER.1));
+    listener.send(&reply(&first, LISTENER.1)).await;
+    dialler.send(&reply(&second, DIALLER.1)).await;
     assert_eq!(dialler.hear().await, response(1, PASSWORD));
     assert_eq!(listener.hear().await, response(2, DIALLER.1));
     for n in 1..=100 {
@@ -258,12 +259,15 @@ async fn opened(server: &Server) -> (Browser, Browser, Node) {
     dialler.send(&check(1, &name(&packed().to_ufrag(), DIALLER.0), PASSWORD)).await;
     let ToNode::Dialled { passage, .. } = node.hear().await else { panic!("no dial") };
     answer(&mut node, passage).await;
-    while {
+    let to_listener = loop {
         listener.send(&check(2, &name(DIALLER.0, LISTENER.0), DIALLER.1)).await;
-        listener.hear_soon().await.is_none()
-    } {}
-    listener.send(&response(1, LISTENER.1)).await;
-    dialler.send(&response(2, DIALLER.1)).await;
+        if let Some(check) = listener.hear_soon().await {
+            break check;
+        }
+    };
+    let to_dialler = dialler.hear().await;
+    listener.send(&reply(&to_listener, LISTENER.1)).await;
+    dialler.send(&reply(&to_dialler, DIALLER.1)).await;
     while listener.hear().await != response(2, DIALLER.1) {}
     while dialler.hear().await != response(1, PASSWORD) {}
     (dialler, listener, node)

@@ -11,9 +11,11 @@ use bitters_wire::{
     codec::encode,
     failure::Code,
     id::TopicId,
+    keys::PersonaSecret,
     limits::MAX_RENDEZVOUS,
     link::Signal,
     rendezvous::{ToNode, ToServer},
+    sealed::{Fresh, SealedSignal},
 };
 use futures::StreamExt;
 use support::{
@@ -37,7 +39,7 @@ async fn two_nodes_meet_in_a_topic_and_signal() {
 
     assert_eq!(alice.ask(&advertise(1)).await, members(1, &[]));
     assert_eq!(bob.ask(&advertise(2)).await, members(2, &[1]));
-    let signal = Signal { attempt: 1, answers: None, blob: vec![7; 90] };
+    let signal = signal(vec![7; 90]);
     bob.say(&ToServer::Signal { from: id(2), to: id(1), signal: signal.clone() }).await;
 
     assert_eq!(alice.hear().await, ToNode::Signal { from: id(2), to: id(1), signal });
@@ -50,7 +52,7 @@ async fn a_node_is_forgotten_when_its_socket_breaks() {
     let mut alice = Node::register(server.addr, 1).await;
     let mut bob = Node::register(server.addr, 2).await;
     alice.ask(&advertise(1)).await;
-    let signal = Signal { attempt: 1, answers: None, blob: vec![] };
+    let signal = signal(vec![]);
     let signal = ToServer::Signal { from: id(2), to: id(1), signal };
 
     drop(alice);
@@ -72,7 +74,7 @@ async fn a_node_that_comes_back_is_believed_and_its_old_socket_ends_by_its_silen
     let mut bob = Node::register(server.addr, 2).await;
     let old = Node::register(server.addr, 1).await;
     let mut new = Node::register(server.addr, 1).await;
-    let signal = Signal { attempt: 1, answers: None, blob: vec![] };
+    let signal = signal(vec![]);
     let to_alice = ToServer::Signal { from: id(2), to: id(1), signal: signal.clone() };
 
     bob.say(&to_alice).await;
@@ -101,7 +103,7 @@ async fn two_keys_of_one_socket_are_strangers() {
     let server = start().await;
     let mut node = Node::register(server.addr, 1).await;
     node.add(2).await;
-    let signal = Signal { attempt: 1, answers: None, blob: vec![7; 90] };
+    let signal = signal(vec![7; 90]);
 
     assert_eq!(node.ask(&advertise(1)).await, members(1, &[]));
     assert_eq!(node.ask(&advertise(2)).await, members(2, &[1]));
@@ -119,7 +121,7 @@ async fn a_node_of_version_1_is_told_which_versions_there_are() {
     // Its registration: a key, a signature with its length, the versions 1 to 1.
     node.send(Message::binary([[7].as_slice(), &[9; 32], &[64], &[9; 64], &[1, 1]].concat())).await;
 
-    let message = "this server speaks version 2".into();
+    let message = "this server speaks version 3".into();
     assert_eq!(node.hear().await, ToNode::Refused { code: Code::VersionMismatch, message });
     assert_eq!(node.end().await, Some(CloseCode::Policy));
 }
@@ -175,11 +177,12 @@ async fn who_never_reads_does_not_hold_up_others() {
         config.rendezvous.source_messages = config.rendezvous.messages;
         config.rendezvous.signals = config.rendezvous.messages;
         config.rendezvous.signals_per_key = config.rendezvous.messages;
+        config.rendezvous.signals_per_key_and_source = config.rendezvous.messages;
     })
     .await;
     let deaf = Node::register(server.addr, 1).await;
     let mut talker = Node::register(server.addr, 2).await;
-    let signal = Signal { attempt: 1, answers: None, blob: vec![7; 512] };
+    let signal = signal(vec![7; 512]);
     let signal = ToServer::Signal { from: id(2), to: id(1), signal };
 
     // Until the system's buffers and the server's queue are full: then the deaf node is dropped.
@@ -303,4 +306,11 @@ fn discover(n: u8) -> ToServer {
 
 fn members(n: u8, members: &[u8]) -> ToNode {
     ToNode::Members { topic: LOBBY, key: id(n), members: members.iter().copied().map(id).collect() }
+}
+
+/// What only its receiver can read.
+fn signal(blob: Vec<u8>) -> SealedSignal {
+    let fresh = Fresh { ephemeral: [1; 32].into(), nonce: [2; 16] };
+    let signal = Signal { attempt: 1, answers: None, blob };
+    SealedSignal::seal(signal, &PersonaSecret::new([9; 32]), id(1), 0, &fresh).expect("it is a key")
 }

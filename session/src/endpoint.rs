@@ -148,6 +148,13 @@ impl Endpoint {
         }
     }
 
+    /// Ends all sessions with a peer and what is open in them. The peer learns it from its leader ([`Input::HungUp`]).
+    pub fn hang_up(&mut self, peer: PersonaId) {
+        for key in self.sessions_with(peer) {
+            self.on_session(key, |session, ctx| session.end(Over::HungUp, ctx));
+        }
+    }
+
     /// Ends all sessions and what is open in them; their peers are told.
     pub fn close(&mut self) {
         for key in self.sessions.keys().copied().collect::<Vec<_>>() {
@@ -166,6 +173,7 @@ impl Machine for Endpoint {
         self.ctx.now = self.ctx.now.max(now);
         match input {
             Input::FrameGone(peer, frame) => self.on_frame_gone(peer, frame),
+            Input::HungUp(peer) => self.on_hung_up(peer),
             Input::Packet(packet) => self.on_packet(packet),
             Input::PathRestored(peer) => self.on_path_restored(peer),
             Input::Timeout => self.on_timeout(),
@@ -256,6 +264,12 @@ impl Endpoint {
     fn on_frame_gone(&mut self, peer: PersonaId, frame: FrameId) {
         for key in self.sessions_with(peer) {
             self.on_session(key, |session, ctx| session.on_frame_gone(frame, ctx));
+        }
+    }
+
+    fn on_hung_up(&mut self, peer: PersonaId) {
+        for key in self.sessions_with(peer) {
+            self.on_session(key, |session, ctx| session.end(Over::ClosedByPeer, ctx));
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Config {
 pub enum Input {
     /// A peer's frame is gone, and its sessions with it, as the peer's node says.
     FrameGone(PersonaId, FrameId),
+    /// This peer hung up: all sessions with it are over.
+    HungUp(PersonaId),
     /// A packet for this frame.
     Packet(Packet),
     /// There is a way to this persona again, after a break: what was lost is sent again.

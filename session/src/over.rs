@@ -11,6 +11,8 @@ pub enum Over {
     ClosedByUs,
     /// The peer's frame is gone, or has forgotten the session.
     FrameGone,
+    /// This side's site hung up on the peer, in all its frames. The peer's leader is told.
+    HungUp,
     /// Nothing was open for a while.
     Idle,
     /// No way to the peer while opening.
@@ -34,6 +36,7 @@ impl Over {
             Self::ClosedByPeer => (Code::PeerUnreachable, "the peer closed the session"),
             Self::ClosedByUs => (Code::Closed, "the node was closed"),
             Self::FrameGone => (Code::PeerUnreachable, "the peer's page is gone"),
+            Self::HungUp => (Code::Closed, "the site hung up"),
             Self::Idle => (Code::PeerUnreachable, "the session was idle"),
             Self::NoRoute => (Code::PeerUnreachable, "there is no way to the peer"),
             Self::NotServed => (Code::NotFound, "the peer doesn't serve it"),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::id::{LinkId, NodeId, PersonaId};
+use crate::id::{Boot, LinkId, NodeId, PersonaId};
 
 /// An Ed25519 signature (RFC 8032), 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +78,12 @@ impl NodeSecret {
             .chain_update(link.number.to_be_bytes())
             .finalize();
         u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
+    }
+
+    /// What is random in the signals of one leadership is drawn from this.
+    #[must_use]
+    pub fn signal_seed(&self, boot: Boot) -> [u8; 32] {
+        Sha256::new().chain_update(self.derive("signals", "")).chain_update(boot.0.as_bytes()).finalize().into()
     }
 
     fn node_key(&self) -> SigningKey {

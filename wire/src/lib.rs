@@ -7,6 +7,7 @@
 //! | contexts of one island | [`announce`] | postcard |
 //! | session ↔ session | [`packet`] | postcard, sealed |
 //! | persona ↔ persona, over a link | [`link`] | postcard |
+//! | persona ↔ persona, over others | [`sealed`] | postcard, sealed |
 //! | node ↔ rendezvous | [`rendezvous`] | postcard |
 //!
 //! Everything that arrives is decoded by [`codec::decode`], which bounds its size, refuses what is left over and never
@@ -27,14 +28,15 @@ pub mod packet;
 pub mod permission;
 pub mod rendezvous;
 pub mod rpc;
+pub mod sealed;
 pub mod status;
 pub mod topic;
 pub mod uri;
 
 /// The version of everything in this crate that crosses between builds. Two parties talk when their ranges overlap.
 ///
-/// Version 2 made links a persona's: those of version 1 were between nodes.
-pub const WIRE: VersionRange = VersionRange { min: 2, max: 2 };
+/// Version 2 made links a persona's: those of version 1 were between nodes. Version 3 seals signals.
+pub const WIRE: VersionRange = VersionRange { min: 3, max: 3 };
 
 /// Versions that a party speaks, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -9,6 +9,7 @@ use crate::{
     address::Address,
     id::{FrameId, PersonaId},
     packet::Packet,
+    sealed::SealedSignal,
     topic::TopicMessage,
 };
 
@@ -30,6 +31,8 @@ pub enum Control {
     Address(Address),
     /// A frame of the sender's is gone, and its sessions with it.
     FrameGone(FrameId),
+    /// The sender's site hung up: all sessions between the two personas are over. The receiver hangs up the link.
+    HungUp,
     /// The sender has had no need of the link for a minute. The receiver hangs up unless it needs it.
     Idle,
     /// A signal for a persona that the receiver is linked to; passed on as [`PassedOn`](Self::PassedOn).
@@ -37,14 +40,14 @@ pub enum Control {
         /// For whom.
         to: PersonaId,
         /// The signal.
-        signal: Signal,
+        signal: SealedSignal,
     },
     /// A signal from a persona that the sender is linked to.
     PassedOn {
-        /// From whom, as the sender says; the connection's identities prove it.
+        /// From whom, as the sender says; the signal proves it.
         from: PersonaId,
         /// The signal.
-        signal: Signal,
+        signal: SealedSignal,
     },
     /// The sender's leader is new and knows nothing of this link. The receiver forgets what the sender told it of topics, and tells its own
     /// again; the sender's own follow.
@@ -65,7 +68,7 @@ pub enum Control {
     Unreachable(PersonaId),
 }
 
-/// One of the two messages that make a connection (`peercon`), on whatever way leads to the peer.
+/// One of the two messages that make a connection (`peercon`). On all ways but a link between the two it is sealed ([`SealedSignal`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signal {
     /// The sender's attempt: random, so that attempts with different peers have nothing in common.

@@ -16,6 +16,7 @@ use crate::{
     name::Name,
     packet::Packet,
     permission::{Answer, Permission, Permissions, SiteStatus},
+    rendezvous::IceCredentials,
     rpc::Identity,
     status::{Path, Scope, Status},
 };
@@ -56,6 +57,13 @@ pub enum ToLeader {
         peer: PersonaId,
         /// An address of theirs, verified, if the site has one.
         address: Option<Address>,
+    },
+    /// The site wants no sessions with a peer any longer, and no link; answered with [`ToFrame::Asked`].
+    HangUp {
+        /// The frame's request.
+        request: u32,
+        /// Whom.
+        peer: PersonaId,
     },
     /// The site is in a topic from now on; answered with [`ToFrame::Asked`].
     Join {
@@ -220,6 +228,10 @@ pub enum ToFrame {
         /// Which.
         frame: FrameId,
     },
+    /// Another page of the site hung up on this peer: all sessions with it are over.
+    HangUp(PersonaId),
+    /// This peer hung up: all sessions with it are over.
+    HungUp(PersonaId),
     /// For a link in this frame.
     Link(LinkId, LinkCommand),
     /// The leader hands over to the next: nothing is to be said until that welcomes the frame. Answered with
@@ -305,13 +317,12 @@ pub enum LinkEvent {
     /// So many bytes of what was to be sent have gone on since this was told last: at most
     /// [`DRAIN_REPORT`](crate::limits::DRAIN_REPORT) are not told of.
     Drained(u32),
-    /// No direct path was found to a peer who dialled an address of ours: the proxy is to forward between these two ICE username
-    /// fragments.
+    /// No direct path was found to a peer who dialled an address of ours: the proxy is to forward between ends with these credentials.
     Forward {
         /// Ours.
-        ours: String,
+        ours: IceCredentials,
         /// The peer's.
-        theirs: String,
+        theirs: IceCredentials,
     },
     /// The path changed.
     Path(Path),

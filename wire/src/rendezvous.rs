@@ -14,7 +14,7 @@ use crate::{
     failure::Code,
     id::{FrameId, PersonaId, TopicId},
     keys::{BadSignature, PersonaSecret, Signature},
-    link::Signal,
+    sealed::SealedSignal,
 };
 
 /// From a node to the rendezvous.
@@ -44,14 +44,14 @@ pub enum ToServer {
     },
     /// The first message: the versions that the node speaks. Answered with [`ToNode::Entered`].
     Enter(VersionRange),
-    /// No direct path was found: packets are to be forwarded, within the server's budget, between these ICE username fragments.
+    /// No direct path was found: packets are to be forwarded, within the server's budget, between ends with these credentials.
     Forward {
         /// The server's number.
         passage: u64,
         /// The node's.
-        ours: String,
+        ours: IceCredentials,
         /// The dialler's.
-        theirs: String,
+        theirs: IceCredentials,
     },
     /// Whoever dials this address is to be introduced with [`ToNode::Dialled`]. The signature is the owner's, over
     /// [`listen_text`]. Answered with [`ToNode::Listening`].
@@ -82,7 +82,7 @@ pub enum ToServer {
         /// For whom.
         to: PersonaId,
         /// The message.
-        signal: Signal,
+        signal: SealedSignal,
     },
     /// Whoever dials this address is not to be introduced any longer.
     Unlisten(Token),
@@ -106,6 +106,8 @@ pub enum ToNode {
         nonce: [u8; 32],
         /// Versions that the server speaks.
         wire: VersionRange,
+        /// Milliseconds since 1970, by the server's clock.
+        unix_ms: u64,
     },
     /// Somebody dials an address that the node listens at; answered with [`ToServer::Answer`].
     Dialled {
@@ -154,7 +156,7 @@ pub enum ToNode {
         /// For which key of this socket.
         to: PersonaId,
         /// The message.
-        signal: Signal,
+        signal: SealedSignal,
     },
     /// A signal's receiver isn't here.
     Unreachable {
@@ -163,6 +165,16 @@ pub enum ToNode {
         /// For whom it was.
         to: PersonaId,
     },
+}
+
+/// What an end of a connection signs its checks by (RFC 8839, section 5.4). With it the server proves where packets come from; it reads no
+/// more of them, for their contents are encrypted with other keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceCredentials {
+    /// The username fragment, at most 256 characters.
+    pub ufrag: String,
+    /// The password, at most 256 characters.
+    pub password: String,
 }
 
 /// A persona's word to another that a frame is gone, by way of a server: that can't end the sessions of others.

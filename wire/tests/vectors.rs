@@ -54,9 +54,9 @@ fn distinct(mut names: Vec<String>) -> Vec<String> {
 }
 
 /// All that a site asks. A new variant doesn't compile below until it has its name there, and its vector with that.
-const ASKS: [&str; 19] = [
-    "address", "answer", "call", "cancel", "credit", "dial", "finish", "join", "open", "publish", "reply", "reset",
-    "serve", "service", "status", "stop", "unify", "watch", "write",
+const ASKS: [&str; 20] = [
+    "address", "answer", "call", "cancel", "credit", "dial", "finish", "hangUp", "join", "open", "publish", "reply",
+    "reset", "serve", "service", "status", "stop", "unify", "watch", "write",
 ];
 
 fn ask(ask: &Ask) -> &'static str {
@@ -67,6 +67,7 @@ fn ask(ask: &Ask) -> &'static str {
         Ask::Cancel => "cancel",
         Ask::Credit { .. } => "credit",
         Ask::Dial { .. } => "dial",
+        Ask::HangUp { .. } => "hangUp",
         Ask::Finish => "finish",
         Ask::Join { .. } => "join",
         Ask::Open { .. } => "open",

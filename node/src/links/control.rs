@@ -7,6 +7,7 @@ use bitters_wire::{
     id::{LinkId, PersonaId, TopicId},
     limits::{MAX_LINK, MAX_SIGNAL, TOPIC_NEIGHBOURS},
     link::{Control, LinkMessage, Signal},
+    sealed::SealedSignal,
     topic::TopicMessage,
 };
 
@@ -42,9 +43,10 @@ impl Links {
         match message {
             Control::Address(address) => return self.on_address(pair, address, around),
             Control::FrameGone(frame) => self.tell(LinksOutput::FrameGone(pair, frame)),
+            Control::HungUp => self.on_hung_up(link, pair, around),
             Control::Idle => self.on_idle(link, pair, around),
             Control::PassOn { to, signal } => return self.on_pass_on(link, pair, to, signal, around),
-            Control::PassedOn { from, signal } => return self.on_passed_on(link, pair, from, signal, around),
+            Control::PassedOn { from, signal } => return self.on_passed_on(link, pair, from, &signal, around),
             Control::Resume => return self.on_resume(link, pair, around.now),
             Control::Signal(signal) => return self.on_link_signal(link, pair, signal, around),
             Control::StandbyGone { attempt } => self.on_standby_gone(pair, attempt, around),
@@ -148,10 +150,10 @@ impl Links {
         link: LinkId,
         pair: Pair,
         to: PersonaId,
-        signal: Signal,
+        signal: SealedSignal,
         around: &Around<'_>,
     ) -> Result<(), Offence> {
-        if !self.takes_signal(link, &signal, around.now)? {
+        if !self.takes_signal(link, signal.is_too_long(), around.now)? {
             return Ok(());
         }
         match self.table.up_to(Pair { peer: to, ..pair }).filter(|onward| *onward != link) {
@@ -162,7 +164,7 @@ impl Links {
     }
 
     fn on_link_signal(&mut self, link: LinkId, pair: Pair, signal: Signal, around: &Around<'_>) -> Result<(), Offence> {
-        if self.takes_signal(link, &signal, around.now)? {
+        if self.takes_signal(link, signal.blob.len() > MAX_SIGNAL, around.now)? {
             self.on_signal(pair, signal, Way::Link, around);
         }
         Ok(())
@@ -173,18 +175,18 @@ impl Links {
         link: LinkId,
         pair: Pair,
         from: PersonaId,
-        signal: Signal,
+        signal: &SealedSignal,
         around: &Around<'_>,
     ) -> Result<(), Offence> {
-        if self.takes_signal(link, &signal, around.now)? && from != pair.peer {
-            self.on_signal(Pair { peer: from, ..pair }, signal, Way::CommonPeer(pair.peer), around);
+        if self.takes_signal(link, signal.is_too_long(), around.now)? && from != pair.peer {
+            self.on_sealed(Pair { peer: from, ..pair }, signal, Way::CommonPeer(pair.peer), around);
         }
         Ok(())
     }
 
     /// Whether the link may bring a signal now.
-    fn takes_signal(&mut self, link: LinkId, signal: &Signal, now: Instant) -> Result<bool, Offence> {
-        if signal.blob.len() > MAX_SIGNAL {
+    fn takes_signal(&mut self, link: LinkId, is_too_long: bool, now: Instant) -> Result<bool, Offence> {
+        if is_too_long {
             return Err("a signal that is too long");
         }
         Ok(self.table.up_mut(link).is_some_and(|up| up.budget.signals.take(now)))

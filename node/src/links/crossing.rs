@@ -7,11 +7,11 @@ use bitters_wire::{
     id::{LinkId, PersonaId},
     limits::MAX_SIGNAL,
     local::{Dial, Door, LinkCommand, LinkEvent},
-    rendezvous::ToServer,
+    rendezvous::{IceCredentials, ToServer},
 };
 
 use super::{Around, Links, LinksOutput};
-use crate::{limits::MAX_PASSIVE, pair::Pair};
+use crate::pair::Pair;
 
 /// Two ends that dial each other's address at the same time have both links within that time.
 const CROSSING: Duration = Duration::from_secs(5);
@@ -26,8 +26,7 @@ impl Links {
         signal: Vec<u8>,
         around: &Around<'_>,
     ) {
-        let is_full = self.table.passive() >= MAX_PASSIVE;
-        if is_full || signal.len() > MAX_SIGNAL || !self.has_room(own, false, around) {
+        if signal.len() > MAX_SIGNAL || !self.takes_stranger(own, around) {
             return;
         }
         let Some(frame) = self.keeper(own, around.frames) else { return };
@@ -60,7 +59,13 @@ impl Links {
     }
 
     /// No direct path to a peer that the server introduced.
-    pub(super) fn on_forward(&mut self, link: LinkId, ours: String, theirs: String, around: &Around<'_>) {
+    pub(super) fn on_forward(
+        &mut self,
+        link: LinkId,
+        ours: IceCredentials,
+        theirs: IceCredentials,
+        around: &Around<'_>,
+    ) {
         if let Some(passage) = self.table.link(link).and_then(|it| it.passage)
             && around.is_registered
         {

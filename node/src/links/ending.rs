@@ -20,6 +20,9 @@ use crate::{dials::Stage, limits::MAX_LINKS_PER_PERSONA, pair::Pair, topics::Pla
 /// every 20 s whether its peer is there.
 pub const SESSION_PATIENCE: Duration = Duration::from_secs(60);
 
+/// A peer that is told that our site hung up hangs up within that time.
+const LEAVING: Duration = Duration::from_secs(2);
+
 /// Both ends hang up on a link that nobody needs when their sessions were silent for a minute, and a packet's way makes one of the two
 /// earlier: the other doesn't want the link again then.
 pub(super) const PARTING: Duration = Duration::from_secs(5);
@@ -117,6 +120,7 @@ impl Links {
 
     /// A frame carries no links any longer. Standbys first: none in it is to be switched to.
     pub(super) fn end_all_of(&mut self, frame: FrameId, reason: DownReason, around: &Around<'_>) {
+        self.leaving.retain(|_, (holder, _)| *holder != frame);
         let (used, others): (Vec<LinkId>, Vec<LinkId>) =
             self.table.held_by(frame).into_iter().partition(|link| self.table.up(*link).is_some());
         for link in others.into_iter().chain(used) {
@@ -235,6 +239,50 @@ impl Links {
             return;
         }
         self.redials.broke(pair, wanted_until, now, &mut self.rng);
+    }
+
+    /// Our site wants nothing more of a peer: it is told, and hangs up. Topics don't dial it again for a while.
+    pub fn hang_up_on(&mut self, pair: Pair, around: &Around<'_>) {
+        self.let_go_beside(pair, around);
+        if let Some(link) = self.table.up_to(pair)
+            && let Some(frame) = self.table.link(link).map(|it| it.frame)
+        {
+            self.say_of_links(link, Control::HungUp, around);
+            self.leaving.insert(link, (frame, around.now + LEAVING));
+            self.replace(link);
+        }
+        self.redials.shun(pair, around.now);
+    }
+
+    /// The peer's site wants nothing more of ours.
+    pub(super) fn on_hung_up(&mut self, link: LinkId, pair: Pair, around: &Around<'_>) {
+        self.tell(LinksOutput::HungUp(pair));
+        self.let_go_beside(pair, around);
+        self.hang_up(link, around);
+        self.replace(link);
+        self.redials.shun(pair, around.now);
+    }
+
+    /// Hangs up the standby of a pair, and ends what was tried.
+    pub(super) fn let_go_beside(&mut self, pair: Pair, around: &Around<'_>) {
+        self.drop_standby(pair, around);
+        if let Some(attempt) = self.table.connecting_to(pair).map(|(link, _)| link) {
+            self.abandon(attempt, around);
+        }
+    }
+
+    /// When the next peer is hung up on that was told so.
+    pub(super) fn leaving_due(&self) -> Option<Instant> {
+        self.leaving.values().map(|(_, at)| *at).min()
+    }
+
+    pub(super) fn leave_at_last(&mut self, now: Instant) {
+        let due = self.leaving.iter().find(|(_, (_, at))| *at <= now).map(|(link, (frame, _))| (*link, *frame));
+        if let Some((link, frame)) = due {
+            self.leaving.remove(&link);
+            self.tell(LinksOutput::Command(frame, link, LinkCommand::HangUp));
+            self.leave_at_last(now);
+        }
     }
 
     /// A peer broke the protocol.

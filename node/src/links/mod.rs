@@ -20,6 +20,7 @@
 //! | `placement` | which frame carries a link |
 //! | `redials` | when a link that broke is dialled again |
 //! | `room` | how many links a persona has |
+//! | `sealing` | signals are signed and sealed, and heard once |
 //! | `standbys` | the second link of a pair |
 //! | `table` | the links |
 //!
@@ -35,22 +36,27 @@ mod pairing;
 mod placement;
 mod redials;
 mod room;
+mod sealing;
 mod standbys;
 mod table;
 
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
-use bitters_machine::{map::Set, time::Instant};
+use bitters_machine::{
+    map::{Map, Set},
+    time::Instant,
+};
 use bitters_wire::{
     address::{Address, Fingerprint},
     codec,
     failure::Code,
-    id::{Epoch, FrameId, LinkId, PersonaId, TopicId},
+    id::{Boot, Epoch, FrameId, LinkId, PersonaId, TopicId},
     keys::NodeSecret,
-    link::{Control, LinkMessage, Signal},
+    link::{Control, LinkMessage},
     local::{DownReason, HeldLink, LinkCommand, LinkEvent},
     packet::Packet,
     rendezvous::ToServer,
+    sealed::SealedSignal,
     topic::TopicMessage,
 };
 
@@ -59,7 +65,7 @@ use crate::{
     deadline::{Deadline, earliest},
     dials::Dials,
     frames::Frames,
-    links::redials::Redials,
+    links::{redials::Redials, sealing::Sealing},
     pair::Pair,
     topics::Topics,
     view::warnings::Audience,
@@ -91,6 +97,8 @@ pub struct Around<'a> {
     pub is_registered: bool,
     /// Milliseconds since 1970, as far as the node was told.
     pub unix_ms: Option<u64>,
+    /// Minutes since 1970, as peers count them.
+    pub minute: Option<u32>,
     /// The moment.
     pub now: Instant,
 }
@@ -133,7 +141,7 @@ pub enum LinksInput {
     /// The server says that a peer is there.
     Seen(Pair),
     /// A signal arrived for us.
-    Signal(Pair, Signal, Way),
+    Signal(Pair, SealedSignal, Way),
     /// The machine slept: links may be dead.
     Slept,
     /// Time has passed.
@@ -173,6 +181,8 @@ pub enum LinksOutput {
     FrameGone(Pair, FrameId),
     /// A peer is given up until somebody names it again.
     GivenUp(Pair),
+    /// A peer hung up: all sessions with it are over.
+    HungUp(Pair),
     /// A peer is in a topic.
     Joined {
         /// The link.
@@ -251,19 +261,29 @@ pub struct Links {
     secret: NodeSecret,
     table: Table,
     redials: Redials,
+    /// Links of peers that were told that our site hung up: in which frame, and until when they are to hang up.
+    leaving: Map<LinkId, (FrameId, Instant)>,
+    sealing: Sealing,
     rng: fastrand::Rng,
     outbox: VecDeque<LinksOutput>,
 }
 
 impl Links {
     /// None yet.
-    pub const fn new(secret: NodeSecret, epoch: Epoch, rng: fastrand::Rng) -> Self {
-        Self { secret, table: Table::new(epoch), redials: Redials::new(), rng, outbox: VecDeque::new() }
+    pub fn new(secret: NodeSecret, epoch: Epoch, boot: Boot, rng: fastrand::Rng) -> Self {
+        let sealing = Sealing::new(secret.signal_seed(boot));
+        let (table, redials) = (Table::new(epoch), Redials::new());
+        Self { secret, table, redials, leaving: Map::new(), sealing, rng, outbox: VecDeque::new() }
     }
 
     /// The links, to look at.
     pub const fn table(&self) -> &Table {
         &self.table
+    }
+
+    /// Whether a link to the peer is being made, or made again.
+    pub fn is_coming(&self, pair: Pair, now: Instant) -> bool {
+        self.table.connecting_to(pair).is_some() || self.redials.is_wanted(pair, now)
     }
 
     /// Takes a fact in.
@@ -280,7 +300,7 @@ impl Links {
             LinksInput::PersonaGone(own) => self.redials.leave(own, around.now),
             LinksInput::Plan => self.plan(around),
             LinksInput::Seen(pair) => self.seek_again(pair, around),
-            LinksInput::Signal(pair, signal, way) => self.on_signal(pair, signal, way, around),
+            LinksInput::Signal(pair, signal, way) => self.on_sealed(pair, &signal, way, around),
             LinksInput::Slept => self.doubt(&LinkCommand::Probe, around),
             LinksInput::Timeout => self.on_time(around),
             LinksInput::Unreachable(pair) => self.on_unreachable(pair, around),
@@ -299,6 +319,7 @@ impl Links {
             (self.redials.next(), "a peer is dialled again"),
             (self.unanswered().map(|(_, at)| at).min(), "a signal is sent again"),
             (self.standbys_due(around), "a standby is dialled, used or hung up"),
+            (self.leaving_due(), "a peer that was told so doesn't hang up"),
             (self.unneeded_due(around), "a link that nobody needs is offered to be hung up"),
         ])
     }
@@ -310,6 +331,7 @@ impl Links {
         }
         self.drive_signals(around);
         self.drive_standbys(around);
+        self.leave_at_last(around.now);
         self.offer_unneeded(around);
         if self.redials.next().is_some_and(|at| at <= around.now) {
             self.tell(LinksOutput::Plans);
@@ -318,8 +340,10 @@ impl Links {
 
     fn on_event(&mut self, frame: FrameId, link: LinkId, event: LinkEvent, around: &Around<'_>) {
         let Some(held) = self.table.link(link).filter(|it| it.frame == frame) else {
-            // We gave up on this link while the frame's report was on its way.
-            if !matches!(event, LinkEvent::Down(_)) {
+            // We gave up on this link while the frame's report was on its way. The peer of one that we leave hangs up itself.
+            if matches!(event, LinkEvent::Down(_)) {
+                self.leaving.remove(&link);
+            } else if !self.leaving.contains_key(&link) {
                 self.tell(LinksOutput::Command(frame, link, LinkCommand::HangUp));
             }
             return;

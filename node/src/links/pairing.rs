@@ -9,6 +9,7 @@ use bitters_wire::{
     link::{Control, Signal},
     local::{DownReason, IdentityText, LinkCommand},
     rendezvous::ToServer,
+    sealed::SealedSignal,
 };
 
 use super::{
@@ -16,13 +17,33 @@ use super::{
     attempt::{Verdict, judge},
     table::{Attempt, Way},
 };
-use crate::{limits::MAX_PASSIVE, pair::Pair};
+use crate::{
+    limits::{MAX_PASSIVE, PASSIVE_PATIENCE},
+    pair::Pair,
+};
 
 /// A signal by the server is sent again that often until it is answered: the peer may have been full, or the signal lost.
 const AGAIN: Duration = Duration::from_secs(3);
 
 impl Links {
-    /// A signal arrived for us.
+    /// A signal arrived for us, by way of others. What isn't from whom they say, isn't fresh or was heard before is dropped.
+    pub(super) fn on_sealed(&mut self, pair: Pair, sealed: &SealedSignal, way: Way, around: &Around<'_>) {
+        let Some(secret) = around.frames.secret(pair.own) else { return };
+        if let Ok(opened) = sealed.open(secret)
+            && opened.from == pair.peer
+            && self.sealing.hears(pair.own, &opened, around.minute)
+        {
+            self.on_signal(pair, opened.signal, way, around);
+        }
+    }
+
+    /// A signal that nobody but its receiver can read.
+    fn seal(&mut self, pair: Pair, signal: Signal, around: &Around<'_>) -> Option<SealedSignal> {
+        let secret = around.frames.secret(pair.own)?;
+        self.sealing.seal(signal, secret, pair.peer, around.minute)
+    }
+
+    /// A signal is proven to be its sender's.
     pub(super) fn on_signal(&mut self, pair: Pair, signal: Signal, way: Way, around: &Around<'_>) {
         if pair.own == pair.peer || signal.blob.len() > MAX_SIGNAL {
             return;
@@ -53,7 +74,7 @@ impl Links {
     }
 
     fn accept(&mut self, pair: Pair, signal: Signal, way: Way, around: &Around<'_>) {
-        if self.table.passive() >= MAX_PASSIVE || !self.has_room(pair.own, false, around) {
+        if !self.takes_stranger(pair.own, around) {
             return;
         }
         let used = self.table.up_to(pair).and_then(|used| self.table.link(used)).map(|it| it.frame);
@@ -62,6 +83,17 @@ impl Links {
         if let Some(link) = self.begin(pair, attempt, other, around) {
             self.command(link, LinkCommand::Signal(signal.blob), around);
         }
+    }
+
+    /// Whether there is room for one more connection that a peer asks for. One that had its time may give way to it.
+    pub(super) fn takes_stranger(&mut self, own: PersonaId, around: &Around<'_>) -> bool {
+        let passive: Vec<(Instant, LinkId)> = self.table.passive(own).collect();
+        if passive.len() >= MAX_PASSIVE {
+            let oldest = passive.into_iter().min().filter(|(at, _)| *at + PASSIVE_PATIENCE <= around.now);
+            let Some((_, oldest)) = oldest else { return false };
+            self.abandon(oldest, around);
+        }
+        self.has_room(own, false, around)
     }
 
     fn pair(&mut self, link: LinkId, signal: Signal, way: Way, around: &Around<'_>) {
@@ -98,23 +130,30 @@ impl Links {
         let Pair { own, peer: to } = pair;
         let over = match way {
             Way::Address => return false,
-            Way::Link => self.table.up_to(pair),
-            Way::Neighbours => return self.ask_neighbours(pair, &signal, around),
+            Way::Link => {
+                let Some(link) = self.table.up_to(pair) else { return false };
+                self.say_of_links(link, Control::Signal(signal), around);
+                return true;
+            }
+            Way::Neighbours => return self.ask_neighbours(pair, signal, around),
             Way::CommonPeer(common) => self.table.up_to(Pair { own, peer: common }),
             Way::Uplink => None,
         };
-        if let Some(link) = over {
-            let message = if way == Way::Link { Control::Signal(signal) } else { Control::PassOn { to, signal } };
-            self.say_of_links(link, message, around);
-            return true;
+        match over {
+            None if !around.is_registered => false,
+            _ => {
+                let Some(signal) = self.seal(pair, signal, around) else { return false };
+                match over {
+                    Some(link) => self.say_of_links(link, Control::PassOn { to, signal }, around),
+                    None => self.tell(LinksOutput::Server(ToServer::Signal { from: own, to, signal })),
+                }
+                true
+            }
         }
-        if around.is_registered {
-            self.tell(LinksOutput::Server(ToServer::Signal { from: own, to, signal }));
-        }
-        around.is_registered
     }
 
-    fn ask_neighbours(&mut self, pair: Pair, signal: &Signal, around: &Around<'_>) -> bool {
+    fn ask_neighbours(&mut self, pair: Pair, signal: Signal, around: &Around<'_>) -> bool {
+        let Some(signal) = self.seal(pair, signal, around) else { return false };
         let neighbours: Vec<LinkId> =
             self.table.ups_of(pair.own).map(|(id, _, _, _)| id).take(TOPIC_NEIGHBOURS).collect();
         if let Some(attempt) =
@@ -189,7 +228,7 @@ impl Links {
         attempt.again = Some(around.now + AGAIN);
         let Some(blob) = attempt.told.clone().filter(|_| around.is_registered) else { return };
         let signal = Signal { attempt: self.number_of(link, pair), answers: None, blob };
-        self.tell(LinksOutput::Server(ToServer::Signal { from: pair.own, to: pair.peer, signal }));
+        self.send_signal(pair, signal, Way::Uplink, around);
     }
 
     /// The frame can have nothing signed but that its link to `peer`, or at an address of ours to anybody else, ends here.

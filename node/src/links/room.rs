@@ -123,10 +123,7 @@ impl Links {
         if !needs {
             let joined = self.table.up(link).map(|up| up.joined.clone()).unwrap_or_default();
             self.tell(LinksOutput::Needless { pair, joined });
-            self.drop_standby(pair, around);
-            if let Some(standby) = self.table.connecting_to(pair).map(|(id, _)| id) {
-                self.abandon(standby, around);
-            }
+            self.let_go_beside(pair, around);
             self.hang_up(link, around);
             self.replace(link);
         }

@@ -517,14 +517,17 @@ impl Table {
         })
     }
 
-    /// Connections that strangers asked for, and that aren't up.
-    pub fn passive(&self) -> usize {
-        let is_passive = |link: &&Link| match &link.state {
-            State::Connecting(attempt) => !attempt.dialled,
-            State::Opening(_) => true,
-            State::Standby(_) | State::Up(_) => false,
+    /// Connections of a persona that strangers asked for and that aren't up, and when they began.
+    pub fn passive(&self, own: PersonaId) -> impl Iterator<Item = (Instant, LinkId)> {
+        let began = |link: &Link| match &link.state {
+            State::Connecting(attempt) => (!attempt.dialled).then_some(attempt.started),
+            State::Opening(since) => Some(*since),
+            State::Standby(_) | State::Up(_) => None,
         };
-        self.links.values().filter(is_passive).count()
+        self.links
+            .iter()
+            .filter(move |(_, link)| link.own == own)
+            .filter_map(move |(id, link)| Some((began(link)?, *id)))
     }
 
     /// Links that take too long to come up.

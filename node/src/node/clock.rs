@@ -15,18 +15,38 @@ pub(super) struct Clock {
     pub(super) due: Option<Deadline>,
     /// Milliseconds since 1970, and when the node was told.
     wall: Option<(u64, Instant)>,
+    /// The same by the server's clock, and when it told. It counts more: a browser's clock may be wrong by days.
+    server: Option<(u64, Instant)>,
 }
 
 impl Clock {
     pub(super) const fn new(now: Instant) -> Self {
-        Self { now, due: None, wall: None }
+        Self { now, due: None, wall: None, server: None }
     }
 
     /// Milliseconds since 1970, as far as the node was told.
     pub(super) fn unix_ms(&self) -> Option<u64> {
-        let (ms, told) = self.wall?;
-        let elapsed = u64::try_from(self.now.since(told).as_millis()).unwrap_or(u64::MAX);
-        Some(ms.saturating_add(elapsed))
+        self.wall.map(|told| self.since(told))
+    }
+
+    /// Minutes since 1970, as peers count them: by the server's clock, if a server told its time since the machine last slept.
+    pub(super) fn minute(&self) -> Option<u32> {
+        let ms = self.server.map(|told| self.since(told)).or_else(|| self.unix_ms())?;
+        u32::try_from(ms / 60_000).ok()
+    }
+
+    /// A server tells its time.
+    pub(super) const fn hear_server(&mut self, ms: u64) {
+        self.server = Some((ms, self.now));
+    }
+
+    /// The machine slept: the node's own clock may have stood still since the server told its time.
+    pub(super) const fn slept(&mut self) {
+        self.server = None;
+    }
+
+    fn since(&self, (ms, told): (u64, Instant)) -> u64 {
+        ms.saturating_add(u64::try_from(self.now.since(told).as_millis()).unwrap_or(u64::MAX))
     }
 
     /// The node is told the time of day. Tells whether that is later than expected by more than so much.

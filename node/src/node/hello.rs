@@ -250,6 +250,7 @@ impl Node {
         self.topics.forget(persona);
         if self.uplink.is_registered() {
             self.tell_server(ToServer::Unregister(persona));
+            self.uplink.forget(persona);
         }
     }
 }

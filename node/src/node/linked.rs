@@ -60,6 +60,7 @@ impl Node {
             LinksOutput::ForgetWays(pair) => self.topics.forget_ways(pair),
             LinksOutput::FrameGone(pair, frame) => self.tell_of_death(pair, frame),
             LinksOutput::GivenUp(pair) => self.topics.give_up(pair, now, &mut self.rng),
+            LinksOutput::HungUp(pair) => self.on_hung_up(pair, now),
             LinksOutput::Joined { link, pair, topic, comes } => self.on_peer_joined(link, pair, topic, comes),
             LinksOutput::Left { pair, topic } => self.on_peer_left(pair, topic),
             LinksOutput::Lost(lost) => self.say_again(lost),
@@ -203,6 +204,7 @@ fn around<'a>(
         proxies: addresses.proxies(),
         is_registered: uplink.is_registered(),
         unix_ms: clock.unix_ms(),
+        minute: clock.minute(),
         now: clock.now,
     }
 }

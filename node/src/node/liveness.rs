@@ -115,6 +115,7 @@ impl Node {
     }
 
     fn on_sleep(&mut self) {
+        self.clock.slept();
         self.link(LinksInput::Slept);
         self.refresh_uplink();
     }

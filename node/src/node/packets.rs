@@ -82,8 +82,13 @@ impl Node {
         match self.links.table().up_to(pair) {
             Some(link) => self.with_links(|links, around| links.queue(link, id, packet, around)),
             None => {
-                if !matches!(packet.body, Body::Open { .. } | Body::Refused { .. }) {
+                let opens = matches!(packet.body, Body::Open { .. });
+                if !opens && !matches!(packet.body, Body::Refused { .. }) {
                     self.seek(pair, now);
+                }
+                // Whoever opens asks again, and finds the link that is being made.
+                if opens && self.links.is_coming(pair, now) {
+                    return;
                 }
                 if let Some(refusal) = self.refusal(&packet, Refusal::NoRoute, now) {
                     self.tell(id, ToFrame::Packet(refusal));

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use bitters_machine::time::Instant;
+use bitters_machine::{map::Set, time::Instant};
 use bitters_wire::{
     WIRE,
     address::{Address, Owner},
@@ -48,7 +48,8 @@ impl Node {
             return self.uplink.answered(now);
         }
         match message {
-            ToNode::Challenge { nonce, wire } => {
+            ToNode::Challenge { nonce, wire, unix_ms } => {
+                self.clock.hear_server(unix_ms);
                 if WIRE.common(wire).is_some() {
                     self.on_challenge(nonce);
                 } else {
@@ -60,13 +61,14 @@ impl Node {
             _ if !self.uplink.is_registered() => {}
             ToNode::Dialled { passage, token, signal } => {
                 if let Some((Owner::Persona(own), fingerprint)) = self.addresses.by_token(token)
-                    && self.uplink.signals.take(now)
+                    && self.frames.has_persona(own)
+                    && self.uplink.may_pass_on(own, now)
                 {
                     self.link(LinksInput::Introduced { own, fingerprint, passage, signal });
                 }
             }
             ToNode::Gone(gone) => {
-                if self.frames.has_persona(gone.to) && self.uplink.signals.take(now) {
+                if self.frames.has_persona(gone.to) && self.uplink.may_pass_on(gone.to, now) {
                     self.on_gone(&gone);
                 }
             }
@@ -79,9 +81,9 @@ impl Node {
                     members.into_iter().for_each(|peer| self.link(LinksInput::Seen(Pair { own: key, peer })));
                 }
             }
-            ToNode::Missing(peer) => self.on_missing(peer),
+            ToNode::Missing(peer) => self.on_missing(peer, now),
             ToNode::Signal { from, to, signal } => {
-                if self.frames.has_persona(to) && self.uplink.signals.take(now) {
+                if self.frames.has_persona(to) && self.uplink.may_pass_on(to, now) {
                     self.link(LinksInput::Signal(Pair { own: to, peer: from }, signal, Way::Uplink));
                 }
             }
@@ -186,15 +188,22 @@ impl Node {
         self.dials.at(Stage::Lookup).into_iter().filter(|pair| pair.peer == peer).collect()
     }
 
-    fn on_missing(&mut self, peer: PersonaId) {
+    /// A peer isn't there, or not yet: its page may have opened just now.
+    fn on_missing(&mut self, peer: PersonaId, now: Instant) {
         for pair in self.looked_up(peer) {
             if self.is_reachable(pair) {
                 self.finish_dial(pair);
-            } else {
-                let url = self.uplink.url().unwrap_or("the rendezvous");
-                let text = format!("{peer}: nobody registered this persona at {url}");
-                self.fail_dial(pair, Code::PeerUnreachable, text);
+            } else if !self.dials.missed(pair, now) {
+                self.dials.end(pair);
             }
+        }
+    }
+
+    /// Looks peers up again that weren't there.
+    pub(super) fn look_again(&mut self) {
+        let peers: Set<PersonaId> = self.dials.take_again(self.clock.now).into_iter().map(|pair| pair.peer).collect();
+        if self.uplink.is_registered() {
+            peers.into_iter().for_each(|peer| self.tell_server(ToServer::Lookup(peer)));
         }
     }
 
@@ -241,16 +250,12 @@ impl Node {
         self.after_uplink(ended);
     }
 
-    /// Links, topics and streams go on without it; only those who waited for an answer hear of it.
+    /// Links, topics and streams go on without it. Peers that are looked up are looked up anew at the next server.
     fn after_uplink(&mut self, ended: Option<Ended>) {
         let Some(Ended { url, failed }) = ended else { return };
         self.addresses.closed();
         if failed {
-            self.seed_failed(&SeedId::Server(url.clone()));
-        }
-        for pair in self.dials.at(Stage::Lookup) {
-            let text = format!("{}: the rendezvous {url} could not be asked whether it is there", pair.peer);
-            self.fail_dial(pair, Code::PeerUnreachable, text);
+            self.seed_failed(&SeedId::Server(url));
         }
         self.changed.status = true;
     }

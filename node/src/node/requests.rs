@@ -12,7 +12,14 @@ use bitters_wire::{
 };
 
 use super::Node;
-use crate::{api::Output, dials::Stage, frames::Frame, limits::MAX_SERVICES, pair::Pair, sites::accounts::Spend};
+use crate::{
+    api::Output,
+    dials::{PATIENCE, Stage},
+    frames::Frame,
+    limits::MAX_SERVICES,
+    pair::Pair,
+    sites::accounts::Spend,
+};
 
 impl Node {
     pub(super) fn on_dial(
@@ -23,9 +30,6 @@ impl Node {
         address: Option<&Address>,
         now: Instant,
     ) {
-        if let Err(refusal) = self.may_dial(id, now) {
-            return self.asked(id, request, Err(refusal));
-        }
         let Some(own) = self.frames.frame(id).map(Frame::persona) else { return };
         let pair = Pair { own, peer };
         if self.is_reachable(pair) {
@@ -35,6 +39,9 @@ impl Node {
         let address = address.filter(|address| address.owner() == Owner::Persona(peer));
         if self.dials.share(pair, (id, request)) {
             return self.hurry_dial(pair, address);
+        }
+        if let Err(refusal) = self.may_dial(id, now) {
+            return self.asked(id, request, Err(refusal));
         }
         match self.begin_dial(pair, address, now) {
             Ok(stage) => self.dials.wait(pair, stage, (id, request), now),
@@ -119,6 +126,37 @@ impl Node {
         self.changed.plans = true;
     }
 
+    /// A site wants nothing more of a peer, in any of its pages.
+    pub(super) fn on_hang_up(&mut self, id: FrameId, request: u32, peer: PersonaId, now: Instant) {
+        let Some(own) = self.frames.frame(id).map(Frame::persona) else { return };
+        let pair = Pair { own, peer };
+        let others: Vec<FrameId> = self.frames.of_persona(own).map(|(frame, _)| frame).filter(|it| *it != id).collect();
+        for frame in others {
+            self.tell(frame, ToFrame::HangUp(peer));
+        }
+        self.forget_talks(pair, now);
+        self.fail_dial(pair, Code::Closed, format!("{peer}: the site hung up"));
+        self.with_links(|links, around| links.hang_up_on(pair, around));
+        self.asked(id, request, Ok(()));
+    }
+
+    /// A peer wants nothing more of a persona.
+    pub(super) fn on_hung_up(&mut self, pair: Pair, now: Instant) {
+        let frames: Vec<FrameId> = self.frames.of_persona(pair.own).map(|(frame, _)| frame).collect();
+        for frame in frames {
+            self.tell(frame, ToFrame::HungUp(pair.peer));
+        }
+        self.forget_talks(pair, now);
+    }
+
+    /// All sessions of a pair are over. What of them is still on its way here is no reason to seek the peer.
+    fn forget_talks(&mut self, pair: Pair, now: Instant) {
+        self.dials.seeks_not(pair, now);
+        for (_, frame) in self.frames.iter_mut().filter(|(_, frame)| frame.persona() == pair.own) {
+            self.changed.status |= frame.talks.remove(&pair.peer).is_some();
+        }
+    }
+
     pub(super) fn finish_dial(&mut self, pair: Pair) {
         for (frame, request) in self.dials.end(pair) {
             self.asked(frame, request, Ok(()));
@@ -134,9 +172,12 @@ impl Node {
 
     /// Why a peer could not be reached in time. Sites may read it.
     pub(super) fn unreachable_text(&self, pair: Pair) -> String {
-        let (peer, seconds) = (pair.peer, DIAL_TIMEOUT.as_secs());
+        let (peer, seconds) = (pair.peer, PATIENCE.as_secs());
         match (self.dials.stage(pair), self.uplink.url()) {
             (Some(Stage::Link), _) => format!("{peer}: no connection to it within {seconds} s"),
+            (_, Some(url)) if self.dials.is_missed(pair) => {
+                format!("{peer}: nobody registered this persona at {url} within {seconds} s")
+            }
             (_, Some(url)) => format!("{peer}: {url} did not say within {seconds} s whether it is there"),
             (_, None) => format!("{peer}: no rendezvous was reachable within {seconds} s"),
         }

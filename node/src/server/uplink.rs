@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
-use bitters_machine::{backoff, rate::Bucket, time::Instant};
+use bitters_machine::{backoff, map::Map, rate::Bucket, time::Instant};
+use bitters_wire::id::PersonaId;
 
-use crate::limits::UPLINK_SIGNALS;
+use crate::limits::KEY_SIGNALS;
 
 /// From the wish to connect to being registered.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -80,14 +81,25 @@ pub struct Uplink {
     failures: u32,
     /// Registrations that ended before the server answered a question, in a row.
     brief: u32,
-    /// How often the server may pass on signals.
-    pub signals: Bucket,
+    /// How often the server may pass something on to each persona.
+    signals: Map<PersonaId, Bucket>,
 }
 
 impl Uplink {
     /// Not wanted yet.
-    pub fn new(now: Instant) -> Self {
-        Self { state: State::Idle, failures: 0, brief: 0, signals: Bucket::new(UPLINK_SIGNALS, now) }
+    pub const fn new() -> Self {
+        Self { state: State::Idle, failures: 0, brief: 0, signals: Map::new() }
+    }
+
+    /// Whether the server may pass something on to a persona now. What others are passed makes no difference.
+    #[must_use]
+    pub fn may_pass_on(&mut self, to: PersonaId, now: Instant) -> bool {
+        self.signals.entry(to).or_insert_with(|| Bucket::new(KEY_SIGNALS, now)).take(now)
+    }
+
+    /// A persona is here no longer.
+    pub fn forget(&mut self, persona: PersonaId) {
+        self.signals.remove(&persona);
     }
 
     /// Whether to connect now.
@@ -277,7 +289,7 @@ mod tests {
 
     #[test]
     fn it_registers_once_challenged() {
-        let mut uplink = Uplink::new(Instant::START);
+        let mut uplink = Uplink::new();
         assert!(uplink.is_due(Instant::START));
         assert_eq!(uplink.registered(Instant::START), None);
 
@@ -296,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_server_that_answers_is_asked_again_and_again() {
-        let mut uplink = registered(&mut Uplink::new(Instant::START), Instant::START);
+        let mut uplink = registered(&mut Uplink::new(), Instant::START);
         let mut now = Instant::START;
         for _ in 0..3 {
             assert!(!uplink.ask(now) && !uplink.is_overdue(now));
@@ -312,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_server_that_falls_silent_behind_its_socket_is_given_up() {
-        let mut uplink = registered(&mut Uplink::new(Instant::START), Instant::START);
+        let mut uplink = registered(&mut Uplink::new(), Instant::START);
         let asked = Instant::START + ASK_EVERY;
         assert!(uplink.ask(asked));
 
@@ -326,7 +338,7 @@ mod tests {
     #[test]
     fn a_server_that_takes_us_in_and_never_answers_is_tried_less_and_less_often() {
         let mut rng = fastrand::Rng::with_seed(1);
-        let mut uplink = Uplink::new(Instant::START);
+        let mut uplink = Uplink::new();
         let mut now = Instant::START;
         let mut last = Duration::ZERO;
         for _ in 0..8 {
@@ -345,7 +357,7 @@ mod tests {
     #[test]
     fn a_server_that_takes_us_in_and_hangs_up_is_tried_less_and_less_often_until_it_stays() {
         let mut rng = fastrand::Rng::with_seed(1);
-        let mut uplink = Uplink::new(Instant::START);
+        let mut uplink = Uplink::new();
         let mut now = Instant::START;
         let mut last = Duration::ZERO;
         for stays in [false, false, false, false, false, true] {
@@ -365,7 +377,7 @@ mod tests {
 
     #[test]
     fn who_was_asleep_asks_once_more_before_it_judges() {
-        let mut uplink = registered(&mut Uplink::new(Instant::START), Instant::START);
+        let mut uplink = registered(&mut Uplink::new(), Instant::START);
         assert!(uplink.ask(Instant::START + ASK_EVERY));
 
         let woken = Instant::from_millis(3_600_000);
@@ -375,7 +387,7 @@ mod tests {
 
     #[test]
     fn a_word_that_nobody_asked_for_says_nothing() {
-        let mut uplink = registered(&mut Uplink::new(Instant::START), Instant::START);
+        let mut uplink = registered(&mut Uplink::new(), Instant::START);
         uplink.answered(Instant::from_millis(9000));
         assert_eq!(uplink.deadline(), Some(Instant::START + ASK_EVERY));
     }
@@ -383,7 +395,7 @@ mod tests {
     #[test]
     fn it_retries_less_and_less_often() {
         let mut rng = fastrand::Rng::with_seed(1);
-        let mut uplink = Uplink::new(Instant::START);
+        let mut uplink = Uplink::new();
         let mut now = Instant::START;
         let mut waits = Vec::new();
         for _ in 0..10 {
@@ -401,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_silent_server_is_given_up() {
-        let mut uplink = Uplink::new(Instant::START);
+        let mut uplink = Uplink::new();
         uplink.connect(URL.into(), Instant::START);
         let late = uplink.deadline().unwrap();
         assert!(uplink.is_overdue(late));
@@ -418,7 +430,7 @@ mod tests {
         uplink.connect(URL.into(), now);
         uplink.open("node.localhost".into());
         assert!(uplink.challenge([7; 32]).is_some() && uplink.registered(now).is_some());
-        std::mem::replace(uplink, Uplink::new(now))
+        std::mem::replace(uplink, Uplink::new())
     }
 
     fn challenge() -> Challenge {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use bitters_machine::{Machine, time::Instant};
-use bitters_wire::{address::Token, id::PersonaId, keys::PersonaSecret, local::Door};
+use bitters_wire::{address::Token, id::PersonaId, keys::PersonaSecret, local::Door, rendezvous::IceCredentials};
 use fastrand::Rng;
 
 use super::address::PROXY;
@@ -199,7 +199,7 @@ impl World {
                 let at = self.now + self.ms(0..60);
                 self.schedule(me, Event::Input(Input::Signed(signature)), at);
             }
-            Output::Forward { ours, theirs } => self.forward(me, &ours, &theirs),
+            Output::Forward { ours, theirs } => self.forward(me, ours, theirs),
             Output::FindPath => {
                 let selected = self.selected();
                 let at = self.now + self.ms(1..20);
@@ -227,10 +227,10 @@ impl World {
         if direct { "192.0.2.1:5001".parse().unwrap() } else { PROXY }
     }
 
-    fn forward(&mut self, me: usize, ours: &str, theirs: &str) {
+    fn forward(&mut self, me: usize, ours: IceCredentials, theirs: IceCredentials) {
         assert_eq!(me, 1, "the listener knows the proxy");
-        let ufrag = |offer: &str| sdp::read_offer(offer).unwrap().credentials.ufrag().to_owned();
-        assert_eq!([ours, theirs], [ufrag(&self.ends[1].offer), ufrag(&self.ends[0].offer)]);
+        let credentials = |offer: &str| sdp::read_offer(offer).unwrap().credentials.into();
+        assert_eq!([ours, theirs], [credentials(&self.ends[1].offer), credentials(&self.ends[0].offer)]);
         self.proxy.as_mut().unwrap().forwards = true;
     }
 

@@ -29,7 +29,7 @@ use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 use crate::{
     load::{End, Head, Pair},
     process::Process,
-    stun::{check, name, response},
+    stun::{check, name, reply},
 };
 
 const CHILD: &str = "BITTERS_BENCH_SERVER";
@@ -50,8 +50,10 @@ pub fn serve_forever() {
     config.rendezvous.source_opens = much;
     config.rendezvous.source_messages = much;
     let proxy = &mut config.proxy;
-    (proxy.bytes, proxy.source_bytes, proxy.dials, proxy.listener_dials) = (much, much, much, much);
-    (proxy.pending, proxy.pending_per_source, proxy.pending_per_listener) = (20_000, 20_000, 20_000);
+    (proxy.bytes, proxy.source_bytes, proxy.dials) = (much, much, much);
+    (proxy.listener_dials, proxy.listener_source_dials) = (much, much);
+    (proxy.pending, proxy.pending_per_source) = (20_000, 20_000);
+    (proxy.pending_per_listener, proxy.pending_per_listener_and_source) = (40_000, 20_000);
     proxy.opening_bytes = u64::MAX;
     (proxy.opening_time, proxy.opening_idle) = (Duration::from_secs(600), Duration::from_secs(600));
     proxy.pending_time = Duration::from_secs(600);
@@ -109,12 +111,16 @@ impl Server {
         let signal = Signal { credentials, fingerprint: [7; 32], candidates: vec![] }.encode();
         node.say(&ToServer::Answer { passage, signal }).await;
         listener.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
-        while {
+        let mut buffer = [0; 2048];
+        let len = loop {
             listener.send(&check(2, &name(DIALLER.0, &ufrag), DIALLER.1)).unwrap();
-            listener.recv(&mut [0; 2048]).is_err()
-        } {}
-        listener.send(&response(1, LISTENER_PASSWORD)).unwrap();
-        dialler.send(&response(2, DIALLER.1)).unwrap();
+            if let Ok(len) = listener.recv(&mut buffer) {
+                break len;
+            }
+        };
+        listener.send(&reply(&buffer[..len], LISTENER_PASSWORD)).unwrap();
+        let len = dialler.recv(&mut buffer).unwrap();
+        dialler.send(&reply(&buffer[..len], DIALLER.1)).unwrap();
         for socket in [&dialler, &listener] {
             socket.set_nonblocking(true).unwrap();
         }

@@ -11,26 +11,26 @@
 //!
 //! A browser's check proves that it arrived whole (the password is public), not who sent it or from where. So nothing is kept of a
 //! check for an address that nobody listens at, everything kept is bounded by [`Config`], and a five-tuple is sent no more bytes than
-//! came from it until it has answered a request that went only there (RFC 8445, section 19.5, is about the same).
+//! came from it until it has answered a request (RFC 8445, section 19.5, is about the same). Every check is passed on with a random
+//! transaction id that went only there: whoever plays both ends, and writes any sender's address on its packets, doesn't know it.
 //!
-//! | packet | USERNAME becomes | signed again with |
-//! | --- | --- | --- |
-//! | check, dialler to listener | `lu:du` | listener's password |
-//! | check, listener to dialler | `du:packed` | dialler's password |
-//! | answer from the listener | | the public password |
-//! | answer from the dialler | | (it is signed with the dialler's already) |
+//! | packet | its transaction id becomes | USERNAME becomes | signed again with |
+//! | --- | --- | --- | --- |
+//! | check, dialler to listener | the proxy's own | `lu:du` | listener's password |
+//! | check, listener to dialler | the proxy's own | `du:packed` | dialler's password |
+//! | answer from the listener | the check's again | | the public password |
+//! | answer from the dialler | the check's again | | dialler's password |
 //!
 //! Answers go to who asked, once for each time it asked. Everything that isn't STUN goes to the leg of the other side that last sent
 //! such, else one that has proven itself. A passage ends when its bytes or its time are used up or when it falls silent, mostly because
-//! both ends restarted ICE and found each other. Where they didn't, the listener asks to [`Forward`](Input::Forward): checks with
-//! the usernames of the restart then pass without being read, within another budget. A dialler's checks after the restart still
+//! both ends restarted ICE and found each other. Where they didn't, the listener asks to [`Forward`](Input::Forward): checks by
+//! the credentials of the restart then pass, within another budget, in the same way but for their names and keys. A dialler's checks after the restart still
 //! name `packed`: these *ghosts* are known by it and dropped.
 
 mod config;
 mod counts;
 mod datagrams;
 mod limits;
-mod meters;
 mod outgoing;
 mod passage;
 mod pending;
@@ -52,7 +52,7 @@ pub use config::Config;
 pub use counts::{Counts, Dropped, Ended, Load, Traffic};
 use limits::Limits;
 pub use outgoing::{Outgoing, Path, Socket};
-use passage::{Answered, Budget, End, Passage, Phase};
+use passage::{Budget, End, Keys, Passage, Phase};
 use pending::Pending;
 use stun_types::message::IntegrityKey;
 
@@ -76,10 +76,10 @@ pub enum Input {
         conn: ConnId,
         /// Which passage.
         passage: u64,
-        /// The listener's new username fragment.
-        ours: String,
+        /// The listener's since the restart.
+        ours: Credentials,
         /// The dialler's.
-        theirs: String,
+        theirs: Credentials,
     },
     /// Dials of this address are for this connection, from now on.
     Listen {
@@ -108,6 +108,8 @@ pub enum Output {
 pub struct Proxy {
     config: Config,
     random: Random,
+    /// What transaction ids are drawn from.
+    transactions: Random,
     /// The key of what diallers send and are sent by listeners.
     public: IntegrityKey,
     listeners: HashMap<Token, Listener>,
@@ -140,17 +142,20 @@ struct Listener {
 struct Route {
     passage: u64,
     end: End,
-    /// Whether it is read and written again, or passed on as it is.
-    keyed: bool,
+    /// Whether it is by the credentials of a restart, or by those of the dial.
+    restarted: bool,
 }
 
 impl Proxy {
     /// A proxy that nobody listens at. It draws the numbers of its passages from `seed`: fresh bytes from a cryptographic generator.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        let mut random = Random::new(seed);
+        let transactions = Random::new(random.bytes());
         Self {
             config,
-            random: Random::new(seed),
+            random,
+            transactions,
             public: stun::key(PASSWORD),
             listeners: HashMap::new(),
             passages: HashMap::new(),
@@ -226,7 +231,7 @@ impl Proxy {
         listener.conn = conn;
         listener.proxies = proxies;
         if moved {
-            let unanswered = |id: &u64| self.passages.get(id).is_some_and(|passage| passage.answered.is_none());
+            let unanswered = |id: &u64| self.passages.get(id).is_some_and(|passage| passage.keys.is_none());
             for id in self.pending.of(token).filter(unanswered).collect::<Vec<_>>() {
                 self.tell(id);
             }
@@ -255,50 +260,52 @@ impl Proxy {
 
     fn on_answer(&mut self, conn: ConnId, id: u64, credentials: &Credentials, now: Instant) {
         let Some(passage) = self.owned(conn, id) else { return };
-        if passage.answered.is_some() {
+        if passage.keys.is_some() {
             return;
         }
         let Packed { password, .. } = Packed::from_ufrag(&passage.packed).expect("it was read when the passage began");
-        let answered = Answered::new(&passage.packed, &password, &passage.dialler, credentials);
-        if !self.name([(&answered.from_listener, End::Listener)], id, true) {
+        let keys = Keys::of_dial(&passage.packed, (&passage.dialler, &password), credentials, &self.public);
+        let from_listener = keys.from(End::Listener).named.clone();
+        if !self.name([(&from_listener, End::Listener)], id, false) {
             return self.refuse(conn, Code::BadArgument, "the username fragment is another passage's");
         }
         self.counts.answered += 1;
         let until = now + self.config.pending_time;
         let passage = self.passages.get_mut(&id).expect("it was looked up above");
-        passage.answered = Some(Box::new(answered));
+        passage.keys = Some(Box::new(keys));
         if let Phase::Pending { until: deadline, .. } = &mut passage.phase {
             *deadline = until;
         }
         self.rewake(id);
     }
 
-    fn on_forward(&mut self, conn: ConnId, id: u64, ours: &str, theirs: &str, now: Instant) {
+    fn on_forward(&mut self, conn: ConnId, id: u64, ours: &Credentials, theirs: &Credentials, now: Instant) {
         if self.config.relay_bytes == 0 {
             return self.refuse(conn, Code::Unsupported, "this server does not relay");
         }
         let budget = match self.owned(conn, id).map(|passage| &passage.phase) {
             Some(Phase::Opening(_)) => Budget { bytes: self.config.relay_bytes, until: now + self.config.relay_time },
-            Some(&Phase::Relaying(budget, _)) => budget,
+            Some(Phase::Relaying(budget, _)) => *budget,
             Some(Phase::Pending { .. }) | None => {
                 return self.refuse(conn, Code::PeerUnreachable, "the passage is over");
             }
         };
-        let names = [format!("{ours}:{theirs}").into_boxed_str(), format!("{theirs}:{ours}").into_boxed_str()];
+        let keys = Keys::of_restart(theirs, ours);
+        let names = keys.names();
         if let Some(Phase::Relaying(_, old)) = self.passages.get(&id).map(|passage| &passage.phase)
-            && *old == names
+            && old.names() == names
         {
             return;
         }
         let routes = [(&names[0], End::Dialler), (&names[1], End::Listener)];
-        if names[0] == names[1] || !self.name(routes, id, false) {
+        if names[0] == names[1] || !self.name(routes, id, true) {
             return self.refuse(conn, Code::BadArgument, "the username fragments are another passage's");
         }
         let passage = self.passages.get_mut(&id).expect("it was looked up above");
         passage.restart(now);
-        let phase = std::mem::replace(&mut passage.phase, Phase::Relaying(budget, names));
+        let phase = std::mem::replace(&mut passage.phase, Phase::Relaying(budget, Box::new(keys)));
         if let Phase::Relaying(_, old) = phase {
-            for name in old {
+            for name in old.names() {
                 self.names.remove(&name);
             }
         }
@@ -337,11 +344,16 @@ impl Proxy {
 
     /// Gives a passage usernames, unless one of them is taken.
     #[must_use]
-    fn name<'a>(&mut self, names: impl IntoIterator<Item = (&'a Box<str>, End)> + Clone, id: u64, keyed: bool) -> bool {
+    fn name<'a>(
+        &mut self,
+        names: impl IntoIterator<Item = (&'a Box<str>, End)> + Clone,
+        id: u64,
+        restarted: bool,
+    ) -> bool {
         let free = names.clone().into_iter().all(|(name, _)| !self.names.contains_key(name));
         if free {
             for (name, end) in names {
-                self.names.insert(name.clone(), Route { passage: id, end, keyed });
+                self.names.insert(name.clone(), Route { passage: id, end, restarted });
             }
         }
         free
@@ -358,8 +370,8 @@ impl Proxy {
     /// Forgets a passage.
     fn end(&mut self, id: u64, why: Ended, now: Instant) {
         let Some(passage) = self.passages.remove(&id) else { return };
-        if let Phase::Pending { source, since, .. } = passage.phase {
-            self.pending.remove(passage.token, source, (since, id));
+        if let Phase::Pending { since, .. } = passage.phase {
+            self.pending.remove(passage.token, (since, id));
         }
         self.counts.count_ended(why);
         self.wakes.remove(&(passage.wake, id));
@@ -369,7 +381,7 @@ impl Proxy {
         for path in passage.paths() {
             self.paths.remove(&path);
         }
-        if passage.answered.is_none() {
+        if passage.keys.is_none() {
             // Whoever still tries is welcome to begin anew.
             self.known.remove(&passage.packed);
             return;
@@ -384,11 +396,10 @@ impl Proxy {
     fn open(&mut self, id: u64, now: Instant) -> (Path, Vec<u8>) {
         let passage = self.passages.get_mut(&id).expect("it was looked up by its check's name");
         let budget = Budget { bytes: self.config.opening_bytes, until: now + self.config.opening_time };
-        let Phase::Pending { source, since, check, .. } = std::mem::replace(&mut passage.phase, Phase::Opening(budget))
-        else {
+        let Phase::Pending { since, check, .. } = std::mem::replace(&mut passage.phase, Phase::Opening(budget)) else {
             unreachable!("only pending passages are opened")
         };
-        self.pending.remove(passage.token, source, (since, id));
+        self.pending.remove(passage.token, (since, id));
         self.rewake(id);
         check
     }

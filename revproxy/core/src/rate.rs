@@ -33,6 +33,12 @@ impl Bucket {
         within
     }
 
+    /// Whether `amount` is left.
+    #[must_use]
+    pub(crate) fn has(self, amount: u32, rate: Rate, now: Instant) -> bool {
+        { self }.take(amount, rate, now)
+    }
+
     /// When everything taken has been made up for.
     pub(crate) const fn full_at(&self) -> Instant {
         self.full_at
@@ -40,6 +46,11 @@ impl Bucket {
 }
 
 impl Rate {
+    /// That of so many.
+    pub(crate) const fn times(self, share: u32) -> Self {
+        Self { burst: self.burst.saturating_mul(share), per_second: self.per_second.saturating_mul(share) }
+    }
+
     fn time_for(self, amount: u32) -> Duration {
         Duration::from_secs(u64::from(amount)) / self.per_second.max(1)
     }

@@ -52,9 +52,9 @@ use bitters_wire::{
     failure::Code,
     id::{PersonaId, TopicId},
     keys::Signature,
-    limits::{MAX_RENDEZVOUS, MAX_SIGNAL, TOPIC_NEIGHBOURS},
-    link::Signal,
+    limits::{MAX_RENDEZVOUS, TOPIC_NEIGHBOURS},
     rendezvous::{Gone, ToNode, ToServer, register_text},
+    sealed::SealedSignal,
 };
 pub use config::Config;
 use connection::{Challenge, Connection, Entered, Registration};
@@ -67,7 +67,11 @@ use sources::Sources;
 use topics::Topics;
 
 use super::proxy;
-pub use super::{rate::Rate, source::Source};
+pub use super::{
+    rate::Rate,
+    source::{Net, Source},
+};
+use crate::meters::Meters;
 
 /// A connection, named by the shell, which never uses a name again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,6 +94,8 @@ pub enum Input {
         server: String,
         /// Where the connection's node reaches the proxy; nowhere, if there is none.
         proxies: Arc<[SocketAddr]>,
+        /// Milliseconds since 1970.
+        unix_ms: u64,
     },
     /// A message came: the undecoded [`ToServer`].
     Received(ConnId, Vec<u8>),
@@ -123,6 +129,8 @@ pub struct Rendezvous {
     topics: Topics,
     introductions: Introductions,
     sources: Sources,
+    /// What each source has sent to each key.
+    signals: Meters,
     counts: Counts,
     outbox: VecDeque<Output>,
 }
@@ -141,6 +149,7 @@ impl Rendezvous {
             topics: Topics::default(),
             introductions: Introductions::default(),
             sources: Sources::default(),
+            signals: Meters::new(),
             counts: Counts::default(),
             outbox: VecDeque::new(),
         }
@@ -155,8 +164,8 @@ impl Machine for Rendezvous {
     fn handle_input(&mut self, input: Input, now: Instant) {
         match input {
             Input::Closed(conn) => self.forget(conn),
-            Input::Open { conn, addr, nonce, server, proxies } => {
-                self.on_open(conn, addr, Challenge { nonce, server, proxies }, now);
+            Input::Open { conn, addr, nonce, server, proxies, unix_ms } => {
+                self.on_open(conn, addr, Challenge { nonce, server, proxies }, unix_ms, now);
             }
             Input::Received(conn, bytes) => {
                 if let Err(refusal) = self.on_received(conn, &bytes, now) {
@@ -201,7 +210,7 @@ impl Rendezvous {
         &self.counts
     }
 
-    fn on_open(&mut self, conn: ConnId, addr: IpAddr, challenge: Challenge, now: Instant) {
+    fn on_open(&mut self, conn: ConnId, addr: IpAddr, challenge: Challenge, unix_ms: u64, now: Instant) {
         let source = addr.into();
         if self.connections.len() >= self.config.connections {
             return self.refuse(conn, &Refusal::ending(Code::Quota, "the rendezvous is full"));
@@ -213,7 +222,7 @@ impl Rendezvous {
         let nonce = challenge.nonce;
         self.connections.insert(conn, Connection::challenged(source, challenge, deadline));
         self.deadlines.insert((deadline, conn));
-        self.send(conn, ToNode::Challenge { nonce, wire: WIRE });
+        self.send(conn, ToNode::Challenge { nonce, wire: WIRE, unix_ms });
     }
 
     fn on_received(&mut self, conn: ConnId, bytes: &[u8], now: Instant) -> Result<(), Refusal> {
@@ -398,24 +407,23 @@ impl Rendezvous {
         conn: ConnId,
         from: PersonaId,
         to: PersonaId,
-        signal: &Signal,
+        signal: &SealedSignal,
         now: Instant,
     ) -> Result<(), Refusal> {
         self.entered(conn).registration(from)?;
-        if signal.blob.len() > MAX_SIGNAL {
+        if signal.is_too_long() {
             return Err(Refusal::staying(Code::TooLarge, "the signal is too long"));
         }
         if to == from {
             return Err(Refusal::staying(Code::BadArgument, "a signal to oneself"));
         }
         // Which of a key's connections dialled only that one knows. Whoever dials, dials the latest.
-        let receivers =
-            if signal.answers.is_some() { self.keys.all(to) } else { self.keys.latest(to).into_iter().collect() };
+        let receivers = if signal.answers { self.keys.all(to) } else { self.keys.latest(to).into_iter().collect() };
         if receivers.is_empty() {
             self.send(conn, ToNode::Unreachable { from, to });
         }
         for receiver in receivers {
-            self.pass_on(receiver, to, ToNode::Signal { from, to, signal: signal.clone() }, now)?;
+            self.pass_on((conn, receiver), to, ToNode::Signal { from, to, signal: signal.clone() }, now)?;
         }
         Ok(())
     }
@@ -423,15 +431,23 @@ impl Rendezvous {
     fn on_gone(&mut self, conn: ConnId, gone: Gone, now: Instant) -> Result<(), Refusal> {
         self.entered(conn).registration(gone.from)?;
         for receiver in self.keys.all(gone.to) {
-            self.pass_on(receiver, gone.to, ToNode::Gone(gone), now)?;
+            self.pass_on((conn, receiver), gone.to, ToNode::Gone(gone), now)?;
         }
         Ok(())
     }
 
-    /// For a key, on one of its connections.
-    fn pass_on(&mut self, receiver: ConnId, to: PersonaId, message: ToNode, now: Instant) -> Result<(), Refusal> {
+    /// From one connection to another, for a key there.
+    fn pass_on(
+        &mut self,
+        (sender, receiver): (ConnId, ConnId),
+        to: PersonaId,
+        message: ToNode,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         let config = self.config;
-        if !self.entered(receiver).take_signal(to, &config, now) {
+        let rates = (config.signals_per_key_and_source, config.signals_per_key);
+        let source = self.connections[&sender].source();
+        if !self.signals.take_of(to, source, 1, rates, now) || !self.entered(receiver).take_signal(to, &config, now) {
             return Err(Refusal::staying(Code::Quota, "the receiver has too many signals"));
         }
         self.send(receiver, message);

@@ -39,7 +39,7 @@ impl Node {
         let (socket, _) = client_async(format!("ws://{host}/rendezvous"), stream).await.unwrap();
         let mut node = Self { socket, nonce: [0; 32], proxies: Vec::new() };
         match node.hear().await {
-            ToNode::Challenge { nonce, wire } if wire == WIRE => Self { nonce, ..node },
+            ToNode::Challenge { nonce, wire, .. } if wire == WIRE => Self { nonce, ..node },
             other => panic!("not a challenge: {other:?}"),
         }
     }

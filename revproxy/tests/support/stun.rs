@@ -22,16 +22,32 @@ pub fn name(to: &str, from: &str) -> String {
 /// A check as Chromium writes it.
 pub fn check(n: u32, username: &str, password: &str) -> Vec<u8> {
     // GOOG-NETWORK-INFO.
-    check_with(n, username, password, &[(0xc057, &[0, 1, 0, 9])])
+    check_with(n.into(), username, password, &[(0xc057, &[0, 1, 0, 9])])
 }
 
 /// A check as Firefox writes it.
 pub fn lean_check(n: u32, username: &str, password: &str) -> Vec<u8> {
-    check_with(n, username, password, &[])
+    check_with(n.into(), username, password, &[])
 }
 
-fn check_with(n: u32, username: &str, password: &str, own: &[(u16, &[u8])]) -> Vec<u8> {
-    let mut message = Message::builder(of(MessageClass::Request), u128::from(n).into(), MessageWriteVec::new());
+/// The same check as `bytes`, as Chromium writes it, but for its name and what it is signed with.
+pub fn check_like(bytes: &[u8], username: &str, password: &str) -> Vec<u8> {
+    check_with(transaction(bytes), username, password, &[(0xc057, &[0, 1, 0, 9])])
+}
+
+/// As [`check_like`], as Firefox writes it.
+pub fn lean_check_like(bytes: &[u8], username: &str, password: &str) -> Vec<u8> {
+    check_with(transaction(bytes), username, password, &[])
+}
+
+/// A message's transaction id.
+pub fn transaction(bytes: &[u8]) -> u128 {
+    let message = Message::from_bytes(bytes).expect("it is STUN");
+    message.transaction_id().into()
+}
+
+fn check_with(transaction: u128, username: &str, password: &str, own: &[(u16, &[u8])]) -> Vec<u8> {
+    let mut message = Message::builder(of(MessageClass::Request), transaction.into(), MessageWriteVec::new());
     message.add_attribute(&Username::new(username).unwrap()).unwrap();
     // ICE-CONTROLLING, PRIORITY.
     for (kind, value) in own.iter().chain(&[(0x802a, &[7; 8][..]), (0x0024, &[0x6e, 0x7f, 0x1e, 0xff])]) {
@@ -42,10 +58,12 @@ fn check_with(n: u32, username: &str, password: &str, own: &[(u16, &[u8])]) -> V
 
 /// The answer to the check with transaction `n`.
 pub fn response(n: u32, password: &str) -> Vec<u8> {
-    let transaction = u128::from(n).into();
-    let mut message = Message::builder(of(MessageClass::Success), transaction, MessageWriteVec::new());
-    message.add_attribute(&XorMappedAddress::new(MAPPED, transaction)).unwrap();
-    signed(message, password)
+    answer(n.into(), password, false)
+}
+
+/// The answer to a check that came.
+pub fn reply(check: &[u8], password: &str) -> Vec<u8> {
+    answer(transaction(check), password, false)
 }
 
 /// A plain Binding request, padded by so many bytes.

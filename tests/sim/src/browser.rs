@@ -8,7 +8,7 @@ use bitters_revproxy_core::rendezvous::ConnId;
 use bitters_wire::{
     address::Owner,
     id::{Boot, Epoch, FrameId, PersonaId},
-    keys::NodeSecret,
+    keys::{NodeSecret, PersonaSecret},
     local::{Envelope, ToLeader},
 };
 
@@ -84,6 +84,12 @@ pub struct Lead {
 }
 
 impl Browser {
+    /// The secret of a persona of its node.
+    pub fn secret_of(&self, id: PersonaId) -> Option<PersonaSecret> {
+        let sites = ORIGINS.map(|origin| self.secret.persona(origin));
+        sites.into_iter().chain([self.secret.person()]).find(|it| it.id() == id)
+    }
+
     /// A browser in which nothing runs yet.
     pub fn new(secret: NodeSecret) -> Self {
         let personas = ORIGINS.map(|origin| (origin, secret.persona(origin).id())).into();

@@ -143,7 +143,7 @@ impl World {
             News::SocketSays(conn, message) => {
                 if lead.socket == Some(conn) {
                     if self.notes.nosy.contains(&browser) {
-                        self.notes.on_server(&message);
+                        self.notes.on_server(&message, &self.browsers[browser]);
                     }
                     self.tell_node(browser, worker, Input::Uplink(UplinkEvent::Received(message)));
                 }

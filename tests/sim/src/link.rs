@@ -4,7 +4,7 @@ use bitters_wire::{
     codec,
     id::{FrameId, PersonaId},
     keys::Signature,
-    limits::DIAL_TIMEOUT,
+    limits::{DIAL_TIMEOUT, MAX_SEALED_SIGNAL},
     link::{Control, LinkMessage},
     local::{Dial, Door, DownReason, LinkCommand, LinkEvent},
 };
@@ -20,8 +20,8 @@ use crate::{
 /// haven't let go of yet.
 const MAX_SAME: usize = 8;
 
-/// What nodes say about links is no longer: signals are short here.
-const CONTROL: usize = 128;
+/// What nodes say about links is no longer.
+const CONTROL: usize = MAX_SEALED_SIGNAL + 64;
 
 impl World {
     pub(crate) fn end(&self, (frame, link): End) -> Option<&Connection> {

@@ -10,13 +10,17 @@ use bitters_wire::{
     address::{Address, Owner},
     codec,
     id::{FrameId, PersonaId, TopicId},
+    keys::PersonaSecret,
     limits::MAX_LINK,
     link::{Control, LinkMessage, Signal},
     local::{Dial, Door, ToLeader},
     packet::{Body, Packet},
     rendezvous::{Gone, ToNode},
+    sealed::{Opened, SealedSignal},
     topic::TopicMessage,
 };
+
+use crate::browser::Browser;
 
 /// What is noted in a world.
 #[derive(Debug, Default)]
@@ -109,39 +113,39 @@ impl Notes {
     }
 
     /// A message comes on a link, to a nosy browser or to another.
-    pub(crate) fn on_link(&mut self, own: PersonaId, by: PersonaId, bytes: &[u8], is_nosy: bool) {
+    pub(crate) fn on_link(&mut self, own: PersonaId, by: PersonaId, bytes: &[u8], nosy: Option<&PersonaSecret>) {
         let message = codec::decode(bytes, MAX_LINK).expect("nodes say what can be decoded");
         match message {
             LinkMessage::Control(Control::PassOn { to, .. }) => drop(self.asked.insert((own, to))),
             LinkMessage::Topic(TopicMessage::Joined(topic)) => drop(self.heard.insert((own, by, topic))),
             _ => {}
         }
-        if is_nosy {
-            self.on_message(by, &message);
+        if let Some(secret) = nosy {
+            self.on_message(by, &message, secret);
         }
     }
 
-    fn on_message(&mut self, by: PersonaId, message: &LinkMessage) {
+    fn on_message(&mut self, by: PersonaId, message: &LinkMessage, nosy: &PersonaSecret) {
         match message {
-            LinkMessage::Control(control) => self.on_control(by, control),
+            LinkMessage::Control(control) => self.on_control(by, control, nosy),
             LinkMessage::Packet(packet) => self.on_packet(by, packet),
             LinkMessage::Topic(message) => self.on_topic(by, message),
         }
     }
 
-    fn on_control(&mut self, by: PersonaId, control: &Control) {
+    fn on_control(&mut self, by: PersonaId, control: &Control, nosy: &PersonaSecret) {
         match control {
             Control::Address(address) => self.on_address(by, address),
             Control::FrameGone(frame) => self.note(by, "FrameGone", frame.0.as_bytes()),
-            Control::Idle | Control::Resume | Control::Switch | Control::Switched => {}
+            Control::HungUp | Control::Idle | Control::Resume | Control::Switch | Control::Switched => {}
             Control::PassOn { to, signal } => {
                 self.note(by, "PassOn.to", &to.0);
-                self.on_signal(by, signal);
+                self.note(by, "PassOn.signal", &codec::encode(signal));
             }
             // The relay tells from whom, and the signal is theirs.
             Control::PassedOn { from, signal } => {
                 self.note(by, "PassedOn.from", &from.0);
-                self.on_signal(*from, signal);
+                self.on_sealed(*from, signal, nosy);
             }
             Control::Signal(signal) => self.on_signal(by, signal),
             Control::StandbyGone { attempt } => self.note_number(by, ATTEMPT, (*attempt).into()),
@@ -216,6 +220,15 @@ impl Notes {
         }
     }
 
+    fn on_sealed(&mut self, by: PersonaId, sealed: &SealedSignal, nosy: &PersonaSecret) {
+        self.note(by, "Signal.sealed", &codec::encode(sealed));
+        if let Ok(Opened { from, signal, minute: _, nonce }) = sealed.open(nosy) {
+            self.note(by, "Signal.from", &from.0);
+            self.note(by, "Signal.nonce", &nonce);
+            self.on_signal(by, &signal);
+        }
+    }
+
     fn on_signal(&mut self, by: PersonaId, Signal { attempt, answers, blob: _ }: &Signal) {
         self.note_number(by, ATTEMPT, (*attempt).into());
         if let Some(answers) = answers {
@@ -224,7 +237,7 @@ impl Notes {
     }
 
     /// The server says something. What names no peer is the server's own, and so is the number of a passage.
-    pub(crate) fn on_server(&mut self, message: &ToNode) {
+    pub(crate) fn on_server(&mut self, message: &ToNode, nosy: &Browser) {
         match message {
             ToNode::Challenge { .. } | ToNode::Entered { .. } | ToNode::Listening(_) | ToNode::Refused { .. } => {}
             ToNode::Dialled { passage: _, token: _, signal: _ } => {}
@@ -244,7 +257,9 @@ impl Notes {
             }
             ToNode::Signal { from, to, signal } => {
                 self.note(*from, "Signal.to", &to.0);
-                self.on_signal(*from, signal);
+                if let Some(secret) = nosy.secret_of(*to) {
+                    self.on_sealed(*from, signal, &secret);
+                }
             }
             ToNode::Unreachable { from, to } => self.note(*to, "Unreachable.from", &from.0),
         }

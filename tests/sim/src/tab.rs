@@ -164,7 +164,8 @@ impl World {
             match event {
                 LinkEvent::Received(bytes) => {
                     let is_nosy = self.notes.nosy.contains(&browser);
-                    self.notes.on_link(own, peer, bytes, is_nosy);
+                    let nosy = self.browsers[browser].secret_of(own).filter(|_| is_nosy);
+                    self.notes.on_link(own, peer, bytes, nosy.as_ref());
                 }
                 LinkEvent::Up(_) => self.notes.on_up(own, peer),
                 _ => {}

@@ -120,9 +120,10 @@ impl World {
         }
         self.server.sockets.insert(conn, (browser, id));
         let nonce = std::array::from_fn(|_| self.rng.u8(..));
-        let addr = Ipv4Addr::new(10, 0, 0, u8::try_from(browser).unwrap_or(u8::MAX)).into();
+        // Each from a network of its own.
+        let addr = Ipv4Addr::new(10, u8::try_from(browser).unwrap_or(u8::MAX), 0, 1).into();
         let proxies = [PROXY.parse().expect("an address")].into();
-        let open = rendezvous::Input::Open { conn, addr, nonce, server: NAME.into(), proxies };
+        let open = rendezvous::Input::Open { conn, addr, nonce, server: NAME.into(), proxies, unix_ms: self.unix_ms() };
         self.server.rendezvous.handle_input(open, self.now);
         self.tell_node(browser, id, Input::Uplink(UplinkEvent::Open { server: NAME.into() }));
         self.serve();

@@ -88,6 +88,11 @@ impl Site {
             ToFrame::FrameGone { persona, frame } => {
                 self.endpoint_input(bitters_session::Input::FrameGone(persona, frame), now);
             }
+            ToFrame::HangUp(peer) => self.part_from(peer),
+            ToFrame::HungUp(peer) => {
+                self.reachable.remove(&peer);
+                self.endpoint_input(bitters_session::Input::HungUp(peer), now);
+            }
             ToFrame::Link(link, command) => self.on_link_command(link, command),
             ToFrame::HandingOver => self.on_handing_over(now),
             ToFrame::Pong => {}

@@ -107,6 +107,14 @@ impl Site {
         }
     }
 
+    /// The site wants nothing more of a peer.
+    pub(super) fn part_from(&mut self, peer: PersonaId) {
+        self.reachable.remove(&peer);
+        if let Some(endpoint) = self.endpoint() {
+            endpoint.hang_up(peer);
+        }
+    }
+
     /// Tells on what the sessions said.
     pub(super) fn drain_endpoint(&mut self) {
         while let Some(said) = self.endpoint().and_then(Machine::poll_output) {

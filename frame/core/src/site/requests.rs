@@ -29,6 +29,8 @@ pub(super) enum Pending {
     Address,
     /// A dial for its own sake, at an address if the site gave one.
     Dial(PersonaId, Option<Box<Address>>),
+    /// A peer that is hung up on.
+    HangUp(PersonaId),
     /// A call that came in.
     Incoming(CallKey),
     /// A subscription to a topic.
@@ -135,6 +137,13 @@ impl Site {
                 self.wait_for(id, Pending::Dial(peer, address.map(Box::new)));
                 Ok(())
             }
+            Ask::HangUp { peer } => {
+                let peer = persona(&peer)?;
+                self.part_from(peer);
+                self.requests.insert(id, Pending::HangUp(peer));
+                self.send(ToLeader::HangUp { request: id, peer });
+                Ok(())
+            }
             Ask::Join { name: topic } => self.join(id, &name(&topic)?),
             Ask::Open { peer, protocol } => {
                 self.ask_open(id, persona(&peer)?, Service::Protocol(name(&protocol)?), now);
@@ -214,6 +223,7 @@ impl Site {
             Pending::Address
             | Pending::Call(CallState::Dialling { .. })
             | Pending::Dial(..)
+            | Pending::HangUp(_)
             | Pending::Publish { .. }
             | Pending::Status => {}
         }
@@ -240,7 +250,7 @@ impl Site {
                 self.tell(id, Tell::Peer(peer.to_string()));
             }
             (Pending::Join(topic), Ok(())) => self.on_joined(id, topic),
-            (Pending::Publish { .. }, Ok(())) => {
+            (Pending::HangUp(_) | Pending::Publish { .. }, Ok(())) => {
                 self.requests.remove(&id);
                 self.tell(id, Tell::Done);
             }
@@ -258,7 +268,10 @@ impl Site {
                 self.fail(id, failure.executed(Executed::No));
             }
             (
-                Pending::Dial(..) | Pending::Publish { .. } | Pending::Stream(StreamState::Dialling { .. }),
+                Pending::Dial(..)
+                | Pending::HangUp(_)
+                | Pending::Publish { .. }
+                | Pending::Stream(StreamState::Dialling { .. }),
                 Err(failure),
             ) => {
                 self.requests.remove(&id);
@@ -362,6 +375,7 @@ impl Site {
             let request = *id;
             match pending {
                 Pending::Address => again.push(ToLeader::Address { request }),
+                Pending::HangUp(peer) => again.push(ToLeader::HangUp { request, peer: *peer }),
                 Pending::Join(topic) if !self.is_joined(*topic, request) => {
                     again.push(ToLeader::Join { request, topic: *topic });
                 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bitters_wire::{
     address::{Address, Owner, Token, stun_of},
     local::{Certificate, Dial, Door},
-    rendezvous::listen_text,
+    rendezvous::{IceCredentials, listen_text},
 };
 
 use super::{lab::*, *};
@@ -252,8 +252,10 @@ fn a_stranger_who_dials_an_address_of_ours_becomes_a_link() {
     assert_eq!(path(&mut lab), Path::Proxied);
     lab.link(link, LinkEvent::Path(Path::Relayed));
     assert_eq!(path(&mut lab), Path::Relayed);
-    let forward = lab.link(link, LinkEvent::Forward { ours: "ours".into(), theirs: "theirs".into() });
-    assert_eq!(forward, [send(ToServer::Forward { passage: 5, ours: "ours".into(), theirs: "theirs".into() })]);
+    let [ours, theirs] =
+        ["ours", "theirs"].map(|ufrag| IceCredentials { ufrag: ufrag.into(), password: "p".repeat(24) });
+    let forward = lab.link(link, LinkEvent::Forward { ours: ours.clone(), theirs: theirs.clone() });
+    assert_eq!(forward, [send(ToServer::Forward { passage: 5, ours, theirs })]);
 }
 
 #[test]
@@ -329,12 +331,12 @@ fn a_peer_that_was_away_and_is_named_by_the_server_is_dialled_by_signals_at_once
     assert!(named.contains(&command(TAB, link, LinkCommand::HangUp)));
 
     let signal = Signal { attempt: number(next), answers: None, blob: vec![5] };
-    let told = [send(ToServer::Signal { from: us(), to: alice(), signal })];
-    assert_eq!(lab.link(next, LinkEvent::Signal(vec![5])), told);
+    let told = [(us(), alice(), signal)];
+    assert_eq!(signalled(&lab.link(next, LinkEvent::Signal(vec![5]))), told);
     let again = lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] });
-    assert_eq!(again, told, "the page that had it may be gone");
+    assert_eq!(signalled(&again), told, "the page that had it may be gone");
     let answer = Signal { attempt: 8, answers: Some(number(next)), blob: vec![6] };
-    lab.server(ToNode::Signal { from: alice(), to: us(), signal: answer });
+    lab.server(signals(alice(), us(), answer));
     assert_eq!(lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] }), []);
 }
 

@@ -1,6 +1,6 @@
 //! A node on its bench, and whom it meets there.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, net::SocketAddr, sync::LazyLock, time::Duration};
 
 use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
@@ -10,13 +10,14 @@ use bitters_wire::{
     codec,
     failure::{Code, Failure},
     id::{Boot, Epoch, FrameId, LinkId, PersonaId, SessionId, Tag, TopicId},
-    keys::NodeSecret,
+    keys::{NodeSecret, PersonaSecret},
     link::{Control, LinkMessage, Signal},
     local::{Dial, Door, Hello, LinkCommand, LinkEvent, ToFrame, ToLeader},
     packet::{Body, Packet},
     permission::{Answer, Permission},
     rendezvous::{ToNode, ToServer},
     rpc::Identity,
+    sealed::{Fresh, SealedSignal},
     status::Scope,
     topic::TopicMessage,
 };
@@ -83,7 +84,7 @@ impl Lab {
     /// The rendezvous takes the node in, and answers dials there.
     pub(super) fn register(&mut self, proxies: Vec<SocketAddr>) -> Vec<Output> {
         self.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
-        self.server(ToNode::Challenge { nonce: NONCE, wire: WIRE });
+        self.server(ToNode::Challenge { nonce: NONCE, wire: WIRE, unix_ms: u64::from(MINUTE.get()) * 60_000 });
         self.server(ToNode::Entered { proxies })
     }
 
@@ -114,6 +115,9 @@ impl Lab {
     }
 
     fn take(&mut self, input: Input) -> Vec<Output> {
+        if let Input::WallClock(ms) = input {
+            MINUTE.set(u32::try_from(ms / 60_000).expect("it isn't that late"));
+        }
         self.node.handle_input(input, self.now);
         std::iter::from_fn(|| self.node.poll_output()).collect()
     }
@@ -160,6 +164,11 @@ impl Lab {
         outputs
     }
 
+    /// Peers, whose clocks are right, think that it is this minute.
+    pub(super) fn peers_think(&self, minute: u32) {
+        MINUTE.set(minute);
+    }
+
     /// Tells whether the frame was welcomed.
     pub(super) fn admit(&mut self, id: FrameId, origin: &str) -> bool {
         let outputs = self.frame(id, ToLeader::Hello(hello(id, origin)));
@@ -175,7 +184,7 @@ impl Lab {
 
     /// A peer dials by the server, and this frame has a link to it.
     pub(super) fn linked_in(&mut self, frame: FrameId, Pair { own, peer }: Pair) -> LinkId {
-        let outputs = self.server(ToNode::Signal { from: peer, to: own, signal: dial(7) });
+        let outputs = self.server(signals(peer, own, dial(7)));
         let (carrier, link) = dialled_in(&outputs).unwrap_or_else(|| panic!("{outputs:?}"));
         assert_eq!(carrier, frame);
         self.link_in(frame, link, LinkEvent::Up(peer));
@@ -291,13 +300,58 @@ pub(super) fn dial(attempt: u32) -> Signal {
     Signal { attempt, answers: None, blob: vec![9] }
 }
 
+thread_local! {
+    /// What minute it is for peers, and how many signals they have sealed.
+    static MINUTE: Cell<u32> = const { Cell::new(0) };
+    static SEALED: Cell<u8> = const { Cell::new(0) };
+}
+
+/// A peer's signal, by the server.
+pub(super) fn signals(from: PersonaId, to: PersonaId, signal: Signal) -> ToNode {
+    ToNode::Signal { from, to, signal: sealed(from, to, signal) }
+}
+
+/// A signal of one that tests know.
+pub(super) fn sealed(from: PersonaId, to: PersonaId, signal: Signal) -> SealedSignal {
+    let n = SEALED.get();
+    SEALED.set(n.wrapping_add(1));
+    let fresh = Fresh { ephemeral: [n; 32].into(), nonce: [n; 16] };
+    SealedSignal::seal(signal, &secret_of(from), to, MINUTE.get(), &fresh).expect("the receiver's id is a key")
+}
+
+/// One that tests know: a persona of one of a few nodes.
+fn secret_of(id: PersonaId) -> PersonaSecret {
+    static KNOWN: LazyLock<BTreeMap<PersonaId, PersonaSecret>> = LazyLock::new(|| {
+        let nodes = (1..4).chain(100..=255).map(|n| NodeSecret::new([n; 32]));
+        let personas = nodes.flat_map(|node| [SITE, "https://b.example", PAGE].map(|origin| node.persona(origin)));
+        personas.map(|it| (it.id(), it)).collect()
+    });
+    KNOWN.get(&id).expect("tests know it").clone()
+}
+
+/// The signals that the server is to pass on, opened: from whom, to whom, and what they say.
+pub(super) fn signalled(outputs: &[Output]) -> Vec<(PersonaId, PersonaId, Signal)> {
+    let signals = outputs.iter().filter_map(|it| match it {
+        Output::Uplink(UplinkCommand::Send(ToServer::Signal { from, to, signal })) => Some((*from, *to, signal)),
+        _ => None,
+    });
+    signals.map(|(from, to, signal)| (from, to, opened(from, to, signal))).collect()
+}
+
+/// What a signal says, which must be from whom it says.
+pub(super) fn opened(from: PersonaId, to: PersonaId, signal: &SealedSignal) -> Signal {
+    let opened = signal.open(&secret_of(to)).expect("it is sealed to its receiver");
+    assert_eq!(opened.from, from);
+    opened.signal
+}
+
 pub(super) fn send(message: ToServer) -> Output {
     Output::Uplink(UplinkCommand::Send(message))
 }
 
 /// A peer dials us by the server.
 pub(super) fn dials(from: PersonaId) -> ToNode {
-    ToNode::Signal { from, to: us(), signal: dial(7) }
+    signals(from, us(), dial(7))
 }
 
 /// What is said on a link, each in the envelope of its protocol.

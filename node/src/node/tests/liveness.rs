@@ -115,5 +115,5 @@ fn a_clock_that_is_set_by_a_day_ends_no_link() {
 
 /// What a peer says and our frame is to answer.
 fn asks() -> Control {
-    Control::PassOn { to: PersonaId([9; 32]), signal: dial(1) }
+    Control::PassOn { to: PersonaId([9; 32]), signal: sealed(alice(), us(), dial(1)) }
 }

@@ -120,7 +120,7 @@ impl World {
             world.add_frame(node);
             world.add_frame(node);
             world.input(node, Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
-            world.input(node, from_server(ToNode::Challenge { nonce: NONCE, wire: WIRE }));
+            world.input(node, from_server(ToNode::Challenge { nonce: NONCE, wire: WIRE, unix_ms: 0 }));
             world.input(node, from_server(ToNode::Entered { proxies: vec![PROXY] }));
             // Each act is followed by another, so there are two series, and some acts fall together.
             world.later(200..250, Event::Act);

@@ -291,11 +291,18 @@ fn a_persona_of_the_same_node_is_sought_and_missed_like_any_other() {
     for (request, peer) in [(1, here), (2, gone), (3, alice())] {
         assert_eq!(lab.frame(TAB, ToLeader::Dial { request, peer, address: None }), [send(ToServer::Lookup(peer))]);
     }
-    for (request, peer) in [(1, here), (2, gone), (3, alice())] {
-        let text = format!("{peer}: nobody registered this persona at {URL}");
-        let refused = Err(Failure::new(Code::PeerUnreachable, text));
-        assert_eq!(lab.server(ToNode::Missing(peer)), [asked(request, refused)]);
-    }
+    let asks_again = [here, gone, alice()].map(|peer| {
+        assert_eq!(lab.server(ToNode::Missing(peer)), []);
+        send(ToServer::Lookup(peer))
+    });
+    let again = lab.within(Duration::from_millis(250));
+    assert!(again.len() == 3 && asks_again.iter().all(|it| again.contains(it)), "{again:?}");
+    let ended = lab.within(Duration::from_secs(14));
+    let refused = [(1, here), (2, gone), (3, alice())].map(|(request, peer)| {
+        let text = format!("{peer}: nobody registered this persona at {URL} within 14 s");
+        asked(request, Err(Failure::new(Code::PeerUnreachable, text)))
+    });
+    assert!(ended.len() == 3 && refused.iter().all(|it| ended.contains(it)), "{ended:?}");
 }
 
 fn permit(lab: &mut Lab, frame: FrameId, origin: &str, permission: Permission, answer: Answer) -> Vec<Output> {

@@ -87,7 +87,7 @@ fn a_newcomer_gets_four_places_from_those_who_have_most() {
     // Of those who have as many the last in the order of keys.
     filled.sort_unstable_by_key(|(persona, _, _)| *persona);
     for (n, (_, greedy, links)) in (0..).zip(filled.iter().rev()) {
-        let outputs = lab.server(ToNode::Signal { from: peer(n), to: own, signal: dial(7) });
+        let outputs = lab.server(signals(peer(n), own, dial(7)));
         let (carrier, link) = dialled_in(&outputs).unwrap_or_else(|| panic!("{n}: {outputs:?}"));
         let door = Dial { own, ..by_signals(peer(n)) };
         assert_eq!(
@@ -101,7 +101,7 @@ fn a_newcomer_gets_four_places_from_those_who_have_most() {
         );
         assert_eq!(carrier, frame);
     }
-    assert_eq!(lab.server(ToNode::Signal { from: peer(4), to: own, signal: dial(7) }), [], "those are its own");
+    assert_eq!(lab.server(signals(peer(4), own, dial(7))), [], "those are its own");
     let has = |own: &PersonaId| lab.node.links.table().of(*own);
     assert_eq!(filled.iter().map(|(persona, _, _)| has(persona)).collect::<Vec<_>>(), [23; 4]);
     assert_eq!(has(&own), 4);

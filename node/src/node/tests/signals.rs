@@ -1,4 +1,4 @@
-//! Signals that get no answer are sent again.
+//! Signals: which are heard, and that those without an answer are sent again.
 
 use super::{lab::*, *};
 
@@ -7,34 +7,34 @@ const AGAIN: u64 = 3000;
 
 #[test]
 fn a_signal_by_the_server_is_sent_again_until_it_is_answered() {
-    let (mut lab, link, signal) = signalled();
+    let (mut lab, link, signal) = dialling();
     for _ in 0..2 {
-        assert_eq!(told(&lab.within(Duration::from_millis(AGAIN - 1))), []);
-        assert_eq!(told(&lab.within(Duration::from_millis(1))), std::slice::from_ref(&signal));
+        assert_eq!(signalled(&lab.within(Duration::from_millis(AGAIN - 1))), []);
+        assert_eq!(signalled(&lab.within(Duration::from_millis(1))), [(us(), alice(), signal.clone())]);
     }
-    let answer = Signal { attempt: 9, answers: Some(attempt_of(&signal)), blob: vec![7] };
-    let outputs = lab.server(ToNode::Signal { from: alice(), to: us(), signal: answer });
+    let answer = Signal { attempt: 9, answers: Some(signal.attempt), blob: vec![7] };
+    let outputs = lab.server(signals(alice(), us(), answer));
     assert_eq!(outputs, [command(TAB, link, LinkCommand::Signal(vec![7]))]);
-    assert_eq!(told(&lab.within(Duration::from_secs(10))), [], "the two are a pair");
+    assert_eq!(signalled(&lab.within(Duration::from_secs(10))), [], "the two are a pair");
 }
 
 #[test]
 fn it_is_sent_as_long_as_its_attempt_lasts() {
-    let (mut lab, _, signal) = signalled();
-    assert_eq!(told(&lab.within(Duration::from_mins(1))), vec![signal; 4]);
+    let (mut lab, _, signal) = dialling();
+    assert_eq!(signalled(&lab.within(Duration::from_mins(1))), vec![(us(), alice(), signal); 4]);
 }
 
 #[test]
 fn who_answers_sends_its_own_once() {
     let (mut lab, link) = Lab::connecting();
     lab.link(link, LinkEvent::Signal(vec![4]));
-    assert_eq!(told(&lab.within(Duration::from_secs(14))), []);
+    assert_eq!(signalled(&lab.within(Duration::from_secs(14))), []);
 }
 
 #[test]
 fn of_more_who_dial_at_once_than_may_the_others_get_in_later() {
     let mut lab = Lab::registered();
-    let dial_of = |n: u8| ToNode::Signal { from: peer(n), to: us(), signal: dial(7) };
+    let dial_of = |n: u8| signals(peer(n), us(), dial(7));
     let links: Vec<Option<LinkId>> =
         (0..20).map(|n| dialled_in(&lab.server(dial_of(n))).map(|(_, link)| link)).collect();
     assert_eq!(links.iter().flatten().count(), 16);
@@ -46,25 +46,72 @@ fn of_more_who_dial_at_once_than_may_the_others_get_in_later() {
 }
 
 /// A site dials alice, and its frame made the signal.
-fn signalled() -> (Lab, LinkId, ToServer) {
+fn dialling() -> (Lab, LinkId, Signal) {
     let mut lab = Lab::registered();
     lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
     let (_, link) = dialled_in(&lab.server(ToNode::Here(alice()))).unwrap();
-    let outputs = told(&lab.link(link, LinkEvent::Signal(vec![4])));
-    let [signal] = &outputs[..] else { panic!("{outputs:?}") };
+    let outputs = signalled(&lab.link(link, LinkEvent::Signal(vec![4])));
+    let [(_, _, signal)] = &outputs[..] else { panic!("{outputs:?}") };
     (lab, link, signal.clone())
 }
 
-fn attempt_of(message: &ToServer) -> u32 {
-    let ToServer::Signal { signal, .. } = message else { panic!("{message:?}") };
-    signal.attempt
+#[test]
+fn what_others_say_in_a_peers_name_is_not_heard() {
+    let (mut lab, link) = Lab::linked();
+    // The server says that alice's signal is bob's, and a common peer does; another passes a signal on that alice sealed to somebody else.
+    let (bob, carol) = (peer(0), peer(1));
+    let of_alice = sealed(alice(), us(), dial(8));
+    let by_server = ToNode::Signal { from: bob, to: us(), signal: of_alice.clone() };
+    assert_eq!(lab.server(by_server), []);
+    assert_eq!(lab.peer(link, &Control::PassedOn { from: bob, signal: of_alice }), []);
+    assert_eq!(lab.peer(link, &Control::PassedOn { from: bob, signal: sealed(bob, carol, dial(8)) }), []);
+    // In her own name she is heard.
+    let signal = sealed(bob, us(), dial(8));
+    assert!(dialled_in(&lab.peer(link, &Control::PassedOn { from: bob, signal })).is_some());
 }
 
-/// The signals that the server is to pass on.
-fn told(outputs: &[Output]) -> Vec<ToServer> {
-    let told = outputs.iter().filter_map(|it| match it {
-        Output::Uplink(UplinkCommand::Send(message @ ToServer::Signal { .. })) => Some(message.clone()),
-        _ => None,
-    });
-    told.collect()
+#[test]
+fn a_signal_is_heard_once_and_only_while_it_is_fresh() {
+    let mut lab = Lab::registered();
+    let (first, second) = (signals(peer(0), us(), dial(7)), signals(peer(1), us(), dial(7)));
+    let (_, link) = dialled_in(&lab.server(first.clone())).expect("it is fresh");
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    assert_eq!(lab.server(first), [], "it is replayed");
+    lab.within(Duration::from_mins(3));
+    assert_eq!(lab.server(second), [], "it is three minutes old");
+    lab.peers_think(3);
+    assert!(dialled_in(&lab.server(signals(peer(1), us(), dial(7)))).is_some());
+}
+
+#[test]
+fn a_browser_whose_clock_is_wrong_counts_minutes_as_the_server_does() {
+    let mut lab = Lab::new();
+    lab.admit(TAB, SITE);
+    lab.input(Input::WallClock(600 * 60_000));
+    lab.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
+    lab.server(ToNode::Challenge { nonce: NONCE, wire: WIRE, unix_ms: 9000 * 60_000 });
+    lab.server(ToNode::Entered { proxies: Vec::new() });
+    assert_eq!(lab.server(signals(peer(0), us(), dial(7))), [], "that is of ten o'clock");
+    lab.peers_think(9000);
+    assert!(dialled_in(&lab.server(signals(peer(0), us(), dial(7)))).is_some());
+}
+
+/// Strangers open connections that they never finish, as fast as a server lets one network do so.
+#[test]
+fn diallers_that_never_finish_leave_room_for_who_does() {
+    let mut lab = Lab::registered();
+    let mut came = 0;
+    for second in 0..30_u8 {
+        for n in 0..7 {
+            lab.now = lab.now + Duration::from_millis(140);
+            lab.server(signals(peer(n), us(), dial(u32::from(second) * 100 + u32::from(n))));
+        }
+        if let Some((_, link)) = dialled_in(&lab.server(signals(peer(30), us(), dial(u32::from(second))))) {
+            lab.later(Duration::from_millis(500));
+            let up = lab.link(link, LinkEvent::Up(peer(30)));
+            came += usize::from(up.contains(&said(link, &Control::Switch)));
+            lab.link(link, LinkEvent::Down(DownReason::HungUp));
+        }
+    }
+    assert_eq!(came, 30);
 }

@@ -270,17 +270,32 @@ fn without_a_rendezvous_neighbours_are_asked_for_whom_sessions_want() {
 
     let (_, redial) = dialled_in(&lab.later(Duration::from_millis(300))).expect("a session waits");
     let signal = Signal { attempt: number(redial), answers: None, blob: vec![4] };
-    let relay = Control::PassOn { to: alice(), signal };
-    assert_eq!(lab.link(redial, LinkEvent::Signal(vec![4])), [said(to_bob, &relay)]);
+    let outputs = lab.link(redial, LinkEvent::Signal(vec![4]));
+    let [Output::Frame(TAB, ToFrame::Link(on, LinkCommand::Send(bytes)))] = &outputs[..] else { panic!("{outputs:?}") };
+    let Ok(LinkMessage::Control(Control::PassOn { to, signal: relayed })) = codec::decode(bytes, MAX_LINK) else {
+        panic!("{bytes:?}")
+    };
+    assert_eq!((*on, to, opened(us(), to, &relayed)), (to_bob, alice(), signal));
     let over = lab.peer(to_bob, &Control::Unreachable(alice()));
     assert_eq!(over[0], command(TAB, redial, LinkCommand::HangUp), "nobody else could be asked");
+}
+
+#[test]
+fn a_session_that_opens_while_the_link_is_made_again_is_not_refused() {
+    let (mut lab, link) = talking();
+    let opens =
+        ToLeader::Packet(Packet { to: alice(), to_frame: None, from: us(), from_frame: TAB, body: open(), ..packet() });
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    assert_eq!(lab.frame(TAB, opens.clone()), []);
+    lab.frame(TAB, ToLeader::HangUp { request: 1, peer: alice() });
+    assert!(matches!(&lab.frame(TAB, opens)[..], [Output::Frame(TAB, ToFrame::Packet(_))]), "nobody makes it now");
 }
 
 #[test]
 fn a_signal_for_a_stranger_comes_back() {
     let (mut lab, used) = Lab::linked();
     let to = PersonaId([9; 32]);
-    let outputs = lab.peer(used, &Control::PassOn { to, signal: dial(1) });
+    let outputs = lab.peer(used, &Control::PassOn { to, signal: sealed(alice(), us(), dial(1)) });
     assert_eq!(outputs, [said(used, &Control::Unreachable(to))]);
 }
 

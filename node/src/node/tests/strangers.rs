@@ -28,7 +28,11 @@ fn what_is_said_on_one_link_names_nothing_of_another_persona() {
         outputs.extend(lab.frame(frame, ToLeader::Publish { request: 2, topic, sealed: vec![7] }));
         let to_bob = lab.linked_in(frame, Pair { own: personas()[n], peer: bob() });
         outputs.extend(lab.peer_in(frame, to_bob, &TopicMessage::Joined(topic)));
-        outputs.extend(lab.peer_in(frame, link, &Control::PassOn { to: bob(), signal: dial(3) }));
+        outputs.extend(lab.peer_in(
+            frame,
+            link,
+            &Control::PassOn { to: bob(), signal: sealed(alice(), bob(), dial(3)) },
+        ));
         outputs.extend(lab.peer_in(frame, link, &TopicMessage::Left(topic)));
         outputs.extend(lab.peer_in(frame, link, &TopicMessage::Joined(topic)));
         let owner = Owner::Persona(personas()[n]);
@@ -66,9 +70,7 @@ fn attempts_of_two_personas_have_nothing_in_common() {
         let (carrier, link) = dialled_in(&lab.server(ToNode::Here(alice()))).expect("she is there");
         assert_eq!(carrier, frame);
         let told = lab.link_in(frame, link, LinkEvent::Signal(vec![4]));
-        let [Output::Uplink(UplinkCommand::Send(ToServer::Signal { signal, .. }))] = &told[..] else {
-            panic!("{told:?}")
-        };
+        let [(_, _, signal)] = &signalled(&told)[..] else { panic!("{told:?}") };
         (link.number, signal.attempt)
     });
     let [(first, one), (second, other)] = numbers;
@@ -116,8 +118,9 @@ fn signals_are_passed_on_between_peers_of_one_persona_only() {
     let to_carol = lab.linked_in(TAB, Pair { own: us(), peer: carol });
     lab.linked_in(OTHER, Pair { own: other, peer: bob() });
 
-    let relay = |to| Control::PassOn { to, signal: dial(3) };
-    let passed = said(to_carol, &Control::PassedOn { from: alice(), signal: dial(3) });
+    let signal = sealed(alice(), carol, dial(3));
+    let relay = |to| Control::PassOn { to, signal: signal.clone() };
+    let passed = said(to_carol, &Control::PassedOn { from: alice(), signal: signal.clone() });
     assert_eq!(lab.peer(link, &relay(carol)), [passed]);
     for to in [bob(), other, us(), alice(), peer(9)] {
         assert_eq!(lab.peer(link, &relay(to)), [said(link, &Control::Unreachable(to))]);
@@ -181,7 +184,7 @@ fn a_frame_that_becomes_another_persona_leaves_links_and_sessions_behind() {
     let key = person.id();
     let signature = person.sign(&register_text(&NONCE, SERVER, key));
     let permissions = Permissions { person: Answer::Yes, ..Permissions::default() };
-    let welcome = Welcome { wire: 2, persona: person, identity: Identity::Person, permissions, peers: 0 };
+    let welcome = Welcome { wire: WIRE.max, persona: person, identity: Identity::Person, permissions, peers: 0 };
     assert_eq!(
         outputs,
         [
@@ -297,7 +300,7 @@ impl World {
             6 => self.input(ask(ToLeader::Frozen(is_so))),
             7 => self.permit(frame),
             8 => self.input(ask(ToLeader::Packet(Self::packet(own, peer, frame)))),
-            9 => self.hear(ToNode::Signal { from: peer, to: own, signal: dial(request) }),
+            9 => self.hear(signals(peer, own, dial(request))),
             10 => self.hear(ToNode::Members { topic, key: own, members: vec![peer] }),
             11 => {
                 let token = Token::of(Owner::Persona(own), &KEPT.fingerprint);
@@ -356,8 +359,8 @@ impl World {
             2 => TopicMessage::Left(topic).encoded(),
             3 => TopicMessage::Members { topic, members: vec![other] }.encoded(),
             4 => TopicMessage::Publish { topic, sealed: vec![self.rng.u8(..)] }.encoded(),
-            5 => Control::PassOn { to: other, signal }.encoded(),
-            6 => Control::PassedOn { from: other, signal }.encoded(),
+            5 => Control::PassOn { to: other, signal: sealed(from, other, signal) }.encoded(),
+            6 => Control::PassedOn { from: other, signal: sealed(other, own, signal) }.encoded(),
             7 => Control::Resume.encoded(),
             8 => Control::Signal(signal).encoded(),
             9 => Control::Switch.encoded(),
@@ -424,9 +427,8 @@ impl World {
             ToServer::Lookup(peer) if self.rng.bool() => self.hear(ToNode::Here(peer)),
             ToServer::Signal { from, to, .. } if self.rng.bool() => self.hear(ToNode::Unreachable { from, to }),
             ToServer::Signal { from, to, signal } => {
-                let (attempt, answers) = (self.rng.u32(..), Some(signal.attempt));
-                let signal = Signal { attempt, answers, blob: vec![1] };
-                self.hear(ToNode::Signal { from: to, to: from, signal });
+                let (attempt, answers) = (self.rng.u32(..), Some(opened(from, to, &signal).attempt));
+                self.hear(signals(to, from, Signal { attempt, answers, blob: vec![1] }));
             }
             _ => {}
         }
@@ -488,16 +490,16 @@ fn link_with_each_other(lab: &mut Lab) -> [LinkId; 2] {
     let [from, to] = personas();
     assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 9, peer: to, address: None }), [send(ToServer::Lookup(to))]);
     let ours = lab.dialled(ToNode::Here(to));
-    let signalled = |outputs: &[Output]| match outputs {
+    let passed_on = |outputs: &[Output]| match outputs {
         [Output::Uplink(UplinkCommand::Send(ToServer::Signal { from, to, signal }))] => {
             ToNode::Signal { from: *from, to: *to, signal: signal.clone() }
         }
         other => panic!("{other:?}"),
     };
-    let offer = signalled(&lab.link(ours, LinkEvent::Signal(vec![1])));
+    let offer = passed_on(&lab.link(ours, LinkEvent::Signal(vec![1])));
     let (carrier, theirs) = dialled_in(&lab.server(offer)).expect("it answers");
     assert_eq!(carrier, OTHER);
-    let answer = signalled(&lab.link_in(OTHER, theirs, LinkEvent::Signal(vec![2])));
+    let answer = passed_on(&lab.link_in(OTHER, theirs, LinkEvent::Signal(vec![2])));
     assert_eq!(lab.server(answer), [command(TAB, ours, LinkCommand::Signal(vec![2]))]);
     assert!(lab.link(ours, LinkEvent::Up(to)).contains(&asked(9, Ok(()))));
     lab.link_in(OTHER, theirs, LinkEvent::Up(from));

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::rate::Rate;
 
-/// What the proxy bears. A *source* is an IPv4 address or an IPv6 /64; a *passage* is one dial, from its first packet until it is
+/// What the proxy bears. A *source* is an IPv4 address or an IPv6 /64. A wider network has the limits of several sources: an IPv4 /24 and an
+/// IPv6 /48 those of 16, an IPv6 /56 those of 4. A *passage* is one dial, from its first packet until it is
 /// forgotten; it is *pending* until the listener has answered and been heard from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -24,6 +25,8 @@ pub struct Config {
     pub ghost_time: Duration,
     /// New passages for one address that is listened at.
     pub listener_dials: Rate,
+    /// Those of one source.
+    pub listener_source_dials: Rate,
     /// Bytes forwarded in a passage before it is direct, both directions together.
     pub opening_bytes: u64,
     /// An opening passage that is silent for this long is forgotten.
@@ -32,10 +35,12 @@ pub struct Config {
     /// How long a passage may take to open and become direct, once both ends are known.
     #[serde(with = "humantime_serde")]
     pub opening_time: Duration,
-    /// Pending passages in all.
+    /// Pending passages in all. Where there are as many, the oldest of the network that has most gives way.
     pub pending: usize,
-    /// Pending passages for one address that is listened at.
+    /// Pending passages for one address that is listened at, likewise.
     pub pending_per_listener: usize,
+    /// Those of one source. No network has more than half of those for one address.
+    pub pending_per_listener_and_source: usize,
     /// Pending passages of one source.
     pub pending_per_source: usize,
     /// How long a passage may be pending.
@@ -68,7 +73,9 @@ impl Default for Config {
             ghosts: 16 * 1024,
             // Chromium gives a connection up after 15 s, Firefox sooner.
             ghost_time: Duration::from_secs(30),
-            listener_dials: Rate { burst: 64, per_second: 16 },
+            listener_dials: Rate { burst: 256, per_second: 64 },
+            // Tabs of one browser, or of a household.
+            listener_source_dials: Rate { burst: 16, per_second: 2 },
             // A handshake is 10 KiB each way, checks and identities another few.
             opening_bytes: 256 * 1024,
             // Five retransmissions of a check; Firefox gives up after as long.
@@ -77,6 +84,7 @@ impl Default for Config {
             // About 2 KiB each.
             pending: 16 * 1024,
             pending_per_listener: 64,
+            pending_per_listener_and_source: 8,
             pending_per_source: 64,
             pending_time: Duration::from_secs(10),
             relay_bytes: 16 * 1024 * 1024,

@@ -82,6 +82,8 @@ pub enum Dropped {
 /// Why a passage is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
+    /// Another dial took its place: there was no more room, and its network had most.
+    GaveWay,
     /// Nothing came for a while: mostly because it is direct now.
     Idle,
     /// It used up its bytes.
@@ -168,12 +170,14 @@ impl Dropped {
 
 impl Ended {
     /// All reasons.
-    pub const ALL: [Self; 5] = [Self::Idle, Self::Spent, Self::TimedOut, Self::Unanswered, Self::Unlistened];
+    pub const ALL: [Self; 6] =
+        [Self::GaveWay, Self::Idle, Self::Spent, Self::TimedOut, Self::Unanswered, Self::Unlistened];
 
     /// A label for it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
+            Self::GaveWay => "gave_way",
             Self::Idle => "idle",
             Self::Spent => "spent",
             Self::TimedOut => "timed_out",

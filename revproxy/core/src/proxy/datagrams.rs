@@ -6,9 +6,10 @@ use bitters_wire::address::Token;
 
 use super::{
     Dropped, End, Ended, Limits, Outgoing, Passage, Path, Phase, Proxy, Route,
+    passage::Passing,
     side::{Asked, Cargo},
     stun,
-    stun::{Kind, MAX_STUN, Stun},
+    stun::{Again, Kind, MAX_STUN, Stun},
 };
 use crate::source::Source;
 
@@ -107,7 +108,7 @@ impl Proxy {
         passage.hear(End::Dialler, path, bytes.len(), now, out);
         self.pending.insert(token, path.source(), (now, id));
         self.known.insert(remote.into());
-        self.names.insert(name.into(), Route { passage: id, end: End::Dialler, keyed: true });
+        self.names.insert(name.into(), Route { passage: id, end: End::Dialler, restarted: false });
         self.paths.insert(path, (id, End::Dialler));
         self.wakes.insert((passage.wake, id));
         self.passages.insert(id, passage);
@@ -116,29 +117,38 @@ impl Proxy {
         Ok(())
     }
 
-    /// Whether there is room and time for another dial.
+    /// Whether there is room and time for another dial. One that has waited for longer may give way to it.
     fn admit(&mut self, token: Token, source: Source, now: Instant) -> Result<(), Dropped> {
-        if self.passages.len() >= self.config.passages || self.pending.is_full(token, source, &self.config) {
+        if self.passages.len() >= self.config.passages || self.pending.refuses(token, source, &self.config) {
             return Err(Dropped::Full);
         }
+        let of_listener = (self.config.listener_source_dials, self.config.listener_dials);
         let listener = self.listeners.get_mut(&token).expect("its name was looked up");
         let within = self.limits.dials.take(source, 1, self.config.dials, now)
+            && self.limits.listener_dials.take_of(token, source, 1, of_listener, now)
             && listener.dials.take(1, self.config.listener_dials, now);
-        if within { Ok(()) } else { Err(Dropped::Rate) }
+        if !within {
+            return Err(Dropped::Rate);
+        }
+        let has_progress = |id| self.passages.get(&id).is_some_and(|passage| passage.keys.is_some());
+        if let Some(id) = self.pending.gives_way(token, &self.config, has_progress) {
+            self.end(id, Ended::GaveWay, now);
+        }
+        Ok(())
     }
 
     /// A check with a passage's username.
     fn on_check(&mut self, came: Came, route: Route, stun: &Stun, out: &mut Outgoing) -> Result<(), Dropped> {
         let Came { path, bytes, now } = came;
-        let Route { passage: id, end, keyed } = route;
+        let Route { passage: id, end, restarted } = route;
         let passage = self.passages.get_mut(&id).expect("a name is a passage's");
-        if keyed && !passage.key_from(end, &self.public).is_some_and(|key| stun.is_by(key)) {
+        if !passage.key_from(end, restarted, &self.public).is_some_and(|key| stun.is_by(key)) {
             return Err(Dropped::Forged);
         }
         self.join(id, end, path, now)?;
         let passage = self.passages.get_mut(&id).expect("it was looked up above");
         passage.hear(end, path, bytes.len(), now, out);
-        if keyed != matches!(passage.phase, Phase::Relaying(..)) {
+        if restarted == matches!(passage.phase, Phase::Relaying(..)) {
             passage.side(end).leg(path).expect("it joined").refresh();
         }
         if !matches!(passage.phase, Phase::Pending { .. }) {
@@ -173,26 +183,25 @@ impl Proxy {
 
     fn pass_check(&mut self, came: Came, route: Route, stun: &Stun, out: &mut Outgoing) -> Result<(), Dropped> {
         let Came { path, bytes, now } = came;
-        let Route { passage: id, end, keyed } = route;
+        let Route { passage: id, end, restarted } = route;
         let passage = self.passages.get_mut(&id).expect("a route is a passage's");
         if let Err(reason) = self.limits.charge(&self.config, passage, path, bytes.len(), now) {
             return self.uncharged(id, reason, now);
         }
-        let (asking, asked, answered) = passage.parts(end);
+        let (asking, asked, keys) = passage.parts(end, restarted);
+        let Passing { renamed, rekey, .. } = keys.ok_or(Dropped::Nowhere)?.from(end);
         let leg = asked.asked_at(path.peer).ok_or(Dropped::Nowhere)?;
+        let theirs = stun.transaction();
+        let ours = asking.repeated(theirs, path, leg.path).unwrap_or_else(|| self.transactions.bytes());
         let mut buffer = [0; MAX_STUN];
-        let passed = match answered.filter(|_| keyed).map(|answered| answered.to(end.other())) {
-            None => bytes,
-            Some((name, key)) => {
-                let whole = stun.write_again(Some(name), key, false, &mut buffer).ok_or(Dropped::Malformed)?.len();
-                if leg.takes(whole) {
-                    &buffer[..whole]
-                } else {
-                    stun.write_again(Some(name), key, true, &mut buffer).ok_or(Dropped::Malformed)?
-                }
-            }
+        let as_ours = |lean| Again { transaction: ours, username: Some(renamed), key: rekey, lean };
+        let whole = stun.write_again(&as_ours(false), &mut buffer).ok_or(Dropped::Malformed)?.len();
+        let passed = if leg.takes(whole) {
+            &buffer[..whole]
+        } else {
+            stun.write_again(&as_ours(true), &mut buffer).ok_or(Dropped::Malformed)?
         };
-        let cargo = Cargo::Check(Asked::new(stun.transaction(), path, leg.path, keyed));
+        let cargo = Cargo::Check(Asked::new((theirs, ours), path, leg.path, restarted));
         if let Some(sent) = leg.send(passed, cargo, out)? {
             asking.asks(sent);
         }
@@ -204,15 +213,18 @@ impl Proxy {
         let Came { path, bytes, now } = came;
         let &(id, end) = self.paths.get(&path).ok_or(Dropped::UnknownPath)?;
         let passage = self.passages.get_mut(&id).expect("a path is a passage's");
-        let (here, there, answered) = passage.parts(end);
-        let asked = there.asked(stun.transaction(), path)?;
-        let (asker, keyed) = (asked.from, asked.keyed);
-        if keyed && !answered.is_some_and(|answered| stun.is_by(&answered.to(end).1)) {
+        let asked = passage.side(end.other()).asked(stun.transaction(), path)?;
+        let Asked { theirs, from: asker, restarted, .. } = *asked;
+        let (here, there, keys) = passage.parts(end, restarted);
+        let Passing { key, rekey, .. } = keys.ok_or(Dropped::Unasked)?.from(end.other());
+        if !stun.is_by(rekey) {
             return Err(Dropped::Forged);
         }
-        if asked.answered()
-            && let Some(sent) = here.leg(path).expect("a path is a leg's").verify(out)
-        {
+        there.asked(stun.transaction(), path)?.answered();
+        let mut buffer = [0; MAX_STUN];
+        let again = Again { transaction: theirs, username: None, key, lean: false };
+        let passed = stun.write_again(&again, &mut buffer).ok_or(Dropped::Malformed)?;
+        if let Some(sent) = here.leg(path).expect("a path is a leg's").verify(out) {
             there.asks(sent);
         }
         passage.hear(end, path, bytes.len(), now, out);
@@ -220,13 +232,6 @@ impl Proxy {
             return self.uncharged(id, reason, now);
         }
         let leg = passage.side(end.other()).leg(asker).ok_or(Dropped::Nowhere)?;
-        let mut buffer = [0; MAX_STUN];
-        let passed = match end {
-            End::Listener if keyed => {
-                stun.write_again(None, &self.public, false, &mut buffer).ok_or(Dropped::Malformed)?
-            }
-            End::Dialler | End::Listener => bytes,
-        };
         leg.send(passed, Cargo::Other, out)?;
         self.counts.passed(end.other(), passed.len());
         Ok(())

@@ -2,18 +2,18 @@
 
 use bitters_machine::time::Instant;
 
-use super::{
-    Config, Dropped, Path,
+use super::{Config, Dropped, Path, passage::Passage};
+use crate::{
     meters::{Credits, Meters},
-    passage::Passage,
+    rate::Bucket,
 };
-use crate::rate::Bucket;
 
 #[derive(Debug)]
 pub(super) struct Limits {
     pub(super) bindings: Meters,
     pub(super) credits: Credits,
     pub(super) dials: Meters,
+    pub(super) listener_dials: Meters,
     bytes: Bucket,
     source_bytes: Meters,
 }
@@ -24,6 +24,7 @@ impl Limits {
             bindings: Meters::new(),
             credits: Credits::new(),
             dials: Meters::new(),
+            listener_dials: Meters::new(),
             bytes: Bucket::default(),
             source_bytes: Meters::new(),
         }

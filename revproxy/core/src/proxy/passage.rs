@@ -14,7 +14,6 @@ use super::{
     side::Side,
     stun,
 };
-use crate::source::Source;
 
 /// Which end of a passage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +30,8 @@ pub(super) struct Passage {
     /// What the dialler calls itself.
     pub(super) dialler: Box<str>,
     pub(super) phase: Phase,
-    pub(super) answered: Option<Box<Answered>>,
+    /// By which checks of the dial pass, once the listener has answered.
+    pub(super) keys: Option<Box<Keys>>,
     sides: [Side; 2],
     heard: Instant,
     /// When the machine looks after it next.
@@ -43,9 +43,9 @@ pub(super) enum Phase {
     /// Both ends are known.
     Opening(Budget),
     /// The listener hasn't been heard from. The dialler's latest check waits.
-    Pending { source: Source, since: Instant, until: Instant, check: (Path, Vec<u8>) },
-    /// Without a key, by these usernames: of the dialler's checks, and of the listener's.
-    Relaying(Budget, [Box<str>; 2]),
+    Pending { since: Instant, until: Instant, check: (Path, Vec<u8>) },
+    /// No direct path was found: checks of the restart pass, by these.
+    Relaying(Budget, Box<Keys>),
 }
 
 /// What is left to a passage.
@@ -55,14 +55,24 @@ pub(super) struct Budget {
     pub(super) until: Instant,
 }
 
-/// What the listener's answer tells.
+/// How checks and their answers pass, both ways.
 #[derive(Debug)]
-pub(super) struct Answered {
-    /// The username of the listener's checks.
-    pub(super) from_listener: Box<str>,
-    /// The usernames and keys that checks are passed on with.
-    to_dialler: (Box<str>, IntegrityKey),
-    to_listener: (Box<str>, IntegrityKey),
+pub(super) struct Keys {
+    from_dialler: Passing,
+    from_listener: Passing,
+}
+
+/// How one end's checks come and go on.
+#[derive(Debug)]
+pub(super) struct Passing {
+    /// The username that they come with.
+    pub(super) named: Box<str>,
+    /// What they are signed with, and the answers that go back.
+    pub(super) key: IntegrityKey,
+    /// The username that they go on with.
+    pub(super) renamed: Box<str>,
+    /// What they are signed with then, and the answers that come.
+    pub(super) rekey: IntegrityKey,
 }
 
 impl End {
@@ -74,23 +84,55 @@ impl End {
     }
 }
 
-impl Answered {
-    pub(super) fn new(packed: &str, password: &str, dialler: &str, listener: &Credentials) -> Self {
-        let name = |to: &str, from: &str| format!("{to}:{from}").into_boxed_str();
+impl Keys {
+    /// Of a dial: the dialler calls the listener `packed` and knows it by the public key.
+    pub(super) fn of_dial(
+        packed: &str,
+        (dialler, password): (&str, &str),
+        listener: &Credentials,
+        public: &IntegrityKey,
+    ) -> Self {
         Self {
-            from_listener: name(dialler, listener.ufrag()),
-            to_dialler: (name(dialler, packed), stun::key(password)),
-            to_listener: (name(listener.ufrag(), dialler), stun::key(listener.password())),
+            from_dialler: Passing {
+                named: name(packed, dialler),
+                key: public.clone(),
+                renamed: name(listener.ufrag(), dialler),
+                rekey: stun::key(listener.password()),
+            },
+            from_listener: Passing {
+                named: name(dialler, listener.ufrag()),
+                key: stun::key(password),
+                renamed: name(dialler, packed),
+                rekey: stun::key(password),
+            },
         }
     }
 
-    /// How an end's browser is asked.
-    pub(super) const fn to(&self, end: End) -> &(Box<str>, IntegrityKey) {
+    /// Of a restart, in which both ends told each other their credentials.
+    pub(super) fn of_restart(dialler: &Credentials, listener: &Credentials) -> Self {
+        let passing = |to: &Credentials, from: &Credentials| {
+            let (name, key) = (name(to.ufrag(), from.ufrag()), stun::key(to.password()));
+            Passing { named: name.clone(), key: key.clone(), renamed: name, rekey: key }
+        };
+        Self { from_dialler: passing(listener, dialler), from_listener: passing(dialler, listener) }
+    }
+
+    /// How this end's checks pass.
+    pub(super) const fn from(&self, end: End) -> &Passing {
         match end {
-            End::Dialler => &self.to_dialler,
-            End::Listener => &self.to_listener,
+            End::Dialler => &self.from_dialler,
+            End::Listener => &self.from_listener,
         }
     }
+
+    /// The usernames of the dialler's checks and of the listener's.
+    pub(super) fn names(&self) -> [Box<str>; 2] {
+        [self.from_dialler.named.clone(), self.from_listener.named.clone()]
+    }
+}
+
+fn name(to: &str, from: &str) -> Box<str> {
+    format!("{to}:{from}").into_boxed_str()
 }
 
 impl Passage {
@@ -104,8 +146,8 @@ impl Passage {
             token,
             packed: packed.into(),
             dialler: dialler.into(),
-            phase: Phase::Pending { source: path.source(), since: now, until, check: (path, bytes.into()) },
-            answered: None,
+            phase: Phase::Pending { since: now, until, check: (path, bytes.into()) },
+            keys: None,
             sides: [side, Side::default()],
             heard: now,
             wake: until,
@@ -116,13 +158,17 @@ impl Passage {
         &mut self.sides[end as usize]
     }
 
-    /// This end's side, the other's, and what the listener answered.
-    pub(super) fn parts(&mut self, end: End) -> (&mut Side, &mut Side, Option<&Answered>) {
+    /// This end's side, the other's, and how checks of the dial or of a restart pass, if they do.
+    pub(super) fn parts(&mut self, end: End, restarted: bool) -> (&mut Side, &mut Side, Option<&Keys>) {
         let [dialler, listener] = &mut self.sides;
-        let answered = self.answered.as_deref();
+        let keys = match &self.phase {
+            Phase::Relaying(_, keys) if restarted => Some(keys.as_ref()),
+            _ if restarted => None,
+            _ => self.keys.as_deref(),
+        };
         match end {
-            End::Dialler => (dialler, listener, answered),
-            End::Listener => (listener, dialler, answered),
+            End::Dialler => (dialler, listener, keys),
+            End::Listener => (listener, dialler, keys),
         }
     }
 
@@ -139,7 +185,7 @@ impl Passage {
     /// Counts what came from one of its paths, and sends what waited for that.
     pub(super) fn hear(&mut self, end: End, path: Path, len: usize, now: Instant, out: &mut Outgoing) {
         self.heard = now;
-        let (here, there, _) = self.parts(end);
+        let (here, there, _) = self.parts(end, false);
         let asked = here.leg(path).expect("a passage's path is a leg's").hear(len, now, out);
         asked.into_iter().for_each(|asked| there.asks(asked));
     }
@@ -153,23 +199,25 @@ impl Passage {
         }
     }
 
-    /// The key of an end's own checks. The dialler has only the public one.
-    pub(super) fn key_from<'a>(&'a self, end: End, public: &'a IntegrityKey) -> Option<&'a IntegrityKey> {
-        match end {
-            End::Dialler => Some(public),
-            End::Listener => self.answered.as_ref().map(|answered| &answered.to_dialler.1),
-        }
+    /// The key of an end's checks, of the dial or of a restart. A dialler has only the public one before the listener's answer.
+    pub(super) fn key_from<'a>(
+        &'a mut self,
+        end: End,
+        restarted: bool,
+        public: &'a IntegrityKey,
+    ) -> Option<&'a IntegrityKey> {
+        let (_, _, keys) = self.parts(end, restarted);
+        keys.map(|keys| &keys.from(end).key).or((end == End::Dialler && !restarted).then_some(public))
     }
 
     /// The usernames that it is known by.
     pub(super) fn names(&self) -> impl Iterator<Item = Box<str>> {
-        let dialled = format!("{}:{}", self.packed, self.dialler).into_boxed_str();
-        let answered = self.answered.iter().map(|answered| answered.from_listener.clone());
+        let answered = self.keys.iter().map(|keys| keys.from(End::Listener).named.clone());
         let relaying = match &self.phase {
-            Phase::Relaying(_, names) => names.as_slice(),
-            Phase::Opening(_) | Phase::Pending { .. } => &[],
+            Phase::Relaying(_, keys) => Some(keys.names()),
+            Phase::Opening(_) | Phase::Pending { .. } => None,
         };
-        std::iter::once(dialled).chain(answered).chain(relaying.iter().cloned())
+        std::iter::once(name(&self.packed, &self.dialler)).chain(answered).chain(relaying.into_iter().flatten())
     }
 
     /// Takes from what is left of the budget.

@@ -1,4 +1,5 @@
-//! Passages whose listener hasn't been heard from, counted by whom they cost.
+//! Passages whose listener hasn't been heard from. Strangers share this pool: no source fills it, nor a listener's part of it, and where
+//! there is no room the oldest passage of the network that has most gives way.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -6,21 +7,25 @@ use bitters_machine::time::Instant;
 use bitters_wire::address::Token;
 
 use super::Config;
-use crate::source::Source;
+use crate::source::{Net, Source};
 
 /// Since when a passage waits, and its number.
 type Waiting = (Instant, u64);
 
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    in_all: usize,
+    sources: HashMap<u64, Source>,
     of_listener: HashMap<Token, BTreeSet<Waiting>>,
-    of_source: HashMap<Source, usize>,
+    of_net: HashMap<Net, BTreeSet<Waiting>>,
+    /// How many each network has for each listener.
+    of_both: HashMap<(Token, Net), usize>,
+    /// The widest networks, by how many passages each has.
+    ranks: BTreeSet<(usize, Net)>,
 }
 
 impl Pending {
-    pub(super) const fn len(&self) -> usize {
-        self.in_all
+    pub(super) fn len(&self) -> usize {
+        self.sources.len()
     }
 
     /// Those of one listener, the oldest first.
@@ -28,31 +33,80 @@ impl Pending {
         self.of_listener.get(&token).into_iter().flatten().map(|&(_, id)| id)
     }
 
-    pub(super) fn is_full(&self, token: Token, source: Source, config: &Config) -> bool {
-        self.in_all >= config.pending
-            || self.of_source.get(&source).is_some_and(|&count| count >= config.pending_per_source)
-            || self.of_listener.get(&token).is_some_and(|all| all.len() >= config.pending_per_listener)
+    /// Whether a source has all that it may have, in all or for one listener.
+    pub(super) fn refuses(&self, token: Token, source: Source, config: &Config) -> bool {
+        let bound = |each: usize, share: u32| each.saturating_mul(usize::try_from(share).unwrap_or(usize::MAX));
+        source.nets().any(|(net, share)| {
+            let of_both =
+                bound(config.pending_per_listener_and_source, share).min(config.pending_per_listener.div_ceil(2));
+            self.of_net.get(&net).is_some_and(|all| all.len() >= bound(config.pending_per_source, share))
+                || self.of_both.get(&(token, net)).is_some_and(|&count| count >= of_both)
+        })
+    }
+
+    /// The passage that gives way for one more, if there is no room: without progress if there is one.
+    pub(super) fn gives_way(&self, token: Token, config: &Config, has_progress: impl Fn(u64) -> bool) -> Option<u64> {
+        let oldest = |all: &mut dyn Iterator<Item = u64>| {
+            let all: Vec<u64> = all.collect();
+            all.iter().copied().find(|id| !has_progress(*id)).or(all.first().copied())
+        };
+        if self.of_listener.get(&token).is_some_and(|all| all.len() >= config.pending_per_listener) {
+            let mut counts: HashMap<Net, usize> = HashMap::new();
+            for id in self.of(token) {
+                *counts.entry(self.sources[&id].widest()).or_default() += 1;
+            }
+            let (_, greediest) = counts.into_iter().map(|(net, count)| (count, net)).max()?;
+            return oldest(&mut self.of(token).filter(|id| self.sources[id].widest() == greediest));
+        }
+        let (_, greediest) = self.ranks.last().filter(|_| self.len() >= config.pending)?;
+        oldest(&mut self.of_net.get(greediest)?.iter().map(|&(_, id)| id))
     }
 
     pub(super) fn insert(&mut self, token: Token, source: Source, waiting: Waiting) {
-        self.in_all += 1;
+        self.sources.insert(waiting.1, source);
         self.of_listener.entry(token).or_default().insert(waiting);
-        *self.of_source.entry(source).or_default() += 1;
+        self.unrank(source);
+        for (net, _) in source.nets() {
+            self.of_net.entry(net).or_default().insert(waiting);
+            *self.of_both.entry((token, net)).or_default() += 1;
+        }
+        self.rank(source);
     }
 
-    pub(super) fn remove(&mut self, token: Token, source: Source, waiting: Waiting) {
-        self.in_all -= 1;
-        if let Some(all) = self.of_listener.get_mut(&token) {
-            all.remove(&waiting);
-            if all.is_empty() {
-                self.of_listener.remove(&token);
+    pub(super) fn remove(&mut self, token: Token, waiting: Waiting) {
+        let Some(source) = self.sources.remove(&waiting.1) else { return };
+        remove(&mut self.of_listener, &token, waiting);
+        self.unrank(source);
+        for (net, _) in source.nets() {
+            remove(&mut self.of_net, &net, waiting);
+            if let Some(count) = self.of_both.get_mut(&(token, net)) {
+                *count -= 1;
+                if *count == 0 {
+                    self.of_both.remove(&(token, net));
+                }
             }
         }
-        if let Some(count) = self.of_source.get_mut(&source) {
-            *count -= 1;
-            if *count == 0 {
-                self.of_source.remove(&source);
-            }
+        self.rank(source);
+    }
+
+    fn rank(&mut self, source: Source) {
+        let net = source.widest();
+        if let Some(all) = self.of_net.get(&net) {
+            self.ranks.insert((all.len(), net));
+        }
+    }
+
+    fn unrank(&mut self, source: Source) {
+        let net = source.widest();
+        self.ranks.remove(&(self.of_net.get(&net).map_or(0, BTreeSet::len), net));
+    }
+}
+
+fn remove<K: std::hash::Hash + Eq>(all: &mut HashMap<K, BTreeSet<Waiting>>, key: &K, waiting: Waiting) {
+    if let Some(some) = all.get_mut(key) {
+        some.remove(&waiting);
+        if some.is_empty() {
+            all.remove(key);
         }
     }
 }

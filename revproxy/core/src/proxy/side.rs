@@ -1,7 +1,7 @@
 //! One side of a passage: the five-tuples that it is reached at, and what it asked the other side.
 //!
-//! Until a leg has proven its round trip, by answering a request that went only there, at most as many bytes go to it as came from
-//! it. One packet more may wait: the latest check, or the latest of anything else where no check waits. A check comes first because
+//! Until a leg has proven its round trip, by answering a request whose transaction id went only there, at most as many bytes go to it
+//! as came from it. One packet more may wait: the latest check, or the latest of anything else where no check waits. A check comes first because
 //! its answer is the proof; what is dropped for it is sent again by its sender.
 
 use std::{collections::VecDeque, net::SocketAddr};
@@ -61,13 +61,14 @@ struct Waiting {
 /// A request that was passed on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
-    transaction: Transaction,
+    /// The asker's.
+    pub(super) theirs: Transaction,
+    /// The one that it went on with. Only who receives at `to` knows it.
+    ours: Transaction,
     pub(super) from: Path,
     to: Path,
-    /// Whether it went nowhere else. Whoever has seen it elsewhere can answer in another's name.
-    only: bool,
-    /// Whether what it asked for can be read here.
-    pub(super) keyed: bool,
+    /// Whether it is by the credentials of a restart.
+    pub(super) restarted: bool,
     /// How often it was passed on, less the answers. Repeated answers are as many as repeated requests.
     unanswered: u8,
 }
@@ -133,10 +134,7 @@ impl Side {
 
     /// Notes that a request of this side's was sent.
     pub(super) fn asks(&mut self, sent: Asked) {
-        let same = |asked: &&mut Asked| asked.transaction == sent.transaction && asked.from == sent.from;
-        if let Some(asked) = self.asked.iter_mut().find(same) {
-            asked.only &= asked.to == sent.to;
-            asked.to = sent.to;
+        if let Some(asked) = self.asked.iter_mut().find(|asked| asked.ours == sent.ours) {
             asked.unanswered = asked.unanswered.saturating_add(1);
             return;
         }
@@ -146,22 +144,27 @@ impl Side {
         self.asked.push_back(sent);
     }
 
+    /// The transaction with which a request went on to `to` that is repeated now.
+    pub(super) fn repeated(&self, theirs: Transaction, from: Path, to: Path) -> Option<Transaction> {
+        let same = |asked: &&Asked| asked.theirs == theirs && asked.from == from && asked.to == to;
+        self.asked.iter().find(same).map(|asked| asked.ours)
+    }
+
     /// What `by` answers with this transaction.
-    pub(super) fn asked(&mut self, transaction: Transaction, by: Path) -> Result<&mut Asked, Dropped> {
-        let answers = |asked: &&mut Asked| asked.transaction == transaction && asked.to == by && asked.unanswered > 0;
+    pub(super) fn asked(&mut self, ours: Transaction, by: Path) -> Result<&mut Asked, Dropped> {
+        let answers = |asked: &&mut Asked| asked.ours == ours && asked.to == by && asked.unanswered > 0;
         self.asked.iter_mut().find(answers).ok_or(Dropped::Unasked)
     }
 }
 
 impl Asked {
-    pub(super) const fn new(transaction: Transaction, from: Path, to: Path, keyed: bool) -> Self {
-        Self { transaction, from, to, only: true, keyed, unanswered: 1 }
+    pub(super) const fn new((theirs, ours): (Transaction, Transaction), from: Path, to: Path, restarted: bool) -> Self {
+        Self { theirs, ours, from, to, restarted, unanswered: 1 }
     }
 
-    /// Counts the answer, and says whether it proves that its sender is where it says.
-    pub(super) fn answered(&mut self) -> bool {
+    /// Counts the answer, which proves that its sender is where it says.
+    pub(super) const fn answered(&mut self) {
         self.unanswered -= 1;
-        self.only
     }
 }
 

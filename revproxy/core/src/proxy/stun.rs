@@ -8,11 +8,12 @@ use std::net::SocketAddr;
 
 use stun_types::{
     attribute::{
-        Attribute, AttributeStaticType, Fingerprint, MessageIntegrity, RawAttribute, Username, XorMappedAddress,
+        Attribute, AttributeFromRaw, AttributeStaticType, Fingerprint, MessageIntegrity, RawAttribute, Username,
+        XorMappedAddress,
     },
     message::{
         BINDING, IntegrityAlgorithm, IntegrityKey, Message, MessageClass, MessageHeader, MessageType, MessageWriteExt,
-        MessageWriteMutSlice, ShortTermCredentials, StunWriteError,
+        MessageWriteMutSlice, ShortTermCredentials, StunWriteError, TransactionId,
     },
 };
 
@@ -31,6 +32,17 @@ const OWN: u16 = 0xc000;
 
 /// What an answer belongs to.
 pub(super) type Transaction = [u8; 12];
+
+/// How a message is to be written again.
+pub(super) struct Again<'a> {
+    pub(super) transaction: Transaction,
+    /// Under another name: a check.
+    pub(super) username: Option<&'a str>,
+    /// What it is signed with.
+    pub(super) key: &'a IntegrityKey,
+    /// Without what is optional and its maker's own.
+    pub(super) lean: bool,
+}
 
 /// A message that was read.
 #[derive(Debug)]
@@ -96,22 +108,21 @@ impl<'a> Stun<'a> {
         self.message.validate_integrity_with_key(key).is_ok_and(|by| by == IntegrityAlgorithm::Sha1)
     }
 
-    /// Writes the message signed with another key, a check under another name, too; without what is optional and its maker's own
-    /// if it is to be `lean`. `None` if it would be too long.
-    pub(super) fn write_again<'b>(
-        &self,
-        username: Option<&str>,
-        key: &IntegrityKey,
-        lean: bool,
-        out: &'b mut [u8; MAX_STUN],
-    ) -> Option<&'b [u8]> {
-        let writer = MessageWriteMutSlice::new(out);
-        let mut writer = Message::builder(self.message.get_type(), self.message.transaction_id(), writer);
+    /// Writes the message with another transaction id, name and key. `None` if it would be too long, or can't be read.
+    pub(super) fn write_again<'b>(&self, again: &Again<'_>, out: &'b mut [u8; MAX_STUN]) -> Option<&'b [u8]> {
+        let Again { transaction, username, key, lean } = *again;
+        let [was, is] = [self.transaction(), transaction].map(id_of);
+        let mut writer = Message::builder(self.message.get_type(), is, MessageWriteMutSlice::new(out));
         for (_, attribute) in self.message.iter_attributes() {
             let done = match attribute.get_type() {
                 MessageIntegrity::TYPE => break,
                 Username::TYPE if let Some(name) = username => {
                     writer.add_attribute(&RawAttribute::new(Username::TYPE, name.as_bytes()))
+                }
+                // An IPv6 address is hidden by the transaction id (RFC 8489, section 14.2).
+                XorMappedAddress::TYPE => {
+                    let mapped = XorMappedAddress::from_raw_ref(&attribute).ok()?.addr(was);
+                    writer.add_attribute(&XorMappedAddress::new(mapped, is))
                 }
                 other if lean && other.value() >= OWN => Ok(()),
                 _ => writer.add_attribute(&attribute),
@@ -135,6 +146,12 @@ pub(super) fn binding<'b>(request: &Stun, peer: SocketAddr, out: &'b mut [u8; MA
     writer.add_attribute(&XorMappedAddress::new(peer, transaction)).expect("44 bytes fit");
     let len = stun_types::message::MessageWrite::finish(writer);
     &out[..len]
+}
+
+fn id_of(transaction: Transaction) -> TransactionId {
+    let mut bytes = [0; 16];
+    bytes[4..].copy_from_slice(&transaction);
+    u128::from_be_bytes(bytes).into()
 }
 
 fn finish(mut writer: MessageWriteMutSlice, key: &IntegrityKey) -> Result<usize, StunWriteError> {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::rate::Rate;
 
-/// What the rendezvous bears. A *source* is an IPv4 address or an IPv6 /64.
+/// What the rendezvous bears. A *source* is an IPv4 address or an IPv6 /64. A wider network has the limits of several sources: an IPv4 /24 and
+/// an IPv6 /48 those of 16, an IPv6 /56 those of 4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
@@ -34,6 +35,8 @@ pub struct Config {
     pub signals: Rate,
     /// Signals to one key, from all others together.
     pub signals_per_key: Rate,
+    /// Those from one source. No network has more than half of those to one key.
+    pub signals_per_key_and_source: Rate,
     /// Messages from all connections of one source together.
     pub source_messages: Rate,
     /// Connections opened by one source.
@@ -63,9 +66,11 @@ impl Default for Config {
             // A full node comes back with 1 + 32 + 64 + 512 messages at once.
             messages: Rate { burst: 1024, per_second: 50 },
             // Four times a key's: whoever floods two keys can't learn from refusals whether they share a connection.
-            signals: Rate { burst: 128, per_second: 64 },
+            signals: Rate { burst: 512, per_second: 128 },
+            // As many as a node looks at (`node::limits::KEY_SIGNALS`).
+            signals_per_key: Rate { burst: 128, per_second: 32 },
             // A persona dials and is dialled by a handful; eight introductions at once make eight signals each way.
-            signals_per_key: Rate { burst: 32, per_second: 16 },
+            signals_per_key_and_source: Rate { burst: 32, per_second: 4 },
             source_messages: Rate { burst: 8192, per_second: 512 },
             source_opens: Rate { burst: 256, per_second: 4 },
             // Each key's, twice while certificates change.

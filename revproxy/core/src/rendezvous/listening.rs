@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use bitters_peercon::{Credentials, signal};
+use bitters_peercon::signal;
 use bitters_wire::{
     address::{Fingerprint, Owner, Token},
     failure::Code,
     keys::Signature,
-    rendezvous::{ToNode, listen_text},
+    rendezvous::{IceCredentials, ToNode, listen_text},
 };
 
 use super::{Challenge, ConnId, Output, Refusal, Rendezvous, proxy};
@@ -74,12 +74,13 @@ impl Rendezvous {
         &mut self,
         conn: ConnId,
         passage: u64,
-        ours: String,
-        theirs: String,
+        ours: IceCredentials,
+        theirs: IceCredentials,
     ) -> Result<(), Refusal> {
-        if !Credentials::is_ufrag(&ours) || !Credentials::is_ufrag(&theirs) {
-            return Err(Refusal::staying(Code::BadArgument, "not a username fragment"));
-        }
+        let read = |credentials: IceCredentials| {
+            credentials.try_into().map_err(|_| Refusal::staying(Code::BadArgument, "not ICE credentials"))
+        };
+        let (ours, theirs) = (read(ours)?, read(theirs)?);
         self.outbox.push_back(Output::Proxy(proxy::Input::Forward { conn, passage, ours, theirs }));
         Ok(())
     }

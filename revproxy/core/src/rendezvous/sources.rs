@@ -1,4 +1,4 @@
-//! Who shares an address, and what may come from it. An address's rates outlive its connections, or reconnecting would be a way
+//! Who shares an address or a network, and what may come from it. An address's rates outlive its connections, or reconnecting would be a way
 //! round them; an address is forgotten when it has no connection and has made up for everything it took.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,15 +8,15 @@ use bitters_machine::time::Instant;
 use super::Config;
 use crate::{
     rate::{Bucket, Rate},
-    source::Source,
+    source::{Net, Source},
 };
 
-/// All sources that have a connection or had one lately.
+/// All sources that have a connection or had one lately, and the networks that they are in.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
-    known: BTreeMap<Source, Usage>,
+    known: BTreeMap<Net, Usage>,
     /// Those without a connection, by the time when they are forgotten.
-    idle: BTreeSet<(Instant, Source)>,
+    idle: BTreeSet<(Instant, Net)>,
 }
 
 #[derive(Debug, Default)]
@@ -27,30 +27,47 @@ struct Usage {
 }
 
 impl Sources {
-    /// Counts a new connection, unless the source has too many or opens them too fast.
+    /// Counts a new connection, unless the source or a network that it is in has too many or opens them too fast.
     #[must_use]
     pub(super) fn open(&mut self, source: Source, config: &Config, now: Instant) -> bool {
-        let usage = self.known.entry(source).or_default();
-        self.idle.remove(&(usage.forget_at(), source));
-        let opened = usage.connections < config.connections_per_source && usage.opens.take(1, config.source_opens, now);
-        if opened {
+        let opens = source.nets().all(|(net, share)| {
+            self.known.get(&net).is_none_or(|usage| {
+                let bound = config.connections_per_source.saturating_mul(usize::try_from(share).unwrap_or(usize::MAX));
+                usage.connections < bound && usage.opens.has(1, config.source_opens.times(share), now)
+            })
+        });
+        for (net, share) in source.nets().filter(|_| opens) {
+            let usage = self.known.entry(net).or_default();
+            self.idle.remove(&(usage.forget_at(), net));
             usage.connections += 1;
+            // It has one, as was seen above, unless it has none ever.
+            let _ = usage.opens.take(1, config.source_opens.times(share), now);
         }
-        self.rest(source, config);
-        opened
+        opens
     }
 
     /// Counts a connection out.
     pub(super) fn close(&mut self, source: Source, config: &Config) {
-        let Some(usage) = self.known.get_mut(&source) else { return };
-        usage.connections = usage.connections.saturating_sub(1);
-        self.rest(source, config);
+        for (net, _) in source.nets() {
+            if let Some(usage) = self.known.get_mut(&net) {
+                usage.connections = usage.connections.saturating_sub(1);
+            }
+            self.rest(net, config);
+        }
     }
 
     /// Counts a message of an open connection, unless too many came.
     #[must_use]
     pub(super) fn message(&mut self, source: Source, rate: Rate, now: Instant) -> bool {
-        self.known.get_mut(&source).is_some_and(|usage| usage.messages.take(1, rate, now))
+        let within = source.nets().all(|(net, share)| {
+            self.known.get(&net).is_some_and(|usage| usage.messages.has(1, rate.times(share), now))
+        });
+        for (net, share) in source.nets().filter(|_| within) {
+            if let Some(usage) = self.known.get_mut(&net) {
+                let _ = usage.messages.take(1, rate.times(share), now);
+            }
+        }
+        within
     }
 
     /// When [`expire`](Self::expire) has something to do.
@@ -65,21 +82,22 @@ impl Sources {
         }
     }
 
+    /// How many sources there are, without the wider networks.
     pub(super) fn len(&self) -> usize {
-        self.known.len()
+        self.known.keys().filter(|net| net.is_source()).count()
     }
 
-    fn rest(&mut self, source: Source, config: &Config) {
-        let Some(usage) = self.known.get(&source).filter(|usage| usage.connections == 0) else { return };
-        self.idle.insert((usage.forget_at(), source));
+    fn rest(&mut self, net: Net, config: &Config) {
+        let Some(usage) = self.known.get(&net).filter(|usage| usage.connections == 0) else { return };
+        self.idle.insert((usage.forget_at(), net));
         if self.idle.len() > config.idle_sources {
             self.forget_first();
         }
     }
 
     fn forget_first(&mut self) {
-        if let Some((_, source)) = self.idle.pop_first() {
-            self.known.remove(&source);
+        if let Some((_, net)) = self.idle.pop_first() {
+            self.known.remove(&net);
         }
     }
 }
@@ -120,8 +138,8 @@ mod tests {
         }
 
         assert!(!sources.open(here(), &config, Instant::START));
-        assert_eq!(sources.timeout(), Some(Instant::from_millis(3000)));
         sources.expire(Instant::from_millis(2999));
+        assert_eq!(sources.timeout(), Some(Instant::from_millis(3000)));
         assert_eq!(sources.len(), 1);
         sources.expire(Instant::from_millis(3000));
         assert_eq!((sources.len(), sources.timeout()), (0, None));
@@ -138,7 +156,21 @@ mod tests {
             sources.close(source, &config);
         }
 
-        assert_eq!((sources.len(), sources.idle.len()), (10, 10));
+        assert_eq!((sources.known.len(), sources.idle.len()), (10, 10));
+    }
+
+    #[test]
+    fn a_48_has_the_connections_of_sixteen_sources() {
+        let config = Config { connections_per_source: 2, ..Config::default() };
+        let mut sources = Sources::default();
+        let mut opens = |bits: u128| {
+            let source = Source::from(IpAddr::from(std::net::Ipv6Addr::from_bits(bits)));
+            (0..10).filter(|_| sources.open(source, &config, Instant::START)).count()
+        };
+
+        assert_eq!((0..64_u128).map(|n| opens(n << 72)).sum::<usize>(), 2 * 16, "a /56 each");
+        assert_eq!((0..64_u128).map(|n| opens((1 << 80) + (n << 64))).sum::<usize>(), 2 * 4, "all in one /56");
+        assert_eq!(opens(2 << 80), 2);
     }
 
     fn bits_to_v4(bits: u32) -> Ipv4Addr {

@@ -42,7 +42,7 @@ test("what is no good as an address is refused with the reason", async ({ a, b }
   expect(await dial(b, address.slice(0, 100) + at + address.slice(101))).toMatch(/^BadArgument.*forged/);
 });
 
-test("nobody answers to an unknown id: PeerUnreachable, soon", async ({ a }) => {
+test("nobody answers to an unknown id: PeerUnreachable, before a call gives up", async ({ a }) => {
   const failures = await a.evaluate(async (id) => {
     const { mine } = window;
     const asked = [mine.dial(id), mine.open(id, "greet"), mine.call(id, "greet", null)];
@@ -50,4 +50,30 @@ test("nobody answers to an unknown id: PeerUnreachable, soon", async ({ a }) => 
   }, NOBODY);
 
   expect(failures).toEqual(Array(3).fill({ code: "PeerUnreachable", retryable: true }));
+});
+
+test("a hundred calls at once to a peer that was just met, from a first tab and from a second, are all answered", async ({ a, b, more }) => {
+  const peer = await idOf(b);
+  await b.evaluate(async () => {
+    void window.mine.answer("twice", (n) => 2 * (n as number));
+    await window.mine.status();
+  });
+  const all = Array.from({ length: 100 }, (_, at) => 2 * at);
+  for (const tab of [a, await more("a")]) {
+    await a.evaluate((peer) => window.mine.hangUp(peer), peer);
+    const answers = tab.evaluate((peer) => Promise.all(Array.from({ length: 100 }, (_, at) => window.mine.call(peer, "twice", at))), peer);
+    expect(await answers).toEqual(all);
+  }
+});
+
+test("a peer is called the moment that its connect() has resolved", async ({ own }) => {
+  for (let count = 0; count < 4; count += 1) {
+    const b = await own.open("b");
+    const peer = await b.evaluate(() => {
+      void window.mine.answer("name", () => "bob");
+      return window.mine.id;
+    });
+    expect(await own.a.evaluate((peer) => window.mine.call(peer, "name", null), peer)).toBe("bob");
+    await b.close();
+  }
 });

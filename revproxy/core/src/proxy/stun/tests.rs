@@ -45,7 +45,8 @@ fn the_vectors_of_rfc_5769_are_read() {
 fn what_is_written_again_under_its_own_name_and_key_is_the_same() {
     for (bytes, name) in [(REQUEST, Some("evtj:h6vY")), (RESPONSE, None), (RESPONSE_6, None)] {
         let mut out = [0; MAX_STUN];
-        let again = Stun::read(bytes).unwrap().write_again(name, &key(PASSWORD), false, &mut out).unwrap();
+        let stun = Stun::read(bytes).unwrap();
+        let again = stun.write_again(&again(stun.transaction(), name), &mut out).unwrap();
         // But for the padding, which RFC 5769 fills with spaces and we with zeros, as RFC 8489 wants it.
         let stun = Stun::read(again).unwrap();
         assert!(stun.is_by(&key(PASSWORD)));
@@ -53,6 +54,20 @@ fn what_is_written_again_under_its_own_name_and_key_is_the_same() {
         let unlike = again[..again.len() - INTEGRITY - FINGERPRINT].iter().zip(bytes).filter(|(a, b)| a != b);
         assert!(unlike.clone().all(|(&zero, &space)| (zero, space) == (0, b' ')), "{again:x?}");
         assert!(unlike.count() <= 3);
+    }
+}
+
+#[test]
+fn an_answer_with_another_transaction_names_the_same_address() {
+    for (bytes, at) in [(RESPONSE, "192.0.2.1:32853"), (RESPONSE_6, "[2001:db8:1234:5678:11:2233:4455:6677]:32853")] {
+        let mut out = [0; MAX_STUN];
+        let written = Stun::read(bytes).unwrap().write_again(&again([9; 12], None), &mut out).unwrap();
+
+        let stun = Stun::read(written).unwrap();
+        assert!(stun.is_by(&key(PASSWORD)));
+        assert_eq!((stun.transaction(), written.len()), ([9; 12], bytes.len()));
+        let mapped = stun.message.attribute::<XorMappedAddress>().unwrap();
+        assert_eq!(mapped.addr(stun.message.transaction_id()), at.parse().unwrap());
     }
 }
 
@@ -94,6 +109,11 @@ fn what_ice_does_not_send_is_refused() {
     }
 }
 
+fn again(transaction: Transaction, username: Option<&str>) -> Again<'_> {
+    static KEY: std::sync::LazyLock<IntegrityKey> = std::sync::LazyLock::new(|| key(PASSWORD));
+    Again { transaction, username, key: &KEY, lean: false }
+}
+
 proptest! {
     #[test]
     fn no_bytes_are_too_strange(mut bytes in vec(any::<u8>(), 0..MAX_STUN + 20), good in any::<bool>()) {
@@ -104,7 +124,7 @@ proptest! {
         }
         if let Ok(stun) = Stun::read(&bytes) {
             let _ = stun.is_by(&key(PASSWORD));
-            let _ = stun.write_again(Some("a:b"), &key(PASSWORD), true, &mut [0; MAX_STUN]);
+            let _ = stun.write_again(&Again { lean: true, ..again([9; 12], Some("a:b")) }, &mut [0; MAX_STUN]);
         }
     }
 

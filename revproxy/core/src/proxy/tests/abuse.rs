@@ -63,8 +63,9 @@ proptest! {
         }
     }
 
-    /// Everything that two dishonest browsers can do from a few places: whoever hasn't answered a request that went only there is
-    /// sent no more than came from there. Nothing that is bounded exceeds its bound, and everything ends.
+    /// Everything that two dishonest browsers can do from a few places, and in the name of another place where they receive nothing:
+    /// whoever hasn't answered a request that went there is sent no more than came from there. Nothing that is bounded exceeds its bound,
+    /// and everything ends.
     #[test]
     fn nobody_is_sent_more_than_came_from_there(acts in vec(act(), 1..120)) {
         let config = Config {
@@ -89,9 +90,9 @@ proptest! {
     }
 }
 
-/// What came from each place and went there, and whether it has proven itself.
+/// What came from each place and went there, and whether it has proven itself; and the requests that the attackers have received.
 #[derive(Default)]
-struct Ledger(BTreeMap<Path, Account>);
+struct Ledger(BTreeMap<Path, Account>, Vec<Vec<u8>>);
 
 #[derive(Debug, Default)]
 struct Account {
@@ -112,6 +113,7 @@ enum Act {
     Pass(u16),
     Relayed { from: u8, dial: u8, listener: bool, transaction: u8 },
     Respond { from: u8, transaction: u8, listener: bool },
+    RespondSeen { from: u8, back: u8, listener: bool },
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -126,15 +128,23 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..8000_u16).prop_map(Act::Pass),
         4 => (from.clone(), 0..3_u8, any::<bool>(), 0..4_u8)
             .prop_map(|(from, dial, listener, transaction)| Act::Relayed { from, dial, listener, transaction }),
-        6 => (from, 0..4_u8, any::<bool>())
+        2 => (from.clone(), 0..4_u8, any::<bool>())
             .prop_map(|(from, transaction, listener)| Act::Respond { from, transaction, listener }),
+        6 => (from, 0..6_u8, any::<bool>())
+            .prop_map(|(from, back, listener)| Act::RespondSeen { from, back, listener }),
     ]
 }
 
 const PLACES: u8 = 6;
 
+/// What is sent there the attackers don't see.
+const VICTIM: u8 = 5;
+
+fn place(n: u8) -> Path {
+    path(1 + n, 1000)
+}
+
 fn perform(world: &mut World, ledger: &mut Ledger, act: Act) {
-    let place = |n: u8| path(1 + n, 1000);
     match act {
         Act::Answer(passage) => {
             // Each dial's listener has a name of its own.
@@ -152,18 +162,27 @@ fn perform(world: &mut World, ledger: &mut Ledger, act: Act) {
         }
         Act::Data { from, len } => ledger.datagram(world, place(from), &data(len)),
         Act::Forward(passage) => {
-            let (ours, theirs) = (format!("ours{}", passage % 3), "theirs".to_owned());
+            let Input::Forward { ours, theirs, .. } = forward_between(&format!("ours{}", passage % 3), "theirs") else {
+                unreachable!("it is one")
+            };
             world.input(Input::Forward { conn: CONN, passage: number(passage), ours, theirs });
         }
         Act::Pass(ms) => world.pass(std::time::Duration::from_millis(ms.into())),
         Act::Relayed { from, dial, listener, transaction } => {
             let ours = format!("ours{dial}");
-            let username = if listener { name("theirs", &ours) } else { name(&ours, "theirs") };
-            ledger.datagram(world, place(from), &check(transaction.into(), &username, "any password that may be"));
+            let (to, from_ufrag) = if listener { ("theirs", &*ours) } else { (&*ours, "theirs") };
+            let check = check(transaction.into(), &name(to, from_ufrag), &secret(to));
+            ledger.datagram(world, place(from), &check);
         }
         Act::Respond { from, transaction, listener } => {
             let password = if listener { LISTENER_PASSWORD } else { DIALLER_PASSWORD };
             ledger.datagram(world, place(from), &response(transaction.into(), password));
+        }
+        Act::RespondSeen { from, back, listener } => {
+            let password = if listener { LISTENER_PASSWORD } else { DIALLER_PASSWORD };
+            if let Some(seen) = ledger.1.iter().rev().nth(back.into()).cloned() {
+                ledger.datagram(world, place(from), &reply(&seen, password));
+            }
         }
     }
     world.outputs();
@@ -173,8 +192,11 @@ impl Ledger {
     fn datagram(&mut self, world: &mut World, from: Path, bytes: &[u8]) {
         let account = self.0.entry(from).or_default();
         account.came += bytes.len();
-        // An answer to anything that it was ever sent: the machine asks for more than that.
-        if bytes.first() == Some(&1) && account.asked.iter().any(|asked| asked == &bytes[8..20]) {
+        // An answer to anything that it was ever sent.
+        if bytes.first() == Some(&1)
+            && from != place(VICTIM)
+            && account.asked.iter().any(|asked| asked == &bytes[8..20])
+        {
             account.proven = true;
         }
         let mut out = Outgoing::new();
@@ -184,6 +206,9 @@ impl Ledger {
             account.sent += sent.len();
             if sent.starts_with(&[0, 1]) {
                 account.asked.push(sent[8..20].try_into().unwrap());
+                if to != place(VICTIM) {
+                    self.1.push(sent.to_vec());
+                }
             }
         }
     }

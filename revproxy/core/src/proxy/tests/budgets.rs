@@ -3,10 +3,10 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use bitters_peercon::{Credentials, packed::PASSWORD};
-use bitters_wire::address::Token;
+use bitters_wire::{address::Token, rendezvous::ToNode};
 
 use super::{
-    super::{Config, Dropped, Ended, Input, Load, Path},
+    super::{Config, Dropped, Ended, Input, Load, Output, Path},
     world::*,
 };
 use crate::{rate::Rate, rendezvous::ConnId};
@@ -49,42 +49,136 @@ fn a_silent_session_is_forgotten() {
 }
 
 #[test]
-fn pending_dials_are_bounded_by_source_listener_and_in_all() {
-    let config = Config { pending: 5, pending_per_listener: 4, pending_per_source: 2, ..Config::default() };
-    let mut world = World::with(config);
-    let elsewhere = Token([8; 6]);
-    world.listen(ConnId(2), elsewhere);
-    let mut n = 0;
-    let mut dial = |world: &mut World, host, token| {
-        n += 1;
-        let check = check(1, &name(&packed_of(token, n).to_ufrag(), DIALLER_UFRAG), PASSWORD);
-        world.datagram(path(host, u16::from(n)), &check);
-        world.load().pending
-    };
+fn pending_dials_of_a_source_are_bounded_in_all_and_for_one_listener() {
+    let config = Config { pending_per_listener_and_source: 2, pending_per_source: 3, ..Config::default() };
+    let mut dials = Dials::new(config);
 
-    assert_eq!([1, 1, 1].map(|host| dial(&mut world, host, TOKEN)), [1, 2, 2]);
-    assert_eq!([2, 3, 4].map(|host| dial(&mut world, host, TOKEN)), [3, 4, 4]);
-    assert_eq!([5, 6].map(|host| dial(&mut world, host, elsewhere)), [5, 5]);
-    assert_eq!(world.counts().dropped(Dropped::Full), 3);
-    world.pass(Duration::from_secs(10));
-    assert_eq!(dial(&mut world, 1, TOKEN), 1);
+    assert_eq!([1, 1, 1].map(|host| dials.dial(path(host, 9), TOKEN)), [1, 2, 2]);
+    assert_eq!([1, 1].map(|host| dials.dial(path(host, 9), ELSEWHERE)), [3, 3]);
+    assert_eq!(dials.dial(path(2, 9), TOKEN), 4);
+    assert_eq!(dials.world.counts().dropped(Dropped::Full), 2);
+    dials.world.pass(Duration::from_secs(10));
+    assert_eq!(dials.dial(path(1, 9), TOKEN), 1);
+}
+
+#[test]
+fn where_there_is_no_room_the_oldest_dial_of_the_greediest_network_gives_way() {
+    for config in [
+        Config { pending_per_listener: 8, pending_per_listener_and_source: 1, ..Config::default() },
+        Config { pending: 8, ..Config::default() },
+    ] {
+        let mut dials = Dials::new(config);
+        // An honest one, then a network of many hosts, then one of few.
+        let honest = dials.dial_by(subnet(9, 1));
+        let greedy: Vec<u64> = (1..=20).map(|host| dials.dial_by(subnet(1, host))).collect();
+        let late = dials.dial_by(subnet(8, 1));
+
+        assert_eq!(dials.world.load().pending, 8.min(dials.world.load().pending));
+        assert!(dials.waits(honest) && dials.waits(late), "{config:?}");
+        let left: Vec<u64> = greedy.into_iter().filter(|id| dials.waits(*id)).collect();
+        assert!(
+            left.len() <= 6
+                && dials.world.counts().ended(Ended::GaveWay) + dials.world.counts().dropped(Dropped::Full) > 0
+        );
+    }
+}
+
+#[test]
+fn a_dial_that_was_answered_gives_way_last() {
+    let mut dials = Dials::new(Config { pending: 4, ..Config::default() });
+    let answered = dials.dial_by(subnet(1, 1));
+    let credentials = Credentials::new(LISTENER_UFRAG, LISTENER_PASSWORD).unwrap();
+    dials.world.input(Input::Answer { conn: CONN, passage: answered, credentials });
+
+    let others: Vec<u64> = (2..=10).map(|host| dials.dial_by(subnet(1, host))).collect();
+
+    assert!(dials.waits(answered));
+    let left: Vec<bool> = others.iter().map(|id| dials.waits(*id)).collect();
+    assert_eq!(left, [false, false, false, false, false, false, true, true, true]);
+}
+
+#[test]
+fn sixty_four_subnets_of_one_48_leave_room_for_others() {
+    let mut dials = Dials::new(Config::default());
+    let six = |site: u16, subnet: u16, port| Path {
+        peer: (std::net::Ipv6Addr::new(0x2001, 0xdb8, site, subnet, 0, 0, 0, 1), port).into(),
+        ..DIALLER
+    };
+    for subnet in 0..64 {
+        for port in 1..=8 {
+            dials.dial(six(1, subnet, port), TOKEN);
+        }
+    }
+    assert_eq!(dials.world.load().pending, 32, "half of those for one listener");
+
+    for site in 2..40 {
+        let honest = dials.dial_by(six(site, 0, 1));
+        assert!(dials.waits(honest), "{site}");
+        dials.world.pass(Duration::from_millis(50));
+    }
 }
 
 #[test]
 fn dials_have_rates() {
-    let config = Config {
-        dials: Rate { burst: 3, per_second: 1 },
-        listener_dials: Rate { burst: 5, per_second: 1 },
-        ..Config::default()
-    };
-    let mut world = World::with(config);
-    for n in 0..20 {
-        let check = check(1, &name(&packed_of(TOKEN, n).to_ufrag(), DIALLER_UFRAG), PASSWORD);
-        world.datagram(path(n / 10, u16::from(n) + 1), &check);
+    for (config, host_of) in [
+        (Config { dials: Rate { burst: 3, per_second: 1 }, ..Config::default() }, 1),
+        (Config { listener_source_dials: Rate { burst: 3, per_second: 1 }, ..Config::default() }, 1),
+        (Config { listener_dials: Rate { burst: 3, per_second: 1 }, ..Config::default() }, 255),
+    ] {
+        let mut dials = Dials::new(config);
+        for n in 0..20 {
+            dials.dial(subnet(n % host_of, 1), TOKEN);
+        }
+        assert_eq!((dials.world.load().pending, dials.world.counts().dropped(Dropped::Rate)), (3, 17), "{config:?}");
+    }
+}
+
+/// Dials of one world, each by another browser.
+struct Dials {
+    world: World,
+    dialled: u32,
+}
+
+impl Dials {
+    fn new(config: Config) -> Self {
+        let mut world = World::with(config);
+        world.listen(ConnId(2), ELSEWHERE);
+        Self { world, dialled: 0 }
     }
 
-    assert_eq!((world.load().pending, world.counts().dropped(Dropped::Rate)), (5, 15));
+    /// Tells how many wait then.
+    fn dial(&mut self, from: Path, token: Token) -> usize {
+        self.dialled += 1;
+        let mut packed = packed_of(token, 0);
+        packed.fingerprint[..4].copy_from_slice(&self.dialled.to_be_bytes());
+        let port = from.peer.port() + 100 * u16::try_from(self.dialled).unwrap();
+        let from = Path { peer: (from.peer.ip(), port).into(), ..from };
+        self.world.datagram(from, &check(1, &name(&packed.to_ufrag(), DIALLER_UFRAG), PASSWORD));
+        self.world.load().pending
+    }
+
+    /// The number that the server tells of the dial, or 0.
+    fn dial_by(&mut self, from: Path) -> u64 {
+        self.world.pass(Duration::from_millis(1));
+        self.world.outputs();
+        self.dial(from, TOKEN);
+        let told = self.world.outputs().into_iter().map(|Output::Send(_, message)| message);
+        told.filter_map(|it| if let ToNode::Dialled { passage, .. } = it { Some(passage) } else { None })
+            .next()
+            .unwrap_or(0)
+    }
+
+    fn waits(&self, passage: u64) -> bool {
+        self.world.machine.passages.contains_key(&passage)
+    }
 }
+
+/// A host of an IPv4 /24.
+fn subnet(net: u8, host: u8) -> Path {
+    Path { peer: ([198, 18, net, host], 9).into(), ..DIALLER }
+}
+
+const ELSEWHERE: Token = Token([8; 6]);
 
 #[test]
 fn bytes_have_rates() {
@@ -141,13 +235,20 @@ fn binding_requests_have_a_rate() {
 #[test]
 fn ten_thousand_dials_can_wait() {
     let much = Rate { burst: 100_000, per_second: 1 };
-    let config = Config { dials: much, listener_dials: much, pending_per_listener: 100_000, ..Config::default() };
+    let config = Config {
+        dials: much,
+        listener_dials: much,
+        listener_source_dials: much,
+        pending_per_listener: 100_000,
+        pending_per_listener_and_source: 100,
+        ..Config::default()
+    };
     let mut world = World::with(config);
     for n in 0..10_000_u32 {
         let mut packed = packed();
         packed.fingerprint[..4].copy_from_slice(&n.to_be_bytes());
-        let from =
-            Path { peer: (Ipv4Addr::from_bits(n / 32), 1000 + u16::try_from(n % 32).unwrap()).into(), ..DIALLER };
+        let host = Ipv4Addr::from_bits(n / 32 * 256);
+        let from = Path { peer: (host, 1000 + u16::try_from(n % 32).unwrap()).into(), ..DIALLER };
         world.datagram(from, &check(1, &name(&packed.to_ufrag(), DIALLER_UFRAG), PASSWORD));
     }
     assert_eq!(world.load(), Load { legs: 10_000, pending: 10_000, passages: 10_000, ..LISTENING });

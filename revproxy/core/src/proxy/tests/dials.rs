@@ -6,7 +6,7 @@ use bitters_peercon::{Credentials, packed::PASSWORD};
 use bitters_wire::{address::Token, failure::Code, rendezvous::ToNode};
 
 use super::{
-    super::{Config, Dropped, Ended, Input, Load, Output, Traffic},
+    super::{Config, Dropped, Ended, Input, Load, Output, Path, Traffic},
     world::*,
 };
 use crate::rendezvous::ConnId;
@@ -32,13 +32,18 @@ fn checks_are_written_again_and_everything_else_passes_untouched() {
     world.outputs();
 
     assert_eq!(world.input(answer()), []);
-    let from_dialler = check(2, &name(LISTENER_UFRAG, DIALLER_UFRAG), LISTENER_PASSWORD);
-    let from_listener = check(101, &name(DIALLER_UFRAG, &packed().to_ufrag()), DIALLER_PASSWORD);
-    // The latest that waited, then its own.
-    assert_eq!(world.datagram(LISTENER, &listener_check(1)), [(LISTENER, from_dialler), (DIALLER, from_listener)]);
-    assert_eq!(world.datagram(LISTENER, &response(2, LISTENER_PASSWORD)), [(DIALLER, response(2, PASSWORD))]);
-    let from_dialler = response(101, DIALLER_PASSWORD);
-    assert_eq!(world.datagram(DIALLER, &from_dialler), [(LISTENER, from_dialler)]);
+    // The latest that waited, then its own, each with a transaction of the proxy's.
+    let passed = world.datagram(LISTENER, &listener_check(1));
+    let [(_, to_listener), (_, to_dialler)] = &passed[..] else { panic!("{passed:?}") };
+    let from_dialler = check_like(to_listener, &name(LISTENER_UFRAG, DIALLER_UFRAG), LISTENER_PASSWORD);
+    let from_listener = check_like(to_dialler, &name(DIALLER_UFRAG, &packed().to_ufrag()), DIALLER_PASSWORD);
+    assert_eq!(passed, [(LISTENER, from_dialler.clone()), (DIALLER, from_listener.clone())]);
+    assert!([1, 2, 101].iter().all(|n| ![transaction(to_listener), transaction(to_dialler)].contains(n)));
+    // Answers go back with the askers'.
+    let answered = world.datagram(LISTENER, &reply(&from_dialler, LISTENER_PASSWORD));
+    assert_eq!(answered, [(DIALLER, response(2, PASSWORD))]);
+    let answered = world.datagram(DIALLER, &reply(&from_listener, DIALLER_PASSWORD));
+    assert_eq!(answered, [(LISTENER, response(101, DIALLER_PASSWORD))]);
     assert_eq!(world.datagram(DIALLER, &data(1200)), [(LISTENER, data(1200))]);
     assert_eq!(world.datagram(LISTENER, &data(900)), [(DIALLER, data(900))]);
     assert_eq!(world.load(), Load { legs: 2, passages: 1, ..LISTENING });
@@ -213,8 +218,8 @@ fn dials_wait_for_a_listener_that_moves() {
 fn dials_that_wait_are_told_in_their_order() {
     let mut world = World::new();
     let waiting: Vec<_> = (0..20).map(|n| packed_of(TOKEN, n)).collect();
-    for (packed, port) in waiting.iter().zip(1000..) {
-        world.datagram(path(1, port), &check(1, &name(&packed.to_ufrag(), DIALLER_UFRAG), PASSWORD));
+    for (packed, host) in waiting.iter().zip(1..) {
+        world.datagram(path(host, 9), &check(1, &name(&packed.to_ufrag(), DIALLER_UFRAG), PASSWORD));
         world.pass(Duration::from_millis(1));
     }
     world.outputs();
@@ -229,7 +234,8 @@ fn numbers_of_sessions_are_no_count() {
     let mut world = World::new();
     for n in 0..60 {
         let bytes = check(1, &name(&packed_of(TOKEN, n).to_ufrag(), DIALLER_UFRAG), PASSWORD);
-        world.datagram(path(1, u16::from(n)), &bytes);
+        let from = Path { peer: ([198, 18, n, 1], 9).into(), ..DIALLER };
+        world.datagram(from, &bytes);
     }
     let numbers: Vec<_> = world
         .outputs()

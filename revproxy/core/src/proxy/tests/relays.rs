@@ -1,4 +1,4 @@
-//! Forwarding without a key, where no direct path was found.
+//! Forwarding between the credentials of a restart, where no direct path was found.
 
 use std::time::Duration;
 
@@ -10,30 +10,30 @@ use super::{
 };
 use crate::rendezvous::ConnId;
 
-const SECRET: &str = "nobody here knows this one";
-
 #[test]
-fn checks_with_the_new_names_pass_unread() {
+fn checks_with_the_new_names_pass() {
     let mut world = World::opened(Config::default());
     assert_eq!(world.input(forward()), []);
     // The ports may be new, too.
     let (dialler, listener) = (path(1, 1001), path(2, 2001));
 
-    let from_dialler = check(1, &name("NEWl", "NEWd"), SECRET);
-    let from_listener = check(2, &name("NEWd", "NEWl"), SECRET);
     // Where the listener was, until it checks by the new names.
-    assert_eq!(world.datagram(dialler, &from_dialler), [(LISTENER, from_dialler.clone())]);
-    assert_eq!(world.datagram(listener, &from_listener), [(dialler, from_listener)]);
-    let from_dialler = check(3, &name("NEWl", "NEWd"), SECRET);
-    assert_eq!(world.datagram(dialler, &from_dialler), [(listener, from_dialler)]);
-    let answer = response(3, SECRET);
-    assert_eq!(world.datagram(LISTENER, &answer), [], "it was sent elsewhere since");
-    assert_eq!(world.datagram(listener, &answer), [(dialler, answer.clone())]);
+    let passed = world.datagram(dialler, &new_check(1, "NEWl", "NEWd"));
+    assert_eq!(passed, [(LISTENER, check_like(&passed[0].1, &name("NEWl", "NEWd"), &secret("NEWl")))]);
+    let passed = world.datagram(listener, &new_check(2, "NEWd", "NEWl"));
+    assert_eq!(passed, [(dialler, check_like(&passed[0].1, &name("NEWd", "NEWl"), &secret("NEWd")))]);
+    let passed = world.datagram(dialler, &new_check(3, "NEWl", "NEWd"));
+    assert_eq!(passed, [(listener, check_like(&passed[0].1, &name("NEWl", "NEWd"), &secret("NEWl")))]);
+    let answer = reply(&passed[0].1, &secret("NEWl"));
+    assert_eq!(world.datagram(LISTENER, &answer), [], "it was sent elsewhere");
+    assert_eq!(world.datagram(listener, &answer), [(dialler, response(3, &secret("NEWl")))]);
     assert_eq!(world.datagram(dialler, &data(10)), [(listener, data(10))]);
     assert_eq!(world.load(), Load { legs: 4, relaying: 1, passages: 1, ..LISTENING });
     // A name of one side is not the other's.
-    assert_eq!(world.datagram(path(2, 2002), &check(3, &name("NEWl", "NEWx"), SECRET)), []);
+    assert_eq!(world.datagram(path(2, 2002), &new_check(3, "NEWl", "NEWx")), []);
     assert_eq!(world.counts().dropped(Dropped::UnknownUsername), 1);
+    let forged = check(4, &name("NEWl", "NEWd"), &secret("NEWd"));
+    assert_eq!((world.datagram(dialler, &forged), world.counts().dropped(Dropped::Forged)), (vec![], 1));
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn only_the_listener_may_ask_for_it_and_only_in_a_session_that_lives() {
 
     let mut world = World::opened(Config::default());
     world.outputs();
-    let (ours, theirs) = ("NEWl".to_owned(), "NEWd".to_owned());
+    let Input::Forward { ours, theirs, .. } = forward() else { unreachable!("it is one") };
     let stranger = Input::Forward { conn: ConnId(2), passage: number(0), ours, theirs };
     assert_eq!(world.input(stranger), over(ConnId(2)));
 
@@ -61,23 +61,17 @@ fn only_the_listener_may_ask_for_it_and_only_in_a_session_that_lives() {
 fn names_are_one_sessions_and_can_change() {
     let mut world = World::opened(Config::default());
     world.outputs();
-    let named = |ours: &str, theirs: &str| Input::Forward {
-        conn: CONN,
-        passage: number(0),
-        ours: ours.into(),
-        theirs: theirs.into(),
-    };
     let taken = "the username fragments are another passage's".into();
     let taken = [Output::Send(CONN, ToNode::Refused { code: Code::BadArgument, message: taken })];
 
-    assert_eq!(world.input(named(LISTENER_UFRAG, DIALLER_UFRAG)), taken);
-    assert_eq!(world.input(named("same", "same")), taken);
+    assert_eq!(world.input(forward_between(LISTENER_UFRAG, DIALLER_UFRAG)), taken);
+    assert_eq!(world.input(forward_between("same", "same")), taken);
     assert_eq!(world.input(forward()), []);
     assert_eq!(world.input(forward()), [], "again the same is no harm");
-    assert_eq!(world.input(named("then", "them")), []);
+    assert_eq!(world.input(forward_between("then", "them")), []);
 
-    assert_eq!(world.datagram(DIALLER, &check(1, &name("NEWl", "NEWd"), SECRET)), []);
-    assert_eq!(world.datagram(DIALLER, &check(1, &name("then", "them"), SECRET)).len(), 1);
+    assert_eq!(world.datagram(DIALLER, &new_check(1, "NEWl", "NEWd")), []);
+    assert_eq!(world.datagram(DIALLER, &new_check(1, "then", "them")).len(), 1);
 }
 
 #[test]
@@ -88,8 +82,7 @@ fn the_budget_is_another_and_is_given_once() {
     let mut passed = 0;
     while !world.datagram(DIALLER, &data(1000)).is_empty() {
         passed += 1;
-        let (ours, theirs) = (format!("ours{passed}"), "theirs".to_owned());
-        world.input(Input::Forward { conn: CONN, passage: number(0), ours, theirs });
+        world.input(forward_between(&format!("ours{passed}"), "theirs"));
     }
     assert_eq!((passed, world.counts().ended(Ended::Spent)), (10, 1));
 
@@ -108,4 +101,9 @@ fn the_budget_is_another_and_is_given_once() {
     });
     assert_eq!(seconds.count(), 599);
     assert_eq!(world.counts().ended(Ended::TimedOut), 1);
+}
+
+/// A check of the restart, to the end with this fragment from the end with that.
+fn new_check(n: u32, to: &str, from: &str) -> Vec<u8> {
+    check(n, &name(to, from), &secret(to))
 }

@@ -16,7 +16,7 @@ use bitters_peercon::{
 };
 use bitters_wire::{address::Token, rendezvous::ToNode};
 
-pub use stun::{binding, check, data, lean_check, name, response};
+pub use stun::{binding, check, check_like, data, lean_check, lean_check_like, name, reply, response, transaction};
 
 use super::super::{Config, Counts, Input, Load, Outgoing, Output, Path, Proxy, Socket};
 use crate::rendezvous::ConnId;
@@ -49,8 +49,8 @@ impl World {
         let passed = world.datagram(LISTENER, &listener_check(1));
         assert_eq!(passed.len(), 2);
         // The first answer waits until the second has proven where its receiver is.
-        assert_eq!(world.datagram(DIALLER, &response(101, DIALLER_PASSWORD)), []);
-        assert_eq!(world.datagram(LISTENER, &response(1, LISTENER_PASSWORD)).len(), 2);
+        assert_eq!(world.datagram(DIALLER, &reply(&passed[1].1, DIALLER_PASSWORD)), []);
+        assert_eq!(world.datagram(LISTENER, &reply(&passed[0].1, LISTENER_PASSWORD)).len(), 2);
         world
     }
 
@@ -137,12 +137,25 @@ pub fn answer() -> Input {
 }
 
 pub fn forward() -> Input {
-    Input::Forward { conn: CONN, passage: number(0), ours: "NEWl".into(), theirs: "NEWd".into() }
+    forward_between("NEWl", "NEWd")
+}
+
+/// The listener's fragment, and the dialler's.
+pub fn forward_between(ours: &str, theirs: &str) -> Input {
+    let [ours, theirs] = [ours, theirs].map(|ufrag| Credentials::new(ufrag, &secret(ufrag)).unwrap());
+    Input::Forward { conn: CONN, passage: number(0), ours, theirs }
+}
+
+/// The password that goes with a fragment after a restart.
+pub fn secret(ufrag: &str) -> String {
+    format!("the+password+of+{ufrag:x>8}")
 }
 
 /// The number of the passage that began as the `nth`, from 0.
 pub fn number(nth: u8) -> u64 {
     let mut random = Random::new(SEED);
+    // The first draw is the seed of transaction ids.
+    let _: [u8; 32] = random.bytes();
     let mut numbers = std::iter::repeat_with(|| u64::from_le_bytes(random.bytes()));
     numbers.nth(nth.into()).expect("it goes on forever")
 }

@@ -33,9 +33,9 @@ fn garbage_ends_the_connection() {
 #[test]
 fn garbage_instead_of_entering_ends_the_connection() {
     for (bytes, code, why) in [
-        (vec![], Code::VersionMismatch, "this server speaks version 2"),
-        (vec![0xff; 40], Code::VersionMismatch, "this server speaks version 2"),
-        ([encode(&ENTER), vec![0]].concat(), Code::VersionMismatch, "this server speaks version 2"),
+        (vec![], Code::VersionMismatch, "this server speaks version 3"),
+        (vec![0xff; 40], Code::VersionMismatch, "this server speaks version 3"),
+        ([encode(&ENTER), vec![0]].concat(), Code::VersionMismatch, "this server speaks version 3"),
         (vec![0; MAX_RENDEZVOUS + 1], Code::TooLarge, "the message is too long"),
     ] {
         let mut world = World::new();
@@ -64,7 +64,7 @@ fn a_flood_ends_the_connection() {
 
 #[test]
 fn a_flood_of_bytes_ends_the_connection() {
-    let mut world = World::with(Config { bytes: Rate { burst: 1100, per_second: 1 }, ..Config::default() });
+    let mut world = World::with(Config { bytes: Rate { burst: 1500, per_second: 1 }, ..Config::default() });
     world.join(ALICE);
     world.join(BOB);
     let signal = send(ALICE, BOB, 400);
@@ -110,6 +110,34 @@ fn a_victim_is_not_flooded_by_many() {
             (5..=10).map(|n| refused(conn(n), Code::Quota, "the receiver has too many signals")).collect::<Vec<_>>()
         );
     }
+}
+
+#[test]
+fn neither_one_source_nor_one_network_fills_a_victims_queue() {
+    let subnet = |n: u8| std::net::Ipv6Addr::new(0x2001, 0xdb8, 7, n.into(), 0, 0, 0, 1);
+    let mut world = World::new();
+    world.join(ALICE);
+    world.join(BOB);
+    // Sixteen keys of sixteen /64, which are all of one /48, and another of one address.
+    (100..116).for_each(|n| world.join_from(n, subnet(n)));
+    world.join(116);
+    let mut heard = Vec::new();
+    for round in 0..40 {
+        for n in 100..=116 {
+            let outputs = world.say(conn(n), &send(n, ALICE, round));
+            heard.extend(
+                outputs.into_iter().filter(|it| matches!(it, Output::Send(to, _) if *to == conn(ALICE))).map(|_| n),
+            );
+        }
+    }
+
+    let Config { signals_per_key: of_all, signals_per_key_and_source: of_source, .. } = Config::default();
+    let of_one = heard.iter().filter(|n| **n == 116).count();
+    assert_eq!((of_one, heard.len() - of_one), (of_source.burst as usize, of_all.burst as usize / 2));
+    let sent = send(BOB, ALICE, 9);
+    assert!(
+        (0..of_source.burst).all(|_| world.say(conn(BOB), &sent) == [super::world::heard(conn(ALICE), BOB, ALICE, 9)])
+    );
 }
 
 #[test]

@@ -6,7 +6,7 @@ use bitters_wire::{
     failure::Code,
     id::NodeId,
     keys::NodeSecret,
-    rendezvous::{ToNode, ToServer, listen_text, register_text},
+    rendezvous::{IceCredentials, ToNode, ToServer, listen_text, register_text},
 };
 
 use super::{
@@ -153,19 +153,21 @@ fn what_concerns_a_dial_is_read_and_handed_on() {
 
     assert_eq!(
         world.say(conn(ALICE), &ToServer::Answer { passage: 7, signal }),
-        [handed(proxy::Input::Answer { conn: conn(ALICE), passage: 7, credentials })]
+        [handed(proxy::Input::Answer { conn: conn(ALICE), passage: 7, credentials: credentials.clone() })]
     );
-    let forward = |ours: &str| ToServer::Forward { passage: 7, ours: ours.into(), theirs: "9+Ab".into() };
-    let (conn_alice, ours, theirs) = (conn(ALICE), "1gTT".to_owned(), "9+Ab".to_owned());
-    assert_eq!(
-        world.say(conn(ALICE), &forward("1gTT")),
-        [handed(proxy::Input::Forward { conn: conn_alice, passage: 7, ours, theirs })]
-    );
+    let theirs = Credentials::new("9+Ab", "9D6dHIIUkqbay+yDVZGxRxWt").unwrap();
+    let forward = |ours: IceCredentials| ToServer::Forward { passage: 7, ours, theirs: theirs.clone().into() };
+    let handed_on =
+        proxy::Input::Forward { conn: conn(ALICE), passage: 7, ours: credentials.clone(), theirs: theirs.clone() };
+    assert_eq!(world.say(conn(ALICE), &forward(credentials.clone().into())), [handed(handed_on)]);
     let bad = ToServer::Answer { passage: 7, signal: vec![9; 20] };
     assert_eq!(world.say(conn(ALICE), &bad), [refused(conn(ALICE), Code::BadArgument, "the answer is not a signal")]);
-    let bad = [refused(conn(ALICE), Code::BadArgument, "not a username fragment")];
-    assert_eq!(world.say(conn(ALICE), &forward("1g:T")), bad);
-    assert_eq!(world.say(conn(ALICE), &forward("1gT")), bad);
+    let bad = [refused(conn(ALICE), Code::BadArgument, "not ICE credentials")];
+    for (ufrag, password) in [("1g:T", credentials.password()), ("1gT", credentials.password()), ("1gTT", "too short")]
+    {
+        let ours = IceCredentials { ufrag: ufrag.into(), password: password.into() };
+        assert_eq!(world.say(conn(ALICE), &forward(ours)), bad);
+    }
 }
 
 fn handed(input: proxy::Input) -> Output {

@@ -8,6 +8,7 @@ use bitters_wire::{
     failure::Code,
     id::PersonaId,
     keys::{NodeSecret, PersonaSecret, Signature},
+    limits::MAX_SEALED_SIGNAL,
     rendezvous::{ToNode, ToServer, register_text},
 };
 
@@ -20,7 +21,7 @@ use super::{
 fn a_connection_is_challenged_first() {
     let outputs = World::new().open(A);
 
-    assert_eq!(outputs, [sent(A, ToNode::Challenge { nonce: nonce(A), wire: WIRE })]);
+    assert_eq!(outputs, [sent(A, ToNode::Challenge { nonce: nonce(A), wire: WIRE, unix_ms: NOON_MS })]);
 }
 
 #[test]
@@ -302,7 +303,7 @@ fn a_signal_that_cannot_be_passed_on_is_answered() {
     let mut to = |to, len| world.say(A, &send(ALICE, to, len));
 
     assert_eq!(to(3, 9), [unreachable(A, ALICE, 3)]);
-    assert_eq!(to(BOB, 513), [refused(A, Code::TooLarge, "the signal is too long")]);
+    assert_eq!(to(BOB, MAX_SEALED_SIGNAL), [refused(A, Code::TooLarge, "the signal is too long")]);
     assert_eq!(to(ALICE, 9), [refused(A, Code::BadArgument, "a signal to oneself")]);
 }
 
@@ -343,5 +344,5 @@ const B: ConnId = conn(BOB);
 const CAROL: u8 = 3;
 const CAROLS: ConnId = conn(CAROL);
 const AGAIN: ConnId = ConnId(200);
-const SPOKEN: &str = "this server speaks version 2";
+const SPOKEN: &str = "this server speaks version 3";
 const ALONE: Load = Load { connections: 1, introductions: 0, keys: 1, nodes: 1, sources: 1, tokens: 0, topics: 0 };

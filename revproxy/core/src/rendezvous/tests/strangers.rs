@@ -83,7 +83,7 @@ fn a_flood_of_one_is_not_felt_by_the_other() {
         let outputs = (0..count).flat_map(|_| world.say(conn(ALICE), &send(ALICE, to, 9)));
         outputs.filter(|output| *output != too_many).count()
     };
-    let burst = usize::try_from(Config::default().signals_per_key.burst).unwrap();
+    let burst = usize::try_from(Config::default().signals_per_key_and_source.burst).unwrap();
 
     assert_eq!(flood(&mut world, HOME, 100), burst);
     assert_eq!(flood(&mut world, WORK, 100), burst);

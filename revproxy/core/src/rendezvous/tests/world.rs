@@ -15,6 +15,7 @@ use bitters_wire::{
     keys::PersonaSecret,
     link::Signal,
     rendezvous::{ToNode, ToServer, listen_text, register_text},
+    sealed::{Fresh, SealedSignal},
 };
 
 use super::super::{Config, ConnId, Input, Load, Output, Rendezvous};
@@ -42,12 +43,20 @@ impl World {
     }
 
     pub fn open(&mut self, conn: ConnId) -> Vec<Output> {
-        self.open_from(conn, Ipv4Addr::new(192, 0, 2, u8::try_from(conn.0 % 256).unwrap()))
+        // Each from a network of its own.
+        self.open_from(conn, Ipv4Addr::new(10, u8::try_from(conn.0 % 256).unwrap(), 2, 1))
     }
 
-    pub fn open_from(&mut self, conn: ConnId, addr: Ipv4Addr) -> Vec<Output> {
+    pub fn open_from(&mut self, conn: ConnId, addr: impl Into<IpAddr>) -> Vec<Output> {
         let (server, proxies) = (SERVER.to_owned(), self.proxies.as_slice().into());
-        self.input(Input::Open { conn, addr: addr.into(), nonce: nonce(conn), server, proxies })
+        self.input(Input::Open { conn, addr: addr.into(), nonce: nonce(conn), server, proxies, unix_ms: NOON_MS })
+    }
+
+    /// Registers the key of this number on the connection of the same number, from this address.
+    pub fn join_from(&mut self, n: u8, addr: impl Into<IpAddr>) {
+        self.open_from(conn(n), addr);
+        assert_eq!(self.say(conn(n), &ENTER), [entered(conn(n))]);
+        self.register(conn(n), n);
     }
 
     /// Opens a connection and enters.
@@ -149,8 +158,10 @@ pub fn unreachable(conn: ConnId, from: u8, to: u8) -> Output {
     sent(conn, ToNode::Unreachable { from: key(from), to: key(to) })
 }
 
-pub fn signal(len: usize) -> Signal {
-    Signal { attempt: 1, answers: None, blob: vec![5; len] }
+pub fn signal(len: usize) -> SealedSignal {
+    let fresh = Fresh { ephemeral: [1; 32].into(), nonce: [2; 16] };
+    let signal = Signal { attempt: 1, answers: None, blob: vec![5; len] };
+    SealedSignal::seal(signal, &PersonaSecret::new([9; 32]), key(9), 0, &fresh).expect("it is a key")
 }
 
 pub fn sent(conn: ConnId, message: ToNode) -> Output {
@@ -191,6 +202,8 @@ pub fn nonce(conn: ConnId) -> [u8; 32] {
 
 pub const ENTER: ToServer = ToServer::Enter(WIRE);
 pub const PROXY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 99)), 3478);
+/// What time it is.
+pub const NOON_MS: u64 = 1_800_000_000_000;
 pub const SERVER: &str = "node.example:8787";
 pub const ALICE: u8 = 1;
 pub const BOB: u8 = 2;

@@ -2,7 +2,7 @@
 //! whose keyed hashes meet share a rate, one pair in four thousand; nobody outside can tell which.
 
 use std::{
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hash, RandomState},
     net::SocketAddr,
 };
 
@@ -16,39 +16,65 @@ use crate::{
 /// Of a table: 64 KiB of buckets, a quarter megabyte of credits.
 const SLOTS: usize = 4096;
 
+const UNBOUNDED: Rate = Rate { burst: u32::MAX, per_second: u32::MAX };
+
 /// How much came from each source.
 #[derive(Debug)]
-pub(super) struct Meters {
+pub(crate) struct Meters {
     buckets: Box<[Bucket]>,
     hasher: RandomState,
 }
 
 /// Bytes that came from an address and haven't been answered. Of two addresses that meet in a slot, the later one starts anew.
 #[derive(Debug)]
-pub(super) struct Credits {
+pub(crate) struct Credits {
     slots: Box<[Option<(SocketAddr, usize)>]>,
     hasher: RandomState,
 }
 
 impl Meters {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { buckets: vec![Bucket::default(); SLOTS].into(), hasher: RandomState::new() }
     }
 
     #[must_use]
-    pub(super) fn take(&mut self, source: Source, amount: u32, rate: Rate, now: Instant) -> bool {
-        self.buckets[slot(self.hasher.hash_one(source))].take(amount, rate, now)
+    pub(crate) fn take(&mut self, source: Source, amount: u32, rate: Rate, now: Instant) -> bool {
+        self.take_of((), source, amount, (rate, UNBOUNDED), now)
+    }
+
+    /// Takes from what is left to a source, and to the wider networks that it is in, of something that has a rate for each of `whose`. A
+    /// network has at most half of that.
+    #[must_use]
+    pub(crate) fn take_of(
+        &mut self,
+        whose: impl Hash + Copy,
+        source: Source,
+        amount: u32,
+        (rate, of_all): (Rate, Rate),
+        now: Instant,
+    ) -> bool {
+        let slots = source.nets().map(|(net, share)| {
+            let shared = rate.times(share);
+            let (burst, per_second) =
+                (shared.burst.min(of_all.burst.div_ceil(2)), shared.per_second.min(of_all.per_second.div_ceil(2)));
+            (slot(self.hasher.hash_one((whose, net))), Rate { burst, per_second })
+        });
+        let within = slots.clone().all(|(at, rate)| self.buckets[at].has(amount, rate, now));
+        for (at, rate) in slots.filter(|_| within) {
+            let _ = self.buckets[at].take(amount, rate, now);
+        }
+        within
     }
 }
 
 impl Credits {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { slots: vec![None; SLOTS].into(), hasher: RandomState::new() }
     }
 
     /// Counts what came from `peer`, and takes from that what is to go there. Takes nothing where less has come.
     #[must_use]
-    pub(super) fn exchange(&mut self, peer: SocketAddr, came: usize, goes: usize) -> bool {
+    pub(crate) fn exchange(&mut self, peer: SocketAddr, came: usize, goes: usize) -> bool {
         let credit = &mut self.slots[slot(self.hasher.hash_one(peer))];
         let before = credit.filter(|&(known, _)| known == peer).map_or(0, |(_, bytes)| bytes);
         // More than an answer or two is never needed.
@@ -67,7 +93,7 @@ fn slot(hash: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     use super::*;
 
@@ -75,13 +101,28 @@ mod tests {
     fn a_source_has_its_own_rate() {
         let mut meters = Meters::new();
         let rate = Rate { burst: 3, per_second: 1 };
-        let source = |n| Source::from(IpAddr::V4(Ipv4Addr::from_bits(n)));
+        let source = |n: u32| Source::from(IpAddr::V4(Ipv4Addr::from_bits(n << 8)));
 
         let taken = (0..10).filter(|_| meters.take(source(1), 1, rate, Instant::START)).count();
         let others = (2..502).filter(|&n| meters.take(source(n), 1, rate, Instant::START)).count();
 
         assert_eq!(taken, 3);
         assert!(others > 490, "{others}");
+    }
+
+    #[test]
+    fn many_sources_of_one_network_share_a_rate() {
+        let mut meters = Meters::new();
+        let rate = Rate { burst: 3, per_second: 1 };
+        let source = |bits: u128| Source::from(IpAddr::V6(Ipv6Addr::from_bits(bits)));
+        let mut takes = |bits| (0..10).filter(|_| meters.take(source(bits), 1, rate, Instant::START)).count();
+
+        // A few meet in one slot.
+        let of_a_48: usize = (0..40_u128).map(|n| takes(n << 72)).sum();
+        let of_others: usize = (1..11_u128).map(|n| takes(n << 80)).sum();
+
+        assert!((40..=16 * 3).contains(&of_a_48), "{of_a_48}");
+        assert!((20..=30).contains(&of_others), "{of_others}");
     }
 
     #[test]

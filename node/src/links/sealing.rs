@@ -1,0 +1,118 @@
+//! Signals that go by way of others are signed and sealed (`wire::sealed`), and each is heard once.
+
+use bitters_machine::{
+    map::{Map, Set},
+    random::Random,
+};
+use bitters_wire::{
+    id::PersonaId,
+    keys::PersonaSecret,
+    link::Signal,
+    sealed::{FRESH_MINUTES, Fresh, Opened, SealedSignal},
+};
+
+use crate::limits::{HEARD_SIGNALS, MAX_PERSONAS};
+
+/// What a leader seals with, and which signals it has heard lately.
+#[derive(Debug)]
+pub struct Sealing {
+    random: Random,
+    /// Of each persona, so that what one is told makes no difference to another.
+    heard: Map<PersonaId, Set<(u32, [u8; 16])>>,
+}
+
+impl Sealing {
+    /// One that draws from a seed which no other leadership has.
+    pub const fn new(seed: [u8; 32]) -> Self {
+        Self { random: Random::new(seed), heard: Map::new() }
+    }
+
+    /// Seals a signal. Nothing if the receiver's id is no key.
+    pub fn seal(
+        &mut self,
+        signal: Signal,
+        from: &PersonaSecret,
+        to: PersonaId,
+        minute: Option<u32>,
+    ) -> Option<SealedSignal> {
+        let fresh = Fresh { ephemeral: self.random.bytes().into(), nonce: self.random.bytes() };
+        SealedSignal::seal(signal, from, to, minute.unwrap_or_default(), &fresh).ok()
+    }
+
+    /// Whether a signal is fresh, and wasn't heard before. As many are remembered as may come while one is fresh; what comes beyond that isn't
+    /// heard.
+    #[must_use]
+    pub fn hears(&mut self, own: PersonaId, opened: &Opened, minute: Option<u32>) -> bool {
+        let now = minute.unwrap_or(opened.minute);
+        if opened.minute.abs_diff(now) > FRESH_MINUTES {
+            return false;
+        }
+        if !self.heard.contains_key(&own) && self.heard.len() >= MAX_PERSONAS {
+            self.forget_one();
+        }
+        let heard = self.heard.entry(own).or_default();
+        while heard.first().is_some_and(|(minute, _)| minute.abs_diff(now) > FRESH_MINUTES) {
+            heard.pop_first();
+        }
+        heard.len() < HEARD_SIGNALS && heard.insert((opened.minute, opened.nonce))
+    }
+
+    /// Forgets what the persona heard that has heard nothing for longest: most likely it is here no longer.
+    fn forget_one(&mut self) {
+        let latest = |heard: &Set<(u32, [u8; 16])>| heard.iter().next_back().map(|(minute, _)| *minute);
+        if let Some(own) = self.heard.iter().min_by_key(|(_, heard)| latest(heard)).map(|(own, _)| *own) {
+            self.heard.remove(&own);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_is_heard_once_by_each_persona() {
+        let mut sealing = Sealing::new([1; 32]);
+        let signal = opened(100, 1);
+        assert!(sealing.hears(ALICE, &signal, Some(100)));
+        assert!(!sealing.hears(ALICE, &signal, Some(100)));
+        assert!(!sealing.hears(ALICE, &signal, Some(102)));
+        assert!(sealing.hears(BOB, &signal, Some(100)));
+        assert!(sealing.hears(ALICE, &opened(100, 2), Some(100)));
+    }
+
+    #[test]
+    fn what_is_older_or_younger_than_two_minutes_is_not_heard() {
+        let mut sealing = Sealing::new([1; 32]);
+        for (minute, is_heard) in [(97, false), (98, true), (100, true), (102, true), (103, false)] {
+            assert_eq!(sealing.hears(ALICE, &opened(minute, 1), Some(100)), is_heard, "{minute}");
+        }
+    }
+
+    #[test]
+    fn a_full_memory_hears_nothing_until_it_forgets() {
+        let mut sealing = Sealing::new([1; 32]);
+        let heard = (0..2 * HEARD_SIGNALS).filter(|n| sealing.hears(ALICE, &opened(100, *n), Some(100))).count();
+        assert_eq!(heard, HEARD_SIGNALS);
+        assert!(sealing.hears(BOB, &opened(100, 1), Some(100)), "another persona has its own");
+        assert!(sealing.hears(ALICE, &opened(103, 1), Some(103)));
+    }
+
+    #[test]
+    fn no_two_signals_are_sealed_with_one_key() {
+        let (mut sealing, alice) = (Sealing::new([1; 32]), PersonaSecret::new([1; 32]));
+        let mut seal = || sealing.seal(opened(1, 1).signal, &alice, alice.id(), Some(1)).unwrap();
+        let (one, other) = (seal(), seal());
+        assert_ne!(one, other);
+        assert_ne!(one.open(&alice).unwrap().nonce, other.open(&alice).unwrap().nonce);
+    }
+
+    fn opened(minute: u32, n: usize) -> Opened {
+        let mut nonce = [0; 16];
+        nonce[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        Opened { from: BOB, signal: Signal { attempt: 7, answers: None, blob: vec![9] }, minute, nonce }
+    }
+
+    const ALICE: PersonaId = PersonaId([1; 32]);
+    const BOB: PersonaId = PersonaId([2; 32]);
+}

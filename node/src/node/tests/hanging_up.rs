@@ -1,0 +1,77 @@
+//! A site hangs up on a peer.
+
+use super::{lab::*, *};
+
+#[test]
+fn the_peer_is_told_and_hangs_up_and_the_site_s_other_pages_end_their_sessions() {
+    let (mut lab, link) = Lab::linked();
+    lab.admit(OTHER, SITE);
+    lab.admit(THIRD, "https://another.example");
+
+    let outputs = lab.frame(TAB, ToLeader::HangUp { request: 1, peer: alice() });
+
+    let told = [Output::Frame(OTHER, ToFrame::HangUp(alice())), said(link, &Control::HungUp), asked(1, Ok(()))];
+    assert!(told.iter().all(|it| outputs.contains(it)), "{outputs:?}");
+    assert!(!outputs.iter().any(|it| matches!(it, Output::Frame(THIRD, ToFrame::HangUp(_)))), "{outputs:?}");
+    assert_eq!(lab.node.links.table().peers_of(us()), 0);
+    assert_eq!(lab.link(link, LinkEvent::Drained(9)), [], "its peer hangs up");
+    assert_eq!(lab.link(link, LinkEvent::Down(DownReason::HungUp)), []);
+    assert_eq!(lab.later(Duration::from_secs(10)), []);
+}
+
+#[test]
+fn a_peer_that_does_not_hang_up_is_hung_up_on() {
+    let (mut lab, link) = Lab::linked();
+    lab.frame(TAB, ToLeader::HangUp { request: 1, peer: alice() });
+
+    assert_eq!(lab.within(Duration::from_millis(1999)), []);
+    assert_eq!(lab.within(Duration::from_millis(1))[0], command(TAB, link, LinkCommand::HangUp));
+}
+
+#[test]
+fn a_peer_that_hung_up_is_not_sought_for_what_was_said_before() {
+    let (mut lab, link) = Lab::linked();
+    lab.frame(TAB, ToLeader::Packet(packet()));
+
+    let outputs = lab.peer(link, &Control::HungUp);
+
+    assert!(outputs.contains(&Output::Frame(TAB, ToFrame::HungUp(alice()))), "{outputs:?}");
+    assert!(outputs.contains(&command(TAB, link, LinkCommand::HangUp)), "{outputs:?}");
+    let outputs = lab.frame(TAB, ToLeader::Packet(packet()));
+    assert!(outputs.iter().all(|it| matches!(it, Output::Frame(TAB, ToFrame::Packet(_)))), "{outputs:?}");
+}
+
+#[test]
+fn who_hung_up_can_dial_again_at_once() {
+    let (mut lab, _) = Lab::linked();
+    lab.frame(TAB, ToLeader::HangUp { request: 1, peer: alice() });
+
+    let again = lab.frame(TAB, ToLeader::Dial { request: 2, peer: alice(), address: None });
+
+    assert_eq!(again, [send(ToServer::Lookup(alice()))]);
+}
+
+#[test]
+fn dials_that_wait_end_with_it() {
+    let mut lab = Lab::registered();
+    lab.admit(OTHER, SITE);
+    lab.frame(OTHER, ToLeader::Dial { request: 5, peer: alice(), address: None });
+
+    let outputs = lab.frame(TAB, ToLeader::HangUp { request: 1, peer: alice() });
+
+    let failure = Failure::new(Code::Closed, format!("{}: the site hung up", alice()));
+    let ended = Output::Frame(OTHER, ToFrame::Asked { request: 5, outcome: Err(failure) });
+    assert!(outputs.contains(&ended), "{outputs:?}");
+}
+
+/// Of a session with the peer.
+fn packet() -> Packet {
+    Packet {
+        to: alice(),
+        to_frame: Some(THIRD),
+        from: us(),
+        from_frame: TAB,
+        session: SESSION,
+        body: Body::Sealed { counter: 1, sealed: vec![1] },
+    }
+}

@@ -1,0 +1,253 @@
+//! Signals on their way over a server or a common peer: signed by their sender, then sealed to their receiver.
+//!
+//! ```text
+//! key    = HKDF-SHA256(X25519(ephemeral, receiver), salt: domain, info: ephemeral's public key ‖ receiver)
+//! sealed = ephemeral's public key ‖ ChaCha20-Poly1305(key, nonce: 0, inner)
+//! inner  = { from, attempt, answers, minute, 16 random bytes, blob, signature over all of that, the domain and the receiver }
+//! ```
+//!
+//! So whoever passes it on reads no network address in it, and can't make one up in another's name (HPKE, RFC 9180, is about the same; the keys
+//! are those that personas have anyway). A key seals one signal, which is why its nonce may be zero. A receiver drops what is older than
+//! [`FRESH_MINUTES`], and what it has heard already.
+
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::Aead, aead::Payload};
+use curve25519_dalek::MontgomeryPoint;
+use hkdf::Hkdf;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::{
+    codec,
+    id::PersonaId,
+    keys::{BadSignature, PersonaSecret, Signature},
+    limits::{MAX_SEALED_SIGNAL, MAX_SIGNAL},
+    link::Signal,
+};
+
+/// How many minutes older or younger than the receiver's clock a signal may be.
+pub const FRESH_MINUTES: u32 = 2;
+
+const DOMAIN: &[u8] = b"bitters/signal/1";
+
+/// A signal that only its receiver can read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedSignal {
+    /// Whether it answers one of the receiver's. Servers need to know: only one of a key's sockets waits for an answer.
+    pub answers: bool,
+    /// At most [`MAX_SEALED_SIGNAL`] bytes.
+    #[serde(with = "serde_bytes")]
+    sealed: Vec<u8>,
+}
+
+/// What is random in a signal, and never used again.
+#[derive(Clone, Debug)]
+pub struct Fresh {
+    /// The secret of a key for this signal alone.
+    pub ephemeral: Zeroizing<[u8; 32]>,
+    /// The signal's name.
+    pub nonce: [u8; 16],
+}
+
+/// A signal that was opened: who sent it is proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// From whom.
+    pub from: PersonaId,
+    /// What it says.
+    pub signal: Signal,
+    /// Minutes since 1970, by the sender's clock.
+    pub minute: u32,
+    /// Its name.
+    pub nonce: [u8; 16],
+}
+
+/// Why a signal was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadSignal {
+    /// Not sealed to this persona, or not a signal.
+    #[error("not a signal to this persona")]
+    NotForUs,
+    /// The persona that it names didn't sign it.
+    #[error("the signal's signature does not verify")]
+    BadSignature,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Inner {
+    from: PersonaId,
+    attempt: u32,
+    answers: Option<u32>,
+    minute: u32,
+    nonce: [u8; 16],
+    #[serde(with = "serde_bytes")]
+    blob: Vec<u8>,
+    signature: Signature,
+}
+
+impl SealedSignal {
+    /// Signs and seals a signal in this minute since 1970.
+    ///
+    /// # Errors
+    /// [`BadSignature`] if the receiver's id is no key.
+    pub fn seal(
+        signal: Signal,
+        from: &PersonaSecret,
+        to: PersonaId,
+        minute: u32,
+        fresh: &Fresh,
+    ) -> Result<Self, BadSignature> {
+        let receiver = to.noise_key()?;
+        let Signal { attempt, answers, blob } = signal;
+        let mut inner = Inner {
+            from: from.id(),
+            attempt,
+            answers,
+            minute,
+            nonce: fresh.nonce,
+            blob,
+            signature: Signature([0; 64]),
+        };
+        inner.signature = from.sign(&inner.text(to));
+        let public = MontgomeryPoint::mul_base_clamped(*fresh.ephemeral).to_bytes();
+        let shared = Zeroizing::new(MontgomeryPoint(receiver).mul_clamped(*fresh.ephemeral).to_bytes());
+        let payload = Payload { msg: &codec::encode(&inner), aad: &[u8::from(answers.is_some())] };
+        let sealed = cipher(&shared, &public, &receiver).encrypt(&[0; 12].into(), payload);
+        let sealed = sealed.expect("a signal is far below the cipher's bound");
+        Ok(Self { answers: answers.is_some(), sealed: [public.as_slice(), &sealed].concat() })
+    }
+
+    /// Opens what [`seal`](Self::seal) made, and proves who said it. Whether it is fresh and new is for the caller to say.
+    ///
+    /// # Errors
+    /// See [`BadSignal`].
+    pub fn open(&self, to: &PersonaSecret) -> Result<Opened, BadSignal> {
+        let (public, sealed) = self.sealed.split_first_chunk::<32>().ok_or(BadSignal::NotForUs)?;
+        let id = to.id();
+        let receiver = id.noise_key().map_err(|_| BadSignal::NotForUs)?;
+        let secret = Zeroizing::new(to.noise_secret());
+        let shared = Zeroizing::new(MontgomeryPoint(*public).mul_clamped(*secret).to_bytes());
+        let payload = Payload { msg: sealed, aad: &[u8::from(self.answers)] };
+        let plain = cipher(&shared, public, &receiver).decrypt(&[0; 12].into(), payload);
+        let plain = plain.map_err(|_| BadSignal::NotForUs)?;
+        let inner: Inner = codec::decode(&plain, MAX_SEALED_SIGNAL).map_err(|_| BadSignal::NotForUs)?;
+        if inner.blob.len() > MAX_SIGNAL || inner.answers.is_some() != self.answers {
+            return Err(BadSignal::NotForUs);
+        }
+        inner.from.verify(&inner.text(id), &inner.signature).map_err(|_| BadSignal::BadSignature)?;
+        let Inner { from, attempt, answers, minute, nonce, blob, .. } = inner;
+        Ok(Opened { from, signal: Signal { attempt, answers, blob }, minute, nonce })
+    }
+
+    /// Whether it is longer than any signal.
+    #[must_use]
+    pub fn is_too_long(&self) -> bool {
+        self.sealed.len() > MAX_SEALED_SIGNAL
+    }
+}
+
+impl Inner {
+    /// What is signed.
+    fn text(&self, to: PersonaId) -> Vec<u8> {
+        let answers = self.answers.map_or([0; 5], |answers| {
+            let [a, b, c, d] = answers.to_be_bytes();
+            [1, a, b, c, d]
+        });
+        let (attempt, minute) = (self.attempt.to_be_bytes(), self.minute.to_be_bytes());
+        [DOMAIN, &self.from.0, &to.0, &attempt, &answers, &minute, &self.nonce, &self.blob].concat()
+    }
+}
+
+fn cipher(shared: &[u8; 32], ephemeral: &[u8; 32], receiver: &[u8; 32]) -> ChaCha20Poly1305 {
+    let mut key = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(Some(DOMAIN), shared)
+        .expand_multi_info(&[ephemeral, receiver], &mut *key)
+        .expect("32 bytes are within HKDF's bound");
+    ChaCha20Poly1305::new((&*key).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_sealed_is_opened_by_its_receiver_alone() {
+        let sealed = sealed(&alice(), dial());
+        let opened = Opened { from: alice().id(), signal: dial(), minute: 77, nonce: [4; 16] };
+        assert_eq!(sealed.open(&bob()), Ok(opened));
+        assert_eq!(sealed.open(&alice()), Err(BadSignal::NotForUs));
+        assert!(!sealed.is_too_long());
+        let longest = Signal { attempt: u32::MAX, answers: Some(u32::MAX), blob: vec![9; MAX_SIGNAL] };
+        assert!(!super::tests::sealed(&alice(), longest).is_too_long());
+    }
+
+    #[test]
+    fn nobody_on_the_way_reads_or_changes_it() {
+        let sealed = sealed(&alice(), Signal { blob: b"192.0.2.1".to_vec(), ..dial() });
+        assert!(!sealed.sealed.windows(9).any(|part| part == b"192.0.2.1"));
+        assert!(!sealed.sealed.windows(32).any(|part| part == alice().id().0));
+        for at in 0..sealed.sealed.len() {
+            let mut changed = sealed.clone();
+            changed.sealed[at] ^= 1;
+            assert!(changed.open(&bob()).is_err(), "at {at}");
+        }
+        let answers = SealedSignal { answers: true, ..sealed };
+        assert_eq!(answers.open(&bob()), Err(BadSignal::NotForUs));
+    }
+
+    /// Mallory seals what Alice didn't say, or said to somebody else.
+    #[test]
+    fn nobody_seals_in_anothers_name() {
+        let (mallory, bob) = (PersonaSecret::new([3; 32]), bob());
+        let mut inner = Inner {
+            from: alice().id(),
+            attempt: 7,
+            answers: None,
+            minute: 77,
+            nonce: [4; 16],
+            blob: vec![9],
+            signature: Signature([0; 64]),
+        };
+        for signature in [mallory.sign(&inner.text(bob.id())), alice().sign(&inner.text(mallory.id()))] {
+            inner.signature = signature;
+            let receiver = bob.id().noise_key().unwrap();
+            let public = MontgomeryPoint::mul_base_clamped([5; 32]).to_bytes();
+            let shared = MontgomeryPoint(receiver).mul_clamped([5; 32]).to_bytes();
+            let payload = Payload { msg: &codec::encode(&inner), aad: &[0] };
+            let sealed = cipher(&shared, &public, &receiver).encrypt(&[0; 12].into(), payload).unwrap();
+            let forged = SealedSignal { answers: false, sealed: [public.as_slice(), &sealed].concat() };
+            assert_eq!(forged.open(&bob), Err(BadSignal::BadSignature));
+        }
+    }
+
+    #[test]
+    fn no_key_is_no_receiver() {
+        let fresh = Fresh { ephemeral: Zeroizing::new([5; 32]), nonce: [4; 16] };
+        assert_eq!(SealedSignal::seal(dial(), &alice(), PersonaId([0; 32]), 77, &fresh), Err(BadSignature));
+    }
+
+    #[test]
+    fn short_bytes_are_refused() {
+        for len in 0..60 {
+            let sealed = SealedSignal { answers: false, sealed: vec![1; len] };
+            assert_eq!(sealed.open(&bob()), Err(BadSignal::NotForUs));
+        }
+    }
+
+    fn sealed(from: &PersonaSecret, signal: Signal) -> SealedSignal {
+        let fresh = Fresh { ephemeral: Zeroizing::new([5; 32]), nonce: [4; 16] };
+        SealedSignal::seal(signal, from, bob().id(), 77, &fresh).unwrap()
+    }
+
+    fn dial() -> Signal {
+        Signal { attempt: 7, answers: None, blob: vec![9] }
+    }
+
+    fn alice() -> PersonaSecret {
+        PersonaSecret::new([1; 32])
+    }
+
+    fn bob() -> PersonaSecret {
+        PersonaSecret::new([2; 32])
+    }
+}
