@@ -1,19 +1,15 @@
 //! The embedding page: who it is, from the browser alone, and its port.
 
-use std::{cell::RefCell, iter, pin::pin, rc::Rc, time::Duration};
+use std::iter;
 
-use bitters_web::{clock, global, random};
+use bitters_web::{global, random};
 use bitters_wire::{
     VersionRange,
     failure::Failure,
     limits::STREAM_WINDOW,
     rpc::{Event, HostHello, Ready, Request, Tell},
 };
-use futures::{
-    StreamExt,
-    channel::mpsc,
-    future::{Either, select},
-};
+use futures::{StreamExt, channel::mpsc};
 use gloo_events::EventListener;
 use js_sys::{Array, ArrayBuffer, JsString, Object, Reflect, Uint8Array};
 use serde::Serialize;
@@ -62,14 +58,7 @@ pub fn window() -> Window {
     js_sys::global().unchecked_into()
 }
 
-/// Until this document says again that it listens. Its page may not have heard it, or this document not what the page answered: a page that
-/// comes back from the back/forward cache runs later than a frame of its that has loaded anew meanwhile.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-
-/// How often it is said, each time after twice as long: whatever page doesn't answer within a minute doesn't know what a node is.
-const TIMES: usize = 6;
-
-/// Says that this document listens and waits for its page's hello: the first that repeats the latest nonce, from the parent window,
+/// Says that this document listens and waits for its page's hello: the first that repeats the nonce, from the parent window,
 /// with a port. All others are not heard, a second one neither. `None` at top level.
 pub async fn greeting() -> Option<Greeting> {
     if is_top_level() {
@@ -77,24 +66,16 @@ pub async fn greeting() -> Option<Greeting> {
     }
     let window = window();
     let parent = window.parent().ok().flatten()?;
-    let nonce = Rc::new(RefCell::new(String::new()));
+    let nonce = uuid::Builder::from_random_bytes(random::bytes()).into_uuid().to_string();
     let (hellos, mut heard) = mpsc::unbounded();
-    let (expected, sender) = (Rc::clone(&nonce), parent.clone());
+    let (expected, sender) = (nonce.clone(), parent.clone());
     let _listening = EventListener::new(&window, "message", move |event| {
-        if let Some(greeting) = read_hello(event.unchecked_ref(), &sender, &expected.borrow()) {
+        if let Some(greeting) = read_hello(event.unchecked_ref(), &sender, &expected) {
             drop(hellos.unbounded_send(greeting));
         }
     });
-    for pause in iter::successors(Some(FIRST_PAUSE), |pause| Some(*pause * 2)).take(TIMES) {
-        // Another each time: to the page it is as if another document spoke, and it answers anew.
-        *nonce.borrow_mut() = uuid::Builder::from_random_bytes(random::bytes()).into_uuid().to_string();
-        let ready = Ready { bitters: "ready".into(), nonce: nonce.borrow().clone() };
-        parent.post_message(&serde_wasm_bindgen::to_value(&ready).ok()?, "*").ok()?;
-        match select(heard.next(), pin!(clock::sleep(pause))).await {
-            Either::Left((greeting, _)) => return greeting,
-            Either::Right(_) => {}
-        }
-    }
+    let ready = serde_wasm_bindgen::to_value(&Ready { bitters: "ready".into(), nonce }).ok()?;
+    parent.post_message(&ready, "*").ok()?;
     heard.next().await
 }
 

@@ -44,6 +44,9 @@ use crate::{
 /// A document that was asked for again has come from the service worker by then.
 const RELOAD: Duration = Duration::from_secs(2);
 
+/// Until its page runs, too. A document that is loaded before that stays frozen: it says that it listens, and its timers never fire.
+const THAW: Duration = Duration::from_millis(300);
+
 /// What the build put beside this module.
 #[derive(Clone, Debug)]
 pub struct Urls {
@@ -370,6 +373,7 @@ impl Shell {
 /// Loads this document anew. The browser may drop that, as any navigation of a page that it is just bringing back: as long as this runs, it is
 /// asked for again, each time after twice as long, for the new document may be slow to come.
 async fn reload() {
+    clock::sleep(THAW).await;
     let mut pause = RELOAD;
     loop {
         drop(host::window().location().reload());

@@ -4,7 +4,7 @@
 //! as a string (`"status"`), one with content as an object of one key (`{ join: { name } }`), bytes as `Uint8Array`, `Option` as
 //! `undefined`. `tests/vectors/rpc.json` has one of each, read by Rust and by TypeScript (bytes as arrays of numbers there).
 //!
-//! **Hello.** When its document listens, a frame posts [`Ready`] to its parent window, and again, with another nonce, until it is answered. The SDK answers with a [`HostHello`] that
+//! **Hello.** When its document listens, a frame posts [`Ready`] to its parent window. The SDK answers with a [`HostHello`] that
 //! repeats the nonce and carries the port. Whoever posts twice, or another nonce, is not heard. The first message on the
 //! port is `{ id: 0, tell: { welcome } }` or `{ id: 0, tell: { failed } }`. When the iframe loads again, it says `Ready` again.
 //! Before that, as soon as its first script runs, it may post `{ bitters: "begun" }`: then a site that seeks the person's preferred node
