@@ -4,9 +4,6 @@ import { reach } from "../../support/room.ts";
 import { idOf, statusOf } from "../../support/test.ts";
 import { expect, test } from "../test.ts";
 
-/** A key that nobody registered. */
-const NOBODY = "9y6o5wekpxr8i9ypkknwf3qpf1btg7wrqgkz9dg3wy5jbpnw1w7o";
-
 test("a persona is dialled by its id or by its address, from both ends, over one link, and with a second tab over its standby", async ({ a, b, more }) => {
   const [idA, idB] = [await reach(b, await idOf(a)), await reach(a, await idOf(b))];
   const [addressA, addressB] = [await addressOf(a), await addressOf(b)];
@@ -42,16 +39,6 @@ test("what is no good as an address is refused with the reason", async ({ a, b }
   expect(await dial(b, address.slice(0, 100) + at + address.slice(101))).toMatch(/^BadArgument.*forged/);
 });
 
-test("nobody answers to an unknown id: PeerUnreachable, before a call gives up", async ({ a }) => {
-  const failures = await a.evaluate(async (id) => {
-    const { mine } = window;
-    const asked = [mine.dial(id), mine.open(id, "greet"), mine.call(id, "greet", null)];
-    return (await Promise.allSettled(asked)).map((one) => one.status === "rejected" && { code: one.reason.code, retryable: one.reason.retryable });
-  }, NOBODY);
-
-  expect(failures).toEqual(Array(3).fill({ code: "PeerUnreachable", retryable: true }));
-});
-
 test("a hundred calls at once to a peer that was just met, from a first tab and from a second, are all answered", async ({ a, b, more }) => {
   const peer = await idOf(b);
   await b.evaluate(async () => {
@@ -63,17 +50,5 @@ test("a hundred calls at once to a peer that was just met, from a first tab and 
     await a.evaluate((peer) => window.mine.hangUp(peer), peer);
     const answers = tab.evaluate((peer) => Promise.all(Array.from({ length: 100 }, (_, at) => window.mine.call(peer, "twice", at))), peer);
     expect(await answers).toEqual(all);
-  }
-});
-
-test("a peer is called the moment that its connect() has resolved", async ({ own }) => {
-  for (let count = 0; count < 4; count += 1) {
-    const b = await own.open("b");
-    const peer = await b.evaluate(() => {
-      void window.mine.answer("name", () => "bob");
-      return window.mine.id;
-    });
-    expect(await own.a.evaluate((peer) => window.mine.call(peer, "name", null), peer)).toBe("bob");
-    await b.close();
   }
 });
