@@ -60,6 +60,7 @@ const drives: Record<string, Drive> = {
   credit: opened,
   dial: async (node) => node.dial(PEER).catch(() => {}),
   finish: async (node, frame) => (await opened(node, frame)).close(),
+  hangUp: async (node) => node.hangUp(PEER).catch(() => {}),
   join: async (node) => node.join("lobby").catch(() => {}),
   open: async (node) => node.open(PEER, "file").catch(() => {}),
   publish: async (node, frame) => {

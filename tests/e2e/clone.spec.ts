@@ -22,7 +22,11 @@ test("a copied profile runs beside its original: both work for their own tabs, o
   expect(await Promise.all([a, b, c, d].map(idOf))).toEqual([id, id, id, id]);
   const leaders = await Promise.all([a, c].map(leaderOf));
   for (const [page, name] of [[a, "original"], [c, "copy"]] as const)
-    await page.evaluate((name) => void window.mine.answer("who", () => name), name);
+    await page.evaluate(async (name) => {
+      void window.mine.answer("who", () => name);
+      // After this the leader knows.
+      await window.mine.status();
+    }, name);
 
   // Whoever registered last is signalled to, and stays the one whom this peer talks with.
   const who = (): Promise<string> => far.evaluate((id) => window.mine.call(id, "who", null) as Promise<string>, id);
@@ -35,10 +39,12 @@ test("a copied profile runs beside its original: both work for their own tabs, o
 
   expect(await Promise.all([a, c].map(leaderOf))).toEqual(leaders);
   // The server keeps both sockets. If one's registration cost the other its own, that one would register anew, and so on in turn.
-  const counted = await metrics.read();
-  const received = (kind: string): number => counted.sum("rendezvous_received", { kind });
-  expect({ enter: received("enter"), register: received("register") }).toEqual({ enter: 4, register: 4 });
-  expect([counted.sum("rendezvous_nodes"), counted.sum("rendezvous_personas")]).toEqual([3, 2]);
+  const counted = async (): Promise<unknown> => {
+    const now = await metrics.read();
+    const received = (kind: string): number => now.sum("rendezvous_received", { kind });
+    return { enter: received("enter"), register: received("register"), nodes: now.sum("rendezvous_nodes"), personas: now.sum("rendezvous_personas") };
+  };
+  await expect.poll(counted).toEqual({ enter: 4, register: 4, nodes: 3, personas: 2 });
   await Promise.all([one, two].map((browser) => browser.close()));
 });
 

@@ -139,17 +139,15 @@ impl Links {
             Way::CommonPeer(common) => self.table.up_to(Pair { own, peer: common }),
             Way::Uplink => None,
         };
-        match over {
-            None if !around.is_registered => false,
-            _ => {
-                let Some(signal) = self.seal(pair, signal, around) else { return false };
-                match over {
-                    Some(link) => self.say_of_links(link, Control::PassOn { to, signal }, around),
-                    None => self.tell(LinksOutput::Server(ToServer::Signal { from: own, to, signal })),
-                }
-                true
-            }
+        if over.is_none() && !around.is_registered {
+            return false;
         }
+        let Some(signal) = self.seal(pair, signal, around) else { return false };
+        match over {
+            Some(link) => self.say_of_links(link, Control::PassOn { to, signal }, around),
+            None => self.tell(LinksOutput::Server(ToServer::Signal { from: own, to, signal })),
+        }
+        true
     }
 
     fn ask_neighbours(&mut self, pair: Pair, signal: Signal, around: &Around<'_>) -> bool {
