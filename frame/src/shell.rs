@@ -44,7 +44,7 @@ use crate::{
 /// A document that was asked for again has come from the service worker by then.
 const RELOAD: Duration = Duration::from_secs(2);
 
-/// Until its page runs, too. A document that is loaded before that stays frozen: it says that it listens, and its timers never fire.
+/// Before a document that comes back is loaded anew: one that is loaded at once sometimes goes no further than its script (docs/browser-facts.md).
 const THAW: Duration = Duration::from_millis(300);
 
 /// What the build put beside this module.

@@ -22,7 +22,7 @@ use std::{collections::VecDeque, time::Duration};
 use bitters_machine::{Machine, map::Set, time::Instant};
 use bitters_wire::{
     failure::{Code, Failure},
-    id::{FrameId, LinkId},
+    id::{FrameId, LinkId, PersonaId},
     local::{ToFrame, ToLeader},
     rendezvous::ToServer,
     topic::TopicMessage,
@@ -33,7 +33,7 @@ use crate::{
     api::{Config, Input, Output, UplinkCommand},
     deadline::{Deadline, earliest},
     dials::Dials,
-    frames::Frames,
+    frames::{Frame, Frames},
     links::{Links, LinksInput},
     server::{
         addresses::Addresses,
@@ -275,6 +275,14 @@ impl Node {
             frame.presence.told(self.clock.now);
         }
         self.act(Output::Frame(id, message));
+    }
+
+    /// Tells those of a persona's frames that fit.
+    fn tell_each(&mut self, own: PersonaId, fits: &dyn Fn(FrameId, &Frame) -> bool, message: &ToFrame) {
+        let frames = self.frames.of_persona(own).filter(|(id, frame)| fits(*id, frame));
+        for id in frames.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.tell(id, message.clone());
+        }
     }
 
     fn asked(&mut self, frame: FrameId, request: u32, outcome: Result<(), Failure>) {

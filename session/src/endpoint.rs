@@ -150,9 +150,7 @@ impl Endpoint {
 
     /// Ends all sessions with a peer and what is open in them. The peer learns it from its leader ([`Input::HungUp`]).
     pub fn hang_up(&mut self, peer: PersonaId) {
-        for key in self.sessions_with(peer) {
-            self.on_session(key, |session, ctx| session.end(Over::HungUp, ctx));
-        }
+        self.end_all_with(peer, Over::HungUp);
     }
 
     /// Ends all sessions and what is open in them; their peers are told.
@@ -173,7 +171,7 @@ impl Machine for Endpoint {
         self.ctx.now = self.ctx.now.max(now);
         match input {
             Input::FrameGone(peer, frame) => self.on_frame_gone(peer, frame),
-            Input::HungUp(peer) => self.on_hung_up(peer),
+            Input::HungUp(peer) => self.end_all_with(peer, Over::ClosedByPeer),
             Input::Packet(packet) => self.on_packet(packet),
             Input::PathRestored(peer) => self.on_path_restored(peer),
             Input::Timeout => self.on_timeout(),
@@ -267,9 +265,9 @@ impl Endpoint {
         }
     }
 
-    fn on_hung_up(&mut self, peer: PersonaId) {
+    fn end_all_with(&mut self, peer: PersonaId, over: Over) {
         for key in self.sessions_with(peer) {
-            self.on_session(key, |session, ctx| session.end(Over::ClosedByPeer, ctx));
+            self.on_session(key, |session, ctx| session.end(over, ctx));
         }
     }
 

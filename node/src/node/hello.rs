@@ -248,9 +248,9 @@ impl Node {
         self.link(LinksInput::PersonaGone(persona));
         self.seeds.unsow(persona);
         self.topics.forget(persona);
+        self.uplink.forget(persona);
         if self.uplink.is_registered() {
             self.tell_server(ToServer::Unregister(persona));
-            self.uplink.forget(persona);
         }
     }
 }

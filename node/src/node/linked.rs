@@ -153,10 +153,7 @@ impl Node {
 
     /// There is a way to a peer again: frames whose sessions talk with it are told.
     pub(super) fn path_is_there(&mut self, Pair { own, peer }: Pair) {
-        let talking = self.frames.of_persona(own).filter(|(_, frame)| frame.talks.contains_key(&peer));
-        for frame in talking.map(|(id, _)| id).collect::<Vec<_>>() {
-            self.tell(frame, ToFrame::PathRestored(peer));
-        }
+        self.tell_each(own, &|_, frame| frame.talks.contains_key(&peer), &ToFrame::PathRestored(peer));
     }
 
     /// A frame of a persona is gone: those whose sessions talk with it are told, here and at its peers.
@@ -181,10 +178,7 @@ impl Node {
 
     /// A peer's frame is gone.
     pub(super) fn tell_of_death(&mut self, Pair { own, peer }: Pair, frame: FrameId) {
-        let talking = self.frames.of_persona(own).filter(|(_, it)| it.talks.contains_key(&peer));
-        for id in talking.map(|(id, _)| id).collect::<Vec<_>>() {
-            self.tell(id, ToFrame::FrameGone { persona: peer, frame });
-        }
+        self.tell_each(own, &|_, it| it.talks.contains_key(&peer), &ToFrame::FrameGone { persona: peer, frame });
     }
 }
 

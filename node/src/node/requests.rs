@@ -130,10 +130,7 @@ impl Node {
     pub(super) fn on_hang_up(&mut self, id: FrameId, request: u32, peer: PersonaId, now: Instant) {
         let Some(own) = self.frames.frame(id).map(Frame::persona) else { return };
         let pair = Pair { own, peer };
-        let others: Vec<FrameId> = self.frames.of_persona(own).map(|(frame, _)| frame).filter(|it| *it != id).collect();
-        for frame in others {
-            self.tell(frame, ToFrame::HangUp(peer));
-        }
+        self.tell_each(own, &|frame, _| frame != id, &ToFrame::HangUp(peer));
         self.forget_talks(pair, now);
         self.fail_dial(pair, Code::Closed, format!("{peer}: the site hung up"));
         self.with_links(|links, around| links.hang_up_on(pair, around));
@@ -142,10 +139,7 @@ impl Node {
 
     /// A peer wants nothing more of a persona.
     pub(super) fn on_hung_up(&mut self, pair: Pair, now: Instant) {
-        let frames: Vec<FrameId> = self.frames.of_persona(pair.own).map(|(frame, _)| frame).collect();
-        for frame in frames {
-            self.tell(frame, ToFrame::HungUp(pair.peer));
-        }
+        self.tell_each(pair.own, &|_, _| true, &ToFrame::HungUp(pair.peer));
         self.forget_talks(pair, now);
     }
 

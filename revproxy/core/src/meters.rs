@@ -53,8 +53,8 @@ impl Meters {
         (rate, of_all): (Rate, Rate),
         now: Instant,
     ) -> bool {
-        let slots = source.nets().map(|(net, share)| {
-            let shared = rate.times(share);
+        let slots = source.nets().map(|net| {
+            let shared = net.rate(rate);
             let (burst, per_second) =
                 (shared.burst.min(of_all.burst.div_ceil(2)), shared.per_second.min(of_all.per_second.div_ceil(2)));
             (slot(self.hasher.hash_one((whose, net))), Rate { burst, per_second })

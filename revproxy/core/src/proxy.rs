@@ -24,8 +24,8 @@
 //! Answers go to who asked, once for each time it asked. Everything that isn't STUN goes to the leg of the other side that last sent
 //! such, else one that has proven itself. A passage ends when its bytes or its time are used up or when it falls silent, mostly because
 //! both ends restarted ICE and found each other. Where they didn't, the listener asks to [`Forward`](Input::Forward): checks by
-//! the credentials of the restart then pass, within another budget, in the same way but for their names and keys. A dialler's checks after the restart still
-//! name `packed`: these *ghosts* are known by it and dropped.
+//! the credentials of the restart then pass, within another budget. They keep their names and what they are signed with. A
+//! dialler's checks after the restart still name `packed`: these *ghosts* are known by it and dropped.
 
 mod config;
 mod counts;

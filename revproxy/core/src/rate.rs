@@ -35,8 +35,8 @@ impl Bucket {
 
     /// Whether `amount` is left.
     #[must_use]
-    pub(crate) fn has(self, amount: u32, rate: Rate, now: Instant) -> bool {
-        { self }.take(amount, rate, now)
+    pub(crate) fn has(mut self, amount: u32, rate: Rate, now: Instant) -> bool {
+        self.take(amount, rate, now)
     }
 
     /// When everything taken has been made up for.
@@ -46,11 +46,6 @@ impl Bucket {
 }
 
 impl Rate {
-    /// That of so many.
-    pub(crate) const fn times(self, share: u32) -> Self {
-        Self { burst: self.burst.saturating_mul(share), per_second: self.per_second.saturating_mul(share) }
-    }
-
     fn time_for(self, amount: u32) -> Duration {
         Duration::from_secs(u64::from(amount)) / self.per_second.max(1)
     }

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::rate::Rate;
+
 /// Where something comes from, as far as limits go: an IPv4 address, or the /64 that one household or machine is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source(IpAddr);
@@ -11,32 +13,46 @@ pub struct Source(IpAddr);
 pub struct Net {
     addr: IpAddr,
     prefix: u8,
+    /// How many sources' limits it has.
+    share: u16,
 }
 
 /// Prefixes of the networks that a source is in, the narrowest first, and how many sources' limits each of them has. A company or a large
 /// household has an IPv6 /56, a company or a small provider a /48 (RFC 6177); 256 IPv4 addresses are the least that is routed.
-const PREFIXES_4: [(u8, u32); 2] = [(32, 1), (24, 16)];
-const PREFIXES_6: [(u8, u32); 3] = [(64, 1), (56, 4), (48, 16)];
+const PREFIXES_4: [(u8, u16); 2] = [(32, 1), (24, 16)];
+const PREFIXES_6: [(u8, u16); 3] = [(64, 1), (56, 4), (48, 16)];
 
 impl Source {
-    /// The networks that it is in, the narrowest first, and how many sources' limits each of them has.
-    pub fn nets(self) -> impl DoubleEndedIterator<Item = (Net, u32)> + Clone {
+    /// The networks that it is in, the narrowest first: the source itself.
+    pub fn nets(self) -> impl DoubleEndedIterator<Item = Net> + Clone {
         let prefixes = if self.0.is_ipv4() { PREFIXES_4.as_slice() } else { PREFIXES_6.as_slice() };
-        prefixes.iter().map(move |&(prefix, share)| (Net { addr: masked(self.0, prefix), prefix }, share))
+        prefixes.iter().map(move |&(prefix, share)| Net { addr: masked(self.0, prefix), prefix, share })
     }
 
     /// The widest network that it is in.
     #[must_use]
     pub fn widest(self) -> Net {
-        self.nets().next_back().expect("a source is in a network").0
+        self.nets().next_back().expect("a source is in a network")
     }
 }
 
 impl Net {
     /// Whether it is one source.
     #[must_use]
-    pub fn is_source(self) -> bool {
-        [PREFIXES_4[0].0, PREFIXES_6[0].0].contains(&self.prefix)
+    pub const fn is_source(self) -> bool {
+        self.share == 1
+    }
+
+    /// How many of something it may have, where a source may have `each`.
+    #[must_use]
+    pub fn bound(self, each: usize) -> usize {
+        each.saturating_mul(self.share.into())
+    }
+
+    /// How much may come from it, where so much may come from a source.
+    pub(crate) fn rate(self, each: Rate) -> Rate {
+        let share = self.share.into();
+        Rate { burst: each.burst.saturating_mul(share), per_second: each.per_second.saturating_mul(share) }
     }
 }
 
@@ -70,14 +86,15 @@ mod tests {
     fn neighbours_share_wider_networks() {
         let shared = |one: &str, other: &str| {
             let both = source(one).nets().zip(source(other).nets());
-            both.filter(|(one, other)| one == other).map(|((_, share), _)| share).collect::<Vec<_>>()
+            both.filter(|(one, other)| one == other).map(|(net, _)| net.bound(1)).collect::<Vec<_>>()
         };
         assert_eq!(shared("2001:db8:0:100::1", "2001:db8:0:1ff::1"), [4, 16]);
         assert_eq!(shared("2001:db8:0:100::1", "2001:db8:0:200::1"), [16]);
         assert_eq!(shared("2001:db8:1::1", "2001:db8:2::1"), []);
         assert_eq!(shared("192.0.2.1", "192.0.2.255"), [16]);
         assert_eq!(shared("192.0.2.1", "192.0.3.1"), []);
-        assert!(source("192.0.2.1").nets().map(|(net, _)| net.is_source()).eq([true, false]));
+        assert!(source("192.0.2.1").nets().map(Net::is_source).eq([true, false]));
+        assert!(source("2001:db8::1").nets().map(Net::is_source).eq([true, false, false]));
     }
 
     fn source(text: &str) -> Source {

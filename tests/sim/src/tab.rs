@@ -164,7 +164,7 @@ impl World {
             match event {
                 LinkEvent::Received(bytes) => {
                     let is_nosy = self.notes.nosy.contains(&browser);
-                    let nosy = self.browsers[browser].secret_of(own).filter(|_| is_nosy);
+                    let nosy = is_nosy.then(|| self.browsers[browser].secret_of(own)).flatten();
                     self.notes.on_link(own, peer, bytes, nosy.as_ref());
                 }
                 LinkEvent::Up(_) => self.notes.on_up(own, peer),

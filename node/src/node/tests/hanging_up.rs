@@ -1,6 +1,7 @@
 //! A site hangs up on a peer.
 
 use super::{lab::*, *};
+use crate::pair::Pair;
 
 #[test]
 fn the_peer_is_told_and_hangs_up_and_the_site_s_other_pages_end_their_sessions() {
@@ -62,6 +63,30 @@ fn dials_that_wait_end_with_it() {
     let failure = Failure::new(Code::Closed, format!("{}: the site hung up", alice()));
     let ended = Output::Frame(OTHER, ToFrame::Asked { request: 5, outcome: Err(failure) });
     assert!(outputs.contains(&ended), "{outputs:?}");
+}
+
+#[test]
+fn a_topic_that_both_are_in_dials_nobody_again_for_a_minute_at_either_end() {
+    for hung_up_by_us in [true, false] {
+        let (mut lab, link) = Lab::linked();
+        lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+        lab.peer(link, &TopicMessage::Joined(LOBBY));
+        if hung_up_by_us {
+            lab.frame(TAB, ToLeader::HangUp { request: 2, peer: alice() });
+        } else {
+            lab.peer(link, &Control::HungUp);
+        }
+        let members = ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] };
+        assert_eq!(dialled_in(&lab.server(members.clone())), None, "by us: {hung_up_by_us}");
+        assert_eq!(dialled_in(&lab.within(Duration::from_secs(59))), None, "by us: {hung_up_by_us}");
+
+        lab.within(Duration::from_secs(2));
+        lab.server(members);
+        assert!(
+            lab.node.links.table().connecting_to(Pair { own: us(), peer: alice() }).is_some(),
+            "by us: {hung_up_by_us}"
+        );
+    }
 }
 
 /// Of a session with the peer.

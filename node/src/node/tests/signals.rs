@@ -115,3 +115,15 @@ fn diallers_that_never_finish_leave_room_for_who_does() {
     }
     assert_eq!(came, 30);
 }
+
+#[test]
+fn a_flood_of_one_persona_is_not_felt_by_another() {
+    let mut lab = Lab::registered();
+    lab.admit(OTHER, "https://b.example");
+    let other = home().persona("https://b.example").id();
+    for n in 0..600_u16 {
+        lab.server(signals(peer(n.to_le_bytes()[0] % 100), us(), dial(n.into())));
+    }
+    let (carrier, _) = dialled_in(&lab.server(signals(alice(), other, dial(7)))).expect("it has its own room");
+    assert_eq!(carrier, OTHER);
+}

@@ -92,6 +92,7 @@ impl Keys {
         listener: &Credentials,
         public: &IntegrityKey,
     ) -> Self {
+        let key = stun::key(password);
         Self {
             from_dialler: Passing {
                 named: name(packed, dialler),
@@ -101,9 +102,9 @@ impl Keys {
             },
             from_listener: Passing {
                 named: name(dialler, listener.ufrag()),
-                key: stun::key(password),
+                key: key.clone(),
                 renamed: name(dialler, packed),
-                rekey: stun::key(password),
+                rekey: key,
             },
         }
     }
@@ -128,6 +129,14 @@ impl Keys {
     /// The usernames of the dialler's checks and of the listener's.
     pub(super) fn names(&self) -> [Box<str>; 2] {
         [self.from_dialler.named.clone(), self.from_listener.named.clone()]
+    }
+}
+
+/// By which checks of a restart pass, or of the dial.
+fn keys_in<'a>(phase: &'a Phase, of_dial: Option<&'a Keys>, restarted: bool) -> Option<&'a Keys> {
+    match phase {
+        Phase::Relaying(_, keys) if restarted => Some(keys),
+        _ => of_dial.filter(|_| !restarted),
     }
 }
 
@@ -161,11 +170,7 @@ impl Passage {
     /// This end's side, the other's, and how checks of the dial or of a restart pass, if they do.
     pub(super) fn parts(&mut self, end: End, restarted: bool) -> (&mut Side, &mut Side, Option<&Keys>) {
         let [dialler, listener] = &mut self.sides;
-        let keys = match &self.phase {
-            Phase::Relaying(_, keys) if restarted => Some(keys.as_ref()),
-            _ if restarted => None,
-            _ => self.keys.as_deref(),
-        };
+        let keys = keys_in(&self.phase, self.keys.as_deref(), restarted);
         match end {
             End::Dialler => (dialler, listener, keys),
             End::Listener => (listener, dialler, keys),
@@ -201,12 +206,12 @@ impl Passage {
 
     /// The key of an end's checks, of the dial or of a restart. A dialler has only the public one before the listener's answer.
     pub(super) fn key_from<'a>(
-        &'a mut self,
+        &'a self,
         end: End,
         restarted: bool,
         public: &'a IntegrityKey,
     ) -> Option<&'a IntegrityKey> {
-        let (_, _, keys) = self.parts(end, restarted);
+        let keys = keys_in(&self.phase, self.keys.as_deref(), restarted);
         keys.map(|keys| &keys.from(end).key).or((end == End::Dialler && !restarted).then_some(public))
     }
 

@@ -29,44 +29,40 @@ impl Pending {
     }
 
     /// Those of one listener, the oldest first.
-    pub(super) fn of(&self, token: Token) -> impl Iterator<Item = u64> {
+    pub(super) fn of(&self, token: Token) -> impl Iterator<Item = u64> + Clone {
         self.of_listener.get(&token).into_iter().flatten().map(|&(_, id)| id)
     }
 
     /// Whether a source has all that it may have, in all or for one listener.
     pub(super) fn refuses(&self, token: Token, source: Source, config: &Config) -> bool {
-        let bound = |each: usize, share: u32| each.saturating_mul(usize::try_from(share).unwrap_or(usize::MAX));
-        source.nets().any(|(net, share)| {
+        source.nets().any(|net| {
             let of_both =
-                bound(config.pending_per_listener_and_source, share).min(config.pending_per_listener.div_ceil(2));
-            self.of_net.get(&net).is_some_and(|all| all.len() >= bound(config.pending_per_source, share))
+                net.bound(config.pending_per_listener_and_source).min(config.pending_per_listener.div_ceil(2));
+            self.of_net.get(&net).is_some_and(|all| all.len() >= net.bound(config.pending_per_source))
                 || self.of_both.get(&(token, net)).is_some_and(|&count| count >= of_both)
         })
     }
 
     /// The passage that gives way for one more, if there is no room: without progress if there is one.
     pub(super) fn gives_way(&self, token: Token, config: &Config, has_progress: impl Fn(u64) -> bool) -> Option<u64> {
-        let oldest = |all: &mut dyn Iterator<Item = u64>| {
-            let all: Vec<u64> = all.collect();
-            all.iter().copied().find(|id| !has_progress(*id)).or(all.first().copied())
-        };
         if self.of_listener.get(&token).is_some_and(|all| all.len() >= config.pending_per_listener) {
             let mut counts: HashMap<Net, usize> = HashMap::new();
             for id in self.of(token) {
                 *counts.entry(self.sources[&id].widest()).or_default() += 1;
             }
             let (_, greediest) = counts.into_iter().map(|(net, count)| (count, net)).max()?;
-            return oldest(&mut self.of(token).filter(|id| self.sources[id].widest() == greediest));
+            let all = self.of(token).filter(|id| self.sources[id].widest() == greediest);
+            return oldest(all, has_progress);
         }
         let (_, greediest) = self.ranks.last().filter(|_| self.len() >= config.pending)?;
-        oldest(&mut self.of_net.get(greediest)?.iter().map(|&(_, id)| id))
+        oldest(self.of_net.get(greediest)?.iter().map(|&(_, id)| id), has_progress)
     }
 
     pub(super) fn insert(&mut self, token: Token, source: Source, waiting: Waiting) {
         self.sources.insert(waiting.1, source);
         self.of_listener.entry(token).or_default().insert(waiting);
         self.unrank(source);
-        for (net, _) in source.nets() {
+        for net in source.nets() {
             self.of_net.entry(net).or_default().insert(waiting);
             *self.of_both.entry((token, net)).or_default() += 1;
         }
@@ -77,7 +73,7 @@ impl Pending {
         let Some(source) = self.sources.remove(&waiting.1) else { return };
         remove(&mut self.of_listener, &token, waiting);
         self.unrank(source);
-        for (net, _) in source.nets() {
+        for net in source.nets() {
             remove(&mut self.of_net, &net, waiting);
             if let Some(count) = self.of_both.get_mut(&(token, net)) {
                 *count -= 1;
@@ -100,6 +96,11 @@ impl Pending {
         let net = source.widest();
         self.ranks.remove(&(self.of_net.get(&net).map_or(0, BTreeSet::len), net));
     }
+}
+
+/// The first without progress, else the first.
+fn oldest(mut all: impl Iterator<Item = u64> + Clone, has_progress: impl Fn(u64) -> bool) -> Option<u64> {
+    all.clone().find(|id| !has_progress(*id)).or_else(|| all.next())
 }
 
 fn remove<K: std::hash::Hash + Eq>(all: &mut HashMap<K, BTreeSet<Waiting>>, key: &K, waiting: Waiting) {

@@ -30,25 +30,25 @@ impl Sources {
     /// Counts a new connection, unless the source or a network that it is in has too many or opens them too fast.
     #[must_use]
     pub(super) fn open(&mut self, source: Source, config: &Config, now: Instant) -> bool {
-        let opens = source.nets().all(|(net, share)| {
+        let opens = source.nets().all(|net| {
             self.known.get(&net).is_none_or(|usage| {
-                let bound = config.connections_per_source.saturating_mul(usize::try_from(share).unwrap_or(usize::MAX));
-                usage.connections < bound && usage.opens.has(1, config.source_opens.times(share), now)
+                usage.connections < net.bound(config.connections_per_source)
+                    && usage.opens.has(1, net.rate(config.source_opens), now)
             })
         });
-        for (net, share) in source.nets().filter(|_| opens) {
+        for net in source.nets().filter(|_| opens) {
             let usage = self.known.entry(net).or_default();
             self.idle.remove(&(usage.forget_at(), net));
             usage.connections += 1;
             // It has one, as was seen above, unless it has none ever.
-            let _ = usage.opens.take(1, config.source_opens.times(share), now);
+            let _ = usage.opens.take(1, net.rate(config.source_opens), now);
         }
         opens
     }
 
     /// Counts a connection out.
     pub(super) fn close(&mut self, source: Source, config: &Config) {
-        for (net, _) in source.nets() {
+        for net in source.nets() {
             if let Some(usage) = self.known.get_mut(&net) {
                 usage.connections = usage.connections.saturating_sub(1);
             }
@@ -59,12 +59,11 @@ impl Sources {
     /// Counts a message of an open connection, unless too many came.
     #[must_use]
     pub(super) fn message(&mut self, source: Source, rate: Rate, now: Instant) -> bool {
-        let within = source.nets().all(|(net, share)| {
-            self.known.get(&net).is_some_and(|usage| usage.messages.has(1, rate.times(share), now))
-        });
-        for (net, share) in source.nets().filter(|_| within) {
+        let has = |net: Net| self.known.get(&net).is_some_and(|usage| usage.messages.has(1, net.rate(rate), now));
+        let within = source.nets().all(has);
+        for net in source.nets().filter(|_| within) {
             if let Some(usage) = self.known.get_mut(&net) {
-                let _ = usage.messages.take(1, rate.times(share), now);
+                let _ = usage.messages.take(1, net.rate(rate), now);
             }
         }
         within
