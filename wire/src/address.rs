@@ -1,7 +1,8 @@
 //! Addresses: where a browser can be reached that nobody has signalled with. Long-lived, to give to anyone.
 //!
-//! `version 1 | head 1 | proxies | fingerprint 32 | key 32 | expiry 4 | signature 64`, as base64url without padding (RFC 4648,
-//! section 5): 188 characters with one IPv4 proxy. The head's high half says whose key it is (0 a node's, 1 a persona's), its
+//! `version 1 | head 1 | proxies | fingerprint 32 | key 32 | expiry 4 | grant 16 | signature 64`, as base64url without padding
+//! (RFC 4648, section 5): 210 characters with one IPv4 proxy. Version 1 has no grant: addresses of earlier builds, and *doors*, at which
+//! strangers may knock ([`sealed`](crate::sealed)). The head's high half says whose key it is (0 a node's, 1 a persona's), its
 //! low half how many proxies follow, 1 to 4; a proxy is `family 1 (4 or 6) | IP 4 or 16 | port 2`. The fingerprint is the
 //! SHA-256 of the certificate that the owner answers with, the expiry counts minutes since 1970 and is the certificate's, the
 //! signature is the owner's over everything before it. All numbers have their high byte first. An address has one spelling.
@@ -18,16 +19,19 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     id::{NodeId, PersonaId},
-    keys::{BadSignature, Signature},
+    keys::{BadSignature, Grant, Signature},
 };
 
 /// Proxies of one address; a server has an address of each family, and a node a few servers.
 pub const MAX_PROXIES: usize = 4;
 
 /// Characters of an address: four IPv6 proxies.
-pub const MAX_ADDRESS: usize = 280;
+pub const MAX_ADDRESS: usize = 302;
 
-const VERSION: u8 = 1;
+/// Without a grant.
+const BARE: u8 = 1;
+/// With a grant.
+const GRANTING: u8 = 2;
 const DOMAIN: &[u8] = b"bitters/address/1";
 
 /// SHA-256 of a certificate (RFC 8122, section 5).
@@ -96,6 +100,7 @@ pub struct Address {
     fingerprint: Fingerprint,
     proxies: Vec<SocketAddr>,
     expires: u32,
+    grant: Option<Grant>,
     signature: Signature,
 }
 
@@ -112,7 +117,7 @@ pub enum BadAddress {
     #[error("the address is truncated")]
     Truncated,
     /// Made by later software.
-    #[error("the address is of version {0}, this node knows version 1")]
+    #[error("the address is of version {0}, this node knows versions 1 and 2")]
     Version(u8),
 }
 
@@ -125,12 +130,14 @@ impl Address {
         fingerprint: Fingerprint,
         proxies: &[SocketAddr],
         expires: u64,
+        grant: Option<Grant>,
         sign: impl FnOnce(&[u8]) -> Signature,
     ) -> Self {
         let proxies = proxies[..proxies.len().min(MAX_PROXIES)].to_vec();
         let expires = u32::try_from(expires / MINUTE).unwrap_or(u32::MAX);
-        let signature = sign(&text(&body(owner, &fingerprint, &proxies, expires)));
-        Self { owner, fingerprint, proxies, expires, signature }
+        let mut address = Self { owner, fingerprint, proxies, expires, grant, signature: Signature([0; 64]) };
+        address.signature = sign(&text(&address.body()));
+        address
     }
 
     /// Who answers.
@@ -163,14 +170,41 @@ impl Address {
         u64::from(self.expires) * MINUTE
     }
 
+    /// What its giver lets whoever has it know.
+    #[must_use]
+    pub const fn grant(&self) -> Option<Grant> {
+        self.grant
+    }
+
+    /// All that is signed.
     fn body(&self) -> Vec<u8> {
-        body(self.owner, &self.fingerprint, &self.proxies, self.expires)
+        let count = u8::try_from(self.proxies.len()).expect("bounded by MAX_PROXIES");
+        let version = if self.grant.is_some() { GRANTING } else { BARE };
+        let mut out = vec![version, self.owner.kind() << 4 | count];
+        for proxy in &self.proxies {
+            match proxy.ip() {
+                IpAddr::V4(ip) => {
+                    out.push(4);
+                    out.extend_from_slice(&ip.octets());
+                }
+                IpAddr::V6(ip) => {
+                    out.push(6);
+                    out.extend_from_slice(&ip.octets());
+                }
+            }
+            out.extend_from_slice(&proxy.port().to_be_bytes());
+        }
+        out.extend_from_slice(&self.fingerprint);
+        out.extend_from_slice(self.owner.key());
+        out.extend_from_slice(&self.expires.to_be_bytes());
+        out.extend(self.grant.iter().flat_map(|grant| grant.0));
+        out
     }
 
     fn read(bytes: &[u8]) -> Result<Self, BadAddress> {
         let mut rest = Rest(bytes);
         let [version, head] = rest.take()?;
-        if version != VERSION {
+        if ![BARE, GRANTING].contains(&version) {
             return Err(BadAddress::Version(version));
         }
         let proxies = (0..usize::from(head & 15)).map(|_| rest.proxy()).collect::<Result<Vec<_>, _>>()?;
@@ -184,13 +218,14 @@ impl Address {
             _ => return Err(BadAddress::Malformed("it belongs to nothing known")),
         };
         let expires = u32::from_be_bytes(rest.take()?);
+        let grant = if version == GRANTING { Some(Grant(rest.take()?)) } else { None };
         let signature = Signature(rest.take()?);
         if !rest.0.is_empty() {
             return Err(BadAddress::Malformed("more follows its end"));
         }
         let signed = &bytes[..bytes.len() - signature.0.len()];
         owner.verify(&text(signed), &signature).map_err(|_| BadAddress::Forged)?;
-        Ok(Self { owner, fingerprint, proxies, expires, signature })
+        Ok(Self { owner, fingerprint, proxies, expires, grant, signature })
     }
 }
 
@@ -234,28 +269,6 @@ const MINUTE: u64 = 60_000;
 
 fn text(body: &[u8]) -> Vec<u8> {
     [DOMAIN, body].concat()
-}
-
-fn body(owner: Owner, fingerprint: &Fingerprint, proxies: &[SocketAddr], expires: u32) -> Vec<u8> {
-    let count = u8::try_from(proxies.len()).expect("bounded by MAX_PROXIES");
-    let mut out = vec![VERSION, owner.kind() << 4 | count];
-    for proxy in proxies {
-        match proxy.ip() {
-            IpAddr::V4(ip) => {
-                out.push(4);
-                out.extend_from_slice(&ip.octets());
-            }
-            IpAddr::V6(ip) => {
-                out.push(6);
-                out.extend_from_slice(&ip.octets());
-            }
-        }
-        out.extend_from_slice(&proxy.port().to_be_bytes());
-    }
-    out.extend_from_slice(fingerprint);
-    out.extend_from_slice(owner.key());
-    out.extend_from_slice(&expires.to_be_bytes());
-    out
 }
 
 /// Bytes that haven't been read.
@@ -305,13 +318,13 @@ mod tests {
 
     #[test]
     fn an_address_is_read_as_it_was_written() {
-        for address in [of_persona(&[V4]), of_persona(&[V4, V6]), of_node(&[V6; MAX_PROXIES])] {
+        for address in [of_persona(&[V4]), granting(&[V4, V6]), granting(&[V6; MAX_PROXIES]), of_node(&[V6])] {
             let text = address.to_string();
             assert!(text.len() <= MAX_ADDRESS, "{}", text.len());
             assert_eq!(text.parse(), Ok(address));
         }
-        assert_eq!(of_persona(&[V4]).to_string().len(), 188);
-        assert_eq!(of_node(&[V6; MAX_PROXIES]).to_string().len(), MAX_ADDRESS);
+        assert_eq!([of_persona(&[V4]), granting(&[V4])].map(|it| it.to_string().len()), [188, 210]);
+        assert_eq!(granting(&[V6; MAX_PROXIES]).to_string().len(), MAX_ADDRESS);
         assert_eq!(of_persona(&[V4]).expires(), EXPIRES);
     }
 
@@ -352,7 +365,7 @@ mod tests {
     fn a_persona_cannot_speak_for_a_node() {
         let persona = PersonaSecret::new([1; 32]);
         let same_key = Owner::Node(NodeId(persona.id().0));
-        let address = Address::sign(same_key, [7; 32], &[V4], EXPIRES, |text| persona.sign(text));
+        let address = Address::sign(same_key, [7; 32], &[V4], EXPIRES, None, |text| persona.sign(text));
         // It is the same key: what it signed as a node it did not sign as a persona.
         let mut bytes = Base64UrlUnpadded::decode_vec(&address.to_string()).unwrap();
         bytes[1] ^= 0x10;
@@ -362,9 +375,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_byte_is_noticed(at in 0..141_usize, to in 1..=u8::MAX) {
-            let mut bytes = Base64UrlUnpadded::decode_vec(&of_persona(&[V4]).to_string()).unwrap();
-            prop_assert_eq!(bytes.len(), 141);
+        fn a_changed_byte_is_noticed(at in 0..157_usize, to in 1..=u8::MAX) {
+            let mut bytes = Base64UrlUnpadded::decode_vec(&granting(&[V4]).to_string()).unwrap();
+            prop_assert_eq!(bytes.len(), 157);
             bytes[at] ^= to;
             prop_assert!(Address::read(&bytes).is_err());
         }
@@ -384,11 +397,17 @@ mod tests {
 
     fn of_persona(proxies: &[SocketAddr]) -> Address {
         let persona = PersonaSecret::new([1; 32]);
-        Address::sign(Owner::Persona(persona.id()), [7; 32], proxies, EXPIRES, |text| persona.sign(text))
+        Address::sign(Owner::Persona(persona.id()), [7; 32], proxies, EXPIRES, None, |text| persona.sign(text))
+    }
+
+    fn granting(proxies: &[SocketAddr]) -> Address {
+        let persona = PersonaSecret::new([1; 32]);
+        let (owner, grant) = (Owner::Persona(persona.id()), Some(persona.grant()));
+        Address::sign(owner, [7; 32], proxies, EXPIRES, grant, |text| persona.sign(text))
     }
 
     fn of_node(proxies: &[SocketAddr]) -> Address {
         let node = NodeSecret::new([1; 32]);
-        Address::sign(Owner::Node(node.id()), [7; 32], proxies, EXPIRES, |text| node.sign(text))
+        Address::sign(Owner::Node(node.id()), [7; 32], proxies, EXPIRES, None, |text| node.sign(text))
     }
 }

@@ -6,6 +6,7 @@
 
 use ed25519_dalek::{Signature as DalekSignature, Signer, SigningKey, VerifyingKey};
 use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -124,8 +125,47 @@ impl PersonaSecret {
         self.key().to_scalar_bytes()
     }
 
+    /// What the addresses of this persona grant.
+    #[must_use]
+    pub fn grant(&self) -> Grant {
+        let mut out = [0; 16];
+        Hkdf::<Sha256>::new(Some(b"bitters/grant/1"), &self.0)
+            .expand(b"", &mut out)
+            .expect("16 bytes are within HKDF's bound");
+        Grant(out)
+    }
+
     fn key(&self) -> SigningKey {
         SigningKey::from_bytes(&self.0)
+    }
+}
+
+/// Whoever has it may know the network addresses of the persona's browser: the persona gave it away, in an address.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant(pub [u8; 16]);
+
+/// Proof that a dialler has a listener's grant: of no use to another dialler, or at another listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantProof(pub [u8; 16]);
+
+impl Grant {
+    /// That `dialler` has it, who dials `listener`: the beginning of an HMAC-SHA256 over both identities.
+    #[must_use]
+    pub fn proof(&self, dialler: PersonaId, listener: PersonaId) -> GrantProof {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("HMAC takes keys of any length");
+        for part in [b"bitters/grant/1".as_slice(), &dialler.0, &listener.0] {
+            mac.update(part);
+        }
+        let mut proof = [0; 16];
+        proof.copy_from_slice(&mac.finalize().into_bytes()[..16]);
+        GrantProof(proof)
+    }
+
+    /// Whether `proof` is that.
+    #[must_use]
+    pub fn is_proven(&self, proof: GrantProof, dialler: PersonaId, listener: PersonaId) -> bool {
+        let differs = self.proof(dialler, listener).0.iter().zip(proof.0).fold(0, |sum, (a, b)| sum | (a ^ b));
+        differs == 0
     }
 }
 
@@ -164,6 +204,12 @@ impl NodeId {
 impl std::fmt::Debug for NodeSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("NodeSecret(..)")
+    }
+}
+
+impl std::fmt::Debug for Grant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Grant(..)")
     }
 }
 
@@ -211,8 +257,20 @@ mod tests {
     }
 
     #[test]
+    fn a_grant_is_proven_by_one_dialler_to_one_listener() {
+        let [alice, bob, mallory] = [1, 2, 3].map(|n| PersonaSecret::new([n; 32]));
+        let proof = alice.grant().proof(bob.id(), alice.id());
+        assert!(alice.grant().is_proven(proof, bob.id(), alice.id()));
+        assert!(!alice.grant().is_proven(proof, mallory.id(), alice.id()), "carried to another dialler");
+        assert!(!mallory.grant().is_proven(proof, bob.id(), alice.id()));
+        assert!(!alice.grant().is_proven(alice.grant().proof(alice.id(), bob.id()), bob.id(), alice.id()));
+        assert_ne!(alice.grant(), bob.grant());
+    }
+
+    #[test]
     fn secrets_do_not_print() {
         let node = NodeSecret::new([7; 32]);
-        assert_eq!(format!("{node:?} {:?}", node.persona("o")), "NodeSecret(..) PersonaSecret(..)");
+        let persona = node.persona("o");
+        assert_eq!(format!("{node:?} {persona:?} {:?}", persona.grant()), "NodeSecret(..) PersonaSecret(..) Grant(..)");
     }
 }

@@ -12,13 +12,14 @@ use crate::{
     address::{Address, Fingerprint, Owner, Token},
     failure::Failure,
     id::{Boot, Epoch, FrameId, LinkId, PersonaId, Tag, TopicId},
-    keys::{PersonaSecret, Signature},
+    keys::{GrantProof, PersonaSecret, Signature},
     name::Name,
     packet::Packet,
     permission::{Answer, Permission, Permissions, SiteStatus},
-    rendezvous::IceCredentials,
+    rendezvous::IceEnds,
     rpc::Identity,
     status::{Path, Scope, Status},
+    topic::MatchKey,
 };
 
 /// A message with the leadership it belongs to.
@@ -37,6 +38,8 @@ pub struct Envelope<T> {
 pub enum ToLeader {
     /// First, and again after each change of leader or boot: everything the leader must know of the frame.
     Hello(Hello),
+    /// The site accepted a stream or a call of this peer, or the peer one of the site's: it may know the network addresses of this browser.
+    Accepted(PersonaId),
     /// An address for the site's persona is wanted; answered with [`ToFrame::Address`].
     Address {
         /// The frame's request.
@@ -71,6 +74,8 @@ pub enum ToLeader {
         request: u32,
         /// Which topic.
         topic: TopicId,
+        /// What other members are shown.
+        matching: MatchKey,
     },
     /// The page is frozen (`freeze`) or thawed (`resume`). A frozen one carries no links.
     Frozen(bool),
@@ -89,6 +94,8 @@ pub enum ToLeader {
     Online,
     /// For a session elsewhere.
     Packet(Packet),
+    /// The person lets no peer know the network addresses of this browser, or does again. Heard from the node's own page.
+    Hide(bool),
     /// The person answered for a site. Heard from the node's own page, and from frames of that site itself.
     Permit {
         /// The site.
@@ -176,8 +183,8 @@ pub struct Hello {
     pub watching: bool,
     /// What the site serves.
     pub serves: Vec<Tag>,
-    /// Topics that the site is in.
-    pub joined: Vec<TopicId>,
+    /// Topics that the site is in, and what their other members are shown.
+    pub joined: Vec<(TopicId, MatchKey)>,
     /// Personas that the site's sessions talk with.
     pub talks: Vec<PersonaId>,
     /// Links that the frame holds and that are up.
@@ -197,6 +204,8 @@ pub struct HeldLink {
     pub used: bool,
     /// How the peer is reached on it.
     pub path: Path,
+    /// Whether the peer may know our network addresses.
+    pub direct: bool,
 }
 
 /// From the leader to a frame.
@@ -258,6 +267,9 @@ pub enum ToFrame {
         /// One of a sequence; ends with anything but [`ServiceReply::Next`].
         reply: ServiceReply,
     },
+    /// Whether the person lets no peer know the network addresses of this browser; to frames of the node's own page that watch, now and after
+    /// each change.
+    Hides(bool),
     /// All sites that the node knows, by their origins; to frames of the node's own page that watch, one now and one after each change.
     Sites(Vec<SiteStatus>),
     /// The answer to [`ToLeader::Status`] and [`ToLeader::Watch`].
@@ -317,13 +329,9 @@ pub enum LinkEvent {
     /// So many bytes of what was to be sent have gone on since this was told last: at most
     /// [`DRAIN_REPORT`](crate::limits::DRAIN_REPORT) are not told of.
     Drained(u32),
-    /// No direct path was found to a peer who dialled an address of ours: the proxy is to forward between ends with these credentials.
-    Forward {
-        /// Ours.
-        ours: IceCredentials,
-        /// The peer's.
-        theirs: IceCredentials,
-    },
+    /// The proxy is to go on forwarding for a peer who dialled an address of ours: between ends with these credentials if no direct path was
+    /// found, with those of the dial if none is looked for.
+    Forward(Option<IceEnds>),
     /// The path changed.
     Path(Path),
     /// A whole [`LinkMessage`](crate::link::LinkMessage), undecoded.
@@ -331,7 +339,12 @@ pub enum LinkEvent {
     /// The measured round trip in microseconds.
     RoundTrip(u32),
     /// Bytes that the persona's key is to sign for this link's identity; answered with [`LinkCommand::Signed`].
-    Sign(IdentityText),
+    Sign {
+        /// What is signed.
+        text: IdentityText,
+        /// That the peer has our grant, as it says.
+        proof: Option<GrantProof>,
+    },
     /// A compact signal for the peer.
     Signal(#[serde(with = "serde_bytes")] Vec<u8>),
     /// Both identities are verified: application bytes may pass.
@@ -343,6 +356,8 @@ pub enum LinkEvent {
 pub enum LinkCommand {
     /// Make a connection.
     Dial(Dial),
+    /// The peer may know our network addresses from now on.
+    GoDirect,
     /// Close it.
     HangUp,
     /// See whether the peer still answers: if not, the link is over soon.
@@ -366,6 +381,8 @@ pub struct Dial {
     pub peer: Option<PersonaId>,
     /// What is known of the peer.
     pub door: Door,
+    /// Whether the peer may know our network addresses from the start, and our browser may try the peer's.
+    pub direct: bool,
     /// Servers that tell the browser how the world sees it (STUN), at most [`MAX_PROXIES`](crate::address::MAX_PROXIES).
     pub stun: Vec<SocketAddr>,
 }
@@ -381,6 +398,8 @@ pub enum Door {
         token: Token,
         /// Where.
         proxies: Vec<SocketAddr>,
+        /// That we have the peer's grant.
+        proof: Option<GrantProof>,
     },
     /// Somebody dials an address of ours: their signal is on its way, and ours is for the proxy.
     Introduced {

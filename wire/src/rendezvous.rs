@@ -44,14 +44,12 @@ pub enum ToServer {
     },
     /// The first message: the versions that the node speaks. Answered with [`ToNode::Entered`].
     Enter(VersionRange),
-    /// No direct path was found: packets are to be forwarded, within the server's budget, between ends with these credentials.
+    /// Packets are to be forwarded for longer than it takes to open a connection, within the server's budget.
     Forward {
         /// The server's number.
         passage: u64,
-        /// The node's.
-        ours: IceCredentials,
-        /// The dialler's.
-        theirs: IceCredentials,
+        /// Both ends' credentials since a restart that found no direct path. Nothing if they look for none: then those of the dial go on.
+        ends: Option<IceEnds>,
     },
     /// Whoever dials this address is to be introduced with [`ToNode::Dialled`]. The signature is the owner's, over
     /// [`listen_text`]. Answered with [`ToNode::Listening`].
@@ -165,6 +163,15 @@ pub enum ToNode {
         /// For whom it was.
         to: PersonaId,
     },
+}
+
+/// Both ends' credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceEnds {
+    /// The node's.
+    pub ours: IceCredentials,
+    /// The dialler's.
+    pub theirs: IceCredentials,
 }
 
 /// What an end of a connection signs its checks by (RFC 8839, section 5.4). With it the server proves where packets come from; it reads no

@@ -3,12 +3,16 @@
 //! ```text
 //! key    = HKDF-SHA256(X25519(ephemeral, receiver), salt: domain, info: ephemeral's public key ‖ receiver)
 //! sealed = ephemeral's public key ‖ ChaCha20-Poly1305(key, nonce: 0, inner)
-//! inner  = { from, attempt, answers, minute, 16 random bytes, blob, signature over all of that, the domain and the receiver }
+//! inner  = { from, what is said, minute, 16 random bytes, signature over all of that, the domain and the receiver }
 //! ```
 //!
 //! So whoever passes it on reads no network address in it, and can't make one up in another's name (HPKE, RFC 9180, is about the same; the keys
 //! are those that personas have anyway). A key seals one signal, which is why its nonce may be zero. A receiver drops what is older than
 //! [`FRESH_MINUTES`], and what it has heard already.
+//!
+//! Network addresses are shown to those only who have a reason to know them. Whoever has none to show its own *knocks*; whoever has none to
+//! answer with its own, to a knock or to a signal, says where its *door* is: an address without a grant, which is dialled over the
+//! server.
 
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::Aead, aead::Payload};
 use curve25519_dalek::MontgomeryPoint;
@@ -18,6 +22,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{
+    address::Address,
     codec,
     id::PersonaId,
     keys::{BadSignature, PersonaSecret, Signature},
@@ -28,7 +33,7 @@ use crate::{
 /// How many minutes older or younger than the receiver's clock a signal may be.
 pub const FRESH_MINUTES: u32 = 2;
 
-const DOMAIN: &[u8] = b"bitters/signal/1";
+const DOMAIN: &[u8] = b"bitters/signal/2";
 
 /// A signal that only its receiver can read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,13 +54,48 @@ pub struct Fresh {
     pub nonce: [u8; 16],
 }
 
+/// What a signal says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Said {
+    /// Dial me here, as anybody may. The answer to a [`Knock`](Self::Knock), or to a signal whose sender has no reason to know more.
+    Door(Box<Address>),
+    /// The sender would like a connection, and shows no network address of its own: where is the door?
+    Knock,
+    /// One of the two messages that make a connection.
+    Signal(Signal),
+    /// The same, whose blob is sealed again, under the match key of a topic ([`MatchKey`](crate::topic::MatchKey)), with this signal's name: for
+    /// those alone who are in the topic, too.
+    Topic(Signal),
+}
+
+impl Said {
+    /// The attempt of the receiver's that it answers, if it is one of the two messages.
+    const fn signal(&self) -> Option<&Signal> {
+        match self {
+            Self::Signal(signal) | Self::Topic(signal) => Some(signal),
+            Self::Door(_) | Self::Knock => None,
+        }
+    }
+
+    const fn answers(&self) -> bool {
+        match self {
+            Self::Door(_) => true,
+            Self::Knock => false,
+            Self::Signal(signal) | Self::Topic(signal) => signal.answers.is_some(),
+        }
+    }
+}
+
+/// Bytes of a blob that is sealed again: the cipher's tag more.
+const MAX_TOPIC_BLOB: usize = MAX_SIGNAL + 16;
+
 /// A signal that was opened: who sent it is proven.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
     /// From whom.
     pub from: PersonaId,
     /// What it says.
-    pub signal: Signal,
+    pub said: Said,
     /// Minutes since 1970, by the sender's clock.
     pub minute: u32,
     /// Its name.
@@ -76,12 +116,10 @@ pub enum BadSignal {
 #[derive(Serialize, Deserialize)]
 struct Inner {
     from: PersonaId,
-    attempt: u32,
-    answers: Option<u32>,
     minute: u32,
     nonce: [u8; 16],
     #[serde(with = "serde_bytes")]
-    blob: Vec<u8>,
+    said: Vec<u8>,
     signature: Signature,
 }
 
@@ -91,30 +129,22 @@ impl SealedSignal {
     /// # Errors
     /// [`BadSignature`] if the receiver's id is no key.
     pub fn seal(
-        signal: Signal,
+        said: &Said,
         from: &PersonaSecret,
         to: PersonaId,
         minute: u32,
         fresh: &Fresh,
     ) -> Result<Self, BadSignature> {
-        let receiver = to.noise_key()?;
-        let Signal { attempt, answers, blob } = signal;
-        let mut inner = Inner {
-            from: from.id(),
-            attempt,
-            answers,
-            minute,
-            nonce: fresh.nonce,
-            blob,
-            signature: Signature([0; 64]),
-        };
+        let (receiver, answers) = (to.noise_key()?, said.answers());
+        let said = codec::encode(said);
+        let mut inner = Inner { from: from.id(), minute, nonce: fresh.nonce, said, signature: Signature([0; 64]) };
         inner.signature = from.sign(&inner.text(to));
         let public = MontgomeryPoint::mul_base_clamped(*fresh.ephemeral).to_bytes();
         let shared = Zeroizing::new(MontgomeryPoint(receiver).mul_clamped(*fresh.ephemeral).to_bytes());
-        let payload = Payload { msg: &codec::encode(&inner), aad: &[u8::from(answers.is_some())] };
+        let payload = Payload { msg: &codec::encode(&inner), aad: &[u8::from(answers)] };
         let sealed = cipher(&shared, &public, &receiver).encrypt(&[0; 12].into(), payload);
         let sealed = sealed.expect("a signal is far below the cipher's bound");
-        Ok(Self { answers: answers.is_some(), sealed: [public.as_slice(), &sealed].concat() })
+        Ok(Self { answers, sealed: [public.as_slice(), &sealed].concat() })
     }
 
     /// Opens what [`seal`](Self::seal) made, and proves who said it. Whether it is fresh and new is for the caller to say.
@@ -131,12 +161,14 @@ impl SealedSignal {
         let plain = cipher(&shared, public, &receiver).decrypt(&[0; 12].into(), payload);
         let plain = plain.map_err(|_| BadSignal::NotForUs)?;
         let inner: Inner = codec::decode(&plain, MAX_SEALED_SIGNAL).map_err(|_| BadSignal::NotForUs)?;
-        if inner.blob.len() > MAX_SIGNAL || inner.answers.is_some() != self.answers {
+        let said: Said = codec::decode(&inner.said, MAX_SEALED_SIGNAL).map_err(|_| BadSignal::NotForUs)?;
+        let is_too_long = said.signal().is_some_and(|signal| signal.blob.len() > MAX_TOPIC_BLOB);
+        if is_too_long || said.answers() != self.answers {
             return Err(BadSignal::NotForUs);
         }
         inner.from.verify(&inner.text(id), &inner.signature).map_err(|_| BadSignal::BadSignature)?;
-        let Inner { from, attempt, answers, minute, nonce, blob, .. } = inner;
-        Ok(Opened { from, signal: Signal { attempt, answers, blob }, minute, nonce })
+        let Inner { from, minute, nonce, .. } = inner;
+        Ok(Opened { from, said, minute, nonce })
     }
 
     /// Whether it is longer than any signal.
@@ -149,12 +181,7 @@ impl SealedSignal {
 impl Inner {
     /// What is signed.
     fn text(&self, to: PersonaId) -> Vec<u8> {
-        let answers = self.answers.map_or([0; 5], |answers| {
-            let [a, b, c, d] = answers.to_be_bytes();
-            [1, a, b, c, d]
-        });
-        let (attempt, minute) = (self.attempt.to_be_bytes(), self.minute.to_be_bytes());
-        [DOMAIN, &self.from.0, &to.0, &attempt, &answers, &minute, &self.nonce, &self.blob].concat()
+        [DOMAIN, &self.from.0, &to.0, &self.minute.to_be_bytes(), &self.nonce, &self.said].concat()
     }
 }
 
@@ -169,20 +196,23 @@ fn cipher(shared: &[u8; 32], ephemeral: &[u8; 32], receiver: &[u8; 32]) -> ChaCh
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::{MAX_PROXIES, Owner};
 
     #[test]
     fn what_was_sealed_is_opened_by_its_receiver_alone() {
-        let to_bob = sealed(&alice(), dial());
-        let opened = Opened { from: alice().id(), signal: dial(), minute: 77, nonce: [4; 16] };
-        assert_eq!(to_bob.open(&bob()), Ok(opened));
-        assert_eq!(to_bob.open(&alice()), Err(BadSignal::NotForUs));
-        let longest = Signal { attempt: u32::MAX, answers: Some(u32::MAX), blob: vec![9; MAX_SIGNAL] };
-        assert!(!to_bob.is_too_long() && !sealed(&alice(), longest).is_too_long());
+        let longest = Signal { attempt: u32::MAX, answers: Some(u32::MAX), blob: vec![9; MAX_TOPIC_BLOB] };
+        for said in [Said::Signal(dial()), Said::Knock, door(), Said::Topic(longest)] {
+            let to_bob = sealed(&alice(), &said);
+            let opened = Opened { from: alice().id(), said, minute: 77, nonce: [4; 16] };
+            assert_eq!(to_bob.open(&bob()), Ok(opened));
+            assert_eq!(to_bob.open(&alice()), Err(BadSignal::NotForUs));
+            assert!(!to_bob.is_too_long());
+        }
     }
 
     #[test]
     fn nobody_on_the_way_reads_or_changes_it() {
-        let sealed = sealed(&alice(), Signal { blob: b"192.0.2.1".to_vec(), ..dial() });
+        let sealed = sealed(&alice(), &Said::Signal(Signal { blob: b"192.0.2.1".to_vec(), ..dial() }));
         assert!(!sealed.sealed.windows(9).any(|part| part == b"192.0.2.1"));
         assert!(!sealed.sealed.windows(32).any(|part| part == alice().id().0));
         for at in 0..sealed.sealed.len() {
@@ -200,11 +230,9 @@ mod tests {
         let (mallory, bob) = (PersonaSecret::new([3; 32]), bob());
         let mut inner = Inner {
             from: alice().id(),
-            attempt: 7,
-            answers: None,
             minute: 77,
             nonce: [4; 16],
-            blob: vec![9],
+            said: codec::encode(&Said::Knock),
             signature: Signature([0; 64]),
         };
         for signature in [mallory.sign(&inner.text(bob.id())), alice().sign(&inner.text(mallory.id()))] {
@@ -222,7 +250,7 @@ mod tests {
     #[test]
     fn no_key_is_no_receiver() {
         let fresh = Fresh { ephemeral: Zeroizing::new([5; 32]), nonce: [4; 16] };
-        assert_eq!(SealedSignal::seal(dial(), &alice(), PersonaId([0; 32]), 77, &fresh), Err(BadSignature));
+        assert_eq!(SealedSignal::seal(&Said::Knock, &alice(), PersonaId([0; 32]), 77, &fresh), Err(BadSignature));
     }
 
     #[test]
@@ -233,9 +261,16 @@ mod tests {
         }
     }
 
-    fn sealed(from: &PersonaSecret, signal: Signal) -> SealedSignal {
+    fn sealed(from: &PersonaSecret, said: &Said) -> SealedSignal {
         let fresh = Fresh { ephemeral: Zeroizing::new([5; 32]), nonce: [4; 16] };
-        SealedSignal::seal(signal, from, bob().id(), 77, &fresh).unwrap()
+        SealedSignal::seal(said, from, bob().id(), 77, &fresh).unwrap()
+    }
+
+    /// With as many proxies as there may be.
+    fn door() -> Said {
+        let (alice, proxies) = (alice(), ["[2001:db8::1]:3478".parse().unwrap(); MAX_PROXIES]);
+        let owner = Owner::Persona(alice.id());
+        Said::Door(Box::new(Address::sign(owner, [7; 32], &proxies, u64::MAX, None, |text| alice.sign(text))))
     }
 
     fn dial() -> Signal {

@@ -4,7 +4,7 @@
 //! 24-byte nonce) with a key derived from the name, so servers and relays that don't know the name learn nothing. A message is
 //! signed by its persona inside the seal and known by the hash of the sealed bytes.
 
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, aead::Aead, aead::Payload};
+use chacha20poly1305::{ChaCha20Poly1305, KeyInit, XChaCha20Poly1305, aead::Aead, aead::Payload};
 use hkdf::Hkdf;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -60,6 +60,46 @@ pub struct Said {
     pub id: MessageId,
 }
 
+/// What proves to a peer that both are in a topic, without telling others which: derived from the topic's name, apart from the key of its
+/// messages. Leaders have it, which never learn the name.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MatchKey(#[serde(with = "serde_bytes")] [u8; 32]);
+
+impl MatchKey {
+    /// From 32 bytes, for tests.
+    #[must_use]
+    pub const fn new(key: [u8; 32]) -> Self {
+        Self(key)
+    }
+
+    /// Seals what only those in the topic are to read, for one signal: `nonce` is that signal's name.
+    #[must_use]
+    pub fn seal(&self, ends: [PersonaId; 2], nonce: &[u8; 16], plain: &[u8]) -> Vec<u8> {
+        self.cipher(ends, nonce).encrypt(&[0; 12].into(), plain).expect("a signal is far below the cipher's bound")
+    }
+
+    /// Opens what [`seal`](Self::seal) made between the same ends; nothing if that was done with another topic's key.
+    #[must_use]
+    pub fn open(&self, ends: [PersonaId; 2], nonce: &[u8; 16], sealed: &[u8]) -> Option<Vec<u8>> {
+        self.cipher(ends, nonce).decrypt(&[0; 12].into(), sealed).ok()
+    }
+
+    /// Of a key that seals once.
+    fn cipher(&self, [from, to]: [PersonaId; 2], nonce: &[u8; 16]) -> ChaCha20Poly1305 {
+        let mut key = [0; 32];
+        Hkdf::<Sha256>::new(Some(b"bitters/topic/match/1"), &self.0)
+            .expand_multi_info(&[b"signal", &from.0, &to.0, nonce], &mut key)
+            .expect("32 bytes are within HKDF's bound");
+        ChaCha20Poly1305::new(&key.into())
+    }
+}
+
+impl std::fmt::Debug for MatchKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MatchKey(..)")
+    }
+}
+
 /// Why a sealed message was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
@@ -99,6 +139,16 @@ impl TopicKey {
     #[must_use]
     pub const fn id(&self) -> TopicId {
         self.id
+    }
+
+    /// What shows other members that we are one.
+    #[must_use]
+    pub fn matching(&self) -> MatchKey {
+        let mut key = [0; 32];
+        Hkdf::<Sha256>::new(Some(b"bitters/topic/match/1"), &self.key)
+            .expand(b"key", &mut key)
+            .expect("32 bytes are within HKDF's bound");
+        MatchKey(key)
     }
 
     /// Signs and seals `data`. `nonce` is random, and never used twice.
@@ -172,6 +222,18 @@ mod tests {
         assert_eq!(said, Said { from: alice().id(), data, id: message_id(&sealed) });
         let other = TopicKey::of(&"lobbies".try_into().unwrap());
         assert_eq!(other.open(&sealed), Err(OpenError::NotOfTopic));
+    }
+
+    #[test]
+    fn what_is_sealed_for_members_is_between_two_of_them() {
+        let (ends, key) = ([alice().id(), PersonaSecret::new([0xb0; 32]).id()], lobby().matching());
+        let sealed = key.seal(ends, &[1; 16], b"192.0.2.1");
+        assert_eq!(lobby().matching().open(ends, &[1; 16], &sealed).as_deref(), Some(b"192.0.2.1".as_slice()));
+        let other = TopicKey::of(&"lobbies".try_into().unwrap()).matching();
+        assert_eq!(other.open(ends, &[1; 16], &sealed), None);
+        assert_eq!(key.open([ends[1], ends[0]], &[1; 16], &sealed), None, "carried to another link");
+        assert_eq!(key.open(ends, &[2; 16], &sealed), None, "carried to another signal");
+        assert_eq!(format!("{key:?}"), "MatchKey(..)");
     }
 
     #[test]

@@ -292,6 +292,8 @@ mod tests {
     fn address() -> Address {
         let secret = secret();
         let proxies = ["192.0.2.1:443".parse().expect("a proxy")];
-        Address::sign(Owner::Persona(secret.id()), [9; 32], &proxies, 1_800_000_000_000, |message| secret.sign(message))
+        Address::sign(Owner::Persona(secret.id()), [9; 32], &proxies, 1_800_000_000_000, None, |message| {
+            secret.sign(message)
+        })
     }
 }
