@@ -47,15 +47,23 @@ struct Waiting {
     deadline: Instant,
     stage: Stage,
     askers: Vec<Asker>,
-    /// How often the rendezvous said that the peer isn't there.
-    missed: u32,
-    /// When it is asked again.
+    /// Whether the rendezvous said that the peer isn't there.
+    is_missed: bool,
+    /// How often it was asked, or the peer knocked on, in vain.
+    tries: u32,
+    /// When that is done again.
     again: Option<Instant>,
 }
 
 impl Waiting {
     const fn new(deadline: Instant, stage: Stage, askers: Vec<Asker>) -> Self {
-        Self { deadline, stage, askers, missed: 0, again: None }
+        Self { deadline, stage, askers, is_missed: false, tries: 0, again: None }
+    }
+
+    fn try_again(&mut self, now: Instant) {
+        let pause = AGAIN.saturating_mul(1 << self.tries.min(4)).min(AGAIN_CAP);
+        self.tries += 1;
+        self.again = Some(now + pause);
     }
 
     fn is_of(&self, frames: &Set<FrameId>) -> bool {
@@ -117,15 +125,23 @@ impl Dials {
     #[must_use]
     pub fn missed(&mut self, pair: Pair, now: Instant) -> bool {
         let Some(waiting) = self.waiting.get_mut(&pair).filter(|it| !it.askers.is_empty()) else { return false };
-        let pause = AGAIN.saturating_mul(1 << waiting.missed.min(4)).min(AGAIN_CAP);
-        waiting.missed += 1;
-        waiting.again = Some(now + pause);
+        waiting.is_missed = true;
+        if waiting.again.is_none() {
+            waiting.try_again(now);
+        }
         true
+    }
+
+    /// The peer was knocked on. It is knocked on again, should it not answer.
+    pub fn knocked(&mut self, pair: Pair, now: Instant) {
+        if let Some(waiting) = self.waiting.get_mut(&pair) {
+            waiting.try_again(now);
+        }
     }
 
     /// Whether the rendezvous said that the peer isn't there.
     pub fn is_missed(&self, pair: Pair) -> bool {
-        self.waiting.get(&pair).is_some_and(|waiting| waiting.missed > 0)
+        self.waiting.get(&pair).is_some_and(|waiting| waiting.is_missed)
     }
 
     /// Pairs whose peer is to be looked up again.

@@ -81,6 +81,9 @@ pub enum Ask {
     Answer {
         /// The method's name.
         method: String,
+        /// Whether a peer whose call is answered may know the network addresses of this browser, as it may unless told otherwise.
+        #[serde(default)]
+        direct: Option<bool>,
     },
     /// Call a method of a peer's. Replies `reply` or `failed`.
     Call {
@@ -148,6 +151,9 @@ pub enum Ask {
     Serve {
         /// The protocol's name.
         protocol: String,
+        /// Whether a peer whose stream is used may know the network addresses of this browser, as it may unless told otherwise.
+        #[serde(default)]
+        direct: Option<bool>,
     },
     /// A node author's own API. Replies `value`, or `next` … `end`, or `failed`.
     Service {

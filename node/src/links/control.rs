@@ -41,7 +41,7 @@ impl Links {
     fn on_control(&mut self, link: LinkId, pair: Pair, message: Control, around: &Around<'_>) -> Result<(), Offence> {
         self.takes_control(link, around.now)?;
         match message {
-            Control::Address(address) => return self.on_address(pair, address, around),
+            Control::Address(address) => return self.on_address(link, pair, address, around),
             Control::FrameGone(frame) => self.tell(LinksOutput::FrameGone(pair, frame)),
             Control::HungUp => self.on_hung_up(link, pair, around),
             Control::Idle => self.on_idle(link, pair, around),
@@ -133,12 +133,18 @@ impl Links {
         }
     }
 
-    /// The peer said where it can be dialled.
-    fn on_address(&mut self, pair: Pair, address: Address, around: &Around<'_>) -> Result<(), Offence> {
+    /// The peer said where it can be dialled. The proxies are of its choice: our browser turns to those only if it may know our addresses.
+    fn on_address(
+        &mut self,
+        link: LinkId,
+        pair: Pair,
+        address: Address,
+        around: &Around<'_>,
+    ) -> Result<(), Offence> {
         if address.owner() != Owner::Persona(pair.peer) {
             return Err("an address that isn't its own");
         }
-        if !around.is_expired(&address) {
+        if !around.is_expired(&address) && self.table.is_direct(link) {
             self.table.learn_address(pair, address);
         }
         Ok(())
@@ -164,8 +170,9 @@ impl Links {
     }
 
     fn on_link_signal(&mut self, link: LinkId, pair: Pair, signal: Signal, around: &Around<'_>) -> Result<(), Offence> {
-        if self.takes_signal(link, signal.blob.len() > MAX_SIGNAL, around.now)? {
-            self.on_signal(pair, signal, Way::Link, around);
+        // Without a reason for the one link there is none for another.
+        if self.takes_signal(link, signal.blob.len() > MAX_SIGNAL, around.now)? && self.table.is_direct(link) {
+            self.on_signal(pair, signal, None, Way::Link, around);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use bitters_wire::{
     id::{LinkId, PersonaId},
     limits::MAX_SIGNAL,
     local::{Dial, Door, LinkCommand, LinkEvent},
-    rendezvous::{IceCredentials, ToServer},
+    rendezvous::{IceEnds, ToServer},
 };
 
 use super::{Around, Links, LinksOutput};
@@ -32,7 +32,8 @@ impl Links {
         let Some(frame) = self.keeper(own, around.frames) else { return };
         let link = self.table.open(frame, own, passage, around.now);
         let door = Door::Introduced { fingerprint };
-        self.command(link, LinkCommand::Dial(Dial { own, peer: None, door, stun: around.stun() }), around);
+        let dial = Dial { own, peer: None, door, direct: false, stun: around.stun() };
+        self.command(link, LinkCommand::Dial(dial), around);
         self.command(link, LinkCommand::Signal(signal), around);
     }
 
@@ -40,7 +41,7 @@ impl Links {
     pub(super) fn on_door_event(&mut self, link: LinkId, own: PersonaId, event: LinkEvent, around: &Around<'_>) {
         match event {
             LinkEvent::Down(reason) => self.end(link, reason, around),
-            LinkEvent::Sign(text) => self.on_sign(link, own, None, text, around),
+            LinkEvent::Sign { text, proof } => self.on_sign(link, own, None, (text, proof), around),
             LinkEvent::Signal(signal) if signal.len() <= MAX_SIGNAL => self.answer_dial(link, signal),
             LinkEvent::Up(peer) if peer == own => self.refuse_identity(link, around),
             LinkEvent::Up(peer) => {
@@ -58,18 +59,12 @@ impl Links {
         }
     }
 
-    /// No direct path to a peer that the server introduced.
-    pub(super) fn on_forward(
-        &mut self,
-        link: LinkId,
-        ours: IceCredentials,
-        theirs: IceCredentials,
-        around: &Around<'_>,
-    ) {
+    /// No direct path to a peer that the server introduced, or none is looked for.
+    pub(super) fn on_forward(&mut self, link: LinkId, ends: Option<IceEnds>, around: &Around<'_>) {
         if let Some(passage) = self.table.link(link).and_then(|it| it.passage)
             && around.is_registered
         {
-            self.tell(LinksOutput::Server(ToServer::Forward { passage, ours, theirs }));
+            self.tell(LinksOutput::Server(ToServer::Forward { passage, ends }));
         }
     }
 

@@ -14,7 +14,8 @@ use super::{
     Around, Links, LinksOutput,
     ending::SESSION_PATIENCE,
     placement::{Candidate, place},
-    table::{Attempt, Way},
+    reasons::Reason,
+    table::{At, Attempt, Way},
 };
 use crate::{
     dials::Stage,
@@ -27,6 +28,23 @@ use crate::{
 pub type NoWay = &'static str;
 
 const NO_CARRIER: NoWay = "no page is open to carry a connection";
+const NOBODY_LEADS_THERE: NoWay = "neither a rendezvous nor a common peer leads to it";
+
+/// What a dial began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// The peer is asked for its door. It may not answer.
+    Knock,
+    /// There is a link, or an attempt at one.
+    Link,
+}
+
+/// The way into a connection.
+struct Entrance {
+    door: Door,
+    direct: bool,
+    stun: Vec<SocketAddr>,
+}
 
 impl Links {
     /// Sees to it that there is a link of the pair or an attempt at one. The text says why there is none; sites may read it.
@@ -34,18 +52,18 @@ impl Links {
     /// # Errors
     ///
     /// No way leads to the peer, or there is no room or no frame for a link.
-    pub fn dial(&mut self, pair: Pair, around: &Around<'_>) -> Result<(), NoWay> {
+    pub fn dial(&mut self, pair: Pair, around: &Around<'_>) -> Result<Begun, NoWay> {
         self.dial_by(pair, self.common_peer(pair, around), true, around)
     }
 
     /// As [`dial`](Self::dial), but for the sake of a topic alone unless a site dials the peer, or its sessions wait for it: then less goes for
     /// the link.
-    pub(super) fn dial_neighbour(&mut self, pair: Pair, around: &Around<'_>) -> Result<(), NoWay> {
+    pub(super) fn dial_neighbour(&mut self, pair: Pair, around: &Around<'_>) -> Result<Begun, NoWay> {
         self.dial_by(pair, self.common_peer(pair, around), self.is_wanted(pair, around), around)
     }
 
     /// As [`dial`](Self::dial), where those who named the peer didn't lead there.
-    pub(super) fn dial_unnamed(&mut self, pair: Pair, around: &Around<'_>) -> Result<(), NoWay> {
+    pub(super) fn dial_unnamed(&mut self, pair: Pair, around: &Around<'_>) -> Result<Begun, NoWay> {
         self.dial_by(pair, None, true, around)
     }
 
@@ -60,19 +78,32 @@ impl Links {
         common: Option<PersonaId>,
         wanted: bool,
         around: &Around<'_>,
-    ) -> Result<(), NoWay> {
+    ) -> Result<Begun, NoWay> {
         if pair.own == pair.peer {
             return Err("it can't be reached");
         }
         if self.table.is_linking(pair) {
-            return Ok(());
+            return Ok(Begun::Link);
         }
         if let Some(standby) = self.table.standby_to(pair) {
             self.switch_to(standby, None, around);
-            return Ok(());
+            return Ok(Begun::Link);
         }
-        let way = self.way_to(pair, common, around).ok_or("neither a rendezvous nor a common peer leads to it")?;
-        self.begin_anew(pair, Attempt::new(way, None, around.now), wanted, around)
+        let way = self.way_to(pair, common, around).ok_or(NOBODY_LEADS_THERE)?;
+        let topic = match around.reason(pair) {
+            None if way != Way::Address => return self.begin_knocking(pair, way, around),
+            Some(Reason::Topic(topic)) => Some(topic),
+            None | Some(Reason::Accepted) => None,
+        };
+        let attempt = Attempt { topic, ..Attempt::new(way, None, around.now) };
+        self.begin_anew(pair, attempt, wanted, around).map(|()| Begun::Link)
+    }
+
+    fn begin_knocking(&mut self, pair: Pair, way: Way, around: &Around<'_>) -> Result<Begun, NoWay> {
+        if !around.frames.has_persona(pair.own) {
+            return Err(NO_CARRIER);
+        }
+        if self.knock(pair, way, around) { Ok(Begun::Knock) } else { Err(NOBODY_LEADS_THERE) }
     }
 
     /// Dials the peer at an address that somebody gave away.
@@ -81,7 +112,11 @@ impl Links {
     ///
     /// The address has expired, or there is no room or no frame for a link.
     pub fn dial_address(&mut self, pair: Pair, address: &Address, around: &Around<'_>) -> Result<(), NoWay> {
-        if around.is_expired(address) {
+        self.dial_at(pair, At::Given(Box::new(address.clone())), around)
+    }
+
+    pub(super) fn dial_at(&mut self, pair: Pair, at: At, around: &Around<'_>) -> Result<(), NoWay> {
+        if around.is_expired(at.address()) {
             return Err("the address has expired");
         }
         if pair.own == pair.peer {
@@ -90,8 +125,8 @@ impl Links {
         if self.table.is_linking(pair) {
             return Ok(());
         }
-        let at = Some(Box::new(address.clone()));
-        self.begin_anew(pair, Attempt { at, ..Attempt::new(Way::Address, None, around.now) }, true, around)
+        let attempt = Attempt { at: Some(at), ..Attempt::new(Way::Address, None, around.now) };
+        self.begin_anew(pair, attempt, true, around)
     }
 
     fn begin_anew(&mut self, pair: Pair, attempt: Attempt, wanted: bool, around: &Around<'_>) -> Result<(), NoWay> {
@@ -140,18 +175,34 @@ impl Links {
         other: Option<FrameId>,
         around: &Around<'_>,
     ) -> Option<LinkId> {
-        let (door, stun) = if attempt.way == Way::Address {
-            let given = attempt.at.as_deref().cloned();
-            let address = given.or_else(|| self.address_of(pair, around))?;
-            (door_to(&address), stun_at(&address))
-        } else {
-            (Door::Signals, around.stun())
+        let Entrance { door, direct, stun } = match attempt.way {
+            Way::Address => self.entrance(pair, attempt.at.as_ref(), around)?,
+            _ => Entrance { door: Door::Signals, direct: true, stun: around.stun() },
         };
         let frame = self.frame_for(pair.own, other, around.frames)?;
         let link = self.table.begin(frame, pair, attempt);
-        self.command(link, LinkCommand::Dial(Dial { own: pair.own, peer: Some(pair.peer), door, stun }), around);
+        self.table.set_direct(link, direct);
+        let dial = Dial { own: pair.own, peer: Some(pair.peer), door, direct, stun };
+        self.command(link, LinkCommand::Dial(dial), around);
         self.tell(LinksOutput::Status);
         Some(link)
+    }
+
+    /// How an address is dialled. At a peer's door, and by those who hide, over our own server only.
+    fn entrance(&self, pair: Pair, at: Option<&At>, around: &Around<'_>) -> Option<Entrance> {
+        let told = self.address_of(pair, around);
+        let (address, is_door) = match at {
+            Some(At::Door(address)) => (&**address, true),
+            Some(At::Given(address)) => (&**address, false),
+            None => (told.as_ref()?, false),
+        };
+        let proxies = if is_door || around.hides { around.proxies } else { address.proxies() };
+        let proof = address.grant().map(|grant| grant.proof(pair.own, pair.peer));
+        let (fingerprint, token) = (*address.fingerprint(), address.token());
+        let door = Door::Address { fingerprint, token, proxies: proxies.to_vec(), proof };
+        let direct = around.may_show(pair) || (proof.is_some() && !is_door && !around.hides);
+        let stun = proxies.iter().copied().map(stun_of).collect();
+        (!proxies.is_empty()).then_some(Entrance { door, direct, stun })
     }
 
     /// The frame of a persona that is to carry a new link: another than `other` if there is one.
@@ -201,7 +252,8 @@ impl Links {
     pub(super) fn plan(&mut self, around: &Around<'_>) {
         let due = self.redials.due(around.now);
         for (pair, _) in due.iter().filter(|(_, for_sessions)| *for_sessions) {
-            if self.dial(*pair, around).is_err() {
+            // Who is knocked on may not answer, and is knocked on again.
+            if self.dial(*pair, around) != Ok(Begun::Link) {
                 self.count_failure(*pair, around.now);
             }
         }
@@ -226,7 +278,7 @@ impl Links {
         let waiting = candidates.split_off(TOPIC_NEIGHBOURS.saturating_sub(have).min(candidates.len()));
         let tries = connecting > 0 || !candidates.is_empty();
         for pair in candidates {
-            if self.dial_neighbour(pair, around).is_err() {
+            if self.dial_neighbour(pair, around) != Ok(Begun::Link) {
                 self.count_failure(pair, around.now);
             }
         }
@@ -249,13 +301,9 @@ impl Around<'_> {
     }
 }
 
-/// Servers that go with an address.
-fn stun_at(address: &Address) -> Vec<SocketAddr> {
-    address.proxies().iter().copied().map(stun_of).collect()
-}
-
-/// The way in at an address.
-fn door_to(address: &Address) -> Door {
-    let (fingerprint, token, proxies) = (*address.fingerprint(), address.token(), address.proxies().to_vec());
-    Door::Address { fingerprint, token, proxies }
+impl At {
+    pub(super) fn address(&self) -> &Address {
+        let (Self::Door(address) | Self::Given(address)) = self;
+        address
+    }
 }

@@ -12,6 +12,7 @@ use bitters_wire::{
 
 use super::{
     Around, Links, LinksOutput, Offence,
+    dialling::Begun,
     table::{Attempt, Link, State, Up, Way},
 };
 use crate::{dials::Stage, limits::MAX_LINKS_PER_PERSONA, pair::Pair, topics::Place, view::warnings::Audience};
@@ -61,7 +62,7 @@ impl Links {
     }
 
     fn adopt(&mut self, frame: FrameId, held: HeldLink, around: &Around<'_>) {
-        let HeldLink { link, own, peer, used, path } = held;
+        let HeldLink { link, own, peer, used, path, direct } = held;
         let pair = Pair { own, peer };
         if self.table.link(link).is_some() {
             return;
@@ -71,12 +72,13 @@ impl Links {
         let rival = self.table.up_to(pair);
         let is_later = rival.is_none_or(|rival| rival < link);
         let stands_by = !used && self.table.standby_to(pair).is_none();
-        if !is_own || !(stands_by || is_later) || self.table.of(own) >= MAX_LINKS_PER_PERSONA {
+        if !is_own || (direct && around.hides) || !(stands_by || is_later) || self.table.of(own) >= MAX_LINKS_PER_PERSONA {
             return self.tell(LinksOutput::Command(frame, link, LinkCommand::HangUp));
         }
         if stands_by {
             self.table.adopt_standby(link, frame, pair, around.now);
             self.table.set_path(link, path);
+            self.table.set_direct(link, direct);
             return;
         }
         if let Some(rival) = rival {
@@ -85,6 +87,7 @@ impl Links {
         }
         self.table.adopt(link, frame, pair, around.now);
         self.table.set_path(link, path);
+        self.table.set_direct(link, direct);
         self.say_of_links(link, Control::Resume, around);
         self.redials.forget(pair);
         self.tell(LinksOutput::Adopted(link, pair));
@@ -145,7 +148,7 @@ impl Links {
         if !matches!(attempt.way, Way::Address | Way::Uplink) {
             self.tell(LinksOutput::ForgetWays(pair));
             let wanted = around.dials.stage(pair) == Some(Stage::Link) || self.redials.is_wanted(pair, around.now);
-            if wanted && self.dial_unnamed(pair, around).is_ok() {
+            if wanted && self.dial_unnamed(pair, around) == Ok(Begun::Link) {
                 return;
             }
         }
@@ -162,8 +165,8 @@ impl Links {
     /// Another frame takes an attempt over whose frame is gone.
     fn begins_again(&mut self, pair: Pair, attempt: &Attempt, around: &Around<'_>) -> bool {
         match &attempt.at {
-            Some(address) => self.dial_address(pair, address, around).is_ok(),
-            None => self.dial_neighbour(pair, around).is_ok(),
+            Some(at) => self.dial_at(pair, at.clone(), around).is_ok(),
+            None => self.dial_neighbour(pair, around) == Ok(Begun::Link),
         }
     }
 
@@ -233,7 +236,7 @@ impl Links {
             return;
         }
         // The peer can't know yet that our frame is gone: it takes its browser seconds, unless we tell it.
-        if is_frames_fault(reason) && self.dial_neighbour(pair, around).is_ok() {
+        if is_frames_fault(reason) && self.dial_neighbour(pair, around) == Ok(Begun::Link) {
             self.redials.want(pair, wanted_until, now);
             self.redials.begun(pair, now);
             return;

@@ -18,6 +18,7 @@
 //! | `lanes` | packets that wait for a link, site by site |
 //! | `pairing` | signals, and the attempts that they belong to |
 //! | `placement` | which frame carries a link |
+//! | `reasons` | who may know our network addresses |
 //! | `redials` | when a link that broke is dialled again |
 //! | `room` | how many links a persona has |
 //! | `sealing` | signals are signed and sealed, and heard once |
@@ -34,6 +35,7 @@ mod ending;
 mod lanes;
 mod pairing;
 mod placement;
+mod reasons;
 mod redials;
 mod room;
 mod sealing;
@@ -67,10 +69,12 @@ use crate::{
     frames::Frames,
     links::{redials::Redials, sealing::Sealing},
     pair::Pair,
+    sites::acquaintances::Acquaintances,
     topics::Topics,
     view::warnings::Audience,
 };
 pub use ending::SESSION_PATIENCE;
+pub use dialling::Begun;
 pub use table::{Link, Table, Up, Way};
 
 /// A link is probed again at the earliest after that time.
@@ -91,6 +95,10 @@ pub struct Around<'a> {
     pub topics: &'a Topics,
     /// What sites wait for.
     pub dials: &'a Dials,
+    /// Peers that sites accepted.
+    pub acquaintances: &'a Acquaintances,
+    /// Whether the person lets no peer know our network addresses.
+    pub hides: bool,
     /// Proxies of our server: they tell ends how they look from outside, too.
     pub proxies: &'a [SocketAddr],
     /// Whether the rendezvous has our keys.
@@ -168,6 +176,8 @@ pub enum LinksOutput {
     },
     /// An attempt at an address failed.
     AddressFailed(PersonaId),
+    /// A peer that sites wait for is dialled now.
+    Dials(Pair),
     /// A link that was used is over, and the peer can't be heard for now in the topics that it is in.
     Down {
         /// Between whom.
@@ -194,6 +204,8 @@ pub enum LinksOutput {
         /// Whether it wasn't, as far as we know.
         comes: bool,
     },
+    /// A peer wants to know where our door is, and asked in this way.
+    Knocked(Pair, Way),
     /// A peer left a topic.
     Left {
         /// Between whom.
@@ -352,7 +364,7 @@ impl Links {
         match event {
             LinkEvent::Down(reason) => self.end(link, reason, around),
             LinkEvent::Drained(bytes) => self.on_drained(link, bytes, around),
-            LinkEvent::Forward { ours, theirs } => self.on_forward(link, ours, theirs, around),
+            LinkEvent::Forward(ends) => self.on_forward(link, ends, around),
             LinkEvent::Path(path) => {
                 if self.table.set_path(link, path) {
                     self.tell(LinksOutput::Status);
@@ -360,7 +372,7 @@ impl Links {
             }
             LinkEvent::Received(bytes) => self.on_received(link, pair, &bytes, around),
             LinkEvent::RoundTrip(us) => self.on_round_trip(link, us),
-            LinkEvent::Sign(text) => self.on_sign(link, pair.own, Some(pair.peer), text, around),
+            LinkEvent::Sign { text, proof } => self.on_sign(link, pair.own, Some(pair.peer), (text, proof), around),
             LinkEvent::Signal(blob) => self.on_local_signal(link, blob, around),
             LinkEvent::Up(peer) if peer == pair.peer => self.on_up(link, pair, around),
             LinkEvent::Up(_) => self.refuse_identity(link, around),

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use bitters_machine::time::Instant;
 use bitters_wire::{
-    id::{LinkId, PersonaId},
+    id::{LinkId, PersonaId, TopicId},
+    keys::GrantProof,
     limits::{MAX_SIGNAL, TOPIC_NEIGHBOURS},
     link::{Control, Signal},
     local::{DownReason, IdentityText, LinkCommand},
     rendezvous::ToServer,
-    sealed::SealedSignal,
+    sealed::{Said, SealedSignal},
 };
 
 use super::{
@@ -20,6 +21,7 @@ use super::{
 use crate::{
     limits::{MAX_PASSIVE, PASSIVE_PATIENCE},
     pair::Pair,
+    topics::Place,
 };
 
 /// A signal by the server is sent again that often until it is answered: the peer may have been full, or the signal lost.
@@ -33,18 +35,32 @@ impl Links {
             && opened.from == pair.peer
             && self.sealing.hears(pair.own, &opened, around.minute)
         {
-            self.on_signal(pair, opened.signal, way, around);
+            self.on_said(pair, (opened.said, opened.nonce), way, around);
         }
     }
 
-    /// A signal that nobody but its receiver can read.
-    fn seal(&mut self, pair: Pair, signal: Signal, around: &Around<'_>) -> Option<SealedSignal> {
+    /// What nobody but its receiver can read; nor that, unless it is in the topic.
+    fn seal(
+        &mut self,
+        pair: Pair,
+        said: &Said,
+        topic: Option<TopicId>,
+        around: &Around<'_>,
+    ) -> Option<SealedSignal> {
         let secret = around.frames.secret(pair.own)?;
-        self.sealing.seal(signal, secret, pair.peer, around.minute)
+        let matching = topic.and_then(|topic| around.topics.matching(Place { own: pair.own, topic }));
+        self.sealing.seal(said, matching, (secret, pair.peer), around.minute)
     }
 
-    /// A signal is proven to be its sender's.
-    pub(super) fn on_signal(&mut self, pair: Pair, signal: Signal, way: Way, around: &Around<'_>) {
+    /// A signal is proven to be its sender's, and there is a reason to connect: a topic in which both are, or another.
+    pub(super) fn on_signal(
+        &mut self,
+        pair: Pair,
+        signal: Signal,
+        topic: Option<TopicId>,
+        way: Way,
+        around: &Around<'_>,
+    ) {
         if pair.own == pair.peer || signal.blob.len() > MAX_SIGNAL {
             return;
         }
@@ -56,9 +72,9 @@ impl Links {
                 if let Some(link) = at_address {
                     self.abandon(link, around);
                 }
-                self.accept(pair, signal, way, around);
+                self.answer(pair, signal, topic, way, around);
             }
-            (Verdict::Pair, Some(link)) => self.pair(link, signal, way, around),
+            (Verdict::Pair, Some(link)) => self.pair(link, signal, topic, way, around),
             (Verdict::Redial, Some(link)) => {
                 self.abandon(link, around);
                 if self.dial_neighbour(pair, around).is_err() {
@@ -67,19 +83,19 @@ impl Links {
             }
             (Verdict::Replace, Some(link)) => {
                 self.abandon(link, around);
-                self.accept(pair, signal, way, around);
+                self.answer(pair, signal, topic, way, around);
             }
             (Verdict::Ignore | Verdict::Pair | Verdict::Redial | Verdict::Replace, _) => {}
         }
     }
 
-    fn accept(&mut self, pair: Pair, signal: Signal, way: Way, around: &Around<'_>) {
+    fn answer(&mut self, pair: Pair, signal: Signal, topic: Option<TopicId>, way: Way, around: &Around<'_>) {
         if !self.takes_stranger(pair.own, around) {
             return;
         }
         let used = self.table.up_to(pair).and_then(|used| self.table.link(used)).map(|it| it.frame);
         let other = used.filter(|_| way == Way::Link);
-        let attempt = Attempt::new(way, Some(signal.attempt), around.now);
+        let attempt = Attempt { topic, ..Attempt::new(way, Some(signal.attempt), around.now) };
         if let Some(link) = self.begin(pair, attempt, other, around) {
             self.command(link, LinkCommand::Signal(signal.blob), around);
         }
@@ -96,16 +112,16 @@ impl Links {
         self.has_room(own, false, around)
     }
 
-    fn pair(&mut self, link: LinkId, signal: Signal, way: Way, around: &Around<'_>) {
+    fn pair(&mut self, link: LinkId, signal: Signal, topic: Option<TopicId>, way: Way, around: &Around<'_>) {
         let Some((attempt, pair)) = self.table.attempt_mut(link) else { return };
         attempt.paired = Some(signal.attempt);
-        attempt.way = way;
+        (attempt.way, attempt.topic) = (way, topic);
         // Our dial may be lost, or the peer would have answered it. If it isn't, this says nothing new.
         let again = attempt.told.clone().filter(|_| signal.answers.is_none());
         self.command(link, LinkCommand::Signal(signal.blob), around);
         if let Some(blob) = again {
             let answer = Signal { attempt: self.number_of(link, pair), answers: Some(signal.attempt), blob };
-            self.send_signal(pair, answer, way, around);
+            self.send_signal(pair, answer, topic, way, around);
         }
     }
 
@@ -117,41 +133,63 @@ impl Links {
         }
         attempt.told = Some(blob.clone());
         attempt.again = (attempt.way == Way::Uplink && attempt.paired.is_none()).then(|| around.now + AGAIN);
-        let way = attempt.way;
-        let answers = attempt.paired;
+        let (way, topic, answers) = (attempt.way, attempt.topic, attempt.paired);
         let signal = Signal { attempt: self.number_of(link, pair), answers, blob };
-        if !self.send_signal(pair, signal, way, around) {
+        if !self.send_signal(pair, signal, topic, way, around) {
             self.hang_up(link, around);
             self.end(link, DownReason::Closed, around);
         }
     }
 
-    fn send_signal(&mut self, pair: Pair, signal: Signal, way: Way, around: &Around<'_>) -> bool {
+    fn send_signal(
+        &mut self,
+        pair: Pair,
+        signal: Signal,
+        topic: Option<TopicId>,
+        way: Way,
+        around: &Around<'_>,
+    ) -> bool {
+        if way == Way::Link {
+            let Some(link) = self.table.up_to(pair) else { return false };
+            self.say_of_links(link, Control::Signal(signal), around);
+            return true;
+        }
+        let said = if topic.is_some() { Said::Topic(signal) } else { Said::Signal(signal) };
+        self.send_said(pair, &said, topic, way, around)
+    }
+
+    /// Has others pass on what is said to a peer. Tells whether somebody was asked to.
+    pub(super) fn send_said(
+        &mut self,
+        pair: Pair,
+        said: &Said,
+        topic: Option<TopicId>,
+        way: Way,
+        around: &Around<'_>,
+    ) -> bool {
         let Pair { own, peer: to } = pair;
-        let over = match way {
-            Way::Address => return false,
-            Way::Link => {
-                let Some(link) = self.table.up_to(pair) else { return false };
-                self.say_of_links(link, Control::Signal(signal), around);
-                return true;
-            }
-            Way::Neighbours => return self.ask_neighbours(pair, signal, around),
-            Way::CommonPeer(common) => self.table.up_to(Pair { own, peer: common }),
-            Way::Uplink => None,
+        let over: Vec<LinkId> = match way {
+            Way::Address | Way::Link => return false,
+            Way::CommonPeer(common) => self.table.up_to(Pair { own, peer: common }).into_iter().collect(),
+            Way::Neighbours => self.neighbours(pair),
+            Way::Uplink => Vec::new(),
         };
-        if over.is_none() && !around.is_registered {
+        let by_server = over.is_empty() && way != Way::Neighbours;
+        if over.is_empty() && !(by_server && around.is_registered) {
             return false;
         }
-        let Some(signal) = self.seal(pair, signal, around) else { return false };
-        match over {
-            Some(link) => self.say_of_links(link, Control::PassOn { to, signal }, around),
-            None => self.tell(LinksOutput::Server(ToServer::Signal { from: own, to, signal })),
+        let Some(signal) = self.seal(pair, said, topic, around) else { return false };
+        for link in over {
+            self.say_of_links(link, Control::PassOn { to, signal: signal.clone() }, around);
+        }
+        if by_server {
+            self.tell(LinksOutput::Server(ToServer::Signal { from: own, to, signal }));
         }
         true
     }
 
-    fn ask_neighbours(&mut self, pair: Pair, signal: Signal, around: &Around<'_>) -> bool {
-        let Some(signal) = self.seal(pair, signal, around) else { return false };
+    /// Peers that are asked to pass something on; an attempt counts them.
+    fn neighbours(&mut self, pair: Pair) -> Vec<LinkId> {
         let neighbours: Vec<LinkId> =
             self.table.ups_of(pair.own).map(|(id, _, _, _)| id).take(TOPIC_NEIGHBOURS).collect();
         if let Some(attempt) =
@@ -159,10 +197,7 @@ impl Links {
         {
             attempt.0.asked = neighbours.len();
         }
-        for link in &neighbours {
-            self.say_of_links(*link, Control::PassOn { to: pair.peer, signal: signal.clone() }, around);
-        }
-        !neighbours.is_empty()
+        neighbours
     }
 
     /// One of those whom we asked to pass a signal on has no link to its receiver.
@@ -224,9 +259,10 @@ impl Links {
     fn signal_again(&mut self, link: LinkId, around: &Around<'_>) {
         let Some((attempt, pair)) = self.table.attempt_mut(link) else { return };
         attempt.again = Some(around.now + AGAIN);
+        let topic = attempt.topic;
         let Some(blob) = attempt.told.clone().filter(|_| around.is_registered) else { return };
         let signal = Signal { attempt: self.number_of(link, pair), answers: None, blob };
-        self.send_signal(pair, signal, Way::Uplink, around);
+        self.send_signal(pair, signal, topic, Way::Uplink, around);
     }
 
     /// The frame can have nothing signed but that its link to `peer`, or at an address of ours to anybody else, ends here.
@@ -235,7 +271,7 @@ impl Links {
         link: LinkId,
         own: PersonaId,
         peer: Option<PersonaId>,
-        text: IdentityText,
+        (text, proof): (IdentityText, Option<GrantProof>),
         around: &Around<'_>,
     ) {
         let is_meant = peer.map_or(text.other() != own, |peer| text.other() == peer);
@@ -243,6 +279,7 @@ impl Links {
             return self.refuse_identity(link, around);
         };
         self.command(link, LinkCommand::Signed(secret.sign(&text.to_bytes())), around);
+        self.judge_reason(link, Pair { own, peer: text.other() }, proof, around);
     }
 
     pub(super) fn refuse_identity(&mut self, link: LinkId, around: &Around<'_>) {

@@ -8,7 +8,8 @@ use bitters_wire::{
     id::PersonaId,
     keys::PersonaSecret,
     link::Signal,
-    sealed::{FRESH_MINUTES, Fresh, Opened, SealedSignal},
+    sealed::{FRESH_MINUTES, Fresh, Opened, Said, SealedSignal},
+    topic::MatchKey,
 };
 
 use crate::limits::{HEARD_SIGNALS, MAX_PERSONAS};
@@ -27,16 +28,20 @@ impl Sealing {
         Self { random: Random::new(seed), heard: Map::new() }
     }
 
-    /// Seals a signal. Nothing if the receiver's id is no key.
+    /// Seals what is said; under the match key, too, if that is for members of a topic alone. Nothing if the receiver's id is no key.
     pub fn seal(
         &mut self,
-        signal: Signal,
-        from: &PersonaSecret,
-        to: PersonaId,
+        said: &Said,
+        matching: Option<&MatchKey>,
+        (from, to): (&PersonaSecret, PersonaId),
         minute: Option<u32>,
     ) -> Option<SealedSignal> {
         let fresh = Fresh { ephemeral: self.random.bytes().into(), nonce: self.random.bytes() };
-        SealedSignal::seal(signal, from, to, minute.unwrap_or_default(), &fresh).ok()
+        let minute = minute.unwrap_or_default();
+        let Said::Topic(signal) = said else { return SealedSignal::seal(said, from, to, minute, &fresh).ok() };
+        let blob = matching?.seal([from.id(), to], &fresh.nonce, &signal.blob);
+        let said = Said::Topic(Signal { blob, ..*signal });
+        SealedSignal::seal(&said, from, to, minute, &fresh).ok()
     }
 
     /// Whether a signal is fresh, and wasn't heard before. As many are remembered as may come while one is fresh; what comes beyond that isn't
@@ -101,7 +106,7 @@ mod tests {
     #[test]
     fn no_two_signals_are_sealed_with_one_key() {
         let (mut sealing, alice) = (Sealing::new([1; 32]), PersonaSecret::new([1; 32]));
-        let mut seal = || sealing.seal(opened(1, 1).signal, &alice, alice.id(), Some(1)).unwrap();
+        let mut seal = || sealing.seal(&Said::Knock, None, (&alice, alice.id()), Some(1)).unwrap();
         let (one, other) = (seal(), seal());
         assert_ne!(one, other);
         assert_ne!(one.open(&alice).unwrap().nonce, other.open(&alice).unwrap().nonce);
@@ -110,7 +115,7 @@ mod tests {
     fn opened(minute: u32, n: usize) -> Opened {
         let mut nonce = [0; 16];
         nonce[..8].copy_from_slice(&(n as u64).to_be_bytes());
-        Opened { from: BOB, signal: Signal { attempt: 7, answers: None, blob: vec![9] }, minute, nonce }
+        Opened { from: BOB, said: Said::Knock, minute, nonce }
     }
 
     const ALICE: PersonaId = PersonaId([1; 32]);

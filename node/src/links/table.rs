@@ -62,6 +62,8 @@ pub struct Link {
     pub path: Path,
     /// The server's number for it, if the server introduced the peer.
     pub passage: Option<u64>,
+    /// Whether the peer may know our network addresses.
+    pub direct: bool,
 }
 
 impl Link {
@@ -70,7 +72,7 @@ impl Link {
             State::Connecting(Attempt { way: Way::Address, .. }) => Path::Proxied,
             State::Connecting(_) | State::Opening(_) | State::Standby(_) | State::Up(_) => Path::Direct,
         };
-        Self { frame, own: pair.own, peer: Some(pair.peer), state, path, passage: None }
+        Self { frame, own: pair.own, peer: Some(pair.peer), state, path, passage: None, direct: true }
     }
 
     /// When it is given up, unless it is up by then.
@@ -119,8 +121,19 @@ pub struct Attempt {
     pub stands_by: bool,
     /// Neighbours that were asked to pass the signal on and haven't said that they can't.
     pub asked: usize,
-    /// The address that is dialled, if somebody gave it away; else the one that the peer said.
-    pub at: Option<Box<Address>>,
+    /// The address that is dialled, if it isn't the one that the peer told on a link.
+    pub at: Option<At>,
+    /// The topic for whose members alone our signal is readable.
+    pub topic: Option<TopicId>,
+}
+
+/// An address that is dialled, and how we came to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The peer's door, as it told us when we knocked.
+    Door(Box<Address>),
+    /// Somebody gave it away.
+    Given(Box<Address>),
 }
 
 /// A link that stands by.
@@ -149,6 +162,7 @@ impl Attempt {
             stands_by,
             asked: 0,
             at: None,
+            topic: None,
         }
     }
 
@@ -316,7 +330,7 @@ impl Table {
     pub fn open(&mut self, frame: FrameId, own: PersonaId, passage: u64, now: Instant) -> LinkId {
         let id = self.name();
         let (state, passage) = (State::Opening(now), Some(passage));
-        self.links.insert(id, Link { frame, own, peer: None, state, path: Path::Proxied, passage });
+        self.links.insert(id, Link { frame, own, peer: None, state, path: Path::Proxied, passage, direct: false });
         id
     }
 
@@ -420,6 +434,21 @@ impl Table {
             self.standbys.remove(&pair);
         }
         Some(link)
+    }
+
+    /// Whether the peer of a link may know our network addresses.
+    pub fn is_direct(&self, id: LinkId) -> bool {
+        self.links.get(&id).is_some_and(|link| link.direct)
+    }
+
+    /// It may, or may not; tells whether that is new.
+    pub fn set_direct(&mut self, id: LinkId, direct: bool) -> bool {
+        self.links.get_mut(&id).is_some_and(|link| std::mem::replace(&mut link.direct, direct) != direct)
+    }
+
+    /// All links of a pair whose peer is known.
+    pub fn of_pair(&self, pair: Pair) -> Vec<LinkId> {
+        self.links.iter().filter(|(_, link)| link.pair() == Some(pair)).map(|(id, _)| *id).collect()
     }
 
     /// The peer is reached otherwise; tells whether that is new.
@@ -568,6 +597,11 @@ impl Table {
     pub fn carried_by(&self, frame: FrameId) -> usize {
         let stands = |link: &Link| !matches!(link.state, State::Connecting(_) | State::Opening(_));
         self.links.values().filter(|link| link.frame == frame && stands(link)).count()
+    }
+
+    /// All links of a persona.
+    pub fn of_persona(&self, own: PersonaId) -> Vec<LinkId> {
+        self.links.iter().filter(|(_, link)| link.own == own).map(|(id, _)| *id).collect()
     }
 
     /// How many links a persona has.

@@ -11,7 +11,7 @@ use bitters_wire::{
 };
 
 use super::Node;
-use crate::{api::Output, dials::Asker, sites::accounts::Spend, view::warnings::Audience};
+use crate::{api::Output, dials::Asker, links::Way, pair::Pair, sites::accounts::Spend, view::warnings::Audience};
 
 impl Node {
     pub(super) fn on_address(&mut self, id: FrameId, request: u32, now: Instant) {
@@ -53,7 +53,7 @@ impl Node {
     /// The server listens at one of our addresses.
     pub(super) fn on_listening(&mut self, token: Token) {
         if let Some(Owner::Persona(own)) = self.addresses.listens(token)
-            && let Some(address) = self.address_of_persona(own)
+            && let Some(address) = self.door_of(own)
         {
             for link in self.links.table().ups_of(own).map(|(id, _, _, _)| id).collect::<Vec<_>>() {
                 let address = address.clone();
@@ -94,9 +94,13 @@ impl Node {
         }
     }
 
-    /// Personas that are here and have addresses, ask for one, or have peers to tell one.
+    /// Personas that are here and have addresses, ask for one, have peers to tell one, or are to have a door: they serve something, or somebody
+    /// knocked.
     fn wanted_owners(&self, now: Instant) -> Vec<Owner> {
         let mut owners = self.addresses.owners();
+        owners.extend(self.addresses.knocked());
+        let serving = self.frames.iter().filter(|(_, frame)| !frame.serves.is_empty());
+        owners.extend(serving.map(|(_, frame)| Owner::Persona(frame.persona())));
         owners.extend(self.addresses.asking(now).into_iter().filter_map(|(asker, _)| self.owner_of(asker)));
         owners.extend(self.links.table().ups().map(|(_, pair, _, _)| Owner::Persona(pair.own)));
         owners.sort_unstable();
@@ -145,7 +149,7 @@ impl Node {
     fn address_for(&self, asker: Asker, is_over: bool) -> Option<Result<String, Failure>> {
         let frame = self.frames.frame(asker.0)?;
         let owner = Owner::Persona(frame.persona());
-        if let Some(address) = self.addresses.address(owner, |text| frame.secret.sign(text)) {
+        if let Some(address) = self.addresses.address(owner, Some(frame.secret.grant()), |text| frame.secret.sign(text)) {
             return Some(Ok(address.to_string()));
         }
         let (code, text) = if self.seeds.servers() == 0 {
@@ -169,14 +173,26 @@ impl Node {
         self.tell(frame, ToFrame::Address { request, outcome });
     }
 
-    fn address_of_persona(&self, own: PersonaId) -> Option<Address> {
+    /// Where anybody may dial a persona, over the server.
+    fn door_of(&self, own: PersonaId) -> Option<Address> {
         let secret = self.frames.secret(own)?;
-        self.addresses.address(Owner::Persona(own), |text| secret.sign(text))
+        self.addresses.address(Owner::Persona(own), None, |text| secret.sign(text))
+    }
+
+    /// A peer wants to know where a persona's door is. If there is none, one is made, and the peer asks again.
+    pub(super) fn on_knock(&mut self, pair: Pair, way: Way) {
+        if !self.frames.has_persona(pair.own) {
+            return;
+        }
+        match self.door_of(pair.own) {
+            Some(door) => self.with_links(|links, around| links.tell_door(pair, door, way, around)),
+            None => self.changed.addresses |= self.addresses.knock(Owner::Persona(pair.own)),
+        }
     }
 
     /// A peer learns where our persona can be dialled when no link to it is left.
     pub(super) fn tell_own_address(&mut self, link: LinkId, own: PersonaId) {
-        match self.address_of_persona(own) {
+        match self.door_of(own) {
             Some(address) => self.with_links(|links, around| links.tell_address(link, address, around)),
             None => self.changed.addresses = true,
         }

@@ -9,7 +9,7 @@ use bitters_wire::{
     link::LinkMessage,
     local::ToFrame,
     rendezvous::ToServer,
-    topic::TopicMessage,
+    topic::{MatchKey, TopicMessage},
 };
 
 use super::Node;
@@ -25,11 +25,12 @@ use crate::{
 const WRAPPING: usize = 64;
 
 impl Node {
-    pub(super) fn on_join(&mut self, id: FrameId, request: u32, topic: TopicId, now: Instant) {
+    pub(super) fn on_join(&mut self, id: FrameId, request: u32, joining: (TopicId, MatchKey), now: Instant) {
+        let topic = joining.0;
         let outcome = self.may_join(id, topic, now);
         let joins = outcome.is_ok();
         self.asked(id, request, outcome);
-        if joins && self.join_topic(id, topic) {
+        if joins && self.join_topic(id, joining) {
             if let Some(frame) = self.frames.frame_mut(id) {
                 frame.peers_told.insert(topic, Vec::new());
             }
@@ -70,12 +71,13 @@ impl Node {
     }
 
     /// A frame is in a topic now; tells whether it wasn't.
-    pub(super) fn join_topic(&mut self, id: FrameId, topic: TopicId) -> bool {
+    pub(super) fn join_topic(&mut self, id: FrameId, (topic, matching): (TopicId, MatchKey)) -> bool {
         let Some(frame) = self.frames.frame_mut(id) else { return false };
         if !frame.joined.insert(topic) {
             return false;
         }
         let place = Place { own: frame.persona(), topic };
+        self.topics.learn(topic, matching);
         if !self.topics.is_open(place) {
             self.enter_topic(place);
         }

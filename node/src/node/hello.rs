@@ -10,6 +10,7 @@ use bitters_wire::{
     limits::MAX_TOPICS_PER_FRAME,
     local::{DownReason, Hello, ToFrame, Welcome},
     rendezvous::{ToServer, register_text},
+    topic::MatchKey,
 };
 
 use super::Node;
@@ -142,6 +143,7 @@ impl Node {
         self.become_persona(hello.frame, secret.clone(), identity);
         let comes = !self.frames.has_persona(persona);
         let permissions = self.sites.permissions(&hello.origin);
+        self.acquaintances.add(persona, self.sites.accepted(&hello.origin));
         let new = self.frames.admit(hello, Admission { secret, persona, identity, permissions, wire }, now);
         if comes {
             self.register_persona(persona);
@@ -184,13 +186,14 @@ impl Node {
         }
     }
 
-    fn bring_topics(&mut self, id: FrameId, joined: &[TopicId], now: Instant) {
-        for topic in self.frames.topics_of(id).into_iter().filter(|topic| !joined.contains(topic)) {
+    fn bring_topics(&mut self, id: FrameId, joined: &[(TopicId, MatchKey)], now: Instant) {
+        let is_joined = |topic: TopicId| joined.iter().any(|(it, _)| *it == topic);
+        for topic in self.frames.topics_of(id).into_iter().filter(|topic| !is_joined(*topic)) {
             self.leave_topic(id, topic);
         }
-        for topic in joined.iter().take(MAX_TOPICS_PER_FRAME) {
+        for (topic, matching) in joined.iter().take(MAX_TOPICS_PER_FRAME) {
             if self.has_room_for(id, *topic, now).is_ok() {
-                self.join_topic(id, *topic);
+                self.join_topic(id, (*topic, *matching));
                 if let Some(own) = self.frames.frame(id).map(Frame::persona) {
                     self.changed.topics.insert(Place { own, topic: *topic });
                 }
@@ -245,6 +248,7 @@ impl Node {
             return;
         }
         self.stop_listening(persona);
+        self.acquaintances.forget(persona);
         self.link(LinksInput::PersonaGone(persona));
         self.seeds.unsow(persona);
         self.topics.forget(persona);

@@ -10,15 +10,33 @@ use bitters_wire::{
     topic::TopicMessage,
 };
 
-use super::{Node, clock::Clock};
+use super::Node;
 use crate::{
-    dials::Dials,
-    frames::Frames,
+    dials::Stage,
     links::{Around, Links, LinksInput, LinksOutput},
     pair::Pair,
-    server::{addresses::Addresses, seeds::SeedId, uplink::Uplink},
-    topics::{Place, Topics},
+    server::seeds::SeedId,
+    sites::acquaintances::Acquaintance,
+    topics::Place,
 };
+
+/// What links of a node depend on, while they are being changed themselves.
+macro_rules! around {
+    ($node:ident) => {
+        Around {
+            frames: &$node.frames,
+            topics: &$node.topics,
+            dials: &$node.dials,
+            acquaintances: &$node.acquaintances,
+            hides: $node.sites.hides(),
+            proxies: $node.addresses.proxies(),
+            is_registered: $node.uplink.is_registered(),
+            unix_ms: $node.clock.unix_ms(),
+            minute: $node.clock.minute(),
+            now: $node.clock.now,
+        }
+    };
+}
 
 impl Node {
     /// Gives links a fact, and does what follows.
@@ -28,7 +46,7 @@ impl Node {
 
     /// Has links do something, and does what follows.
     pub(super) fn with_links<T>(&mut self, act: impl FnOnce(&mut Links, &Around<'_>) -> T) -> T {
-        let around = around(&self.frames, &self.topics, &self.dials, &self.addresses, &self.uplink, &self.clock);
+        let around = around!(self);
         let done = act(&mut self.links, &around);
         self.follow_links();
         done
@@ -42,8 +60,7 @@ impl Node {
 
     /// Asks links something.
     pub(super) fn of_links<T>(&self, ask: impl FnOnce(&Links, &Around<'_>) -> T) -> T {
-        let around = around(&self.frames, &self.topics, &self.dials, &self.addresses, &self.uplink, &self.clock);
-        ask(&self.links, &around)
+        ask(&self.links, &around!(self))
     }
 
     fn on_links(&mut self, output: LinksOutput) {
@@ -51,10 +68,12 @@ impl Node {
         match output {
             LinksOutput::AddressFailed(peer) => self.seed_failed(&SeedId::Persona(peer)),
             LinksOutput::Adopted(link, pair) => {
+                self.remember_direct(link, pair);
                 self.introduce_ourselves(link, pair.own);
                 self.link_is_there(pair);
             }
             LinksOutput::Command(frame, link, command) => self.tell(frame, ToFrame::Link(link, command)),
+            LinksOutput::Dials(pair) => self.dials.advance(pair, Stage::Link),
             LinksOutput::DialFailed { pair, code, text } => self.fail_dial(pair, code, text),
             LinksOutput::Down { pair, joined } => self.miss_members(pair, &joined, now),
             LinksOutput::ForgetWays(pair) => self.topics.forget_ways(pair),
@@ -62,6 +81,7 @@ impl Node {
             LinksOutput::GivenUp(pair) => self.topics.give_up(pair, now, &mut self.rng),
             LinksOutput::HungUp(pair) => self.on_hung_up(pair, now),
             LinksOutput::Joined { link, pair, topic, comes } => self.on_peer_joined(link, pair, topic, comes),
+            LinksOutput::Knocked(pair, way) => self.on_knock(pair, way),
             LinksOutput::Left { pair, topic } => self.on_peer_left(pair, topic),
             LinksOutput::Lost(lost) => self.say_again(lost),
             LinksOutput::Members { pair, topic, members } => {
@@ -81,6 +101,14 @@ impl Node {
                 self.link_is_there(pair);
             }
             LinksOutput::Warning(audience, text) => self.warn(audience, &text),
+        }
+    }
+
+    /// The leader before us knew of a reason, which it may not have been able to store.
+    fn remember_direct(&mut self, link: LinkId, Pair { own, peer }: Pair) {
+        if self.links.table().is_direct(link) {
+            let at = self.clock.unix_ms().unwrap_or_default();
+            self.acquaintances.add(own, [Acquaintance { peer, at }]);
         }
     }
 
@@ -179,26 +207,5 @@ impl Node {
     /// A peer's frame is gone.
     pub(super) fn tell_of_death(&mut self, Pair { own, peer }: Pair, frame: FrameId) {
         self.tell_each(own, &|_, it| it.talks.contains_key(&peer), &ToFrame::FrameGone { persona: peer, frame });
-    }
-}
-
-/// What links depend on, of a node whose links are being changed.
-fn around<'a>(
-    frames: &'a Frames,
-    topics: &'a Topics,
-    dials: &'a Dials,
-    addresses: &'a Addresses,
-    uplink: &Uplink,
-    clock: &Clock,
-) -> Around<'a> {
-    Around {
-        frames,
-        topics,
-        dials,
-        proxies: addresses.proxies(),
-        is_registered: uplink.is_registered(),
-        unix_ms: clock.unix_ms(),
-        minute: clock.minute(),
-        now: clock.now,
     }
 }

@@ -16,7 +16,9 @@ use super::Node;
 use crate::{
     api::Output,
     links::LinksInput,
+    pair::Pair,
     sites::accounts::Spend,
+    sites::acquaintances::Acquaintance,
     sites::{Change, KnownSite},
     topics::Place,
     view::watch::Watch,
@@ -72,6 +74,38 @@ impl Node {
         }
     }
 
+    /// A frame's site accepted a peer.
+    pub(super) fn on_accepted(&mut self, id: FrameId, peer: PersonaId) {
+        let Some(frame) = self.frames.frame(id) else { return };
+        let (own, at) = (frame.persona(), self.clock.unix_ms().unwrap_or_default());
+        let origin = frame.origin.clone();
+        self.acquaintances.add(own, [Acquaintance { peer, at }]);
+        self.sites.accept(&origin, peer, at);
+        self.with_links(|links, around| links.accept(Pair { own, peer }, around));
+    }
+
+    /// The person decided on the node's own page whether peers may know the network addresses of this browser.
+    pub(super) fn on_hide(&mut self, id: FrameId, hides: bool, now: Instant) {
+        let is_page = self.frames.frame(id).is_some_and(|frame| self.sites.is_page(&frame.origin));
+        if !is_page || !self.spend(id, Spend::Permit, now) {
+            return;
+        }
+        if self.sites.hide(hides) && hides {
+            for own in self.frames.personas() {
+                self.with_links(|links, around| links.hide(own, around));
+            }
+        }
+        self.tell_hides();
+    }
+
+    /// Tells pages of the node that watch.
+    fn tell_hides(&mut self) {
+        let watching = self.frames.iter().filter(|(_, frame)| frame.watch_sites.is_some());
+        for id in watching.map(|(id, _)| id).collect::<Vec<_>>() {
+            self.tell(id, ToFrame::Hides(self.sites.hides()));
+        }
+    }
+
     /// What is known of a site changed: its frames, but for one that is being admitted, are what they are to be from now on.
     fn apply(&mut self, origin: &str, comes: Option<FrameId>) {
         let permissions = self.sites.permissions(origin);
@@ -105,8 +139,9 @@ impl Node {
         let talks: Vec<PersonaId> = std::mem::take(&mut frame.talks).into_keys().collect();
         let before = std::mem::replace(&mut frame.secret, secret);
         frame.identity = identity;
-        let topics = frame.joined.clone();
+        let (topics, origin) = (frame.joined.clone(), frame.origin.clone());
         frame.peers_told.clear();
+        self.acquaintances.add(persona, self.sites.accepted(&origin));
         self.mourn(&before, id, &talks);
         // Where they are made again, it is in other frames of the persona that it had.
         self.link(LinksInput::Ended(id, DownReason::FrameGone));

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use bitters_machine::{map::Set, time::Instant};
+use bitters_machine::time::Instant;
 use bitters_wire::{
     WIRE,
     address::{Address, Owner},
@@ -16,7 +16,7 @@ use super::{Node, hello::SETTLING};
 use crate::{
     api::{UplinkCommand, UplinkEvent},
     dials::Stage,
-    links::{LinksInput, Way},
+    links::{Begun, LinksInput, Way},
     pair::Pair,
     server::seeds::SeedId,
     server::uplink::Ended,
@@ -87,7 +87,7 @@ impl Node {
                     self.link(LinksInput::Signal(Pair { own: to, peer: from }, signal, Way::Uplink));
                 }
             }
-            ToNode::Unreachable { from, to } => self.link(LinksInput::Unreachable(Pair { own: from, peer: to })),
+            ToNode::Unreachable { from, to } => self.on_unreachable(Pair { own: from, peer: to }, now),
         }
     }
 
@@ -128,7 +128,7 @@ impl Node {
             self.advertise(place);
         }
         for pair in self.dials.at(Stage::Lookup) {
-            self.tell_server(ToServer::Lookup(pair.peer));
+            self.look_up(pair);
         }
         self.changed.plans = true;
     }
@@ -176,8 +176,9 @@ impl Node {
             }
             self.link(LinksInput::Seen(pair));
             match self.with_links(|links, around| links.dial(pair, around)) {
-                Ok(()) if self.links.table().up_to(pair).is_some() => self.finish_dial(pair),
-                Ok(()) => self.dials.advance(pair, Stage::Link),
+                Ok(Begun::Link) if self.links.table().up_to(pair).is_some() => self.finish_dial(pair),
+                Ok(Begun::Link) => self.dials.advance(pair, Stage::Link),
+                Ok(Begun::Knock) => self.dials.knocked(pair, now),
                 Err(why) => self.fail_dial(pair, Code::PeerUnreachable, format!("{peer}: {why}")),
             }
         }
@@ -199,12 +200,30 @@ impl Node {
         }
     }
 
+    /// The server has no way to a peer whom we signalled, or knocked on.
+    fn on_unreachable(&mut self, pair: Pair, now: Instant) {
+        if self.dials.stage(pair) == Some(Stage::Lookup) && !self.dials.missed(pair, now) {
+            self.dials.end(pair);
+        }
+        self.link(LinksInput::Unreachable(pair));
+    }
+
     /// Looks peers up again that weren't there.
     pub(super) fn look_again(&mut self) {
-        let peers: Set<PersonaId> = self.dials.take_again(self.clock.now).into_iter().map(|pair| pair.peer).collect();
+        let pairs = self.dials.take_again(self.clock.now);
         if self.uplink.is_registered() {
-            peers.into_iter().for_each(|peer| self.tell_server(ToServer::Lookup(peer)));
+            pairs.into_iter().for_each(|pair| self.look_up(pair));
         }
+    }
+
+    /// Asks whether a peer is there; one to whom we show nothing is asked for its door at once. It, or the server for it, answers.
+    pub(super) fn look_up(&mut self, pair: Pair) {
+        if !self.of_links(|links, around| links.has_reason(pair, around))
+            && self.with_links(|links, around| links.dial(pair, around)) == Ok(Begun::Knock)
+        {
+            return self.dials.knocked(pair, self.clock.now);
+        }
+        self.tell_server(ToServer::Lookup(pair.peer));
     }
 
     /// Connects and gives up as time goes by.

@@ -8,7 +8,6 @@ use bitters_wire::{
     limits::{DIAL_TIMEOUT, MAX_SERVED_PER_FRAME, MAX_SERVICE_JSON},
     local::{ServiceReply, ToFrame},
     name::Name,
-    rendezvous::ToServer,
 };
 
 use super::Node;
@@ -17,6 +16,7 @@ use crate::{
     dials::{PATIENCE, Stage},
     frames::Frame,
     limits::MAX_SERVICES,
+    links::Begun,
     pair::Pair,
     sites::accounts::Spend,
 };
@@ -44,7 +44,10 @@ impl Node {
             return self.asked(id, request, Err(refusal));
         }
         match self.begin_dial(pair, address, now) {
-            Ok(stage) => self.dials.wait(pair, stage, (id, request), now),
+            Ok(stage) => {
+                self.dials.wait(pair, stage, (id, request), now);
+                self.begin_look_up(pair, now);
+            }
             Err(text) => self.asked(id, request, Err(Failure::new(Code::PeerUnreachable, text))),
         }
     }
@@ -88,28 +91,33 @@ impl Node {
         if self.links.table().connecting_to(pair).is_some() {
             return Ok(Stage::Link);
         }
-        if self.of_links(|links, around| links.is_introduced(pair, around)) {
-            return self
-                .with_links(|links, around| links.dial(pair, around))
-                .map(|()| Stage::Link)
-                .map_err(|why| format!("{peer}: {why}"));
-        }
-        if !self.uplink.is_hopeful() && self.links.table().peers_of(pair.own) > 0 {
+        let is_introduced = self.of_links(|links, around| links.is_introduced(pair, around));
+        let asks_around = !self.uplink.is_hopeful() && self.links.table().peers_of(pair.own) > 0;
+        if asks_around && !is_introduced {
             self.links.want_until(pair, now + DIAL_TIMEOUT, now);
-            return self
-                .with_links(|links, around| links.dial(pair, around))
-                .map(|()| Stage::Link)
-                .map_err(|why| format!("{peer}: {why}"));
+        }
+        if is_introduced || asks_around {
+            let begun = self.with_links(|links, around| links.dial(pair, around));
+            return begun.map(stage_of).map_err(|why| format!("{peer}: {why}"));
         }
         if !self.uplink.is_hopeful() {
             return Err(format!(
                 "{peer}: no rendezvous is reachable to ask, and this site has no peers that could know it"
             ));
         }
-        if self.uplink.is_registered() {
-            self.tell_server(ToServer::Lookup(peer));
-        }
         Ok(Stage::Lookup)
+    }
+
+    /// A site waits for a peer that isn't being linked yet: it is looked up, or was knocked on by other ways.
+    fn begin_look_up(&mut self, pair: Pair, now: Instant) {
+        if self.dials.stage(pair) != Some(Stage::Lookup) {
+            return;
+        }
+        if self.uplink.is_registered() && !self.of_links(|links, around| links.is_introduced(pair, around)) {
+            self.look_up(pair);
+        } else {
+            self.dials.knocked(pair, now);
+        }
     }
 
     /// Sessions wait for a peer, to which there is no way: it is dialled, or looked up first. They ask again every few
@@ -120,7 +128,7 @@ impl Node {
         }
         if self.uplink.is_registered() && !self.of_links(|links, around| links.is_introduced(pair, around)) {
             self.dials.seek(pair, now);
-            return self.tell_server(ToServer::Lookup(pair.peer));
+            return self.look_up(pair);
         }
         self.links.want_for_sessions(pair, now);
         self.changed.plans = true;
@@ -228,6 +236,7 @@ impl Node {
         let Some(frame) = self.frames.frame_mut(id) else { return };
         if frame.serves.len() < MAX_SERVED_PER_FRAME {
             frame.serves.insert(tag);
+            self.changed.addresses = true;
         }
     }
 
@@ -242,5 +251,13 @@ impl Node {
             frame.visible = visible;
             self.changed.status = true;
         }
+    }
+}
+
+/// What a dial waits for that began so.
+const fn stage_of(begun: Begun) -> Stage {
+    match begun {
+        Begun::Knock => Stage::Lookup,
+        Begun::Link => Stage::Link,
     }
 }

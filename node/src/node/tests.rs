@@ -66,7 +66,7 @@ fn a_frame_is_welcomed_with_its_own_persona_and_watched_once() {
 #[test]
 fn a_frame_that_comes_from_another_leader_hears_what_was_said_before_it_came() {
     let mut lab = Lab::without_server();
-    let brought = |frame, known| Hello { known, joined: vec![LOBBY], ..hello(frame, SITE) };
+    let brought = |frame, known| Hello { known, joined: vec![(LOBBY, matching(LOBBY))], ..hello(frame, SITE) };
     lab.frame(TAB, ToLeader::Hello(brought(TAB, true)));
     lab.frame(TAB, ToLeader::Publish { request: 1, topic: LOBBY, sealed: vec![7] });
 
@@ -100,7 +100,7 @@ fn the_nodes_own_page_and_observers_see_the_whole_node() {
 fn a_frame_of_another_version_is_refused() {
     let mut lab = Lab::without_server();
     let hello = Hello { wire: VersionRange { min: 9, max: 9 }, ..hello(TAB, SITE) };
-    let text = "the frame (new) speaks wire versions 9 to 9, the leader (test) 3 to 3: reload the page";
+    let text = "the frame (new) speaks wire versions 9 to 9, the leader (test) 4 to 4: reload the page";
     let failure = Failure::new(Code::VersionMismatch, text);
     assert_eq!(
         lab.frame(TAB, ToLeader::Hello(hello)),
@@ -125,7 +125,7 @@ fn the_uplink_registers_personas_and_their_topics() {
     let mut lab = Lab::new();
     let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
     assert!(outputs.contains(&Output::Uplink(UplinkCommand::Connect(URL.into()))));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
 
     lab.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
     let challenge = ToNode::Challenge { nonce: NONCE, wire: WIRE, unix_ms: 0 };
@@ -153,7 +153,7 @@ fn a_server_that_falls_silent_behind_an_open_socket_is_left_for_another() {
     let second = "wss://second.example/rendezvous";
     let mut lab = Lab::with_seeds(vec![Seed { latency_ms: Some(5), ..seed(URL) }, seed(second)]);
     lab.admit(TAB, SITE);
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
     lab.register(Vec::new());
     let link = lab.dialled(dials(alice()));
     lab.link(link, LinkEvent::Up(alice()));
@@ -258,11 +258,11 @@ fn a_frame_has_signed_only_that_its_link_ends_here() {
     let text = IdentityText { signer_is_a: true, a: end(us()), b: end(alice()) };
     let (mut lab, link) = Lab::connecting();
     let signed = LinkCommand::Signed(home().persona(SITE).sign(&text.to_bytes()));
-    assert_eq!(lab.link(link, LinkEvent::Sign(text)), [Output::Frame(TAB, ToFrame::Link(link, signed))]);
+    assert_eq!(lab.link(link, LinkEvent::Sign { text, proof: None }), [Output::Frame(TAB, ToFrame::Link(link, signed))]);
 
     let other = IdentityText { b: end(PersonaId([9; 32])), ..text };
     let hang_up = Output::Frame(TAB, ToFrame::Link(link, LinkCommand::HangUp));
-    assert_eq!(lab.link(link, LinkEvent::Sign(other))[0], hang_up);
+    assert_eq!(lab.link(link, LinkEvent::Sign { text: other, proof: None })[0], hang_up);
 
     let (mut lab, link) = Lab::connecting();
     let stranger = lab.link(link, LinkEvent::Up(PersonaId([9; 32])));
@@ -335,7 +335,7 @@ fn a_message_reaches_pages_and_neighbours_once() {
     let (mut lab, link) = Lab::linked();
     lab.admit(OTHER, SITE);
     for frame in [TAB, OTHER] {
-        lab.frame(frame, ToLeader::Join { request: 9, topic: LOBBY });
+        lab.frame(frame, ToLeader::Join { request: 9, topic: LOBBY, matching: matching(LOBBY) });
     }
     lab.peer(link, &TopicMessage::Joined(LOBBY));
 
@@ -353,7 +353,7 @@ fn a_message_reaches_pages_and_neighbours_once() {
 #[test]
 fn what_was_just_said_is_said_again_to_a_neighbour_that_comes() {
     let (mut lab, link) = Lab::linked();
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
     let sealed = b"hello".to_vec();
     lab.frame(TAB, ToLeader::Publish { request: 2, topic: LOBBY, sealed: sealed.clone() });
 
@@ -365,7 +365,7 @@ fn what_was_just_said_is_said_again_to_a_neighbour_that_comes() {
 #[test]
 fn a_peer_is_missed_at_once_when_it_leaves_and_later_when_its_link_breaks() {
     let (mut lab, link) = Lab::linked();
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
     let nobody = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: Vec::new() });
     lab.peer(link, &TopicMessage::Joined(LOBBY));
     assert_eq!(lab.peer(link, &TopicMessage::Left(LOBBY)), std::slice::from_ref(&nobody));
@@ -380,7 +380,7 @@ fn a_peer_is_missed_at_once_when_it_leaves_and_later_when_its_link_breaks() {
 fn offenders_are_hung_up_on() {
     let stranger = PersonaSecret::new([9; 32]);
     let sign = |text: &[u8]| stranger.sign(text);
-    let address = Address::sign(Owner::Persona(stranger.id()), [7; 32], &[], 0, sign);
+    let address = Address::sign(Owner::Persona(stranger.id()), [7; 32], &[], 0, None, sign);
     let offences = [
         Control::Address(address).encoded(),
         Control::Signal(Signal { blob: vec![0; MAX_SIGNAL + 1], ..dial(3) }).encoded(),
@@ -402,8 +402,8 @@ fn a_new_leader_adopts_links_and_has_their_story_told_again() {
     let mut lab = Lab::without_server();
     let link = LinkId { epoch: Epoch(2), number: 5 };
     let hello = Hello {
-        joined: vec![LOBBY],
-        links: vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct }],
+        joined: vec![(LOBBY, matching(LOBBY))],
+        links: vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true }],
         ..hello(TAB, SITE)
     };
     let outputs = lab.frame(TAB, ToLeader::Hello(hello));
@@ -527,7 +527,7 @@ fn a_site_that_asks_too_much_is_told_so() {
         })
     };
     let topic = |n: u8| TopicId([n; 32]);
-    let joined = (0..=64).filter(|n| !refused(lab.frame(TAB, ToLeader::Join { request: 1, topic: topic(*n) })));
+    let joined = (0..=64).filter(|n| !refused(lab.frame(TAB, ToLeader::Join { request: 1, topic: topic(*n), matching: matching(topic(*n)) })));
     assert_eq!(joined.count(), 64);
     let said = |n: u32| ToLeader::Publish { request: n, topic: topic(0), sealed: n.to_le_bytes().to_vec() };
     assert_eq!((0..500).filter(|n| !refused(lab.frame(TAB, said(*n)))).count(), 400);

@@ -16,7 +16,7 @@ use bitters_machine::{
 use bitters_wire::{
     address::{Address, Fingerprint, MAX_PROXIES, Owner, Token, is_proxy},
     id::FrameId,
-    keys::Signature,
+    keys::{Grant, Signature},
     local::Certificate,
 };
 
@@ -118,6 +118,8 @@ pub struct Addresses {
     certifying: Map<Owner, Certifying>,
     trouble: Option<Trouble>,
     asking: Vec<Asking>,
+    /// Owners whose door somebody wanted to know.
+    knocked: Set<Owner>,
 }
 
 impl Addresses {
@@ -242,6 +244,7 @@ impl Addresses {
 
     /// An owner is here no longer: what the server is to forget.
     pub fn leave(&mut self, owner: Owner) -> Vec<Token> {
+        self.knocked.remove(&owner);
         let known = self.held.iter_mut().filter(|held| held.owner == owner && held.listening != Listening::No);
         known
             .map(|held| {
@@ -263,11 +266,27 @@ impl Addresses {
         self.held.iter().find(of).map(|held| (held.owner, held.certificate.fingerprint))
     }
 
-    /// An owner's address, as the server listens now: that of the certificate which lasts longest.
-    pub fn address(&self, owner: Owner, sign: impl FnOnce(&[u8]) -> Signature) -> Option<Address> {
+    /// Somebody wants to know where an owner's door is; tells whether that is news.
+    #[must_use]
+    pub fn knock(&mut self, owner: Owner) -> bool {
+        self.knocked.insert(owner)
+    }
+
+    /// Owners on whose door somebody knocked.
+    pub fn knocked(&self) -> impl Iterator<Item = Owner> {
+        self.knocked.iter().copied()
+    }
+
+    /// An owner's address, as the server listens now: that of the certificate which lasts longest. Without a `grant` it is a door.
+    pub fn address(
+        &self,
+        owner: Owner,
+        grant: Option<Grant>,
+        sign: impl FnOnce(&[u8]) -> Signature,
+    ) -> Option<Address> {
         let listening = self.held.iter().filter(|held| held.owner == owner && held.listening == Listening::Yes);
         let Kept { fingerprint, expires, .. } = listening.map(|held| held.certificate).max_by_key(|it| it.expires)?;
-        (!self.proxies.is_empty()).then(|| Address::sign(owner, fingerprint, &self.proxies, expires, sign))
+        (!self.proxies.is_empty()).then(|| Address::sign(owner, fingerprint, &self.proxies, expires, grant, sign))
     }
 
     /// Whether there is room for one more request of a site, which has these frames, and whose group has those.

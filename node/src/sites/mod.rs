@@ -5,15 +5,19 @@
 //! node remembers whom it met, within a bound.
 
 pub mod accounts;
+pub mod acquaintances;
 mod holds;
 pub mod traffic;
 
 use bitters_machine::map::{Map, Set};
 use bitters_wire::{
+    id::PersonaId,
     keys::{NodeSecret, PersonaSecret},
     permission::{Answer, Permission, Permissions},
 };
 use serde::{Deserialize, Serialize};
+
+use self::acquaintances::{Acquaintance, note};
 
 /// Sites kept. The longest absent goes first; one with an answer or a persona of its own goes after all others.
 pub const MAX_SITES: usize = 1024;
@@ -38,6 +42,12 @@ pub struct KnownSite {
     /// When it was here last, in milliseconds since 1970; `None` if it never was.
     #[serde(default)]
     pub visited: Option<u64>,
+    /// Peers that it accepted, at most [`MAX_ACCEPTED`](acquaintances::MAX_ACCEPTED), the latest last.
+    #[serde(default)]
+    pub accepted: Vec<Acquaintance>,
+    /// Of the node's own page: whether no peer may know the network addresses of this browser.
+    #[serde(default)]
+    pub hides: bool,
 }
 
 impl KnownSite {
@@ -47,7 +57,7 @@ impl KnownSite {
 
     /// Whether something would be lost with it that can't be had again.
     fn is_dear(&self) -> bool {
-        self.brought.is_some() || self.permissions != Permissions::default()
+        self.brought.is_some() || self.hides || self.permissions != Permissions::default()
     }
 }
 
@@ -133,6 +143,35 @@ impl Sites {
         true
     }
 
+    /// A site accepted a peer.
+    pub fn accept(&mut self, origin: &str, peer: PersonaId, unix_ms: u64) {
+        let mut accepted = self.known.get(origin).map(|site| site.accepted.clone()).unwrap_or_default();
+        if origin.len() <= MAX_ORIGIN && note(&mut accepted, peer, unix_ms) {
+            self.change(origin, |site| site.accepted = accepted);
+        }
+    }
+
+    /// Peers that a site accepted.
+    pub fn accepted(&self, origin: &str) -> Vec<Acquaintance> {
+        self.known.get(origin).map(|site| site.accepted.clone()).unwrap_or_default()
+    }
+
+    /// Whether the person lets no peer know the network addresses of this browser.
+    pub fn hides(&self) -> bool {
+        self.known.get(&self.page).is_some_and(|page| page.hides)
+    }
+
+    /// The person decided that; tells whether it is news.
+    #[must_use]
+    pub fn hide(&mut self, hides: bool) -> bool {
+        let is_news = self.hides() != hides;
+        if is_news {
+            let page = self.page.clone();
+            self.change(&page, |site| site.hides = hides);
+        }
+        is_news
+    }
+
     /// A site's own persona.
     pub fn persona(&self, origin: &str) -> PersonaSecret {
         let brought = self.known.get(origin).and_then(|site| site.brought.clone());
@@ -148,7 +187,7 @@ impl Sites {
 
     /// All of them, the one that was here last first.
     pub fn by_recency(&self) -> Vec<&KnownSite> {
-        let mut sites: Vec<&KnownSite> = self.known.values().collect();
+        let mut sites: Vec<&KnownSite> = self.known.values().filter(|site| !self.is_page(&site.origin)).collect();
         sites.sort_by(|a, b| b.visited.cmp(&a.visited).then_with(|| a.origin.cmp(&b.origin)));
         sites
     }
@@ -237,6 +276,21 @@ mod tests {
     }
 
     #[test]
+    fn what_the_person_hides_and_sites_accepted_is_stored() {
+        let mut sites = sites();
+        assert!(!sites.hides() && sites.hide(true) && !sites.hide(true));
+        sites.accept(A, PersonaId([9; 32]), 5);
+        sites.accept(A, PersonaId([9; 32]), 6);
+        let stored: Vec<KnownSite> = sites.take_changes().into_iter().map(saved).collect();
+        assert_eq!(stored.len(), 2, "the second time is no news");
+        let again = Sites::new(NODE, stored, Vec::new(), PAGE.into());
+        assert!(again.hides());
+        assert_eq!(again.accepted(A), [Acquaintance { peer: PersonaId([9; 32]), at: 5 }]);
+        assert_eq!(again.by_recency().len(), 1, "the page is no site");
+        assert!(again.accepted(B).is_empty() && !again.was_here(A));
+    }
+
+    #[test]
     fn the_longest_absent_is_forgotten_and_answers_are_kept() {
         let mut sites = sites();
         sites.visit("kept", 0);
@@ -255,6 +309,13 @@ mod tests {
     const PAGE: &str = "https://node.example";
     const NODE: NodeSecret = NodeSecret::new([7; 32]);
     const BROUGHT: PersonaSecret = PersonaSecret::new([9; 32]);
+
+    fn saved(change: Change) -> KnownSite {
+        match change {
+            Change::Save(site) => site,
+            Change::Forget(origin) => panic!("{origin} is forgotten"),
+        }
+    }
 
     /// B may observe.
     fn sites() -> Sites {

@@ -19,7 +19,7 @@ use bitters_machine::{
 };
 use bitters_wire::{
     id::{PersonaId, TopicId},
-    topic::message_id,
+    topic::{MatchKey, message_id},
 };
 
 use self::seen::Seen;
@@ -77,6 +77,8 @@ pub struct Topics {
     seen: Map<PersonaId, Seen>,
     lingering: Map<(Place, PersonaId), Instant>,
     advertised: Set<Place>,
+    /// What members of the topics that are open show each other.
+    matching: Map<TopicId, MatchKey>,
 }
 
 impl Topics {
@@ -95,6 +97,22 @@ impl Topics {
         self.advertised.clear();
     }
 
+    /// What members of a topic show each other.
+    pub fn learn(&mut self, topic: TopicId, matching: MatchKey) {
+        self.matching.insert(topic, matching);
+    }
+
+    /// What a persona shows other members of a topic, if it is in it.
+    pub fn matching(&self, place: Place) -> Option<&MatchKey> {
+        self.matching.get(&place.topic).filter(|_| self.is_open(place))
+    }
+
+    /// A topic of the persona's in which the peer is said to be, too.
+    pub fn common(&self, Pair { own, peer }: Pair) -> Option<TopicId> {
+        let mut of_own = self.open.iter().filter(|(place, _)| place.own == own);
+        of_own.find(|(_, topic)| topic.candidates.contains_key(&peer)).map(|(place, _)| place.topic)
+    }
+
     /// The first page of a persona joined.
     pub fn open(&mut self, place: Place) {
         self.open.entry(place).or_default();
@@ -104,6 +122,9 @@ impl Topics {
     pub fn close(&mut self, place: Place) {
         self.open.remove(&place);
         self.lingering.retain(|(of, _), _| *of != place);
+        if !self.open.keys().any(|other| other.topic == place.topic) {
+            self.matching.remove(&place.topic);
+        }
     }
 
     /// The last page of a persona is gone: what it saw the next one may hear.

@@ -138,7 +138,7 @@ impl World {
         let Some(connection) = self.end_mut(end).filter(|it| it.phase == Phase::New) else { return };
         connection.phase = Phase::Proving;
         let (own, peer) = (connection.own, *connection.peer.get_or_insert(far));
-        self.report(end, LinkEvent::Sign(identity(own, peer)));
+        self.report(end, LinkEvent::Sign { text: identity(own, peer), proof: None });
     }
 
     fn on_signed(&mut self, end: End, signature: &Signature) {

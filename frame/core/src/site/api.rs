@@ -94,6 +94,8 @@ pub enum Input {
     Link(LinkId, LinkEvent),
     /// The site said something that is no request; with the number it bore, or 0.
     Nonsense(u32),
+    /// The person decided on the node's own page whether peers may know the network addresses of this browser.
+    Hide(bool),
     /// The network came back.
     Online,
     /// The person changed a permission on the node's own page.
@@ -169,6 +171,8 @@ pub enum Output {
     Leader(Envelope<ToLeader>),
     /// For a link in this frame.
     Link(LinkId, LinkCommand),
+    /// Show whether peers may know the network addresses of this browser: for the node's own page.
+    Hides(bool),
     /// Open the node's own page with this petition for the site; answered with [`Input::PetitionOver`].
     OpenPage(Permission),
     /// Ask the browser for the island of all sites; answered with [`Input::Access`].

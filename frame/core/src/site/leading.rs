@@ -35,7 +35,7 @@ impl Site {
             visible: self.config.visible,
             watching: self.watching(),
             serves: self.served(),
-            joined: self.topics.keys().copied().collect(),
+            joined: self.joined(),
             talks: self.persona.iter().flat_map(|persona| persona.endpoint.peers()).collect(),
             links: self.links.values().copied().collect(),
         };
@@ -93,6 +93,7 @@ impl Site {
                 self.reachable.remove(&peer);
                 self.endpoint_input(bitters_session::Input::HungUp(peer), now);
             }
+            ToFrame::Hides(hides) => self.outbox.push_back(Output::Hides(hides)),
             ToFrame::Link(link, command) => self.on_link_command(link, command),
             ToFrame::HandingOver => self.on_handing_over(now),
             ToFrame::Pong => {}
@@ -224,7 +225,7 @@ impl Site {
 }
 
 const fn must_arrive(message: &ToLeader) -> bool {
-    matches!(message, ToLeader::Link(..) | ToLeader::Packet(_) | ToLeader::Permit { .. })
+    matches!(message, ToLeader::Link(..) | ToLeader::Packet(_) | ToLeader::Permit { .. } | ToLeader::Hide(_))
 }
 
 /// Whether a hello said later tells the same.

@@ -4,6 +4,7 @@
 //! [`Endpoint`](bitters_session::Endpoint) its sessions. Of the leader it knows only which leadership it speaks with: messages of
 //! an earlier one are dropped, and a changed boot makes it register again.
 
+mod acceptance;
 mod api;
 mod consent;
 mod dials;
@@ -97,6 +98,10 @@ pub struct Site {
     reachable: Set<PersonaId>,
     /// For whom connections are made that aren't up.
     dialling: Map<LinkId, PersonaId>,
+    /// Links that may go directly.
+    direct: Set<LinkId>,
+    /// Peers that the site accepted, as the leader was told.
+    accepted: Set<PersonaId>,
     /// Links that are up in this frame, for the next leader.
     links: Map<LinkId, HeldLink>,
     /// Packets for a leader that hasn't taken us in yet.
@@ -178,6 +183,8 @@ impl Site {
             topics: Map::new(),
             dialled: Map::new(),
             reachable: Set::new(),
+            direct: Set::new(),
+            accepted: Set::new(),
             dialling: Map::new(),
             links: Map::new(),
             held: Vec::new(),
@@ -238,6 +245,7 @@ impl Machine for Site {
             Input::Link(link, event) => self.on_link(link, event),
             Input::Nonsense(id) => self.on_nonsense(id),
             Input::Online => self.send(ToLeader::Online),
+            Input::Hide(hides) => self.on_hide(hides),
             Input::Permit { origin, permission, answer } => self.on_permit(origin, permission, answer),
             Input::Petition { site, permission } => self.on_petition(site, permission),
             Input::PetitionOver(outcome) => self.on_petition_over(outcome),
@@ -351,12 +359,14 @@ impl Site {
         match event {
             LinkEvent::Down(_) => {
                 self.dialling.remove(&link);
+                self.direct.remove(&link);
                 self.links.remove(&link);
             }
             LinkEvent::Received(_) => self.note_use(link),
             LinkEvent::Up(peer) => {
                 if let Some(own) = self.dialling.remove(&link) {
-                    self.links.insert(link, HeldLink { link, own, peer, used: false, path: Path::Direct });
+                    let direct = self.direct.contains(&link);
+                    self.links.insert(link, HeldLink { link, own, peer, used: false, path: Path::Direct, direct });
                 }
             }
             LinkEvent::Path(path) => {
@@ -365,9 +375,9 @@ impl Site {
                 }
             }
             LinkEvent::Drained(_)
-            | LinkEvent::Forward { .. }
+            | LinkEvent::Forward(_)
             | LinkEvent::RoundTrip(_)
-            | LinkEvent::Sign(_)
+            | LinkEvent::Sign { .. }
             | LinkEvent::Signal(_) => {}
         }
         self.send(ToLeader::Link(link, event));
@@ -375,11 +385,25 @@ impl Site {
 
     fn on_link_command(&mut self, link: LinkId, command: LinkCommand) {
         match &command {
-            LinkCommand::Dial(dial) => drop(self.dialling.insert(link, dial.own)),
+            LinkCommand::Dial(dial) => {
+                self.dialling.insert(link, dial.own);
+                if dial.direct {
+                    self.go_direct(link);
+                }
+            }
+            LinkCommand::GoDirect => self.go_direct(link),
             LinkCommand::Send(_) => self.note_use(link),
             _ => {}
         }
         self.outbox.push_back(Output::Link(link, command));
+    }
+
+    /// A link's peer may know our network addresses.
+    fn go_direct(&mut self, link: LinkId) {
+        self.direct.insert(link);
+        if let Some(held) = self.links.get_mut(&link) {
+            held.direct = true;
+        }
     }
 
     /// Something is said on a link: it is no standby, or isn't any longer.

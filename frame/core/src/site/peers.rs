@@ -16,6 +16,7 @@ use bitters_wire::{
 
 use super::{
     Site,
+    acceptance::Accepts,
     requests::{CallState, Pending, StreamState, bad},
 };
 
@@ -56,7 +57,7 @@ impl Site {
         match persona.endpoint.call(peer, method, data, timeout, now) {
             Ok(call) => {
                 self.call_ids.insert(call, id);
-                self.requests.insert(id, Pending::Call(CallState::Made(call)));
+                self.requests.insert(id, Pending::Call(CallState::Made(call, peer)));
             }
             Err(error) => self.fail(id, open_failure(error).executed(Executed::No)),
         }
@@ -95,7 +96,7 @@ impl Site {
             Ok(stream) => {
                 persona.endpoint.credit(stream, credit);
                 self.stream_ids.insert(stream, id);
-                self.requests.insert(id, Pending::Stream(StreamState::made(stream)));
+                self.requests.insert(id, Pending::Stream(StreamState::made(stream, Accepts::OnceOpened(peer))));
             }
             Err(error) => self.fail(id, open_failure(error)),
         }
@@ -133,9 +134,14 @@ impl Site {
             }
             Said::CallDone { call, outcome } => {
                 let Some(id) = self.call_ids.remove(&call) else { return };
-                self.requests.remove(&id);
+                let pending = self.requests.remove(&id);
                 match outcome {
-                    Ok(data) => self.tell(id, Tell::Reply(data)),
+                    Ok(data) => {
+                        self.tell(id, Tell::Reply(data));
+                        if let Some(Pending::Call(CallState::Made(_, peer))) = pending {
+                            self.accept(peer);
+                        }
+                    }
                     Err(failure) => {
                         self.doubt(&failure);
                         self.fail(id, failure);
@@ -143,24 +149,28 @@ impl Site {
                 }
             }
             Said::IncomingCall { call, from, method, data } => {
-                let Some(server) = self.server_of(&Service::Method(method)) else {
+                let service = Service::Method(method);
+                let Some(server) = self.server_of(&service) else {
                     // Given up while the call was on its way here.
                     self.endpoint().expect("it spoke").reply(call, Outcome::Err("not answered any longer".into()));
                     return;
                 };
                 let id = self.next_id();
                 self.call_ids.insert(call, id);
-                self.requests.insert(id, Pending::Incoming(call));
+                let accepts = self.accepts_by(&service).then_some(from);
+                self.requests.insert(id, Pending::Incoming(call, accepts));
                 self.tell(server, Tell::IncomingCall { call: id, from: from.to_string(), data });
             }
             Said::IncomingStream { stream, peer, protocol } => {
-                let Some(server) = self.server_of(&Service::Protocol(protocol)) else {
+                let service = Service::Protocol(protocol);
+                let Some(server) = self.server_of(&service) else {
                     self.endpoint().expect("it spoke").reset(stream, "not served any longer");
                     return;
                 };
                 let id = self.next_id();
                 self.stream_ids.insert(stream, id);
-                self.requests.insert(id, Pending::Stream(StreamState::made(stream)));
+                let accepts = if self.accepts_by(&service) { Accepts::OnceUsed(peer) } else { Accepts::Never };
+                self.requests.insert(id, Pending::Stream(StreamState::made(stream, accepts)));
                 self.tell(server, Tell::IncomingStream { stream: id, peer: peer.to_string() });
             }
             said => self.on_stream_said(said),
@@ -183,13 +193,14 @@ impl Site {
     /// The persona changed, and its sessions ended with it.
     pub(super) fn end_sessions(&mut self) {
         self.reachable.clear();
+        self.accepted.clear();
         let over = Failure::new(Code::Closed, "the site's id changed");
         let streams = std::mem::take(&mut self.stream_ids).into_values();
         let calls = std::mem::take(&mut self.call_ids).into_values();
         for id in streams.chain(calls).collect::<Vec<_>>() {
             let failure = match self.requests.remove(&id) {
                 Some(Pending::Call(_)) => over.clone().executed(Executed::Unknown),
-                Some(Pending::Incoming(_)) => {
+                Some(Pending::Incoming(..)) => {
                     self.tell(id, Tell::Cancelled);
                     continue;
                 }

@@ -58,6 +58,13 @@ impl Site {
         }
     }
 
+    /// The person decided on the page whether peers may know the network addresses of this browser.
+    pub(super) fn on_hide(&mut self, hides: bool) {
+        if self.config.watching {
+            self.send(ToLeader::Hide(hides));
+        }
+    }
+
     fn settle_known(&mut self) {
         let Some(petition) = &self.petition else { return };
         let known = self.sites.iter().find(|known| known.origin == petition.site);

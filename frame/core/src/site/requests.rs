@@ -11,11 +11,11 @@ use bitters_wire::{
     local::{ServiceReply, ToLeader},
     name::Name,
     packet::Service,
-    rpc::{Ask, FIRST_FRAME_ID, Request, Tell},
+    rpc::{Ask, FIRST_FRAME_ID, Outcome, Request, Tell},
     status::Status,
 };
 
-use super::{Output, Site, patience::Said};
+use super::{Output, Site, acceptance::Accepts, patience::Said};
 
 /// Characters of a persona's id. The shortest address has more.
 const PERSONA_CHARS: usize = 52;
@@ -31,14 +31,14 @@ pub(super) enum Pending {
     Dial(PersonaId, Option<Box<Address>>),
     /// A peer that is hung up on.
     HangUp(PersonaId),
-    /// A call that came in.
-    Incoming(CallKey),
+    /// A call that came in; and from whom, if that peer is accepted once it is answered.
+    Incoming(CallKey, Option<PersonaId>),
     /// A subscription to a topic.
     Join(TopicId),
     /// A message on its way into a topic.
     Publish { topic: TopicId, sealed: Vec<u8> },
-    /// Something served: a protocol or a method.
-    Serve(Service),
+    /// Something served: a protocol or a method. Whether peers that use it are accepted.
+    Serve { service: Service, direct: bool },
     /// A call of a node author's API.
     Service,
     /// One status.
@@ -56,21 +56,21 @@ pub(super) enum CallState {
     /// The peer is being dialled.
     Dialling { peer: PersonaId, method: Name, data: Data, deadline: Instant },
     /// The session has it.
-    Made(CallKey),
+    Made(CallKey, PersonaId),
 }
 
 #[derive(Clone, Debug)]
 pub(super) enum StreamState {
     /// The peer is being dialled; credit that the site gave meanwhile.
     Dialling { peer: PersonaId, service: Service, credit: u64 },
-    /// The session has it; how many bytes the site may write in all and has written, and which directions are over.
-    Made { stream: StreamKey, credit: u64, written: u64, sent: bool, received: bool },
+    /// The session has it; how many bytes the site may write in all and has written, which directions are over, and when its peer is accepted.
+    Made { stream: StreamKey, credit: u64, written: u64, sent: bool, received: bool, accepts: Accepts },
 }
 
 impl Pending {
     /// What this serves.
     pub(super) const fn service(&self) -> Option<&Service> {
-        if let Self::Serve(service) = self { Some(service) } else { None }
+        if let Self::Serve { service, .. } = self { Some(service) } else { None }
     }
 }
 
@@ -127,7 +127,7 @@ impl Site {
                 self.send(ToLeader::Address { request: id });
                 Ok(())
             }
-            Ask::Answer { method } => self.serve(id, Service::Method(name(&method)?)),
+            Ask::Answer { method, direct } => self.serve(id, Service::Method(name(&method)?), direct),
             Ask::Call { peer, method, data, timeout, .. } => {
                 let timeout = std::time::Duration::from_millis(timeout.into());
                 self.ask_call(id, persona(&peer)?, name(&method)?, data, timeout, now)
@@ -150,7 +150,7 @@ impl Site {
                 Ok(())
             }
             Ask::Publish { topic, data } => self.publish(id, topic, &data),
-            Ask::Serve { protocol } => self.serve(id, Service::Protocol(name(&protocol)?)),
+            Ask::Serve { protocol, direct } => self.serve(id, Service::Protocol(name(&protocol)?), direct),
             Ask::Service { name: service, method, args } => {
                 let (name, method) = (name(&service)?, name(&method)?);
                 if args.len() > MAX_SERVICE_JSON {
@@ -181,10 +181,13 @@ impl Site {
     /// something.
     fn on_about(&mut self, id: u32, ask: Ask) -> bool {
         match (self.requests.get(&id), ask) {
-            (Some(Pending::Incoming(call)), ask @ (Ask::Cancel | Ask::Reply { .. })) => {
-                let call = *call;
+            (Some(Pending::Incoming(call, from)), ask @ (Ask::Cancel | Ask::Reply { .. })) => {
+                let (call, from) = (*call, *from);
                 self.requests.remove(&id);
                 self.call_ids.remove(&call);
+                if matches!(ask, Ask::Reply { outcome: Outcome::Ok(_) }) {
+                    from.into_iter().for_each(|peer| self.accept(peer));
+                }
                 match (&mut self.persona, ask) {
                     (Some(persona), Ask::Reply { outcome }) => persona.endpoint.reply(call, outcome),
                     (Some(persona), _) => persona.endpoint.decline(call),
@@ -201,19 +204,19 @@ impl Site {
     pub(super) fn cancel(&mut self, id: u32) -> bool {
         let Some(pending) = self.requests.remove(&id) else { return false };
         match pending {
-            Pending::Call(CallState::Made(call)) => {
+            Pending::Call(CallState::Made(call, _)) => {
                 self.call_ids.remove(&call);
                 if let Some(persona) = &mut self.persona {
                     persona.endpoint.cancel_call(call);
                 }
             }
-            Pending::Incoming(_) | Pending::Stream(_) => {
+            Pending::Incoming(..) | Pending::Stream(_) => {
                 // Not cancelled but declined, or reset.
                 self.requests.insert(id, pending);
                 return false;
             }
             Pending::Join(topic) => self.leave(id, topic),
-            Pending::Serve(service) => self.unserve(&service),
+            Pending::Serve { service, .. } => self.unserve(&service),
             Pending::Service => self.send(ToLeader::ServiceCancel { request: id }),
             Pending::Watch => {
                 let watching = self.watching();
@@ -292,7 +295,7 @@ impl Site {
         }
     }
 
-    fn serve(&mut self, id: u32, service: Service) -> Result<(), Failure> {
+    fn serve(&mut self, id: u32, service: Service, direct: Option<bool>) -> Result<(), Failure> {
         let served = self.requests.values().filter_map(Pending::service);
         if served.clone().any(|other| *other == service) {
             return Err(bad(format!("'{}' is served already", service.name())));
@@ -304,7 +307,7 @@ impl Site {
             persona.endpoint.serve(service.clone());
         }
         self.send(ToLeader::Serve(service.tag()));
-        self.requests.insert(id, Pending::Serve(service));
+        self.requests.insert(id, Pending::Serve { service, direct: direct.unwrap_or(true) });
         self.tell(id, Tell::Done);
         Ok(())
     }
@@ -377,7 +380,7 @@ impl Site {
                 Pending::Address => again.push(ToLeader::Address { request }),
                 Pending::HangUp(peer) => again.push(ToLeader::HangUp { request, peer: *peer }),
                 Pending::Join(topic) if !self.is_joined(*topic, request) => {
-                    again.push(ToLeader::Join { request, topic: *topic });
+                    again.extend(self.joining(request, *topic));
                 }
                 Pending::Publish { topic, sealed } => {
                     again.push(ToLeader::Publish { request, topic: *topic, sealed: sealed.clone() });
@@ -386,14 +389,15 @@ impl Site {
                 Pending::Status => again.push(ToLeader::Status),
                 Pending::Call(_)
                 | Pending::Dial(..)
-                | Pending::Incoming(_)
+                | Pending::Incoming(..)
                 | Pending::Join(_)
-                | Pending::Serve(_)
+                | Pending::Serve { .. }
                 | Pending::Stream(_)
                 | Pending::Unify
                 | Pending::Watch => {}
             }
         }
+        again.extend(self.accepted.iter().map(|peer| ToLeader::Accepted(*peer)));
         again.into_iter().for_each(|message| self.send(message));
         for id in lost {
             self.requests.remove(&id);

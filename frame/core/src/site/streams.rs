@@ -8,12 +8,13 @@ use bitters_wire::{
 
 use super::{
     Site,
+    acceptance::Accepts,
     requests::{Pending, StreamState},
 };
 
 impl StreamState {
-    pub(super) const fn made(stream: StreamKey) -> Self {
-        Self::Made { stream, credit: 0, written: 0, sent: false, received: false }
+    pub(super) const fn made(stream: StreamKey, accepts: Accepts) -> Self {
+        Self::Made { stream, credit: 0, written: 0, sent: false, received: false, accepts }
     }
 
     /// Bytes that the site may write yet.
@@ -51,6 +52,9 @@ impl Site {
     }
 
     fn on_made_ask(&mut self, id: u32, stream: StreamKey, ask: Ask) -> bool {
+        if matches!(ask, Ask::Credit { .. } | Ask::Finish | Ask::Write { .. }) {
+            self.accept_by_stream(id, Accepts::OnceUsed);
+        }
         let Some(endpoint) = self.endpoint() else { return false };
         match ask {
             Ask::Credit { limit } => {
@@ -104,7 +108,12 @@ impl Site {
                 self.over(stream, Direction::Received);
                 return;
             }
-            Said::Opened(stream) => (stream, Tell::Done),
+            Said::Opened(stream) => {
+                if let Some(id) = self.stream_ids.get(&stream).copied() {
+                    self.accept_by_stream(id, Accepts::OnceOpened);
+                }
+                (stream, Tell::Done)
+            }
             Said::Reset { stream, failure } => {
                 self.doubt(&failure);
                 self.spare(stream);

@@ -11,7 +11,7 @@ use bitters_wire::{
     local::ToLeader,
     name::Name,
     rpc::Tell,
-    topic::{TopicKey, message_id},
+    topic::{MatchKey, TopicKey, message_id},
 };
 
 use super::{
@@ -72,9 +72,21 @@ impl Site {
         if joined {
             self.on_joined(id, topic);
         } else {
-            self.send(ToLeader::Join { request: id, topic });
+            let join = self.joining(id, topic);
+            join.into_iter().for_each(|join| self.send(join));
         }
         Ok(())
+    }
+
+    /// What asks the leader for a topic.
+    pub(super) fn joining(&self, request: u32, topic: TopicId) -> Option<ToLeader> {
+        let matching = self.topics.get(&topic)?.key.matching();
+        Some(ToLeader::Join { request, topic, matching })
+    }
+
+    /// Topics that the site is in, and what their members show each other.
+    pub(super) fn joined(&self) -> Vec<(TopicId, MatchKey)> {
+        self.topics.iter().map(|(topic, entry)| (*topic, entry.key.matching())).collect()
     }
 
     /// The leader knows that the site is in the topic.

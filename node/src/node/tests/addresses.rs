@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use bitters_wire::{
     address::{Address, Owner, Token, stun_of},
     local::{Certificate, Dial, Door},
-    rendezvous::{IceCredentials, listen_text},
+    rendezvous::{IceCredentials, IceEnds, listen_text},
 };
 
 use super::{lab::*, *};
@@ -20,10 +20,10 @@ fn an_address_is_a_certificate_a_servers_ear_and_a_signature() {
     let certified = lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
     assert_eq!(certified, [Output::SaveCertificate(site(), KEPT), listen(site(), &CERTIFICATE)]);
     let told = lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
-    assert_eq!(told, [address_told(7, Ok(address_of_site(&CERTIFICATE).to_string()))]);
+    assert_eq!(told, [address_told(7, Ok(granting(&CERTIFICATE).to_string()))]);
 
     let again = lab.frame(TAB, ToLeader::Address { request: 8 });
-    assert_eq!(again, [address_told(8, Ok(address_of_site(&CERTIFICATE).to_string()))], "at once");
+    assert_eq!(again, [address_told(8, Ok(granting(&CERTIFICATE).to_string()))], "at once");
 }
 
 #[test]
@@ -70,14 +70,14 @@ fn an_address_is_renewed_long_before_and_both_are_answered() {
     let next = Certificate { fingerprint: [8; 32], expires: CERTIFICATE.expires + 185 * DAY };
     lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
     let old = lab.frame(TAB, ToLeader::Address { request: 1 });
-    assert_eq!(old, [address_told(1, Ok(address_of_site(&CERTIFICATE).to_string()))], "it is good meanwhile");
+    assert_eq!(old, [address_told(1, Ok(granting(&CERTIFICATE).to_string()))], "it is good meanwhile");
     let certified = lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(next) });
     let kept =
         Kept { fingerprint: next.fingerprint, expires: next.expires, made: Some(CERTIFICATE.expires - 179 * DAY) };
     assert_eq!(certified, [Output::SaveCertificate(site(), kept), listen(site(), &next)]);
     lab.server(ToNode::Listening(token(site(), &next)));
     let new = lab.frame(TAB, ToLeader::Address { request: 2 });
-    assert_eq!(new, [address_told(2, Ok(address_of_site(&next).to_string()))]);
+    assert_eq!(new, [address_told(2, Ok(granting(&next).to_string()))]);
     for certificate in [CERTIFICATE, next] {
         assert!(introduced_in(&lab.server(dialled(token(site(), &certificate)))).is_some());
     }
@@ -113,7 +113,7 @@ fn who_cannot_have_an_address_is_told_why() {
 fn certificates_that_cannot_be_kept_are_tried_a_dozen_times_in_an_hour() {
     let mut lab = at_server();
     let link = lab.dialled(dials(alice()));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
     let mut outputs = lab.link(link, LinkEvent::Up(alice()));
     lab.peer(link, &TopicMessage::Joined(LOBBY));
     let (end, mut tries) = (lab.now + Duration::from_secs(3600), 0);
@@ -185,7 +185,7 @@ fn a_dial_at_an_address_needs_no_server() {
 
     let outputs = lab.frame(TAB, ToLeader::Dial { request: 1, peer: far(), address: Some(address.clone()) });
     let (_, link) = dialled_in(&outputs).expect("it dials");
-    let dial = Dial { own: us(), peer: Some(far()), door: door(&address), stun: vec![stun_of(PROXY)] };
+    let dial = Dial { own: us(), peer: Some(far()), door: door(&address), direct: true, stun: vec![stun_of(PROXY)] };
     assert_eq!(outputs, [command(TAB, link, LinkCommand::Dial(dial))]);
 
     assert_eq!(
@@ -232,16 +232,15 @@ fn a_stranger_who_dials_an_address_of_ours_becomes_a_link() {
     let outputs = lab.server(dialled(token(site(), &CERTIFICATE)));
     let (link, dial) = introduced_in(&outputs).expect("it is answered");
     let door = Door::Introduced { fingerprint: CERTIFICATE.fingerprint };
-    assert_eq!(dial, Dial { own: us(), peer: None, door, stun: vec![stun_of(PROXY)] });
+    assert_eq!(dial, Dial { own: us(), peer: None, door, direct: false, stun: vec![stun_of(PROXY)] });
     assert_eq!(outputs[1], command(TAB, link, LinkCommand::Signal(vec![9])));
 
     let answered = lab.link(link, LinkEvent::Signal(vec![4]));
     assert_eq!(answered, [send(ToServer::Answer { passage: 5, signal: vec![4] })]);
     let text = identity(us(), alice());
-    assert_eq!(
-        lab.link(link, LinkEvent::Sign(text)),
-        [command(TAB, link, LinkCommand::Signed(home().persona(SITE).sign(&text.to_bytes())))]
-    );
+    let signed = LinkCommand::Signed(home().persona(SITE).sign(&text.to_bytes()));
+    let outputs = lab.link(link, LinkEvent::Sign { text, proof: None });
+    assert_eq!(outputs, [command(TAB, link, signed), command(TAB, link, LinkCommand::GoDirect)], "the site knows her");
     let told = [
         said(link, &Control::Switch),
         said(link, &Control::Address(address_of_site(&CERTIFICATE))),
@@ -254,8 +253,9 @@ fn a_stranger_who_dials_an_address_of_ours_becomes_a_link() {
     assert_eq!(path(&mut lab), Path::Relayed);
     let [ours, theirs] =
         ["ours", "theirs"].map(|ufrag| IceCredentials { ufrag: ufrag.into(), password: "p".repeat(24) });
-    let forward = lab.link(link, LinkEvent::Forward { ours: ours.clone(), theirs: theirs.clone() });
-    assert_eq!(forward, [send(ToServer::Forward { passage: 5, ours, theirs })]);
+    let ends = IceEnds { ours, theirs };
+    let forward = lab.link(link, LinkEvent::Forward(Some(ends.clone())));
+    assert_eq!(forward, [send(ToServer::Forward { passage: 5, ends: Some(ends) })]);
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn nothing_but_the_end_of_our_own_link_is_signed_for_a_stranger() {
     for text in [identity(alice(), us()), identity(us(), us())] {
         let mut lab = listening();
         let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
-        assert_eq!(lab.link(link, LinkEvent::Sign(text)), [command(TAB, link, LinkCommand::HangUp)]);
+        assert_eq!(lab.link(link, LinkEvent::Sign { text, proof: None }), [command(TAB, link, LinkCommand::HangUp)]);
     }
 }
 
@@ -299,7 +299,7 @@ fn a_broken_link_is_dialled_at_the_peers_address_when_no_server_helps() {
     let mut lab = Lab::with_seeds(vec![Seed::at(far_address())]);
     let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
     let (_, link) = dialled_in(&outputs).expect("a cold start dials seeds without a server");
-    let dial = Dial { own: us(), peer: Some(far()), door: door(&far_address()), stun: vec![stun_of(PROXY)] };
+    let dial = Dial { own: us(), peer: Some(far()), door: door(&far_address()), direct: true, stun: vec![stun_of(PROXY)] };
     assert!(outputs.contains(&command(TAB, link, LinkCommand::Dial(dial.clone()))));
 
     lab.link(link, LinkEvent::Up(far()));
@@ -316,7 +316,7 @@ fn a_broken_link_is_dialled_at_the_peers_address_when_no_server_helps() {
 fn a_peer_that_was_away_and_is_named_by_the_server_is_dialled_by_signals_at_once() {
     let (mut lab, link) = linked_and_listening();
     lab.peer(link, &Control::Address(far_address()));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
     lab.peer(link, &TopicMessage::Joined(LOBBY));
     lab.link(link, LinkEvent::Down(DownReason::Closed));
     let (_, in_vain) = dialled_in(&lab.later(Duration::from_millis(400))).expect("the topic wants it");
@@ -345,7 +345,7 @@ fn a_cold_start_dials_a_few_addresses_of_personas_at_once() {
     let of_node = |n: u8| {
         let node = NodeSecret::new([n; 32]);
         let owner = Owner::Node(node.id());
-        Seed::at(Address::sign(owner, [n; 32], &[PROXY], CERTIFICATE.expires, |text| node.sign(text)))
+        Seed::at(Address::sign(owner, [n; 32], &[PROXY], CERTIFICATE.expires, None, |text| node.sign(text)))
     };
     let seeds = (2..12).map(|n| if n < 7 { of_node(n) } else { Seed::at(address_of(n)) });
     let mut lab = Lab::with_seeds(seeds.collect());
@@ -373,7 +373,7 @@ fn addresses_that_the_node_ships_with_are_dialled_when_no_server_is_reachable() 
     assert_eq!(dialled_in(&lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)))), None);
     let outputs = lab.input(Input::Uplink(UplinkEvent::Closed));
     let (_, link) = dialled_in(&outputs).expect("the server isn't there");
-    let dial = Dial { own: us(), peer: Some(far()), door: door(&far_address()), stun: vec![stun_of(PROXY)] };
+    let dial = Dial { own: us(), peer: Some(far()), door: door(&far_address()), direct: true, stun: vec![stun_of(PROXY)] };
     assert!(outputs.contains(&command(TAB, link, LinkCommand::Dial(dial))));
     let reached = Seed { latency_ms: Some(0), ..Seed::at(far_address()) };
     assert_eq!(
@@ -394,7 +394,7 @@ fn a_leader_that_takes_over_dials_seeds_only_if_no_frame_brings_a_link() {
 
     let mut brought = first();
     let link = LinkId { epoch: Epoch(2), number: 9 };
-    let held = HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct };
+    let held = HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true };
     brought.frame(OTHER, ToLeader::Hello(known(vec![held])));
     assert_eq!(dialled_in(&brought.later(Duration::from_secs(2))), None);
 
@@ -454,7 +454,7 @@ fn two_addresses_of_one_persona_are_not_dialled_at_once() {
     lab.admit(TAB, SITE);
     let persona = away().persona(SITE);
     let sign = |text: &[u8]| persona.sign(text);
-    let another = Address::sign(Owner::Persona(far()), [8; 32], &[PROXY], CERTIFICATE.expires, sign);
+    let another = Address::sign(Owner::Persona(far()), [8; 32], &[PROXY], CERTIFICATE.expires, None, sign);
     let ask = |request, address| ToLeader::Dial { request, peer: far(), address: Some(address) };
     let (_, link) = dialled_in(&lab.frame(TAB, ask(1, far_address()))).unwrap();
     assert_eq!(lab.frame(TAB, ask(2, another)), []);
@@ -525,24 +525,31 @@ fn far() -> PersonaId {
 /// The address of the peer's persona.
 fn far_address() -> Address {
     let persona = away().persona(SITE);
-    Address::sign(Owner::Persona(far()), [7; 32], &[PROXY], CERTIFICATE.expires, |text| persona.sign(text))
+    Address::sign(Owner::Persona(far()), [7; 32], &[PROXY], CERTIFICATE.expires, None, |text| persona.sign(text))
 }
 
 /// The address of the site's persona on the node of this number.
 fn address_of(n: u8) -> Address {
     let persona = NodeSecret::new([n; 32]).persona(SITE);
     let owner = Owner::Persona(persona.id());
-    Address::sign(owner, [n; 32], &[PROXY], CERTIFICATE.expires, |text| persona.sign(text))
+    Address::sign(owner, [n; 32], &[PROXY], CERTIFICATE.expires, None, |text| persona.sign(text))
 }
 
 fn address_of_site(certificate: &Certificate) -> Address {
     let persona = home().persona(SITE);
-    Address::sign(site(), certificate.fingerprint, &[PROXY], certificate.expires, |text| persona.sign(text))
+    Address::sign(site(), certificate.fingerprint, &[PROXY], certificate.expires, None, |text| persona.sign(text))
+}
+
+/// The same, as a site is told it.
+fn granting(certificate: &Certificate) -> Address {
+    let persona = home().persona(SITE);
+    let (fingerprint, grant) = (certificate.fingerprint, Some(persona.grant()));
+    Address::sign(site(), fingerprint, &[PROXY], certificate.expires, grant, |text| persona.sign(text))
 }
 
 fn door(address: &Address) -> Door {
     let (fingerprint, token, proxies) = (*address.fingerprint(), address.token(), address.proxies().to_vec());
-    Door::Address { fingerprint, token, proxies }
+    Door::Address { fingerprint, token, proxies, proof: None }
 }
 
 fn token(owner: Owner, certificate: &Certificate) -> Token {
@@ -570,6 +577,7 @@ fn listening() -> Lab {
 fn linked_and_listening() -> (Lab, LinkId) {
     let mut lab = listening();
     let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+    lab.link(link, LinkEvent::Sign { text: identity(us(), alice()), proof: None });
     lab.link(link, LinkEvent::Up(alice()));
     (lab, link)
 }
@@ -599,7 +607,7 @@ fn introduced_in(outputs: &[Output]) -> Option<(LinkId, Dial)> {
     })
 }
 
-fn identity(signer: PersonaId, other: PersonaId) -> IdentityText {
+pub(super) fn identity(signer: PersonaId, other: PersonaId) -> IdentityText {
     let end = |id, byte| IdentityEnd { id, fingerprint: [byte; 32], nonce: [byte; 16] };
     IdentityText { signer_is_a: true, a: end(signer, 1), b: end(other, 2) }
 }

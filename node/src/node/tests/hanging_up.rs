@@ -69,7 +69,7 @@ fn dials_that_wait_end_with_it() {
 fn a_topic_that_both_are_in_dials_nobody_again_for_a_minute_at_either_end() {
     for hung_up_by_us in [true, false] {
         let (mut lab, link) = Lab::linked();
-        lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+        lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
         lab.peer(link, &TopicMessage::Joined(LOBBY));
         if hung_up_by_us {
             lab.frame(TAB, ToLeader::HangUp { request: 2, peer: alice() });

@@ -17,17 +17,19 @@ use bitters_wire::{
     permission::{Answer, Permission},
     rendezvous::{ToNode, ToServer},
     rpc::Identity,
-    sealed::{Fresh, SealedSignal},
+    sealed::{Fresh, Opened, Said, SealedSignal},
     status::Scope,
-    topic::TopicMessage,
+    topic::{MatchKey, TopicMessage},
 };
 
-use crate::{Config, Input, Kept, KnownSite, Node, Output, Seed, SeedId, UplinkCommand, UplinkEvent, pair::Pair};
+use crate::{sites::acquaintances::Acquaintance, Config, Input, Kept, KnownSite, Node, Output, Seed, SeedId, UplinkCommand, UplinkEvent, pair::Pair};
 
 pub(super) const TAB: FrameId = FrameId::from_random([0xa0; 16]);
 pub(super) const OTHER: FrameId = FrameId::from_random([0xb0; 16]);
 pub(super) const THIRD: FrameId = FrameId::from_random([0xc0; 16]);
 pub(super) const SITE: &str = "https://site.example";
+pub(super) const OTHER_SITE: &str = "https://b.example";
+const SITES: [&str; 3] = [SITE, OTHER_SITE, PAGE];
 /// The leader's build.
 pub(super) const OURS: &str = "test";
 pub(super) const PAGE: &str = "https://node.example";
@@ -45,6 +47,8 @@ pub(super) struct Lab {
     pub(super) now: Instant,
     /// Whether the server says that it is there when it is asked.
     pub(super) answers: bool,
+    /// Whether sites accepted all peers that tests know.
+    acquainted: bool,
 }
 
 impl Lab {
@@ -72,7 +76,14 @@ impl Lab {
         let config = Config { seeds, sites, certificates, ..config() };
         // Where tests have one thread, another was here before.
         MINUTE.set(0);
-        Self { node: Node::new(config, Instant::START), now: Instant::START, answers: true }
+        Self { node: Node::new(config, Instant::START), now: Instant::START, answers: true, acquainted: true }
+    }
+
+    /// The same, where nobody was accepted yet.
+    pub(super) fn among_strangers(mut self) -> Self {
+        self.acquainted = false;
+        [us(), home().persona(OTHER_SITE).id()].into_iter().for_each(|own| self.node.acquaintances.forget(own));
+        self
     }
 
     /// One frame, registered at the rendezvous.
@@ -120,8 +131,21 @@ impl Lab {
         if let Input::WallClock(ms) = input {
             MINUTE.set(u32::try_from(ms / 60_000).expect("it isn't that late"));
         }
+        if let Input::Frame(_, ToLeader::Hello(Hello { origin, .. }) | ToLeader::Permit { origin, .. }) = &input
+            && self.acquainted
+        {
+            self.meet_all(&origin.clone());
+        }
         self.node.handle_input(input, self.now);
         std::iter::from_fn(|| self.node.poll_output()).collect()
+    }
+
+    /// A site accepted all peers that tests know.
+    fn meet_all(&mut self, origin: &str) {
+        for own in [home().persona(origin), home().person()] {
+            let peers = KNOWN.keys().map(|peer| Acquaintance { peer: *peer, at: u64::MAX });
+            self.node.acquaintances.add(own.id(), peers);
+        }
     }
 
     pub(super) fn frame(&mut self, id: FrameId, message: ToLeader) -> Vec<Output> {
@@ -291,7 +315,7 @@ pub(super) fn number(link: LinkId) -> u32 {
 
 /// The dial of a peer that signals lead to, without a server that helps.
 pub(super) fn by_signals(peer: PersonaId) -> Dial {
-    Dial { own: us(), peer: Some(peer), door: Door::Signals, stun: Vec::new() }
+    Dial { own: us(), peer: Some(peer), door: Door::Signals, direct: true, stun: Vec::new() }
 }
 
 pub(super) fn open() -> Body {
@@ -315,19 +339,25 @@ pub(super) fn signals(from: PersonaId, to: PersonaId, signal: Signal) -> ToNode 
 
 /// A signal of one that tests know.
 pub(super) fn sealed(from: PersonaId, to: PersonaId, signal: Signal) -> SealedSignal {
+    sealed_as(from, to, &Said::Signal(signal))
+}
+
+/// The same, whatever it says. A blob for members of a topic is sealed under [`matching`] that.
+pub(super) fn sealed_as(from: PersonaId, to: PersonaId, said: &Said) -> SealedSignal {
     let n = SEALED.get();
     SEALED.set(n.wrapping_add(1));
     let fresh = Fresh { ephemeral: [n; 32].into(), nonce: [n; 16] };
-    SealedSignal::seal(signal, &secret_of(from), to, MINUTE.get(), &fresh).expect("the receiver's id is a key")
+    SealedSignal::seal(said, &secret_of(from), to, MINUTE.get(), &fresh).expect("the receiver's id is a key")
 }
 
-/// One that tests know: a persona of one of a few nodes.
+/// Personas that tests know: those of a few nodes.
+static KNOWN: LazyLock<BTreeMap<PersonaId, PersonaSecret>> = LazyLock::new(|| {
+    let near = (1..4).flat_map(|n| SITES.map(|origin| (n, origin)));
+    let personas = near.chain((100..=255).map(|n| (n, SITE))).map(|(n, origin)| NodeSecret::new([n; 32]).persona(origin));
+    personas.map(|it| (it.id(), it)).collect()
+});
+
 fn secret_of(id: PersonaId) -> PersonaSecret {
-    static KNOWN: LazyLock<BTreeMap<PersonaId, PersonaSecret>> = LazyLock::new(|| {
-        let nodes = (1..4).chain(100..=255).map(|n| NodeSecret::new([n; 32]));
-        let personas = nodes.flat_map(|node| [SITE, "https://b.example", PAGE].map(|origin| node.persona(origin)));
-        personas.map(|it| (it.id(), it)).collect()
-    });
     KNOWN.get(&id).expect("tests know it").clone()
 }
 
@@ -342,9 +372,21 @@ pub(super) fn signalled(outputs: &[Output]) -> Vec<(PersonaId, PersonaId, Signal
 
 /// What a signal says, which must be from whom it says.
 pub(super) fn opened(from: PersonaId, to: PersonaId, signal: &SealedSignal) -> Signal {
+    match opened_as(from, to, signal).said {
+        Said::Signal(signal) => signal,
+        other => panic!("no signal: {other:?}"),
+    }
+}
+
+pub(super) fn opened_as(from: PersonaId, to: PersonaId, signal: &SealedSignal) -> Opened {
     let opened = signal.open(&secret_of(to)).expect("it is sealed to its receiver");
     assert_eq!(opened.from, from);
-    opened.signal
+    opened
+}
+
+/// What members of a topic show each other.
+pub(super) const fn matching(topic: TopicId) -> MatchKey {
+    MatchKey::new(topic.0)
 }
 
 pub(super) fn send(message: ToServer) -> Output {

@@ -22,20 +22,22 @@ use bitters_wire::{
 };
 
 use super::{
-    addresses::{KEPT, PROXY},
+    addresses::{KEPT, PROXY, identity},
     lab::*,
     *,
 };
-use crate::{Config, Node, links::Table, pair::Pair};
+use crate::{Config, Node, links::Table, pair::Pair, sites::acquaintances::Acquaintance};
 
 #[test]
 fn both_ends_are_left_with_the_same_link_and_the_same_standby() {
     let mut sum = Evidence::default();
-    for (seed, signals) in seeds(200).flat_map(|seed| [(seed, false), (seed, true)]) {
-        let mut world = World::new(seed, signals, sum);
+    let kinds = [(false, true), (true, true), (true, false)];
+    for (seed, (signals, acquainted)) in seeds(200).flat_map(|seed| kinds.map(|kind| (seed, kind))) {
+        let mut world = World::new(seed, signals, acquainted, sum);
         for after in [20, 30, 60, 140] {
             world.run(LAST_ACT + Duration::from_secs(after));
-            world.check(&format!("seed {seed}, {after} s after the last act, signals passed on: {signals}"), after);
+            let world_is = format!("signals passed on: {signals}, acquainted: {acquainted}");
+            world.check(&format!("seed {seed}, {after} s after the last act, {world_is}"), after);
             let stands_by = after == 60 && world.pair(Table::standby_to)[0].is_some();
             world.evidence.standbys += usize::from(stands_by);
         }
@@ -103,13 +105,13 @@ struct World {
 }
 
 impl World {
-    fn new(seed: u64, signals: bool, evidence: Evidence) -> Self {
+    fn new(seed: u64, signals: bool, acquainted: bool, evidence: Evidence) -> Self {
         let mut world = Self {
             rng: fastrand::Rng::with_seed(seed),
             now: Instant::START,
             agenda: BTreeMap::new(),
             counted: 0,
-            nodes: [0, 1].map(|node| Node::new(config_of(node, seed), Instant::START)),
+            nodes: [0, 1].map(|node| Node::new(config_of(node, seed, acquainted), Instant::START)),
             frames: [Vec::new(), Vec::new()],
             ends: Vec::new(),
             signals,
@@ -300,8 +302,10 @@ impl World {
         if self.is_connection(end, remote) {
             self.evidence.connections += 1;
             for end in [end, remote] {
-                let up = LinkEvent::Up(pair_of(self.ends[end].node).peer);
+                let Pair { own, peer } = pair_of(self.ends[end].node);
+                let (sign, up) = (LinkEvent::Sign { text: identity(own, peer), proof: None }, LinkEvent::Up(peer));
                 let most = if self.rng.u8(0..4) == 0 { 6000 } else { 300 };
+                self.later(5..most, Event::End(end, sign));
                 self.later(10..most, Event::End(end, up));
             }
         }
@@ -349,11 +353,13 @@ impl World {
     }
 }
 
-fn config_of(node: usize, seed: u64) -> Config {
+fn config_of(node: usize, seed: u64, acquainted: bool) -> Config {
     let secret = secret(node);
+    let accepted = acquainted.then(|| Acquaintance { peer: pair_of(node).peer, at: u64::MAX }).into_iter().collect();
+    let sites = vec![KnownSite { origin: SITE.into(), accepted, ..KnownSite::default() }];
     let seeds = vec![Seed::new(SeedId::Server(URL.into()))];
     let certificates = vec![(Owner::Persona(pair_of(node).own), KEPT)];
-    Config { secret, seeds, certificates, seed: 2 * seed + node as u64, ..config() }
+    Config { secret, seeds, sites, certificates, seed: 2 * seed + node as u64, ..config() }
 }
 
 fn secret(node: usize) -> NodeSecret {
@@ -370,7 +376,7 @@ fn pair_of(node: usize) -> Pair {
 fn address(node: usize) -> Address {
     let persona = secret(node).persona(SITE);
     let owner = Owner::Persona(persona.id());
-    Address::sign(owner, KEPT.fingerprint, &[PROXY], KEPT.expires, |text| persona.sign(text))
+    Address::sign(owner, KEPT.fingerprint, &[PROXY], KEPT.expires, None, |text| persona.sign(text))
 }
 
 fn from_server(message: ToNode) -> Input {

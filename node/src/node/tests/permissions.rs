@@ -86,7 +86,7 @@ fn one_id_on_every_site_needs_consent_and_one_node_for_all_sites() {
 fn a_frame_becomes_the_person_and_a_site_again() {
     let (mut lab, link) = Lab::linked();
     lab.frame(TAB, ToLeader::Hello(Hello { identity: Identity::Person, links: held(link), ..hello(TAB, SITE) }));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
     lab.frame(TAB, ToLeader::Serve(TAG));
     let (site, person) = (home().persona(SITE), home().person());
     let peer = alice();
@@ -139,7 +139,7 @@ fn two_sites_with_the_persons_id_are_one_to_others() {
     let link = lab.linked_in(OTHER, Pair { own: person, peer: alice() });
     let joined = said_in(OTHER, link, &TopicMessage::Joined(LOBBY));
     let left = said_in(OTHER, link, &TopicMessage::Left(LOBBY));
-    let join = ToLeader::Join { request: 1, topic: LOBBY };
+    let join = ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) };
     assert!(lab.frame(OTHER, join.clone()).contains(&joined));
     assert!(!lab.frame(THIRD, join).contains(&joined), "it is there already");
 
@@ -253,7 +253,7 @@ fn two_sites_of_one_node_look_like_two_of_two_nodes() {
     let mut lab = Lab::registered();
     lab.admit(OTHER, "https://b.example");
     for frame in [TAB, OTHER] {
-        lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY });
+        lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
     }
     let own = home().persona("https://b.example").id();
     for peer in [us(), alice()] {
@@ -287,7 +287,7 @@ fn two_sites_of_one_node_look_like_two_of_two_nodes() {
 fn a_persona_of_the_same_node_is_sought_and_missed_like_any_other() {
     let mut lab = Lab::registered();
     lab.admit(OTHER, "https://b.example");
-    let (here, gone) = (home().persona("https://b.example").id(), home().persona("https://c.example").id());
+    let (here, gone) = (home().persona("https://b.example").id(), home().persona(PAGE).id());
     for (request, peer) in [(1, here), (2, gone), (3, alice())] {
         assert_eq!(lab.frame(TAB, ToLeader::Dial { request, peer, address: None }), [send(ToServer::Lookup(peer))]);
     }
@@ -318,7 +318,7 @@ fn visited(origin: &str) -> KnownSite {
 }
 
 fn held(link: LinkId) -> Vec<HeldLink> {
-    vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct }]
+    vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true }]
 }
 
 fn welcome_in(outputs: &[Output]) -> Welcome {

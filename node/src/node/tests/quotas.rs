@@ -41,7 +41,7 @@ fn frames_of_one_site_share_what_it_may_spend() {
     let frames = [TAB, OTHER, THIRD];
     for frame in frames {
         lab.admit(frame, SITE);
-        lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY });
+        lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
     }
     let published = |lab: &mut Lab, bytes: usize| {
         let outputs = (0..900_u32).flat_map(|n| {
@@ -201,7 +201,7 @@ fn asks_quietly(lab: &mut Lab, request: u32) -> Result<(), TestCaseError> {
     let is_ok = |told: &ToFrame| matches!(told, ToFrame::Asked { outcome: Ok(()), .. });
     let mut topic = TopicId([0xee; 32]);
     topic.0[0] = u8::try_from(request % 8).expect("below 8");
-    let outputs = lab.frame(OTHER, ToLeader::Join { request, topic });
+    let outputs = lab.frame(OTHER, ToLeader::Join { request, topic, matching: matching(topic) });
     prop_assert!(done(&outputs, is_ok), "join");
     let sealed = [&[0xff], request.to_le_bytes().as_slice()].concat();
     let outputs = lab.frame(OTHER, ToLeader::Publish { request, topic, sealed });
@@ -232,7 +232,7 @@ fn any_ask() -> impl Strategy<Value = ToLeader> {
         (any::<u32>(), any::<[u8; 32]>()).prop_map(|(request, secret)| {
             ToLeader::Dial { request, peer: PersonaSecret::new(secret).id(), address: None }
         }),
-        (any::<u32>(), any::<u8>()).prop_map(move |(request, n)| ToLeader::Join { request, topic: topic(n) }),
+        (any::<u32>(), any::<u8>()).prop_map(move |(request, n)| ToLeader::Join { request, topic: topic(n), matching: matching(topic(n)) }),
         any::<u8>().prop_map(move |n| ToLeader::Leave(topic(n))),
         (any::<u32>(), any::<u8>(), 0..1000_usize).prop_map(move |(request, n, bytes)| {
             ToLeader::Publish {
@@ -331,6 +331,6 @@ fn joins(lab: &mut Lab, frame: FrameId, n: u16) -> bool {
     let mut topic = TopicId([0; 32]);
     topic.0[..2].copy_from_slice(&n.to_le_bytes());
     lab.now = lab.now + Duration::from_millis(50);
-    let outputs = lab.frame(frame, ToLeader::Join { request: 1, topic });
+    let outputs = lab.frame(frame, ToLeader::Join { request: 1, topic, matching: matching(topic) });
     outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Asked { outcome: Ok(()), .. })))
 }

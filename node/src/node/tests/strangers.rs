@@ -23,7 +23,7 @@ fn what_is_said_on_one_link_names_nothing_of_another_persona() {
     let mut outputs = Vec::new();
     for (n, (frame, topic)) in (0..).zip([(TAB, LOBBY), (OTHER, GARDEN)]) {
         let link = links[n];
-        outputs.extend(lab.frame(frame, ToLeader::Join { request: 1, topic }));
+        outputs.extend(lab.frame(frame, ToLeader::Join { request: 1, topic, matching: matching(topic) }));
         outputs.extend(lab.peer_in(frame, link, &TopicMessage::Joined(topic)));
         outputs.extend(lab.frame(frame, ToLeader::Publish { request: 2, topic, sealed: vec![7] }));
         let to_bob = lab.linked_in(frame, Pair { own: personas()[n], peer: bob() });
@@ -98,7 +98,7 @@ fn a_frame_carries_links_of_its_own_persona_only() {
 fn with_its_last_frame_a_persona_s_links_end_and_others_notice_nothing() {
     let (mut lab, [_, link]) = Lab::both_linked_with_alice();
     for frame in [TAB, OTHER] {
-        lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY });
+        lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
     }
     let gone = [
         send(ToServer::Withdraw { topic: LOBBY, key: us() }),
@@ -135,7 +135,7 @@ fn two_sites_in_one_topic_hear_nothing_of_each_other_from_the_leader() {
     let key = personas();
     for (n, frame) in [TAB, OTHER].into_iter().enumerate() {
         assert_eq!(
-            lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY }),
+            lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) }),
             [done(frame, 1), send(ToServer::Advertise { topic: LOBBY, key: key[n] })]
         );
     }
@@ -176,7 +176,7 @@ fn where_a_frame_went_is_told_to_peers_of_its_persona_only() {
 fn a_frame_that_becomes_another_persona_leaves_links_and_sessions_behind() {
     let (mut lab, used, standby) = standbys::standing_by();
     lab.frame(TAB, ToLeader::Hello(Hello { identity: Identity::Person, links: held(used), ..hello(TAB, SITE) }));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY });
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
     let person = home().person();
     let (permission, answer) = (Permission::Person, Answer::Yes);
     let outputs = lab.frame(TAB, ToLeader::Permit { origin: SITE.into(), permission, answer });
@@ -211,7 +211,7 @@ fn a_frame_that_becomes_another_persona_leaves_links_and_sessions_behind() {
 fn a_new_leader_adopts_links_of_the_frame_s_own_persona_only() {
     let [own, other] = personas();
     let [link, stray, own_end] = [5, 6, 7].map(|number| LinkId { epoch: Epoch(2), number });
-    let held = |link, own, peer| HeldLink { link, own, peer, used: true, path: Path::Direct };
+    let held = |link, own, peer| HeldLink { link, own, peer, used: true, path: Path::Direct, direct: true };
     let mut lab = Lab::without_server();
     lab.admit(OTHER, ANOTHER);
     let links = vec![held(link, own, alice()), held(stray, other, alice()), held(own_end, own, own)];
@@ -291,7 +291,7 @@ impl World {
         let ask = |message| Input::Frame(frame, message);
         let (request, is_so) = (self.rng.u32(..), self.rng.bool());
         match self.rng.u8(0..30) {
-            0 => self.input(ask(ToLeader::Join { request, topic })),
+            0 => self.input(ask(ToLeader::Join { request, topic, matching: matching(topic) })),
             1 => self.input(ask(ToLeader::Leave(topic))),
             2 => self.input(ask(ToLeader::Publish { request, topic, sealed: request.to_be_bytes().to_vec() })),
             3 => self.input(ask(ToLeader::Dial { request, peer, address: None })),
@@ -482,7 +482,7 @@ fn bob() -> PersonaId {
 }
 
 fn held(link: LinkId) -> Vec<HeldLink> {
-    vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct }]
+    vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true }]
 }
 
 /// The server leads one persona of the node to another.

@@ -1,0 +1,149 @@
+//! Who may know the network addresses of our browser, and how those are met who may not.
+//!
+//! A signal contains network addresses, and a browser that is given some tries them. So a persona shows its own, and has the browser try a
+//! peer's, for a *reason* only:
+//!
+//! | reason | shown by |
+//! | --- | --- |
+//! | the site accepted the peer within 30 days | what the leader remembers ([`Acquaintances`](crate::sites::acquaintances::Acquaintances)) |
+//! | both are in a topic | the signal's blob is sealed under the topic's match key, too |
+//! | we gave our address away | its grant, which a dialler proves when both ends say who they are |
+//!
+//! Who has none *knocks*: it sends a signal without an address. Who is knocked on, or is sent the addresses of a peer for whom it has no reason,
+//! answers where its *door* is: an address without a grant. That is dialled over the server of our own, whatever proxies it names: else a
+//! stranger could have our browser send to where it likes. The link goes over the server until both ends have a reason.
+
+use bitters_wire::{
+    address::{Address, Owner},
+    id::{LinkId, PersonaId, TopicId},
+    keys::GrantProof,
+    link::Signal,
+    local::{DownReason, LinkCommand},
+    sealed::Said,
+};
+
+use super::{
+    Around, Links, LinksOutput,
+    table::{At, Way},
+};
+use crate::pair::Pair;
+
+/// Why a peer may know our network addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// The site accepted it.
+    Accepted,
+    /// It is said to be in this topic, as we are: what it is told is readable for those only who are.
+    Topic(TopicId),
+}
+
+impl Around<'_> {
+    /// Whether a peer may know our network addresses, for what we remember of it.
+    pub(super) fn may_show(&self, pair: Pair) -> bool {
+        !self.hides && self.acquaintances.includes(pair, self.unix_ms)
+    }
+
+    /// Why we show our network addresses to a peer that we dial, if at all.
+    pub(super) fn reason(&self, pair: Pair) -> Option<Reason> {
+        if self.may_show(pair) {
+            return Some(Reason::Accepted);
+        }
+        self.topics.common(pair).filter(|_| !self.hides).map(Reason::Topic)
+    }
+
+    /// Which topic's members alone can read what a peer says, and what it says; nothing if that is none of our persona's.
+    fn matched(&self, pair: Pair, nonce: &[u8; 16], sealed: &[u8]) -> Option<(TopicId, Vec<u8>)> {
+        let ends = [pair.peer, pair.own];
+        let mut places = self.topics.iter().filter(|place| place.own == pair.own && !self.hides);
+        places.find_map(|place| Some((place.topic, self.topics.matching(place)?.open(ends, nonce, sealed)?)))
+    }
+}
+
+impl Links {
+    /// Whether we show our network addresses to a peer that we dial.
+    pub fn has_reason(&self, pair: Pair, around: &Around<'_>) -> bool {
+        around.reason(pair).is_some()
+    }
+
+    /// What a peer said by way of others, once that is proven to be fresh and its own.
+    pub(super) fn on_said(&mut self, pair: Pair, (said, nonce): (Said, [u8; 16]), way: Way, around: &Around<'_>) {
+        match said {
+            Said::Door(address) => self.on_door_told(pair, address, around),
+            Said::Knock => self.tell(LinksOutput::Knocked(pair, way)),
+            Said::Signal(signal) if around.may_show(pair) => self.on_signal(pair, signal, None, way, around),
+            Said::Signal(signal) => self.on_unreasoned(pair, &signal, way),
+            Said::Topic(signal) => match around.matched(pair, &nonce, &signal.blob) {
+                Some((topic, blob)) => self.on_signal(pair, Signal { blob, ..signal }, Some(topic), way, around),
+                None => self.on_unreasoned(pair, &signal, way),
+            },
+        }
+    }
+
+    /// A peer shows us its addresses, and we have no reason to use them or to show ours. If ours are under way to it, for another reason, it
+    /// answers those.
+    fn on_unreasoned(&mut self, pair: Pair, signal: &Signal, way: Way) {
+        let dials = self.table.connecting_to(pair).is_some();
+        if !dials && signal.answers.is_none() {
+            self.tell(LinksOutput::Knocked(pair, way));
+        }
+    }
+
+    /// Whoever knocks is told where our door is.
+    pub fn tell_door(&mut self, pair: Pair, door: Address, way: Way, around: &Around<'_>) {
+        self.send_said(pair, &Said::Door(Box::new(door)), None, way, around);
+    }
+
+    /// Asks a peer, to whom we show nothing, for its door. Tells whether there is a way to ask.
+    pub(super) fn knock(&mut self, pair: Pair, way: Way, around: &Around<'_>) -> bool {
+        self.send_said(pair, &Said::Knock, None, way, around)
+    }
+
+    /// A peer says where its door is. It is dialled if we wait for that: somebody here wants the peer, or we showed ourselves in vain.
+    fn on_door_told(&mut self, pair: Pair, door: Box<Address>, around: &Around<'_>) {
+        if door.owner() != Owner::Persona(pair.peer) || self.table.up_to(pair).is_some() {
+            return;
+        }
+        match self.table.connecting_to(pair) {
+            Some((_, attempt)) if attempt.paired.is_some() || attempt.way == Way::Address => return,
+            Some((link, _)) => self.abandon(link, around),
+            None if !self.is_wanted(pair, around) && around.topics.common(pair).is_none() => return,
+            None => {}
+        }
+        match self.dial_at(pair, At::Door(door), around) {
+            Ok(()) => self.tell(LinksOutput::Dials(pair)),
+            Err(_) => self.count_failure(pair, around.now),
+        }
+    }
+
+    /// Whether whoever says that it is the peer of a link may know our network addresses.
+    pub(super) fn judge_reason(&mut self, link: LinkId, pair: Pair, proof: Option<GrantProof>, around: &Around<'_>) {
+        let Some(secret) = around.frames.secret(pair.own) else { return };
+        let is_granted = proof.is_some_and(|proof| secret.grant().is_proven(proof, pair.peer, pair.own));
+        if around.may_show(pair) || (is_granted && !around.hides) {
+            self.go_direct(link, around);
+        }
+    }
+
+    /// Our site accepted a peer: links to it may go directly.
+    pub fn accept(&mut self, pair: Pair, around: &Around<'_>) {
+        if around.may_show(pair) {
+            self.table.of_pair(pair).into_iter().for_each(|link| self.go_direct(link, around));
+        }
+    }
+
+    fn go_direct(&mut self, link: LinkId, around: &Around<'_>) {
+        if self.table.set_direct(link, true) {
+            self.command(link, LinkCommand::GoDirect, around);
+            self.tell(LinksOutput::Plans);
+        }
+    }
+
+    /// The person decided to let no peer know our network addresses: links that do are made again over servers.
+    pub fn hide(&mut self, own: PersonaId, around: &Around<'_>) {
+        let links = self.table.of_persona(own).into_iter().filter(|link| self.table.is_direct(*link));
+        for link in links.collect::<Vec<_>>() {
+            self.hang_up(link, around);
+            self.end(link, DownReason::Closed, around);
+        }
+    }
+}
