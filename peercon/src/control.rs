@@ -4,7 +4,7 @@ use bitters_wire::{
     VersionRange,
     codec::{self, DecodeError},
     id::PersonaId,
-    keys::Signature,
+    keys::{GrantProof, Signature},
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,8 @@ pub(crate) enum Control {
         nonce: [u8; 16],
         /// The wire versions that it speaks.
         wire: VersionRange,
+        /// That the sender, who dials an address, has the peer's grant.
+        proof: Option<GrantProof>,
     },
     /// Proof of the hello: its persona's signature of the `IdentityText`.
     Identity(Signature),
@@ -37,6 +39,9 @@ pub(crate) enum Control {
     Pong(u32),
     /// A restart of ICE: the sender's new description, as in a signal.
     Restart(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// The sender, whose address was dialled or who dials one, may be shown where the peer is, and shows where it is. Said once, after
+    /// its identity.
+    Willing,
 }
 
 impl Control {

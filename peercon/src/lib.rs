@@ -10,6 +10,9 @@
 //! (`IdentityText` of the wire). Only once both ends have proven themselves does an application byte pass, in [`parts`].
 //! Candidates that came too late for the signal follow over the control channel (trickle ICE, RFC 8838).
 //!
+//! A connection that was opened at an address begins at a proxy. It moves to a direct path (`restart`, `paths`) as soon as both
+//! ends let each other know their network addresses (`willingness`).
+//!
 //! Beside that, [`negotiation`] is for node authors who add media to a connection: offers and answers as usual, in slices that
 //! fit into control messages.
 
@@ -32,6 +35,7 @@ pub mod signal;
 #[cfg(test)]
 mod tests;
 mod traffic;
+mod willingness;
 
 pub use candidate::{Address, Candidate, CandidateError, Kind};
 pub use credentials::{BadCredentials, Credentials};

@@ -6,14 +6,16 @@ use bitters_machine::time::Instant;
 use bitters_wire::{
     WIRE,
     address::Token,
-    keys::Signature,
+    keys::{GrantProof, Signature},
     limits::DIAL_TIMEOUT,
     local::{Door, DownReason, IdentityEnd},
+    rendezvous::IceEnds,
     status::Path,
 };
 
 use crate::{
     Fingerprint,
+    candidate::Kind,
     control::Control,
     handshake::{Handshake, Hello},
     heartbeat::PeerPings,
@@ -27,6 +29,7 @@ use crate::{
     restart::Restarts,
     signal::Signal,
     traffic::{Opened, Traffic, is_sendable},
+    willingness::Willingness,
 };
 
 /// A connection that isn't over.
@@ -43,6 +46,7 @@ pub(crate) struct Live {
     restarts: Restarts,
     paths: Paths,
     telling: Telling,
+    willingness: Willingness,
     traffic: Traffic,
 }
 
@@ -69,9 +73,10 @@ impl Live {
     pub(crate) fn new(config: Config, now: Instant) -> Self {
         let (telling, paths) = match &config.door {
             Door::Address { proxies, .. } => (Telling::Nothing, Paths::dialled(proxies)),
-            Door::Introduced { .. } => (Telling::Credentials, Paths::default()),
+            Door::Introduced { .. } => (Telling::Credentials, Paths::introduced(&[])),
             Door::Signals => (Telling::All, Paths::default()),
         };
+        let willingness = Willingness::at(&config.door, config.direct);
         Self {
             config,
             deadline: now + DIAL_TIMEOUT,
@@ -84,6 +89,7 @@ impl Live {
             restarts: Restarts::default(),
             paths,
             telling,
+            willingness,
             traffic: Traffic::new(),
         }
     }
@@ -105,10 +111,11 @@ impl Live {
             Input::Data(part) => self.on_data(part, outbox)?,
             Input::DataOpen => self.data_open = true,
             Input::GatheringDone => self.described().on_gathered(now),
+            Input::GoDirect => self.willingness.on_go_direct(),
             Input::HangUp => return self.on_hang_up(outbox),
             Input::LocalCandidate(text) => self.described().on_candidate(&text, now),
             Input::LocalDescription(offer) => self.on_description(&offer, now, outbox)?,
-            Input::Negotiate(slice) if slice.len() <= MAX_SLICE && matches!(self.traffic, Traffic::Up { .. }) => {
+            Input::Negotiate(slice) if slice.len() <= MAX_SLICE && self.may_show() => {
                 outbox.push_back(control(&Control::Negotiation(slice)));
             }
             Input::Negotiate(_) => {}
@@ -122,9 +129,12 @@ impl Live {
             Input::Timeout => self.on_timeout(now, outbox)?,
         }
         self.poll_restart(now, outbox)?;
-        self.poll_paths(now, outbox);
         self.tell_local(now, outbox);
-        self.go_up(now, outbox)
+        self.tell_willing(outbox);
+        self.go_up(now, outbox)?;
+        self.seek_direct(now, outbox);
+        self.poll_paths(now, outbox);
+        Ok(())
     }
 
     pub(crate) fn send(&mut self, message: &[u8], outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
@@ -134,6 +144,7 @@ impl Live {
         match &mut self.traffic {
             Traffic::Held { outgoing, .. } => outgoing.push(message.to_vec()),
             Traffic::Up { .. } => {
+                self.paths.on_passed(message.len());
                 outbox.extend(parts::split(message).map(Output::SendData));
                 Ok(())
             }
@@ -157,7 +168,7 @@ impl Live {
         self.described().on_description(offer, now).map_err(|_| DownReason::Platform)?;
         let told = match (&self.peer, &self.config.door) {
             (PeerEnd::Early(signal), _) => Some(signal.clone()),
-            (PeerEnd::Unknown, Door::Address { fingerprint, token, proxies }) => {
+            (PeerEnd::Unknown, Door::Address { fingerprint, token, proxies, .. }) => {
                 let own = self.local.description().ok_or(DownReason::Platform)?;
                 Some(invented(own, *fingerprint, *token, proxies)?)
             }
@@ -170,8 +181,10 @@ impl Live {
         // At an address nobody is told anything: what comes is meant for another connection.
         let awaited = !matches!(self.config.door, Door::Address { .. });
         if awaited && matches!(self.peer, PeerEnd::Unknown) {
-            let signal = Signal::decode(blob).map_err(|_| DownReason::Protocol)?;
+            let mut signal = Signal::decode(blob).map_err(|_| DownReason::Protocol)?;
             if matches!(self.config.door, Door::Introduced { .. }) {
+                // Proxies only, whatever the server says.
+                signal.candidates.retain(|candidate| candidate.kind() == Kind::Relayed);
                 self.paths = Paths::introduced(&signal.candidates);
             }
             self.set_remote(signal, outbox)?;
@@ -198,24 +211,22 @@ impl Live {
     fn on_control_open(&mut self, outbox: &mut VecDeque<Output>) {
         if !self.control_open {
             self.control_open = true;
-            let Config { own, nonce, .. } = self.config;
-            outbox.push_back(control(&Control::Hello { key: own, nonce, wire: WIRE }));
+            let Config { own: key, nonce, .. } = self.config;
+            let proof = if let Door::Address { proof, .. } = self.config.door { proof } else { None };
+            outbox.push_back(control(&Control::Hello { key, nonce, wire: WIRE, proof }));
         }
     }
 
     fn on_control(&mut self, bytes: &[u8], now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
         match Control::decode(bytes).map_err(|_| DownReason::Protocol)? {
             Control::Bye => Err(DownReason::Closed),
-            Control::Candidate(bytes) if self.restarts.hold_candidate(&bytes)? => Ok(()),
-            Control::Candidate(bytes) => {
-                let PeerEnd::Set(remote) = &mut self.peer else { return Err(DownReason::Protocol) };
-                if let Some((candidate, text)) = remote.on_candidate(&bytes)? {
-                    self.paths.on_candidate(&candidate, now);
-                    outbox.push_back(Output::AddCandidate(text));
-                }
-                Ok(())
+            // An honest peer shows nothing before both are willing.
+            Control::Candidate(_) | Control::Negotiation(_) | Control::Restart(_) if !self.willingness.is_mutual() => {
+                Err(DownReason::Protocol)
             }
-            Control::Hello { key, nonce, wire } => self.on_hello(&Hello { key, nonce, wire }, outbox),
+            Control::Candidate(bytes) if self.restarts.hold_candidate(&bytes)? => Ok(()),
+            Control::Candidate(bytes) => self.on_peer_candidate(&bytes, now, outbox),
+            Control::Hello { key, nonce, wire, proof } => self.on_hello(&Hello { key, nonce, wire }, proof, outbox),
             Control::Identity(signature) => self.handshake.on_identity(&signature),
             Control::Negotiation(_) if !self.handshake.is_verified() => Err(DownReason::Protocol),
             Control::Negotiation(slice) => {
@@ -229,7 +240,23 @@ impl Live {
                 Ok(())
             }
             Control::Restart(bytes) => self.on_peer_restart(&bytes, now, outbox),
+            Control::Willing if !self.handshake.is_verified() => Err(DownReason::Protocol),
+            Control::Willing => self.willingness.on_peer(),
         }
+    }
+
+    fn on_peer_candidate(
+        &mut self,
+        bytes: &[u8],
+        now: Instant,
+        outbox: &mut VecDeque<Output>,
+    ) -> Result<(), DownReason> {
+        let PeerEnd::Set(remote) = &mut self.peer else { return Err(DownReason::Protocol) };
+        if let Some((candidate, text)) = remote.on_candidate(bytes)? {
+            self.paths.on_candidate(&candidate, now);
+            outbox.push_back(Output::AddCandidate(text));
+        }
+        Ok(())
     }
 
     /// The description that the browser is making, or has made.
@@ -242,7 +269,7 @@ impl Live {
 
     fn on_restart(&mut self, now: Instant, outbox: &mut VecDeque<Output>) {
         self.on_probe(now, outbox);
-        if matches!(self.traffic, Traffic::Up { .. }) && self.restarts.begin(now) {
+        if self.may_show() && self.restarts.begin(now) {
             outbox.push_back(Output::Restart);
         }
     }
@@ -274,6 +301,25 @@ impl Live {
         Ok(())
     }
 
+    /// Whether we may begin to show where we are, and to try where the peer is.
+    fn may_show(&self) -> bool {
+        self.willingness.is_mutual() && matches!(self.traffic, Traffic::Up { .. })
+    }
+
+    /// As soon as the peer knows who we are and we know who it is.
+    fn tell_willing(&mut self, outbox: &mut VecDeque<Output>) {
+        if self.handshake.is_done() && self.willingness.poll_word() {
+            outbox.push_back(control(&Control::Willing));
+        }
+    }
+
+    /// A connection that was opened at an address leaves the proxy as soon as it may. The peer may have begun already.
+    fn seek_direct(&mut self, now: Instant, outbox: &mut VecDeque<Output>) {
+        if self.may_show() && self.paths.show() && self.restarts.begin(now) {
+            outbox.push_back(Output::Restart);
+        }
+    }
+
     /// Before it is up nobody can be told of a path.
     const fn finds_paths(&self) -> bool {
         self.paths.is_proxied() && matches!(self.traffic, Traffic::Up { .. })
@@ -283,6 +329,7 @@ impl Live {
         match self.paths.poll(now) {
             Some(Search::Look) => outbox.push_back(Output::FindPath),
             Some(Search::Forward) => self.fall_back(outbox),
+            Some(Search::GoOn) => outbox.push_back(Output::Forward(None)),
             None => {}
         }
     }
@@ -307,7 +354,7 @@ impl Live {
     fn fall_back(&mut self, outbox: &mut VecDeque<Output>) {
         let (PeerEnd::Set(remote), Some(own)) = (&mut self.peer, self.local.description()) else { return };
         let (ours, theirs) = (own.credentials.clone().into(), remote.credentials.clone().into());
-        outbox.push_back(Output::Forward { ours, theirs });
+        outbox.push_back(Output::Forward(Some(IceEnds { ours, theirs })));
         for proxy in self.paths.proxies() {
             let mut bytes = Vec::with_capacity(19);
             proxy.write(&mut bytes);
@@ -318,14 +365,21 @@ impl Live {
         }
     }
 
-    fn on_hello(&mut self, hello: &Hello, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+    /// The proof of a peer that didn't dial proves nothing.
+    fn on_hello(
+        &mut self,
+        hello: &Hello,
+        proof: Option<GrantProof>,
+        outbox: &mut VecDeque<Output>,
+    ) -> Result<(), DownReason> {
         let (PeerEnd::Set(remote), Some(fingerprint)) = (&self.peer, self.local.fingerprint()) else {
             return Err(DownReason::Protocol);
         };
         let Config { own, peer, nonce, .. } = self.config;
         let ours = IdentityEnd { id: own, fingerprint, nonce };
         let text = self.handshake.on_hello(hello, peer, ours, remote.fingerprint, remote.role)?;
-        outbox.push_back(Output::Sign(text));
+        let proof = proof.filter(|_| matches!(self.config.door, Door::Introduced { .. }));
+        outbox.push_back(Output::Sign { text, proof });
         Ok(())
     }
 
@@ -349,6 +403,7 @@ impl Live {
         match &mut self.traffic {
             Traffic::Held { incoming, .. } => incoming.push(part),
             Traffic::Up { reassembly, .. } => {
+                self.paths.on_passed(part.len());
                 let message = reassembly.add(&part).map_err(|_| DownReason::Protocol)?;
                 outbox.extend(message.map(Output::Received));
                 Ok(())
@@ -405,15 +460,13 @@ impl Live {
         let Some(Opened { outgoing, incoming, ping }) = self.traffic.open(now) else { return Ok(()) };
         outbox.push_back(Output::Up(peer));
         outbox.push_back(control(&Control::Ping(ping)));
+        let opening = DIAL_TIMEOUT.saturating_sub(self.deadline.since(now));
+        outbox.extend(self.paths.on_up(opening, now).map(Output::Path));
         for message in outgoing {
             self.send(&message, outbox)?;
         }
         for part in incoming {
             self.on_data(part, outbox)?;
-        }
-        if self.paths.is_proxied() {
-            outbox.extend(self.paths.on_up(DIAL_TIMEOUT.saturating_sub(self.deadline.since(now))).map(Output::Path));
-            outbox.extend(self.restarts.begin(now).then_some(Output::Restart));
         }
         Ok(())
     }

@@ -5,9 +5,9 @@ use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
     id::PersonaId,
-    keys::Signature,
+    keys::{GrantProof, Signature},
     local::{Door, DownReason, IdentityText},
-    rendezvous::IceCredentials,
+    rendezvous::IceEnds,
     status::Path,
 };
 
@@ -22,6 +22,8 @@ pub struct Config {
     pub peer: Option<PersonaId>,
     /// The way in.
     pub door: Door,
+    /// Whether the peer may know our network addresses, and our browser may try the peer's. Through signals both always do.
+    pub direct: bool,
     /// 16 random bytes, new for every connection.
     pub nonce: [u8; 16],
 }
@@ -43,6 +45,8 @@ pub enum Input {
     DataOpen,
     /// There will be no more local candidates.
     GatheringDone,
+    /// The peer may know our network addresses from now on. Nothing changes if it may already.
+    GoDirect,
     /// The leader wants no connection any longer.
     HangUp,
     /// A local candidate: `RTCIceCandidate.candidate`.
@@ -53,11 +57,12 @@ pub enum Input {
     PlatformError,
     /// See whether the peer still answers: if not, the connection is over soon.
     Probe,
-    /// A slice that [`Negotiation`](crate::negotiation::Negotiation) sends to its peer. Nothing is sent before the connection is up.
+    /// A slice that [`Negotiation`](crate::negotiation::Negotiation) sends to its peer. Nothing is sent before the connection is up, and
+    /// descriptions have candidates: at an address nothing is sent before both ends are willing to show theirs.
     Negotiate(Vec<u8>),
     /// Another path may be in use; answered with [`Output::FindPath`] where it matters.
     PathChanged,
-    /// The network changed: see whether the peer still answers, and look for a better path.
+    /// The network changed: see whether the peer still answers, and look for a better path if both ends may.
     Restart,
     /// The far end of the path in use, as [`Output::FindPath`] asked for it; `None` if the browser hides it. Nothing is said
     /// while no path is in use.
@@ -79,13 +84,9 @@ pub enum Output {
     Down(DownReason),
     /// See which path is in use; answered with [`Input::Selected`].
     FindPath,
-    /// No direct path was found: the proxy that introduced us is to forward between ends with these credentials.
-    Forward {
-        /// Ours.
-        ours: IceCredentials,
-        /// The peer's.
-        theirs: IceCredentials,
-    },
+    /// The proxy that introduced us is to go on forwarding: between ends with these credentials if no direct path was found, with those of
+    /// the dial if none is looked for, because one of the ends isn't willing.
+    Forward(Option<IceEnds>),
     /// A slice that the peer's [`Negotiation`](crate::negotiation::Negotiation) sent. Who adds no media may drop it.
     Negotiated(Vec<u8>),
     /// How the peer is reached from now on. A connection that never says so is direct.
@@ -102,8 +103,13 @@ pub enum Output {
     SendData(Vec<u8>),
     /// The SDP of an answer for `setRemoteDescription`.
     SetRemoteDescription(String),
-    /// The persona's key is to sign this; answered with [`Input::Signed`].
-    Sign(IdentityText),
+    /// The persona's key is to sign `text`; answered with [`Input::Signed`].
+    Sign {
+        /// What is signed.
+        text: IdentityText,
+        /// That the peer, who dials an address of ours, has our grant: so it says, and it hasn't proven yet who it is.
+        proof: Option<GrantProof>,
+    },
     /// Our compact signal, for the peer; where we were introduced, for the proxy.
     Signal(Vec<u8>),
     /// Both ends have proven who they are: application bytes may pass.

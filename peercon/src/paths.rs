@@ -1,8 +1,9 @@
 //! The way of a connection that was opened at a proxy: from there to a direct path, or back if there is none.
 //!
-//! The proxy is for the beginning. As soon as both ends know each other they restart ICE with direct candidates only: with the
-//! proxy among them from the start Chromium flips back to it, and the channel can die. Where no direct path is in use after a
-//! while, the end that was introduced has the proxy forward for the new username fragments, and both add the proxy again.
+//! The proxy is for the beginning. As soon as both ends know each other, and are willing to show where they are, they restart ICE with
+//! direct candidates only: with the proxy among them from the start Chromium flips back to it, and the channel can die. Where no
+//! direct path is in use after a while, the end that was introduced has the proxy forward for the new username fragments, and both
+//! add the proxy again. Where an end isn't willing, the one that was introduced has the proxy go on as it began.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -19,16 +20,25 @@ use crate::{
 const DIRECT_WITHIN: Duration = Duration::from_millis(1500);
 const DIRECT_AT_LAST: Duration = Duration::from_secs(4);
 
+/// An end that is willing when the connection is up has said so by then: its word is on its way for no longer than a slow round trip.
+const WILLING_WITHIN: Duration = Duration::from_secs(2);
+
+/// The proxy lets a connection open for 10 s (its `opening-time`), which begin no sooner than ours. It is asked so long before to go on.
+const ASKED_WITHIN: Duration = Duration::from_secs(8);
+
+/// A quarter of what the proxy forwards meanwhile (its `opening-bytes`): the rest is for the handshakes, and for what comes before the
+/// proxy has heard us.
+const ASKED_AFTER: usize = 64 * 1024;
+
 /// Not every browser says when it uses another path.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The paths of one connection.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Paths {
-    /// Empty for a connection that was opened without a proxy: it is always direct.
     proxies: Vec<Candidate>,
-    /// Whether we are the end that was introduced.
-    listens: bool,
+    /// `None` for a connection that was opened without a proxy: it is always direct.
+    end: Option<End>,
     /// How long the connection took to open.
     opening: Duration,
     stage: Stage,
@@ -36,11 +46,21 @@ pub(crate) struct Paths {
     told: Option<Path>,
 }
 
+/// Which one we are of a connection that was opened at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Dialler,
+    Listener,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Stage {
     /// The first path, or a direct one.
     #[default]
     Settled,
+    /// The proxy, and neither end is shown where the other is. If the proxy hasn't been asked to go on: when it is, and how many bytes
+    /// have passed until then.
+    Hidden { ask: Option<Instant>, passed: usize },
     /// A restart is through: a direct path is looked for.
     Searching { look: Instant, until: Instant },
     /// There was none: the proxies forward. It is seen when to look, until a path is in use.
@@ -52,6 +72,8 @@ enum Stage {
 pub(crate) enum Search {
     /// The proxy is to forward again.
     Forward,
+    /// The proxy is to go on forwarding.
+    GoOn,
     /// See which path is in use.
     Look,
 }
@@ -59,22 +81,26 @@ pub(crate) enum Search {
 impl Paths {
     /// We dialled an address.
     pub(crate) fn dialled(proxies: &[SocketAddr]) -> Self {
-        Self { proxies: proxy_candidates(proxies), ..Self::default() }
+        Self::at_address(End::Dialler, proxy_candidates(proxies))
     }
 
     /// Somebody dialled an address of ours; the proxy told us where it can be reached itself.
     pub(crate) fn introduced(proxies: &[Candidate]) -> Self {
-        Self { proxies: proxies.to_vec(), listens: true, ..Self::default() }
+        Self::at_address(End::Listener, proxies.to_vec())
+    }
+
+    fn at_address(end: End, proxies: Vec<Candidate>) -> Self {
+        Self { proxies, end: Some(end), stage: Stage::Hidden { ask: None, passed: 0 }, ..Self::default() }
     }
 
     /// Whether there is another path than the direct one.
     pub(crate) const fn is_proxied(&self) -> bool {
-        !self.proxies.is_empty()
+        self.end.is_some()
     }
 
     /// Whether a path that is found now is the first since a restart.
-    pub(crate) fn is_searching(&self) -> bool {
-        self.stage != Stage::Settled
+    pub(crate) const fn is_searching(&self) -> bool {
+        matches!(self.stage, Stage::Forwarded { .. } | Stage::Searching { .. })
     }
 
     pub(crate) fn proxies(&self) -> &[Candidate] {
@@ -82,9 +108,32 @@ impl Paths {
     }
 
     /// The connection is up, through the proxy that it was opened at.
-    pub(crate) fn on_up(&mut self, opening: Duration) -> Option<Path> {
+    pub(crate) fn on_up(&mut self, opening: Duration, now: Instant) -> Option<Path> {
         self.opening = opening;
-        self.tell(Path::Proxied)
+        if let (Stage::Hidden { ask, .. }, Some(End::Listener)) = (&mut self.stage, self.end) {
+            *ask = Some(now + WILLING_WITHIN.min(ASKED_WITHIN.saturating_sub(opening)));
+        }
+        self.is_proxied().then(|| self.tell(Path::Proxied)).flatten()
+    }
+
+    /// So many bytes were sent or received.
+    pub(crate) const fn on_passed(&mut self, bytes: usize) {
+        if let Stage::Hidden { ask: Some(at), passed } = &mut self.stage {
+            *passed = passed.saturating_add(bytes);
+            if *passed >= ASKED_AFTER {
+                // It is high time.
+                *at = Instant::START;
+            }
+        }
+    }
+
+    /// The connection is up and both ends may be shown. Tells whether they weren't before: a direct path is to be looked for.
+    pub(crate) const fn show(&mut self) -> bool {
+        let was_hidden = matches!(self.stage, Stage::Hidden { .. });
+        if was_hidden {
+            self.stage = Stage::Settled;
+        }
+        was_hidden
     }
 
     pub(crate) fn on_restarted(&mut self, now: Instant) {
@@ -110,6 +159,8 @@ impl Paths {
             self.proxies.iter().any(|it| it.address() == Address::Ip(at.ip()) && it.port() == at.port())
         };
         match (remote.is_some_and(at_proxy), self.stage) {
+            // There is no other.
+            (_, Stage::Hidden { .. }) => self.tell(Path::Proxied),
             (true, Stage::Forwarded { .. }) => {
                 self.stage = Stage::Forwarded { look: None };
                 self.tell(Path::Relayed)
@@ -124,11 +175,12 @@ impl Paths {
 
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Search> {
         let (look, is_late) = match &mut self.stage {
+            Stage::Hidden { ask, .. } => return ask.take_if(|at| *at <= now).map(|_| Search::GoOn),
             Stage::Settled | Stage::Forwarded { look: None } => return None,
             Stage::Forwarded { look: Some(look) } => (look, false),
             Stage::Searching { look, until } => (look, *until <= now),
         };
-        if is_late && self.listens {
+        if is_late && self.end == Some(End::Listener) {
             self.stage = Stage::Forwarded { look: Some(now + LOOK_EVERY) };
             return Some(Search::Forward);
         }
@@ -146,7 +198,7 @@ impl Paths {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self.stage {
             Stage::Searching { look, until } => Some(look.min(until)),
-            Stage::Forwarded { look } => look,
+            Stage::Forwarded { look: at } | Stage::Hidden { ask: at, .. } => at,
             Stage::Settled => None,
         }
     }
@@ -170,7 +222,7 @@ mod tests {
     fn who_opened_slowly_has_more_time_to_find_a_direct_path() {
         for (opening, within) in [(100, 1500), (750, 1500), (1200, 2400), (9000, 4000)] {
             let mut paths = Paths::introduced(&proxy_candidates(&["192.0.2.1:3478".parse().unwrap()]));
-            paths.on_up(Duration::from_millis(opening));
+            paths.on_up(Duration::from_millis(opening), Instant::START);
             paths.on_restarted(Instant::START);
             let found = (0..5000).find(|ms| paths.poll(Instant::from_millis(*ms)) == Some(Search::Forward));
             assert_eq!(found, Some(within), "{opening} ms to open");

@@ -75,9 +75,9 @@ fn at_an_address_nobody_is_listened_to_but_its_owner() {
 #[test]
 fn an_address_of_a_node_is_that_nodes() {
     for (expected, last) in [
-        (Some(peer().id()), Output::Sign(our_text())),
+        (Some(peer().id()), asks_to_sign()),
         (Some(stranger().id()), Output::Down(DownReason::Identity)),
-        (None, Output::Sign(our_text())),
+        (None, asks_to_sign()),
     ] {
         let mut peercon = dialling(expected, address());
         feed(&mut peercon, [Input::LocalDescription(OFFER.to_owned()), Input::ControlOpen, Input::DataOpen]);
@@ -102,11 +102,7 @@ fn both_know_each_other_and_move_to_a_direct_path() {
             assert_eq!(paths(&world, me), [Path::Proxied, Path::Direct], "seed {seed}");
             assert_eq!(world.answers(me), 2, "seed {seed}");
             assert_eq!(count(&world, me, |it| matches!(it, Output::Restart)), 1, "seed {seed}");
-            assert_eq!(
-                count(&world, me, |it| matches!(it, Output::Down(_) | Output::Forward { .. })),
-                0,
-                "seed {seed}"
-            );
+            assert_eq!(count(&world, me, |it| matches!(it, Output::Down(_) | Output::Forward(_))), 0, "seed {seed}");
             assert_eq!(count(&world, me, |it| matches!(it, Output::Received(_))), 1, "seed {seed}");
         }
     }
@@ -118,7 +114,7 @@ fn without_a_direct_path_the_proxy_forwards() {
         let world = meet(seed, false);
         for me in [0, 1] {
             assert_eq!(paths(&world, me), [Path::Proxied, Path::Relayed], "seed {seed}");
-            assert_eq!(count(&world, me, |it| matches!(it, Output::Forward { .. })), me, "seed {seed}");
+            assert_eq!(count(&world, me, |it| matches!(it, Output::Forward(Some(_)))), me, "seed {seed}");
             assert_eq!(count(&world, me, |it| matches!(it, Output::Down(_))), 0, "seed {seed}");
             let added =
                 |it: &Output| matches!(it, Output::AddCandidate(text) if text.contains("203.0.113.1 3478 typ relay"));
@@ -136,7 +132,9 @@ fn a_path_that_is_seen_before_the_connection_is_up_hides_nothing() {
 
     feed(&mut peercon, [said(&hello()), Input::Signed(us().sign(&our_text().to_bytes()))]);
     let up = feed(&mut peercon, [said(&Control::Identity(peers_proof()))]);
-    assert_eq!(up, [Output::Up(peer().id()), say(&Control::Ping(0)), Output::Path(Path::Proxied), Output::Restart]);
+    let proxied = [Output::Up(peer().id()), say(&Control::Ping(0)), Output::Path(Path::Proxied)];
+    assert_eq!(up, [&[say(&Control::Willing)], &proxied[..]].concat());
+    assert_eq!(feed(&mut peercon, [said(&Control::Willing)]), [Output::Restart]);
 }
 
 #[test]
@@ -144,7 +142,8 @@ fn the_first_word_on_a_direct_path_is_said_at_once() {
     let mut peercon = dialling(None, address());
     feed(&mut peercon, [Input::LocalDescription(OFFER.to_owned()), Input::ControlOpen, Input::DataOpen]);
     feed(&mut peercon, [said(&hello()), Input::Signed(us().sign(&our_text().to_bytes()))]);
-    feed(&mut peercon, [said(&Control::Identity(peers_proof())), Input::LocalDescription(OFFER.to_owned())]);
+    feed(&mut peercon, [said(&Control::Identity(peers_proof())), said(&Control::Willing)]);
+    feed(&mut peercon, [Input::LocalDescription(OFFER.to_owned())]);
     feed(&mut peercon, [Input::GatheringDone, said(&Control::Restart(peers_signal()))]);
 
     assert_eq!(feed(&mut peercon, [Input::Selected(Some(DIRECT))]), [Output::Path(Path::Direct)]);
@@ -162,7 +161,7 @@ fn the_old_path_is_kept_until_the_peer_was_told() {
     let mut peercon = dialling(None, address());
     feed(&mut peercon, [Input::LocalDescription(OFFER.to_owned()), Input::ControlOpen, Input::DataOpen]);
     feed(&mut peercon, [said(&hello()), Input::Signed(us().sign(&our_text().to_bytes()))]);
-    feed(&mut peercon, [said(&Control::Identity(peers_proof()))]);
+    feed(&mut peercon, [said(&Control::Identity(peers_proof())), said(&Control::Willing)]);
 
     let begun = [Input::LocalDescription(OFFER.to_owned()), Input::LocalCandidate(HOST.into())];
     assert_eq!(feed(&mut peercon, begun), []);
@@ -191,18 +190,18 @@ const DIRECT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9
 
 const HOST: &str = "candidate:1 1 udp 1 192.0.2.9 5009 typ host";
 
-fn address() -> Door {
-    Door::Address { fingerprint: fingerprint(PEERS_OFFER), token: Token([7; 6]), proxies: vec![PROXY] }
+pub fn address() -> Door {
+    Door::Address { fingerprint: fingerprint(PEERS_OFFER), token: Token([7; 6]), proxies: vec![PROXY], proof: None }
 }
 
 /// What a proxy says of the peer.
-fn introduction() -> Vec<u8> {
+pub fn introduction() -> Vec<u8> {
     Signal { candidates: proxy_candidates(&[PROXY]), ..sdp::read_offer(PEERS_OFFER).unwrap() }.encode()
 }
 
 /// 0 dials 1's address, both say something, and half a minute passes.
 fn meet(seed: u64, has_direct: bool) -> World {
-    let mut world = World::at_proxy(seed, has_direct);
+    let mut world = World::at_proxy(seed, has_direct, [true, true]);
     for me in [0, 1] {
         world.send_at(me, vec![1; 1000], Instant::from_millis(500));
     }
@@ -210,14 +209,14 @@ fn meet(seed: u64, has_direct: bool) -> World {
     world
 }
 
-fn ups(world: &World, me: usize) -> Vec<PersonaId> {
+pub fn ups(world: &World, me: usize) -> Vec<PersonaId> {
     world.outputs(me).filter_map(|it| if let Output::Up(node) = it { Some(*node) } else { None }).collect()
 }
 
-fn paths(world: &World, me: usize) -> Vec<Path> {
+pub fn paths(world: &World, me: usize) -> Vec<Path> {
     world.outputs(me).filter_map(|it| if let Output::Path(path) = it { Some(*path) } else { None }).collect()
 }
 
-fn count(world: &World, me: usize, is: impl Fn(&Output) -> bool) -> usize {
+pub fn count(world: &World, me: usize, is: impl Fn(&Output) -> bool) -> usize {
     world.outputs(me).filter(|it| is(it)).count()
 }

@@ -33,7 +33,7 @@ fn a_dial_comes_up() {
     assert_eq!(opened, [say(&hello_of(us().id(), NONCE, WIRE))]);
 
     let greeted = feed(&mut peercon, [said(&hello())]);
-    assert_eq!(greeted, [Output::Sign(our_text())]);
+    assert_eq!(greeted, [asks_to_sign()]);
 
     let proof = us().sign(&our_text().to_bytes());
     let proven = feed(&mut peercon, [Input::Signed(proof)]);
@@ -242,7 +242,7 @@ fn a_hello_may_overtake_the_event_that_the_channel_opened() {
 
     let outputs = feed(&mut peercon, [said(&hello()), Input::ControlOpen]);
 
-    assert_eq!(outputs, [say(&hello_of(us().id(), NONCE, WIRE)), Output::Sign(our_text())]);
+    assert_eq!(outputs, [say(&hello_of(us().id(), NONCE, WIRE)), asks_to_sign()]);
 }
 
 #[test]

@@ -99,9 +99,17 @@ fn what_comes_out_of_turn_breaks_the_protocol() {
 fn control_messages_are_bounded_and_known() {
     let mut long = Control::Bye.encode();
     long.push(0);
-    for bytes in
-        [vec![], vec![6], vec![7], vec![0xff; 20], vec![0; 1025], long, Control::Candidate(vec![0; 1024]).encode()]
-    {
+    for bytes in [
+        vec![],
+        vec![6],
+        vec![7],
+        vec![8],
+        vec![9],
+        vec![0xff; 20],
+        vec![0; 1025],
+        long,
+        Control::Candidate(vec![0; 1024]).encode(),
+    ] {
         assert_eq!(feed(&mut up(), [Input::Control(bytes)]), [Output::Down(DownReason::Protocol)]);
     }
 }
@@ -239,12 +247,12 @@ impl Rules {
     }
 }
 
-fn any_input() -> impl Strategy<Value = Input> {
+pub fn any_input() -> impl Strategy<Value = Input> {
     prop_oneof![
         2 => Just(Input::Timeout),
         1 => prop_oneof![Just(Input::ChannelClosed), Just(Input::ConnectionFailed), Just(Input::HangUp)],
         2 => prop_oneof![Just(Input::ControlOpen), Just(Input::DataOpen), Just(Input::GatheringDone)],
-        1 => prop_oneof![Just(Input::Probe), Just(Input::Restart)],
+        1 => prop_oneof![Just(Input::GoDirect), Just(Input::Probe), Just(Input::Restart)],
         2 => any_bytes().prop_map(Input::Control),
         4 => any_control().prop_map(|message| said(&message)),
         3 => any_bytes().prop_map(Input::Data),
@@ -272,6 +280,7 @@ fn any_control() -> impl Strategy<Value = Control> {
         2 => (0..3_u32).prop_map(Control::Ping),
         2 => (0..3_u32).prop_map(Control::Pong),
         2 => prop_oneof![Just(peers_signal()), any_bytes()].prop_map(Control::Restart),
+        2 => Just(Control::Willing),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 mod address;
 mod dial;
+mod hidden;
 mod hostile;
 mod pair;
 mod script;

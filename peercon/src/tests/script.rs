@@ -33,9 +33,14 @@ pub fn new() -> Peercon {
     dialling(Some(peer().id()), Door::Signals)
 }
 
-/// A machine that comes through a door.
+/// A machine that comes through a door, and is willing to be shown.
 pub fn dialling(peer: Option<PersonaId>, door: Door) -> Peercon {
-    Peercon::new(Config { own: us().id(), peer, door, nonce: NONCE }, NOW)
+    beginning(peer, door, true)
+}
+
+/// A machine that comes through a door, willing to be shown or not.
+pub fn beginning(peer: Option<PersonaId>, door: Door, direct: bool) -> Peercon {
+    Peercon::new(Config { own: us().id(), peer, door, direct, nonce: NONCE }, NOW)
 }
 
 /// Both channels are open, and nobody has said who they are.
@@ -78,7 +83,7 @@ pub fn hello() -> Control {
 }
 
 pub fn hello_of(key: PersonaId, nonce: [u8; 16], wire: VersionRange) -> Control {
-    Control::Hello { key, nonce, wire }
+    Control::Hello { key, nonce, wire, proof: None }
 }
 
 pub fn peers_proof() -> Signature {
@@ -92,6 +97,16 @@ pub fn our_text() -> IdentityText {
         a: IdentityEnd { id: us().id(), fingerprint: fingerprint(OFFER), nonce: NONCE },
         b: IdentityEnd { id: peer().id(), fingerprint: fingerprint(PEERS_OFFER), nonce: PEERS_NONCE },
     }
+}
+
+/// Has us sign that.
+pub fn asks_to_sign() -> Output {
+    Output::Sign { text: our_text(), proof: None }
+}
+
+/// Our signature of that.
+pub fn our_proof() -> Signature {
+    us().sign(&our_text().to_bytes())
 }
 
 /// What the peer signs.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 use bitters_machine::{Machine, time::Instant};
-use bitters_wire::{address::Token, id::PersonaId, keys::PersonaSecret, local::Door, rendezvous::IceCredentials};
+use bitters_wire::{address::Token, id::PersonaId, keys::PersonaSecret, local::Door, rendezvous::IceEnds};
 use fastrand::Rng;
 
 use super::address::PROXY;
@@ -65,22 +65,26 @@ enum Event {
 impl World {
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let ends = [0, 1].map(|me| End::new(me, offer(&mut rng), Some(secret(1 - me).id()), Door::Signals, &mut rng));
+        let ends =
+            [0, 1].map(|me| End::new(me, offer(&mut rng), Some(secret(1 - me).id()), (Door::Signals, true), &mut rng));
         Self::of(ends, None, rng)
     }
 
-    /// 0 dials an address of 1's, with a direct path between them or without.
-    pub fn at_proxy(seed: u64, has_direct: bool) -> Self {
+    /// 0 dials an address of 1's, with a direct path between them or without. Each is willing to be shown or not.
+    pub fn at_proxy(seed: u64, has_direct: bool, willing: [bool; 2]) -> Self {
         let mut rng = Rng::with_seed(seed);
         let offers = [offer(&mut rng), offer(&mut rng)];
         let fingerprint = sdp::read_offer(&offers[1]).unwrap().fingerprint;
         let doors = [
-            Door::Address { fingerprint, token: Token([7; 6]), proxies: vec![PROXY] },
+            Door::Address { fingerprint, token: Token([7; 6]), proxies: vec![PROXY], proof: None },
             Door::Introduced { fingerprint },
         ];
         let [dialler, listener] = offers;
         let [address, introduced] = doors;
-        let ends = [End::new(0, dialler, None, address, &mut rng), End::new(1, listener, None, introduced, &mut rng)];
+        let ends = [
+            End::new(0, dialler, None, (address, willing[0]), &mut rng),
+            End::new(1, listener, None, (introduced, willing[1]), &mut rng),
+        ];
         Self::of(ends, Some(Proxy { has_direct, ..Proxy::default() }), rng)
     }
 
@@ -101,6 +105,11 @@ impl World {
     /// Has `me` hang up.
     pub fn hang_up_at(&mut self, me: usize, at: Instant) {
         self.schedule(me, Event::Input(Input::HangUp), at);
+    }
+
+    /// Has `me` be willing to be shown.
+    pub fn go_direct_at(&mut self, me: usize, at: Instant) {
+        self.schedule(me, Event::Input(Input::GoDirect), at);
     }
 
     /// Has `me` look for a better path.
@@ -194,12 +203,12 @@ impl World {
                 self.schedule(other, Event::Input(Input::Data(part)), at);
             }
             Output::SetRemoteDescription(answer) => self.set_remote(me, &answer),
-            Output::Sign(text) => {
+            Output::Sign { text, .. } => {
                 let signature = self.ends[me].secret.sign(&text.to_bytes());
                 let at = self.now + self.ms(0..60);
                 self.schedule(me, Event::Input(Input::Signed(signature)), at);
             }
-            Output::Forward { ours, theirs } => self.forward(me, ours, theirs),
+            Output::Forward(ends) => self.forward(me, ends),
             Output::FindPath => {
                 let selected = self.selected();
                 let at = self.now + self.ms(1..20);
@@ -227,8 +236,9 @@ impl World {
         if direct { "192.0.2.1:5001".parse().unwrap() } else { PROXY }
     }
 
-    fn forward(&mut self, me: usize, ours: IceCredentials, theirs: IceCredentials) {
+    fn forward(&mut self, me: usize, ends: Option<IceEnds>) {
         assert_eq!(me, 1, "the listener knows the proxy");
+        let Some(IceEnds { ours, theirs }) = ends else { return };
         let credentials = |offer: &str| sdp::read_offer(offer).unwrap().credentials.into();
         assert_eq!([ours, theirs], [credentials(&self.ends[1].offer), credentials(&self.ends[0].offer)]);
         self.proxy.as_mut().unwrap().forwards = true;
@@ -304,10 +314,10 @@ impl World {
 }
 
 impl End {
-    fn new(me: usize, offer: String, peer: Option<PersonaId>, door: Door, rng: &mut Rng) -> Self {
+    fn new(me: usize, offer: String, peer: Option<PersonaId>, (door, direct): (Door, bool), rng: &mut Rng) -> Self {
         let nonce = std::array::from_fn(|_| rng.u8(..));
         Self {
-            peercon: Peercon::new(Config { own: secret(me).id(), peer, door, nonce }, Instant::START),
+            peercon: Peercon::new(Config { own: secret(me).id(), peer, door, direct, nonce }, Instant::START),
             secret: secret(me),
             offer,
             remote: None,
