@@ -97,10 +97,11 @@ impl Connection {
         let (control, data) = channel(&pc, "control", 0)
             .and_then(|control| Ok((control, channel(&pc, "data", 1)?)))
             .inspect_err(|_| close(&pc))?;
-        let Dial { own, peer, door, .. } = dial;
+        let Dial { own, peer, door, direct, stun: _ } = dial;
+        let config = Config { own, peer, door, direct, nonce: random::bytes() };
         let (steps, queue) = unbounded();
         let connection = Rc::new(Self {
-            machine: Driver::new(Peercon::new(Config { own, peer, door, nonce: random::bytes() }, clock::now())),
+            machine: Driver::new(Peercon::new(config, clock::now())),
             control,
             data,
             pc,
@@ -125,6 +126,7 @@ impl Connection {
     pub fn command(self: &Rc<Self>, command: LinkCommand) {
         match command {
             LinkCommand::Dial(_) => {}
+            LinkCommand::GoDirect => self.handle(Input::GoDirect),
             LinkCommand::HangUp => self.handle(Input::HangUp),
             LinkCommand::Probe => self.handle(Input::Probe),
             LinkCommand::Restart => self.handle(Input::Restart),
@@ -149,7 +151,7 @@ impl Connection {
                 self.tell(LinkEvent::Down(reason));
             }
             Output::FindPath => self.find_path(),
-            Output::Forward { ours, theirs } => self.tell(LinkEvent::Forward { ours, theirs }),
+            Output::Forward(ends) => self.tell(LinkEvent::Forward(ends)),
             // Links carry no media.
             Output::Negotiated(_) => {}
             Output::Path(path) => self.tell(LinkEvent::Path(path)),
@@ -162,7 +164,7 @@ impl Connection {
             Output::SendControl(bytes) => drop(self.control.send_with_u8_array(&bytes)),
             Output::SendData(bytes) => self.send_data(bytes),
             Output::SetRemoteDescription(sdp) => self.step(Step::Answer(sdp)),
-            Output::Sign(text) => self.tell(LinkEvent::Sign(text)),
+            Output::Sign { text, proof } => self.tell(LinkEvent::Sign { text, proof }),
             Output::Signal(blob) => self.tell(LinkEvent::Signal(blob)),
             Output::Up(peer) => self.tell(LinkEvent::Up(peer)),
         }
