@@ -39,6 +39,15 @@ export interface Abortable {
   signal?: AbortSignal | undefined;
 }
 
+/** How something is served. */
+export interface Serving extends Abortable {
+  /**
+   * Whether a peer that the handler accepts may know the network addresses of this browser, and is connected directly: yes, unless told
+   * otherwise. Else peers that are strangers to the site are served over the server.
+   */
+  direct?: boolean | undefined;
+}
+
 export interface BittersNode extends AsyncDisposable {
   addEventListener(type: "scope", listener: ((event: CustomEvent<Scope>) => void) | null, options?: AddEventListenerOptions | boolean): void;
   addEventListener(type: "identity", listener: ((event: CustomEvent<string>) => void) | null, options?: AddEventListenerOptions | boolean): void;
@@ -136,8 +145,8 @@ export class BittersNode extends EventTarget {
   }
 
   /** Accepts streams until the signal is aborted; resolves when it does. A handler that throws aborts its stream. */
-  serve(protocol: string, handler: (stream: Stream) => unknown, { signal }: Abortable = {}): Promise<void> {
-    return this.#serving(() => ({ serve: { protocol: nameOf(protocol) } }), signal, {
+  serve(protocol: string, handler: (stream: Stream) => unknown, { signal, direct }: Serving = {}): Promise<void> {
+    return this.#serving(() => ({ serve: { protocol: nameOf(protocol), direct } }), signal, {
       incomingStream: async ({ stream: id, peer }) => {
         const stream = streamOf(this.#port.adopt(id), peer, protocol);
         try {
@@ -174,9 +183,9 @@ export class BittersNode extends EventTarget {
   answer<T = Received>(
     method: string,
     handler: (data: T, context: CallContext) => Data | void | Promise<Data | void>,
-    { signal }: Abortable = {},
+    { signal, direct }: Serving = {},
   ): Promise<void> {
-    return this.#serving(() => ({ answer: { method: nameOf(method) } }), signal, {
+    return this.#serving(() => ({ answer: { method: nameOf(method), direct } }), signal, {
       incomingCall: async ({ call, from, data }) => {
         const talk = this.#port.adopt(call);
         const caller = new AbortController();

@@ -32,7 +32,7 @@ export interface HostHello {
 
 export interface Asks {
   address: undefined;
-  answer: { method: string };
+  answer: { method: string; direct?: boolean | undefined };
   call: { peer: string; method: string; data: WireData; timeout: number; idempotent: boolean };
   cancel: undefined;
   credit: { limit: number };
@@ -44,7 +44,7 @@ export interface Asks {
   publish: { topic: number; data: WireData };
   reply: { outcome: { err: string } | { ok: WireData } };
   reset: { reason: string };
-  serve: { protocol: string };
+  serve: { protocol: string; direct?: boolean | undefined };
   service: { name: string; method: string; args: string };
   status: undefined;
   stop: undefined;

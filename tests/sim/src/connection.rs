@@ -29,6 +29,8 @@ pub struct Connection {
     pub peer: Option<PersonaId>,
     /// The way in.
     pub door: Door,
+    /// Whether the peer may know where this end is.
+    pub direct: bool,
     /// Whose signal was given to this end.
     pub remote: Option<End>,
     /// How far it is.
@@ -47,11 +49,12 @@ pub struct Connection {
 
 impl Connection {
     /// One that was just asked for.
-    pub const fn new(own: PersonaId, peer: Option<PersonaId>, door: Door) -> Self {
+    pub const fn new(own: PersonaId, peer: Option<PersonaId>, door: Door, direct: bool) -> Self {
         Self {
             own,
             peer,
             door,
+            direct,
             remote: None,
             phase: Phase::New,
             early: Vec::new(),

@@ -49,6 +49,11 @@ impl World {
     pub(crate) fn on_link_command(&mut self, end: End, command: LinkCommand) {
         match command {
             LinkCommand::Dial(dial) => self.on_dial(end, dial),
+            LinkCommand::GoDirect => {
+                if let Some(connection) = self.end_mut(end) {
+                    connection.direct = true;
+                }
+            }
             LinkCommand::HangUp => self.close_well(end, DownReason::HungUp),
             LinkCommand::Probe | LinkCommand::Restart => self.later(2000, 4000, Event::Frame(end.0, Fact::Lost(end.1))),
             LinkCommand::Send(bytes) => {
@@ -70,8 +75,8 @@ impl World {
         if self.notes.nosy.contains(&browser) {
             self.notes.on_dial(&dial);
         }
-        let Dial { own, peer, door, .. } = dial;
-        tab.links.insert(end.1, Connection::new(own, peer, door.clone()));
+        let Dial { own, peer, door, direct, .. } = dial;
+        tab.links.insert(end.1, Connection::new(own, peer, door.clone(), direct));
         let is_own = self.browsers[browser].persona(self.tabs[&end.0].origin) == own;
         self.must(is_own, || format!("{} carries a link of another site's persona", end.0));
         let tabs = self.tabs.values().filter(|it| it.browser == browser);

@@ -212,7 +212,7 @@ impl World {
             Output::Badge(Badge::Ready { peers, .. }) => {
                 self.tabs.get_mut(&frame).expect("its frame shows the badge").peers = peers;
             }
-            Output::Badge(_) | Output::Status(_) => {}
+            Output::Badge(_) | Output::Hides(_) | Output::Status(_) => {}
             Output::Certify(owner) => self.certify(frame, owner),
             Output::CloseHost => self.must(false, || format!("{frame} closes its site's port")),
             Output::Connect(Line::Port { name, .. }) => self.open_port(frame, name),

@@ -51,7 +51,7 @@ fn a_page_of_another_version_is_refused() {
 #[test]
 fn a_call_reaches_the_other_site_and_its_answer_comes_back() {
     let mut world = World::welcomed([ALICE, BOB]);
-    world.ask(1, 1, Ask::Answer { method: "add".into() });
+    world.ask(1, 1, Ask::Answer { method: "add".into(), direct: None });
     world.ask(0, 1, call(BOB, "add", 1000));
 
     let [_, Event { id: 1, tell: Tell::IncomingCall { call: number, from, data } }] = &world.tells(1)[..] else {
@@ -68,7 +68,7 @@ fn a_call_reaches_the_other_site_and_its_answer_comes_back() {
 #[test]
 fn a_call_that_comes_in_as_its_handler_goes_was_never_run() {
     let mut world = World::welcomed([ALICE, BOB]);
-    world.ask(1, 1, Ask::Answer { method: "add".into() });
+    world.ask(1, 1, Ask::Answer { method: "add".into(), direct: None });
     world.ask(0, 1, call(BOB, "add", 1000));
     let [_, Event { tell: Tell::IncomingCall { call: number, .. }, .. }] = &world.tells(1)[..] else {
         panic!("no call came in")
@@ -87,7 +87,7 @@ fn a_call_that_comes_in_as_its_handler_goes_was_never_run() {
 #[test]
 fn a_call_that_nobody_answers_ends_at_its_time() {
     let mut world = World::welcomed([ALICE, BOB]);
-    world.ask(1, 1, Ask::Answer { method: "add".into() });
+    world.ask(1, 1, Ask::Answer { method: "add".into(), direct: None });
     world.ask(0, 1, call(BOB, "add", 1000));
 
     world.pass(Duration::from_secs(2));
@@ -100,7 +100,7 @@ fn a_call_that_nobody_answers_ends_at_its_time() {
 #[test]
 fn a_stream_carries_bytes_within_the_reader_s_credit_and_ends() {
     let mut world = World::welcomed([ALICE, BOB]);
-    world.ask(1, 1, Ask::Serve { protocol: "file".into() });
+    world.ask(1, 1, Ask::Serve { protocol: "file".into(), direct: None });
     world.ask(0, 5, Ask::Open { peer: persona(BOB).id().to_string(), protocol: "file".into() });
     let Some(Event { tell: Tell::IncomingStream { stream, .. }, .. }) = world.tells(1).pop() else {
         panic!("no stream came in")
@@ -122,7 +122,7 @@ fn a_stream_carries_bytes_within_the_reader_s_credit_and_ends() {
 #[test]
 fn a_writer_that_ignores_its_credit_loses_the_stream_and_no_more() {
     let mut world = World::welcomed([ALICE, BOB]);
-    world.ask(1, 1, Ask::Serve { protocol: "file".into() });
+    world.ask(1, 1, Ask::Serve { protocol: "file".into(), direct: None });
     world.ask(0, 5, Ask::Open { peer: persona(BOB).id().to_string(), protocol: "file".into() });
     world.tells(0);
 
@@ -160,7 +160,7 @@ fn a_thousand_streams_are_refused_another_and_leave_those_who_serve_them_their_o
     let mut world = World::welcomed([ALICE, BOB]);
     let protocol = |n: u32| format!("protocol {n}");
     for n in 0..9 {
-        world.ask(0, 1 + n, Ask::Serve { protocol: protocol(n) });
+        world.ask(0, 1 + n, Ask::Serve { protocol: protocol(n), direct: None });
     }
     world.tells(0);
     for n in 0..9 * 128 {
@@ -261,7 +261,7 @@ fn bad_arguments_are_named_and_harm_nobody() {
     let bad = [
         Ask::Dial { to: "nobody".into() },
         Ask::Join { name: String::new() },
-        Ask::Serve { protocol: "x".repeat(129) },
+        Ask::Serve { protocol: "x".repeat(129), direct: None },
         Ask::Open { peer: PersonaId([0; 32]).to_string(), protocol: "file".into() },
     ];
     for (id, ask) in (1..).zip(bad) {
@@ -320,12 +320,12 @@ fn an_old_leader_isn_t_heard_and_a_new_boot_is_registered_with() {
 #[test]
 fn the_next_leader_is_told_whom_sessions_talk_with_and_what_links_are_for() {
     let mut world = World::welcomed([ALICE, BOB]);
-    world.ask(1, 1, Ask::Serve { protocol: "chat".into() });
+    world.ask(1, 1, Ask::Serve { protocol: "chat".into(), direct: None });
     world.ask(0, 1, Ask::Open { peer: persona(BOB).id().to_string(), protocol: "chat".into() });
     let [used, standby] = [1, 2].map(|number| LinkId { epoch: Epoch(7), number });
     let (own, peer) = (persona(ALICE).id(), persona(BOB).id());
     for link in [used, standby] {
-        let dial = Dial { own, peer: Some(peer), door: Door::Signals, stun: Vec::new() };
+        let dial = Dial { own, peer: Some(peer), door: Door::Signals, direct: true, stun: Vec::new() };
         world.leader_says(0, ToFrame::Link(link, LinkCommand::Dial(dial)));
         world.handle(0, Input::Link(link, LinkEvent::Up(peer)));
     }
@@ -337,7 +337,7 @@ fn the_next_leader_is_told_whom_sessions_talk_with_and_what_links_are_for() {
         panic!("not registered again")
     };
     assert_eq!(hello.talks, [persona(BOB).id()]);
-    let held = |link, used| HeldLink { link, own, peer, used, path: Path::Direct };
+    let held = |link, used| HeldLink { link, own, peer, used, path: Path::Direct, direct: true };
     assert_eq!(hello.links, [held(used, true), held(standby, false)]);
 }
 

@@ -69,7 +69,7 @@ fn a_leader_whose_lock_is_free_at_once_is_asked_and_then_known_by_its_silence() 
 fn links_of_the_persona_before_are_hung_up_when_a_leader_gives_another() {
     let mut frame = Led::welcomed();
     let peer = PersonaSecret::new([3; 32]).id();
-    let dial = Dial { own: persona().id(), peer: Some(peer), door: Door::Signals, stun: Vec::new() };
+    let dial = Dial { own: persona().id(), peer: Some(peer), door: Door::Signals, direct: true, stun: Vec::new() };
     for link in [LINK, OPENING] {
         let message = ToFrame::Link(link, LinkCommand::Dial(dial.clone()));
         frame.input(Input::Leader(Envelope { epoch: Epoch(7), boot: boot(1), message }));

@@ -43,11 +43,11 @@ fn an_address_is_dialled_and_asked_for_again_by_the_next_leader() {
 #[test]
 fn what_is_no_address_of_a_persona_is_refused_with_the_reason() {
     let node = NodeSecret::new([9; 32]);
-    let of_node = Address::sign(Owner::Node(NodeId(node.id().0)), [7; 32], &proxies(), 1, |text| node.sign(text));
+    let of_node = Address::sign(Owner::Node(NodeId(node.id().0)), [7; 32], &proxies(), 1, None, |text| node.sign(text));
     let text = address().to_string();
     let bad = [
         (String::new(), "neither a persona's id nor an address"),
-        ("nobody".repeat(20), "the address is of version 158, this node knows version 1"),
+        ("nobody".repeat(20), "the address is of version 158, this node knows versions 1 and 2"),
         (text[..100].into(), "the address is truncated"),
         (format!("{}A{}", &text[..90], &text[91..]), "the address is forged or damaged: its signature does not verify"),
         (of_node.to_string(), "the address is a node's, not a persona's"),
@@ -84,5 +84,5 @@ fn proxies() -> Vec<std::net::SocketAddr> {
 
 fn address() -> Address {
     let bob = persona(BOB);
-    Address::sign(Owner::Persona(bob.id()), [7; 32], &proxies(), 1_800_000_000_000, |text| bob.sign(text))
+    Address::sign(Owner::Persona(bob.id()), [7; 32], &proxies(), 1_800_000_000_000, None, |text| bob.sign(text))
 }

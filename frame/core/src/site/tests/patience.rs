@@ -47,7 +47,7 @@ fn what_a_page_began_that_is_shut_out_ends_and_it_is_heard_no_longer() {
     let mut world = World::welcomed([ALICE, BOB]);
     let stream = world.stream();
     world.ask(0, 6, Ask::Join { name: "lobby".into() });
-    world.ask(0, 7, Ask::Serve { protocol: "file".into() });
+    world.ask(0, 7, Ask::Serve { protocol: "file".into(), direct: None });
     world.tells(1);
     for _ in 0..=BURST {
         world.ask(0, 99, Ask::Cancel);
@@ -147,7 +147,7 @@ fn flooded() -> Event {
 impl World {
     /// The first site opens a stream to the second; its number there. The first one's is 5.
     fn stream(&mut self) -> u32 {
-        self.ask(1, 1, Ask::Serve { protocol: "file".into() });
+        self.ask(1, 1, Ask::Serve { protocol: "file".into(), direct: None });
         self.ask(0, 5, Ask::Open { peer: persona(BOB).id().to_string(), protocol: "file".into() });
         let Some(Event { tell: Tell::IncomingStream { stream, .. }, .. }) = self.tells(1).pop() else {
             panic!("no stream came in")
