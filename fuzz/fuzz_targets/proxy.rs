@@ -8,7 +8,7 @@ use bitters_peercon::{
     packed::{PASSWORD, Packed},
 };
 use bitters_revproxy_core::{
-    proxy::{Config, Input, Outgoing, Output, Path, Proxy, Socket},
+    proxy::{Config, Input, Outgoing, Output, Path, Proxy, Restart, Socket},
     rendezvous::ConnId,
 };
 use bitters_wire::{address::Token, rendezvous::ToNode};
@@ -33,7 +33,7 @@ fuzz_target!(|datagrams: Vec<(u8, u8, Vec<u8>)>| {
     let proxies = [([192, 0, 2, 99], 3478).into()].into();
     proxy.handle_input(Input::Listen { conn: CONN, token: TOKEN, proxies }, Instant::START);
     let mut out = Outgoing::new();
-    let mut now = 0;
+    let (mut now, mut passages) = (0, Vec::new());
     for (place, kind, bytes) in datagrams {
         now += u64::from(place);
         let at = Instant::from_millis(now);
@@ -55,18 +55,32 @@ fuzz_target!(|datagrams: Vec<(u8, u8, Vec<u8>)>| {
         };
         proxy.handle_datagram(path, &datagram, at, &mut out);
         out.clear();
+        for &passage in &passages {
+            if let Some(restart) = forwarded(kind) {
+                proxy.handle_input(Input::Forward { conn: CONN, passage, restart }, at);
+            }
+        }
         while let Some(Output::Send(_, told)) = proxy.poll_output() {
             if let ToNode::Dialled { passage, .. } = told {
                 let credentials = Credentials::new("lulu", LISTENER).unwrap();
                 proxy.handle_input(Input::Answer { conn: CONN, passage, credentials }, at);
-                let [ours, theirs] = ["ours", "them"].map(|ufrag| Credentials::new(ufrag, RESTARTED).unwrap());
-                proxy.handle_input(Input::Forward { conn: CONN, passage, ours, theirs }, at);
+                passages.push(passage);
             }
         }
         let load = proxy.load();
         assert!(load.passages <= 3 && load.ghosts <= 2 && load.legs <= 8 * load.passages);
     }
 });
+
+/// Whether passages are forwarded after this datagram, and by which names.
+fn forwarded(kind: u8) -> Option<Option<Restart>> {
+    let credentials = |ufrag| Credentials::new(ufrag, RESTARTED).unwrap();
+    match kind / 8 % 8 {
+        6 => Some(None),
+        7 => Some(Some(Restart { ours: credentials("ours"), theirs: credentials("them") })),
+        _ => None,
+    }
+}
 
 /// With the length and the cookie as they should be.
 fn framed(mut bytes: Vec<u8>) -> Vec<u8> {

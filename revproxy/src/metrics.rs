@@ -127,7 +127,7 @@ impl Collector for OfProxy {
             ("proxy_legs", "Five-tuples of passages", legs),
             ("proxy_listeners", "Addresses that are listened at", listeners),
             ("proxy_pending", "Sessions whose listener has not answered yet", pending),
-            ("proxy_relaying", "Sessions that found no direct path", relaying),
+            ("proxy_relaying", "Sessions that found no direct path, or look for none", relaying),
             ("proxy_sessions", "Passages in all", passages),
         ] {
             gauge(&mut encoder, name, help, value as u64)?;

@@ -15,7 +15,7 @@ use bitters_wire::{
     limits::MAX_RENDEZVOUS,
     link::Signal,
     rendezvous::{ToNode, ToServer},
-    sealed::{Fresh, SealedSignal},
+    sealed::{Fresh, Said, SealedSignal},
 };
 use futures::StreamExt;
 use support::{
@@ -121,7 +121,7 @@ async fn a_node_of_version_1_is_told_which_versions_there_are() {
     // Its registration: a key, a signature with its length, the versions 1 to 1.
     node.send(Message::binary([[7].as_slice(), &[9; 32], &[64], &[9; 64], &[1, 1]].concat())).await;
 
-    let message = "this server speaks version 3".into();
+    let message = "this server speaks version 4".into();
     assert_eq!(node.hear().await, ToNode::Refused { code: Code::VersionMismatch, message });
     assert_eq!(node.end().await, Some(CloseCode::Policy));
 }
@@ -312,5 +312,5 @@ fn members(n: u8, members: &[u8]) -> ToNode {
 fn signal(blob: Vec<u8>) -> SealedSignal {
     let fresh = Fresh { ephemeral: [1; 32].into(), nonce: [2; 16] };
     let signal = Signal { attempt: 1, answers: None, blob };
-    SealedSignal::seal(signal, &PersonaSecret::new([9; 32]), id(1), 0, &fresh).expect("it is a key")
+    SealedSignal::seal(&Said::Signal(signal), &PersonaSecret::new([9; 32]), id(1), 0, &fresh).expect("it is a key")
 }

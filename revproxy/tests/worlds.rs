@@ -19,7 +19,7 @@ use bitters_peercon::{
     signal::Signal,
 };
 use bitters_revproxy::core::{
-    proxy::{Config, Dropped, Ended, Input, Load, Outgoing, Output, Path, Proxy, Socket},
+    proxy::{Config, Dropped, Ended, Input, Load, Outgoing, Output, Path, Proxy, Restart, Socket},
     rendezvous::ConnId,
 };
 use bitters_wire::{address::Token, rendezvous::ToNode};
@@ -103,7 +103,8 @@ fn without_a_direct_path_packets_pass_within_the_budget() {
                 let (ufrag, password) = local(ufrag);
                 Credentials::new(&ufrag, &password).unwrap()
             });
-            world.input(Input::Forward { conn: ConnId(n.into()), passage: world.passages[&n], ours, theirs });
+            let restart = Some(Restart { ours, theirs });
+            world.input(Input::Forward { conn: ConnId(n.into()), passage: world.passages[&n], restart });
             // Some browsers keep their ports.
             let moved = |path: Path| if n % 2 == 0 { path } else { at(path, path.peer.port() + 5000) };
             world.agent(moved(dialler(n)), local("NEWd"), local("NEWl"), true);

@@ -25,7 +25,8 @@
 //! such, else one that has proven itself. A passage ends when its bytes or its time are used up or when it falls silent, mostly because
 //! both ends restarted ICE and found each other. Where they didn't, the listener asks to [`Forward`](Input::Forward): checks by
 //! the credentials of the restart then pass, within another budget. They keep their names and what they are signed with. A
-//! dialler's checks after the restart still name `packed`: these *ghosts* are known by it and dropped.
+//! dialler's checks after the restart still name `packed`: these *ghosts* are known by it and dropped. Ends that look for no direct path
+//! don't restart: the listener asks for that budget alone, and checks go on passing by the names of the dial.
 
 mod config;
 mod counts;
@@ -70,16 +71,14 @@ pub enum Input {
         /// The listener's.
         credentials: Credentials,
     },
-    /// A passage found no direct path.
+    /// A passage found no direct path, or its ends look for none.
     Forward {
         /// The listener's connection.
         conn: ConnId,
         /// Which passage.
         passage: u64,
-        /// The listener's since the restart.
-        ours: Credentials,
-        /// The dialler's.
-        theirs: Credentials,
+        /// By what checks pass from now on. Without a restart they go on by the credentials of the dial.
+        restart: Option<Restart>,
     },
     /// Dials of this address are for this connection, from now on.
     Listen {
@@ -94,6 +93,15 @@ pub enum Input {
     Timeout,
     /// Nobody listens at this address any longer.
     Unlisten(Token),
+}
+
+/// The credentials of both ends since a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// The listener's.
+    pub ours: Credentials,
+    /// The dialler's.
+    pub theirs: Credentials,
 }
 
 /// What is to be done, other than sending datagrams.
@@ -180,7 +188,7 @@ impl Machine for Proxy {
     fn handle_input(&mut self, input: Input, now: Instant) {
         match input {
             Input::Answer { conn, passage, credentials } => self.on_answer(conn, passage, &credentials, now),
-            Input::Forward { conn, passage, ours, theirs } => self.on_forward(conn, passage, &ours, &theirs, now),
+            Input::Forward { conn, passage, restart } => self.on_forward(conn, passage, restart.as_ref(), now),
             Input::Listen { conn, token, proxies } => self.on_listen(conn, token, proxies),
             Input::Timeout => self.on_timeout(now),
             Input::Unlisten(token) => self.on_unlisten(token, now),
@@ -279,7 +287,7 @@ impl Proxy {
         self.rewake(id);
     }
 
-    fn on_forward(&mut self, conn: ConnId, id: u64, ours: &Credentials, theirs: &Credentials, now: Instant) {
+    fn on_forward(&mut self, conn: ConnId, id: u64, restart: Option<&Restart>, now: Instant) {
         if self.config.relay_bytes == 0 {
             return self.refuse(conn, Code::Unsupported, "this server does not relay");
         }
@@ -290,11 +298,26 @@ impl Proxy {
                 return self.refuse(conn, Code::PeerUnreachable, "the passage is over");
             }
         };
-        let keys = Keys::of_restart(theirs, ours);
+        match restart {
+            Some(restart) => self.relay_by_restart(conn, id, restart, budget, now),
+            None => self.relay_by_dial(id, budget),
+        }
+    }
+
+    /// Checks go on passing by the names of the dial, unless those of a restart are in force already.
+    fn relay_by_dial(&mut self, id: u64, budget: Budget) {
+        let passage = self.passages.get_mut(&id).expect("it was looked up by its listener's request");
+        if matches!(passage.phase, Phase::Opening(_)) {
+            passage.phase = Phase::Relaying(budget, None);
+            self.rewake(id);
+        }
+    }
+
+    /// Checks pass by the names of a restart, instead of those of the one before.
+    fn relay_by_restart(&mut self, conn: ConnId, id: u64, restart: &Restart, budget: Budget, now: Instant) {
+        let keys = Keys::of_restart(&restart.theirs, &restart.ours);
         let names = keys.names();
-        if let Some(Phase::Relaying(_, old)) = self.passages.get(&id).map(|passage| &passage.phase)
-            && old.names() == names
-        {
+        if self.passages.get(&id).and_then(|passage| passage.phase.restart()).is_some_and(|old| old.names() == names) {
             return;
         }
         let routes = [(&names[0], End::Dialler), (&names[1], End::Listener)];
@@ -303,8 +326,8 @@ impl Proxy {
         }
         let passage = self.passages.get_mut(&id).expect("it was looked up above");
         passage.restart(now);
-        let phase = std::mem::replace(&mut passage.phase, Phase::Relaying(budget, Box::new(keys)));
-        if let Phase::Relaying(_, old) = phase {
+        let phase = std::mem::replace(&mut passage.phase, Phase::Relaying(budget, Some(Box::new(keys))));
+        if let Some(old) = phase.restart() {
             for name in old.names() {
                 self.names.remove(&name);
             }

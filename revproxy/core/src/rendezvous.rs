@@ -266,7 +266,7 @@ impl Rendezvous {
             ToServer::Answer { passage, signal } => self.on_answer(conn, passage, &signal)?,
             ToServer::Discover { topic, key } => self.on_discover(conn, topic, key, now)?,
             ToServer::Enter(_) => unreachable!("it was told apart when it came"),
-            ToServer::Forward { passage, ours, theirs } => self.on_forward(conn, passage, ours, theirs)?,
+            ToServer::Forward { passage, ends } => self.on_forward(conn, passage, ends)?,
             ToServer::Listen { owner, fingerprint, signature } => {
                 self.on_listen(conn, owner, &fingerprint, &signature)?;
             }

@@ -46,7 +46,8 @@ pub struct Config {
     /// How long a passage may be pending.
     #[serde(with = "humantime_serde")]
     pub pending_time: Duration,
-    /// Bytes forwarded in a passage that found no direct path, both directions together. Zero switches such forwarding off.
+    /// Bytes forwarded in a passage that found no direct path or looks for none, both directions together. Zero switches such forwarding
+    /// off.
     pub relay_bytes: u64,
     /// A relayed passage that is silent for this long is forgotten.
     #[serde(with = "humantime_serde")]

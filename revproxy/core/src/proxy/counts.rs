@@ -13,7 +13,7 @@ pub struct Load {
     pub listeners: usize,
     /// Passages whose listener hasn't answered or hasn't been heard from.
     pub pending: usize,
-    /// Passages that found no direct path.
+    /// Passages that found no direct path, or look for none.
     pub relaying: usize,
     /// Passages in all.
     pub passages: usize,

@@ -148,7 +148,7 @@ impl Proxy {
         self.join(id, end, path, now)?;
         let passage = self.passages.get_mut(&id).expect("it was looked up above");
         passage.hear(end, path, bytes.len(), now, out);
-        if restarted == matches!(passage.phase, Phase::Relaying(..)) {
+        if restarted == passage.phase.restart().is_some() {
             passage.side(end).leg(path).expect("it joined").refresh();
         }
         if !matches!(passage.phase, Phase::Pending { .. }) {

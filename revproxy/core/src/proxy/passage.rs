@@ -44,8 +44,8 @@ pub(super) enum Phase {
     Opening(Budget),
     /// The listener hasn't been heard from. The dialler's latest check waits.
     Pending { since: Instant, until: Instant, check: (Path, Vec<u8>) },
-    /// No direct path was found: checks of the restart pass, by these.
-    Relaying(Budget, Box<Keys>),
+    /// No direct path was found, or looked for. Checks of the latest restart pass by these keys, if there was one.
+    Relaying(Budget, Option<Box<Keys>>),
 }
 
 /// What is left to a passage.
@@ -132,12 +132,19 @@ impl Keys {
     }
 }
 
+impl Phase {
+    /// By which checks of the latest restart pass, if there was one.
+    pub(super) fn restart(&self) -> Option<&Keys> {
+        match self {
+            Self::Opening(_) | Self::Pending { .. } => None,
+            Self::Relaying(_, keys) => keys.as_deref(),
+        }
+    }
+}
+
 /// By which checks of a restart pass, or of the dial.
 fn keys_in<'a>(phase: &'a Phase, of_dial: Option<&'a Keys>, restarted: bool) -> Option<&'a Keys> {
-    match phase {
-        Phase::Relaying(_, keys) if restarted => Some(keys),
-        _ => of_dial.filter(|_| !restarted),
-    }
+    if restarted { phase.restart() } else { of_dial }
 }
 
 fn name(to: &str, from: &str) -> Box<str> {
@@ -218,11 +225,8 @@ impl Passage {
     /// The usernames that it is known by.
     pub(super) fn names(&self) -> impl Iterator<Item = Box<str>> {
         let answered = self.keys.iter().map(|keys| keys.from(End::Listener).named.clone());
-        let relaying = match &self.phase {
-            Phase::Relaying(_, keys) => Some(keys.names()),
-            Phase::Opening(_) | Phase::Pending { .. } => None,
-        };
-        std::iter::once(name(&self.packed, &self.dialler)).chain(answered).chain(relaying.into_iter().flatten())
+        let restarted = self.phase.restart().into_iter().flat_map(Keys::names);
+        std::iter::once(name(&self.packed, &self.dialler)).chain(answered).chain(restarted)
     }
 
     /// Takes from what is left of the budget.

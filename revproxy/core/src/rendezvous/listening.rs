@@ -7,10 +7,10 @@ use bitters_wire::{
     address::{Fingerprint, Owner, Token},
     failure::Code,
     keys::Signature,
-    rendezvous::{IceCredentials, ToNode, listen_text},
+    rendezvous::{IceCredentials, IceEnds, ToNode, listen_text},
 };
 
-use super::{Challenge, ConnId, Output, Refusal, Rendezvous, proxy};
+use super::{Challenge, ConnId, Output, Refusal, Rendezvous, proxy, proxy::Restart};
 
 impl Rendezvous {
     pub(super) fn on_listen(
@@ -70,18 +70,16 @@ impl Rendezvous {
         Ok(())
     }
 
-    pub(super) fn on_forward(
-        &mut self,
-        conn: ConnId,
-        passage: u64,
-        ours: IceCredentials,
-        theirs: IceCredentials,
-    ) -> Result<(), Refusal> {
-        let read = |credentials: IceCredentials| {
-            credentials.try_into().map_err(|_| Refusal::staying(Code::BadArgument, "not ICE credentials"))
-        };
-        let (ours, theirs) = (read(ours)?, read(theirs)?);
-        self.outbox.push_back(Output::Proxy(proxy::Input::Forward { conn, passage, ours, theirs }));
+    pub(super) fn on_forward(&mut self, conn: ConnId, passage: u64, ends: Option<IceEnds>) -> Result<(), Refusal> {
+        let restart = ends.map(restart).transpose()?;
+        self.outbox.push_back(Output::Proxy(proxy::Input::Forward { conn, passage, restart }));
         Ok(())
     }
+}
+
+fn restart(IceEnds { ours, theirs }: IceEnds) -> Result<Restart, Refusal> {
+    let read = |credentials: IceCredentials| {
+        credentials.try_into().map_err(|_| Refusal::staying(Code::BadArgument, "not ICE credentials"))
+    };
+    Ok(Restart { ours: read(ours)?, theirs: read(theirs)? })
 }

@@ -109,7 +109,7 @@ enum Act {
     Binding { from: u8, padding: usize },
     Check { from: u8, dial: u8, listener: bool, transaction: u8 },
     Data { from: u8, len: usize },
-    Forward(u8),
+    Forward { passage: u8, restarted: bool },
     Pass(u16),
     Relayed { from: u8, dial: u8, listener: bool, transaction: u8 },
     Respond { from: u8, transaction: u8, listener: bool },
@@ -124,7 +124,7 @@ fn act() -> impl Strategy<Value = Act> {
         9 => (from.clone(), 0..3_u8, any::<bool>(), 0..4_u8)
             .prop_map(|(from, dial, listener, transaction)| Act::Check { from, dial, listener, transaction }),
         6 => (from.clone(), 1..1300_usize).prop_map(|(from, len)| Act::Data { from, len }),
-        1 => (0..6_u8).prop_map(Act::Forward),
+        1 => (0..6_u8, any::<bool>()).prop_map(|(passage, restarted)| Act::Forward { passage, restarted }),
         1 => (0..8000_u16).prop_map(Act::Pass),
         4 => (from.clone(), 0..3_u8, any::<bool>(), 0..4_u8)
             .prop_map(|(from, dial, listener, transaction)| Act::Relayed { from, dial, listener, transaction }),
@@ -161,11 +161,14 @@ fn perform(world: &mut World, ledger: &mut Ledger, act: Act) {
             ledger.datagram(world, place(from), &check(transaction.into(), &username, DIALLER_PASSWORD));
         }
         Act::Data { from, len } => ledger.datagram(world, place(from), &data(len)),
-        Act::Forward(passage) => {
-            let Input::Forward { ours, theirs, .. } = forward_between(&format!("ours{}", passage % 3), "theirs") else {
+        Act::Forward { passage, restarted: false } => {
+            world.input(forward_by_dial(number(passage)));
+        }
+        Act::Forward { passage, restarted: true } => {
+            let Input::Forward { restart, .. } = forward_between(&format!("ours{}", passage % 3), "theirs") else {
                 unreachable!("it is one")
             };
-            world.input(Input::Forward { conn: CONN, passage: number(passage), ours, theirs });
+            world.input(Input::Forward { conn: CONN, passage: number(passage), restart });
         }
         Act::Pass(ms) => world.pass(std::time::Duration::from_millis(ms.into())),
         Act::Relayed { from, dial, listener, transaction } => {

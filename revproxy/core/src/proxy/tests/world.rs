@@ -18,7 +18,7 @@ use bitters_wire::{address::Token, rendezvous::ToNode};
 
 pub use stun::{binding, check, check_like, data, lean_check, lean_check_like, name, reply, response, transaction};
 
-use super::super::{Config, Counts, Input, Load, Outgoing, Output, Path, Proxy, Socket};
+use super::super::{Config, Counts, Input, Load, Outgoing, Output, Path, Proxy, Restart, Socket};
 use crate::rendezvous::ConnId;
 
 pub struct World {
@@ -143,7 +143,12 @@ pub fn forward() -> Input {
 /// The listener's fragment, and the dialler's.
 pub fn forward_between(ours: &str, theirs: &str) -> Input {
     let [ours, theirs] = [ours, theirs].map(|ufrag| Credentials::new(ufrag, &secret(ufrag)).unwrap());
-    Input::Forward { conn: CONN, passage: number(0), ours, theirs }
+    Input::Forward { conn: CONN, passage: number(0), restart: Some(Restart { ours, theirs }) }
+}
+
+/// Without a restart.
+pub const fn forward_by_dial(passage: u64) -> Input {
+    Input::Forward { conn: CONN, passage, restart: None }
 }
 
 /// The password that goes with a fragment after a restart.

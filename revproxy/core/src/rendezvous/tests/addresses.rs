@@ -6,7 +6,7 @@ use bitters_wire::{
     failure::Code,
     id::NodeId,
     keys::NodeSecret,
-    rendezvous::{IceCredentials, ToNode, ToServer, listen_text, register_text},
+    rendezvous::{IceCredentials, IceEnds, ToNode, ToServer, listen_text, register_text},
 };
 
 use super::{
@@ -156,10 +156,15 @@ fn what_concerns_a_dial_is_read_and_handed_on() {
         [handed(proxy::Input::Answer { conn: conn(ALICE), passage: 7, credentials: credentials.clone() })]
     );
     let theirs = Credentials::new("9+Ab", "9D6dHIIUkqbay+yDVZGxRxWt").unwrap();
-    let forward = |ours: IceCredentials| ToServer::Forward { passage: 7, ours, theirs: theirs.clone().into() };
-    let handed_on =
-        proxy::Input::Forward { conn: conn(ALICE), passage: 7, ours: credentials.clone(), theirs: theirs.clone() };
-    assert_eq!(world.say(conn(ALICE), &forward(credentials.clone().into())), [handed(handed_on)]);
+    let forward = |ours: IceCredentials| {
+        let ends = Some(IceEnds { ours, theirs: theirs.clone().into() });
+        ToServer::Forward { passage: 7, ends }
+    };
+    let handed_on = |restart| [handed(proxy::Input::Forward { conn: conn(ALICE), passage: 7, restart })];
+    let restart = proxy::Restart { ours: credentials.clone(), theirs: theirs.clone() };
+    assert_eq!(world.say(conn(ALICE), &forward(credentials.clone().into())), handed_on(Some(restart)));
+    let by_dial = ToServer::Forward { passage: 7, ends: None };
+    assert_eq!(world.say(conn(ALICE), &by_dial), handed_on(None));
     let bad = ToServer::Answer { passage: 7, signal: vec![9; 20] };
     assert_eq!(world.say(conn(ALICE), &bad), [refused(conn(ALICE), Code::BadArgument, "the answer is not a signal")]);
     let bad = [refused(conn(ALICE), Code::BadArgument, "not ICE credentials")];

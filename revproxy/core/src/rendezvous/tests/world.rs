@@ -15,7 +15,7 @@ use bitters_wire::{
     keys::PersonaSecret,
     link::Signal,
     rendezvous::{ToNode, ToServer, listen_text, register_text},
-    sealed::{Fresh, SealedSignal},
+    sealed::{Fresh, Said, SealedSignal},
 };
 
 use super::super::{Config, ConnId, Input, Load, Output, Rendezvous};
@@ -161,7 +161,7 @@ pub fn unreachable(conn: ConnId, from: u8, to: u8) -> Output {
 pub fn signal(len: usize) -> SealedSignal {
     let fresh = Fresh { ephemeral: [1; 32].into(), nonce: [2; 16] };
     let signal = Signal { attempt: 1, answers: None, blob: vec![5; len] };
-    SealedSignal::seal(signal, &PersonaSecret::new([9; 32]), key(9), 0, &fresh).expect("it is a key")
+    SealedSignal::seal(&Said::Signal(signal), &PersonaSecret::new([9; 32]), key(9), 0, &fresh).expect("it is a key")
 }
 
 pub fn sent(conn: ConnId, message: ToNode) -> Output {
