@@ -53,12 +53,7 @@ impl Meters {
         (rate, of_all): (Rate, Rate),
         now: Instant,
     ) -> bool {
-        let slots = source.nets().map(|net| {
-            let shared = net.rate(rate);
-            let (burst, per_second) =
-                (shared.burst.min(of_all.burst.div_ceil(2)), shared.per_second.min(of_all.per_second.div_ceil(2)));
-            (slot(self.hasher.hash_one((whose, net))), Rate { burst, per_second })
-        });
+        let slots = source.nets().map(|net| (slot(self.hasher.hash_one((whose, net))), net.rate_within(rate, of_all)));
         let within = slots.clone().all(|(at, rate)| self.buckets[at].has(amount, rate, now));
         for (at, rate) in slots.filter(|_| within) {
             let _ = self.buckets[at].take(amount, rate, now);

@@ -33,6 +33,7 @@ mod introductions;
 mod keys;
 mod listening;
 mod refusal;
+mod senders;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -71,7 +72,6 @@ pub use super::{
     rate::Rate,
     source::{Net, Source},
 };
-use crate::meters::Meters;
 
 /// A connection, named by the shell, which never uses a name again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,8 +129,6 @@ pub struct Rendezvous {
     topics: Topics,
     introductions: Introductions,
     sources: Sources,
-    /// What each source has sent to each key.
-    signals: Meters,
     counts: Counts,
     outbox: VecDeque<Output>,
 }
@@ -149,7 +147,6 @@ impl Rendezvous {
             topics: Topics::default(),
             introductions: Introductions::default(),
             sources: Sources::default(),
-            signals: Meters::new(),
             counts: Counts::default(),
             outbox: VecDeque::new(),
         }
@@ -444,10 +441,8 @@ impl Rendezvous {
         message: ToNode,
         now: Instant,
     ) -> Result<(), Refusal> {
-        let config = self.config;
-        let rates = (config.signals_per_key_and_source, config.signals_per_key);
-        let source = self.connections[&sender].source();
-        if !self.signals.take_of(to, source, 1, rates, now) || !self.entered(receiver).take_signal(to, &config, now) {
+        let (source, config) = (self.connections[&sender].source(), self.config);
+        if !self.entered(receiver).take_signal(source, to, &config, now) {
             return Err(Refusal::staying(Code::Quota, "the receiver has too many signals"));
         }
         self.send(receiver, message);

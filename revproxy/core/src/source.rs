@@ -54,6 +54,12 @@ impl Net {
         let share = self.share.into();
         Rate { burst: each.burst.saturating_mul(share), per_second: each.per_second.saturating_mul(share) }
     }
+
+    /// Likewise, of something that has a rate for all: at most half of that.
+    pub(crate) fn rate_within(self, each: Rate, all: Rate) -> Rate {
+        let Rate { burst, per_second } = self.rate(each);
+        Rate { burst: burst.min(all.burst.div_ceil(2)), per_second: per_second.min(all.per_second.div_ceil(2)) }
+    }
 }
 
 impl From<IpAddr> for Source {

@@ -13,7 +13,7 @@ use bitters_wire::{
     id::{PersonaId, TopicId},
 };
 
-use super::{Config, refusal::Refusal};
+use super::{Config, refusal::Refusal, senders::Senders};
 use crate::{rate::Bucket, source::Source};
 
 #[derive(Debug)]
@@ -50,6 +50,8 @@ pub(super) struct Entered {
 /// What a node said of one key.
 #[derive(Debug, Default)]
 pub(super) struct Registration {
+    /// What is left to each network of the signals that others send to it.
+    senders: Senders,
     /// Signals that others send to it.
     signals: Bucket,
     /// Addresses of its own that are listened at.
@@ -112,11 +114,19 @@ impl Entered {
         self.keys.get_mut(&key).ok_or_else(|| Refusal::staying(Code::Denied, "the key is not registered here"))
     }
 
-    /// Counts a signal to a registered key, unless too many came to this key or to all of them.
+    /// Counts a signal to a registered key, unless too many came to this key, from the source or from all, or to all keys.
     #[must_use]
-    pub(super) fn take_signal(&mut self, to: PersonaId, config: &Config, now: Instant) -> bool {
-        self.keys.get_mut(&to).is_some_and(|key| key.signals.take(1, config.signals_per_key, now))
-            && self.signals.take(1, config.signals, now)
+    pub(super) fn take_signal(&mut self, from: Source, to: PersonaId, config: &Config, now: Instant) -> bool {
+        let Some(Registration { senders, signals, .. }) = self.keys.get_mut(&to) else { return false };
+        let passes = senders.has(from, config, now)
+            && signals.has(1, config.signals_per_key, now)
+            && self.signals.take(1, config.signals, now);
+        if passes {
+            senders.take(from, config, now);
+            // It has one, as was seen above.
+            let _ = signals.take(1, config.signals_per_key, now);
+        }
+        passes
     }
 
     /// How many addresses it listens at, for all keys.

@@ -5,9 +5,10 @@ use std::net::Ipv4Addr;
 use bitters_wire::{
     codec::encode,
     failure::Code,
-    id::TopicId,
+    id::{FrameId, PersonaId, TopicId},
     limits::MAX_RENDEZVOUS,
-    rendezvous::{ToNode, ToServer},
+    rendezvous::{Gone, ToNode, ToServer},
+    sealed::SealedSignal,
 };
 use proptest::{collection::vec, prelude::*};
 
@@ -138,6 +139,64 @@ fn neither_one_source_nor_one_network_fills_a_victims_queue() {
     assert!(
         (0..of_source.burst).all(|_| world.say(conn(BOB), &sent) == [super::world::heard(conn(ALICE), BOB, ALICE, 9)])
     );
+}
+
+#[test]
+fn the_word_that_a_frame_is_gone_counts_as_a_signal() {
+    let mut world = World::of([ALICE, BOB]);
+    let gone = ToServer::Gone(Gone::sign(&secret(BOB), key(ALICE), FrameId::from_random([3; 16])));
+    let burst = Config::default().signals_per_key_and_source.burst;
+
+    for n in 0..burst {
+        let told = if n % 2 == 0 { world.say(conn(BOB), &gone) } else { world.say(conn(BOB), &send(BOB, ALICE, 9)) };
+        assert!(matches!(told.as_slice(), [Output::Send(to, _)] if *to == conn(ALICE)), "{n}: {told:?}");
+    }
+
+    let refused = [refused(conn(BOB), Code::Quota, "the receiver has too many signals")];
+    assert_eq!(world.say(conn(BOB), &gone), refused);
+    assert_eq!(world.say(conn(BOB), &send(BOB, ALICE, 9)), refused);
+}
+
+#[test]
+fn two_networks_that_flood_many_keys_keep_no_other_sender_from_any() {
+    let mut world = World::new();
+    let (receivers, attackers, honest) = (1..=200, 201..=232, 233);
+    receivers.clone().chain([honest]).for_each(|n| world.join(n));
+    // Sixteen addresses of each of two /24, which is as much as these may send.
+    attackers.clone().for_each(|n| world.join_from(n, Ipv4Addr::new(198, 51, 100 + n % 2, n)));
+    let flood = Flood::new();
+    let mut passed = 0;
+    for _ in 0..3 {
+        for from in attackers.clone() {
+            passed += receivers.clone().filter(|&to| flood.passes(&mut world, from, to)).count();
+        }
+    }
+
+    for _ in 0..5 {
+        let refused: Vec<_> = receivers.clone().filter(|&to| !flood.passes(&mut world, honest, to)).collect();
+        assert_eq!(refused, Vec::<u8>::new());
+    }
+    assert_eq!(passed, 3 * 32 * 200, "no key had all that it may have, so none of the flood is refused either");
+}
+
+/// Signals between keys of the world, which are all the same.
+struct Flood {
+    keys: Vec<PersonaId>,
+    signal: SealedSignal,
+}
+
+impl Flood {
+    fn new() -> Self {
+        Self { keys: (0..=u8::MAX).map(key).collect(), signal: signal(9) }
+    }
+
+    /// Whether a signal comes to its receiver.
+    fn passes(&self, world: &mut World, from: u8, to: u8) -> bool {
+        let [sender, receiver] = [from, to].map(|n| self.keys[usize::from(n)]);
+        let message = ToServer::Signal { from: sender, to: receiver, signal: self.signal.clone() };
+        let outputs = world.say(conn(from), &message);
+        matches!(outputs.as_slice(), [Output::Send(at, ToNode::Signal { .. })] if *at == conn(to))
+    }
 }
 
 #[test]
