@@ -13,7 +13,7 @@ use bitters_wire::{
 use super::{
     Around, Links, LinksOutput, Offence,
     dialling::Begun,
-    table::{Attempt, Link, State, Up, Way},
+    table::{At, Attempt, Link, State, Up, Way},
 };
 use crate::{dials::Stage, limits::MAX_LINKS_PER_PERSONA, pair::Pair, topics::Place, view::warnings::Audience};
 
@@ -152,7 +152,10 @@ impl Links {
                 return;
             }
         }
-        if attempt.way == Way::Address {
+        let at_door = matches!(attempt.at, Some(At::Door(_))) && reason != DownReason::VersionMismatch;
+        if at_door && around.dials.stage(pair) == Some(Stage::Link) {
+            self.tell(LinksOutput::DoorFailed(pair));
+        } else if attempt.way == Way::Address {
             self.fail_address_dials(pair, reason, around);
         } else {
             self.fail_link_dials(pair, reason, around);

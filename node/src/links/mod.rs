@@ -178,6 +178,8 @@ pub enum LinksOutput {
     AddressFailed(PersonaId),
     /// A peer that sites wait for is dialled now.
     Dials(Pair),
+    /// A peer that sites wait for was dialled at its door in vain: it may have another by now.
+    DoorFailed(Pair),
     /// A link that was used is over, and the peer can't be heard for now in the topics that it is in.
     Down {
         /// Between whom.

@@ -75,6 +75,10 @@ impl Node {
             LinksOutput::Command(frame, link, command) => self.tell(frame, ToFrame::Link(link, command)),
             LinksOutput::Dials(pair) => self.dials.advance(pair, Stage::Link),
             LinksOutput::DialFailed { pair, code, text } => self.fail_dial(pair, code, text),
+            LinksOutput::DoorFailed(pair) => {
+                self.dials.advance(pair, Stage::Lookup);
+                self.dials.knocked(pair, now);
+            }
             LinksOutput::Down { pair, joined } => self.miss_members(pair, &joined, now),
             LinksOutput::ForgetWays(pair) => self.topics.forget_ways(pair),
             LinksOutput::FrameGone(pair, frame) => self.tell_of_death(pair, frame),

@@ -183,7 +183,10 @@ impl World {
 
     /// The page serves and answers what all pages do.
     pub fn serve_again(&mut self, frame: FrameId) {
-        let asked = [Ask::Serve { protocol: PROTOCOL.into() }, Ask::Answer { method: METHOD.into() }];
+        let asked = [
+            Ask::Serve { protocol: PROTOCOL.into(), direct: None },
+            Ask::Answer { method: METHOD.into(), direct: None },
+        ];
         self.host(frame).serving = asked.into_iter().map(|ask| self.ask(frame, ask)).collect();
     }
 

@@ -3,7 +3,7 @@
 use bitters_wire::{
     codec,
     id::{FrameId, PersonaId},
-    keys::Signature,
+    keys::{GrantProof, Signature},
     limits::{DIAL_TIMEOUT, MAX_SEALED_SIGNAL},
     link::{Control, LinkMessage},
     local::{Dial, Door, DownReason, LinkCommand, LinkEvent},
@@ -136,14 +136,13 @@ impl World {
     }
 
     pub(crate) fn on_stands(&mut self, end: End) {
-        let Some(far) = self.end(end).and_then(|it| it.remote).and_then(|remote| self.end(remote)).map(|it| it.own)
-        else {
-            return;
-        };
+        let Some(remote) = self.end(end).and_then(|it| it.remote).and_then(|remote| self.end(remote)) else { return };
+        let (far, proven) = (remote.own, proof_of(&remote.door));
         let Some(connection) = self.end_mut(end).filter(|it| it.phase == Phase::New) else { return };
         connection.phase = Phase::Proving;
         let (own, peer) = (connection.own, *connection.peer.get_or_insert(far));
-        self.report(end, LinkEvent::Sign { text: identity(own, peer), proof: None });
+        let proof = proven.filter(|_| matches!(connection.door, Door::Introduced { .. }));
+        self.report(end, LinkEvent::Sign { text: identity(own, peer), proof });
     }
 
     fn on_signed(&mut self, end: End, signature: &Signature) {
@@ -284,5 +283,13 @@ impl World {
                 self.connect(end, remote);
             }
         }
+    }
+}
+
+/// What the end that dials an address proves.
+const fn proof_of(door: &Door) -> Option<GrantProof> {
+    match door {
+        Door::Address { proof, .. } => *proof,
+        Door::Introduced { .. } | Door::Signals => None,
     }
 }

