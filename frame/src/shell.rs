@@ -174,6 +174,7 @@ impl Shell {
                 }
             }
             Output::Link(link, command) => self.link(link, command),
+            Output::Hides(hides) => self.show_hides(hides),
             Output::OpenPage(permission) => self.open_page(permission),
             Output::RequestAccess => self.request_access(),
             Output::Return => self.go_back(),

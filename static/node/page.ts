@@ -1,4 +1,5 @@
-// What is only of use on the node's own page: the list of sites, and making it the person's node.
+// What is only of use on the node's own page: the list of sites, hiding the network address, and making it the person's node.
+export { showHides } from "./hides.ts";
 export { showSites } from "./sites.ts";
 
 /** Links and sites that leave the choice of a node to the person name it by this scheme. */

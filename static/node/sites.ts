@@ -1,5 +1,5 @@
 // The list of sites on the node's own page: what each may do, to be seen and to be changed.
-import { still } from "../../frame/still.ts";
+import { counts } from "./still.ts";
 
 type Permission = "join" | "observe" | "person";
 type Answer = "ask" | "no" | "yes";
@@ -19,8 +19,6 @@ interface Choice {
 
 /** Controls by which the person has just answered: from then on they show what is in force, until they are used again. */
 const answered = new WeakSet<HTMLSelectElement>();
-
-const { counts } = still("still");
 
 /** Fills the list from its template. `choose` hears what the person changes. */
 export function showSites(sites: SiteStatus[], choose: (choice: Choice) => void): void {

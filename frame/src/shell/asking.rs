@@ -99,6 +99,15 @@ impl Shell {
         });
     }
 
+    pub(super) fn show_hides(self: &Rc<Self>, hides: bool) {
+        let this = Rc::clone(self);
+        let chosen: Closure<dyn Fn(bool)> = Closure::new(move |hides| this.handle(Input::Hide(hides)));
+        let module = self.urls.own_page.clone();
+        spawn_local(async move {
+            report(module.call_async("showHides", &[hides.into(), chosen.into_js_value()]).await.map(drop));
+        });
+    }
+
     fn prepare(self: &Rc<Self>) {
         let this = Rc::clone(self);
         spawn_local(async move {

@@ -134,13 +134,7 @@ impl Links {
     }
 
     /// The peer said where it can be dialled. The proxies are of its choice: our browser turns to those only if it may know our addresses.
-    fn on_address(
-        &mut self,
-        link: LinkId,
-        pair: Pair,
-        address: Address,
-        around: &Around<'_>,
-    ) -> Result<(), Offence> {
+    fn on_address(&mut self, link: LinkId, pair: Pair, address: Address, around: &Around<'_>) -> Result<(), Offence> {
         if address.owner() != Owner::Persona(pair.peer) {
             return Err("an address that isn't its own");
         }

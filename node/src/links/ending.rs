@@ -72,7 +72,11 @@ impl Links {
         let rival = self.table.up_to(pair);
         let is_later = rival.is_none_or(|rival| rival < link);
         let stands_by = !used && self.table.standby_to(pair).is_none();
-        if !is_own || (direct && around.hides) || !(stands_by || is_later) || self.table.of(own) >= MAX_LINKS_PER_PERSONA {
+        if !is_own
+            || (direct && around.hides)
+            || !(stands_by || is_later)
+            || self.table.of(own) >= MAX_LINKS_PER_PERSONA
+        {
             return self.tell(LinksOutput::Command(frame, link, LinkCommand::HangUp));
         }
         if stands_by {

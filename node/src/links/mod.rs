@@ -73,8 +73,8 @@ use crate::{
     topics::Topics,
     view::warnings::Audience,
 };
-pub use ending::SESSION_PATIENCE;
 pub use dialling::Begun;
+pub use ending::SESSION_PATIENCE;
 pub use table::{Link, Table, Up, Way};
 
 /// A link is probed again at the earliest after that time.

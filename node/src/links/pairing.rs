@@ -40,13 +40,7 @@ impl Links {
     }
 
     /// What nobody but its receiver can read; nor that, unless it is in the topic.
-    fn seal(
-        &mut self,
-        pair: Pair,
-        said: &Said,
-        topic: Option<TopicId>,
-        around: &Around<'_>,
-    ) -> Option<SealedSignal> {
+    fn seal(&mut self, pair: Pair, said: &Said, topic: Option<TopicId>, around: &Around<'_>) -> Option<SealedSignal> {
         let secret = around.frames.secret(pair.own)?;
         let matching = topic.and_then(|topic| around.topics.matching(Place { own: pair.own, topic }));
         self.sealing.seal(said, matching, (secret, pair.peer), around.minute)

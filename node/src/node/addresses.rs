@@ -149,7 +149,8 @@ impl Node {
     fn address_for(&self, asker: Asker, is_over: bool) -> Option<Result<String, Failure>> {
         let frame = self.frames.frame(asker.0)?;
         let owner = Owner::Persona(frame.persona());
-        if let Some(address) = self.addresses.address(owner, Some(frame.secret.grant()), |text| frame.secret.sign(text)) {
+        if let Some(address) = self.addresses.address(owner, Some(frame.secret.grant()), |text| frame.secret.sign(text))
+        {
             return Some(Ok(address.to_string()));
         }
         let (code, text) = if self.seeds.servers() == 0 {

@@ -258,7 +258,10 @@ fn a_frame_has_signed_only_that_its_link_ends_here() {
     let text = IdentityText { signer_is_a: true, a: end(us()), b: end(alice()) };
     let (mut lab, link) = Lab::connecting();
     let signed = LinkCommand::Signed(home().persona(SITE).sign(&text.to_bytes()));
-    assert_eq!(lab.link(link, LinkEvent::Sign { text, proof: None }), [Output::Frame(TAB, ToFrame::Link(link, signed))]);
+    assert_eq!(
+        lab.link(link, LinkEvent::Sign { text, proof: None }),
+        [Output::Frame(TAB, ToFrame::Link(link, signed))]
+    );
 
     let other = IdentityText { b: end(PersonaId([9; 32])), ..text };
     let hang_up = Output::Frame(TAB, ToFrame::Link(link, LinkCommand::HangUp));
@@ -527,7 +530,9 @@ fn a_site_that_asks_too_much_is_told_so() {
         })
     };
     let topic = |n: u8| TopicId([n; 32]);
-    let joined = (0..=64).filter(|n| !refused(lab.frame(TAB, ToLeader::Join { request: 1, topic: topic(*n), matching: matching(topic(*n)) })));
+    let joined = (0..=64).filter(|n| {
+        !refused(lab.frame(TAB, ToLeader::Join { request: 1, topic: topic(*n), matching: matching(topic(*n)) }))
+    });
     assert_eq!(joined.count(), 64);
     let said = |n: u32| ToLeader::Publish { request: n, topic: topic(0), sealed: n.to_le_bytes().to_vec() };
     assert_eq!((0..500).filter(|n| !refused(lab.frame(TAB, said(*n)))).count(), 400);

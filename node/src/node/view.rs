@@ -45,6 +45,9 @@ impl Node {
         let sees_sites = watching && self.sites.is_page(&frame.origin);
         begin_or_end(&mut frame.watch, watching, from);
         begin_or_end(&mut frame.watch_sites, sees_sites, from);
+        if sees_sites {
+            self.tell(id, ToFrame::Hides(self.sites.hides()));
+        }
     }
 
     pub(super) fn tell_statuses(&mut self, now: Instant) {

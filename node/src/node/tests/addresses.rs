@@ -299,7 +299,8 @@ fn a_broken_link_is_dialled_at_the_peers_address_when_no_server_helps() {
     let mut lab = Lab::with_seeds(vec![Seed::at(far_address())]);
     let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
     let (_, link) = dialled_in(&outputs).expect("a cold start dials seeds without a server");
-    let dial = Dial { own: us(), peer: Some(far()), door: door(&far_address()), direct: true, stun: vec![stun_of(PROXY)] };
+    let dial =
+        Dial { own: us(), peer: Some(far()), door: door(&far_address()), direct: true, stun: vec![stun_of(PROXY)] };
     assert!(outputs.contains(&command(TAB, link, LinkCommand::Dial(dial.clone()))));
 
     lab.link(link, LinkEvent::Up(far()));
@@ -373,7 +374,8 @@ fn addresses_that_the_node_ships_with_are_dialled_when_no_server_is_reachable() 
     assert_eq!(dialled_in(&lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)))), None);
     let outputs = lab.input(Input::Uplink(UplinkEvent::Closed));
     let (_, link) = dialled_in(&outputs).expect("the server isn't there");
-    let dial = Dial { own: us(), peer: Some(far()), door: door(&far_address()), direct: true, stun: vec![stun_of(PROXY)] };
+    let dial =
+        Dial { own: us(), peer: Some(far()), door: door(&far_address()), direct: true, stun: vec![stun_of(PROXY)] };
     assert!(outputs.contains(&command(TAB, link, LinkCommand::Dial(dial))));
     let reached = Seed { latency_ms: Some(0), ..Seed::at(far_address()) };
     assert_eq!(

@@ -22,7 +22,10 @@ use bitters_wire::{
     topic::{MatchKey, TopicMessage},
 };
 
-use crate::{sites::acquaintances::Acquaintance, Config, Input, Kept, KnownSite, Node, Output, Seed, SeedId, UplinkCommand, UplinkEvent, pair::Pair};
+use crate::{
+    Config, Input, Kept, KnownSite, Node, Output, Seed, SeedId, UplinkCommand, UplinkEvent, pair::Pair,
+    sites::acquaintances::Acquaintance,
+};
 
 pub(super) const TAB: FrameId = FrameId::from_random([0xa0; 16]);
 pub(super) const OTHER: FrameId = FrameId::from_random([0xb0; 16]);
@@ -353,7 +356,8 @@ pub(super) fn sealed_as(from: PersonaId, to: PersonaId, said: &Said) -> SealedSi
 /// Personas that tests know: those of a few nodes.
 static KNOWN: LazyLock<BTreeMap<PersonaId, PersonaSecret>> = LazyLock::new(|| {
     let near = (1..4).flat_map(|n| SITES.map(|origin| (n, origin)));
-    let personas = near.chain((100..=255).map(|n| (n, SITE))).map(|(n, origin)| NodeSecret::new([n; 32]).persona(origin));
+    let personas =
+        near.chain((100..=255).map(|n| (n, SITE))).map(|(n, origin)| NodeSecret::new([n; 32]).persona(origin));
     personas.map(|it| (it.id(), it)).collect()
 });
 

@@ -232,7 +232,11 @@ fn any_ask() -> impl Strategy<Value = ToLeader> {
         (any::<u32>(), any::<[u8; 32]>()).prop_map(|(request, secret)| {
             ToLeader::Dial { request, peer: PersonaSecret::new(secret).id(), address: None }
         }),
-        (any::<u32>(), any::<u8>()).prop_map(move |(request, n)| ToLeader::Join { request, topic: topic(n), matching: matching(topic(n)) }),
+        (any::<u32>(), any::<u8>()).prop_map(move |(request, n)| ToLeader::Join {
+            request,
+            topic: topic(n),
+            matching: matching(topic(n))
+        }),
         any::<u8>().prop_map(move |n| ToLeader::Leave(topic(n))),
         (any::<u32>(), any::<u8>(), 0..1000_usize).prop_map(move |(request, n, bytes)| {
             ToLeader::Publish {
