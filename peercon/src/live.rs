@@ -288,6 +288,7 @@ impl Live {
 
     fn poll_restart(&mut self, now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
         let Some(ours) = self.local.fingerprint() else { return Ok(()) };
+        outbox.extend((self.may_show() && self.restarts.poll_again(now)).then_some(Output::Restart));
         outbox.extend(self.restarts.poll_signal(now).map(|signal| control(&Control::Restart(signal))));
         if let Some((remote, answer)) = self.restarts.poll_answer(ours)? {
             self.peer = PeerEnd::Set(remote);

@@ -19,6 +19,9 @@ use crate::{
 /// A path takes a while to be found: an honest end begins no sooner after the last restart, whoever began that.
 const EVERY: Duration = Duration::from_secs(10);
 
+/// Both ends notice the same change of the network within that time: one restart is enough for both.
+const ALIKE: Duration = Duration::from_secs(1);
+
 /// What an honest peer began so long after the last one can arrive sooner after it; anything sooner is to keep us busy.
 const AT_LEAST: Duration = Duration::from_secs(2);
 
@@ -26,6 +29,8 @@ const AT_LEAST: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Restarts {
     last: Option<Instant>,
+    /// Another is wanted as soon as there may be one: the network changed after the last began.
+    again: bool,
     under_way: Option<UnderWay>,
 }
 
@@ -39,11 +44,13 @@ struct UnderWay {
 }
 
 impl Restarts {
-    /// Our leader wants one. Tells whether the browser is to make a new offer.
+    /// Our leader wants one, now or as soon as there may be one. Tells whether the browser is to make a new offer.
     pub(crate) fn begin(&mut self, now: Instant) -> bool {
         if self.under_way.is_some() || self.is_within(EVERY, now) {
+            self.again = !self.is_within(ALIKE, now);
             return false;
         }
+        self.again = false;
         self.last = Some(now);
         self.under_way = Some(UnderWay::default());
         true
@@ -64,7 +71,7 @@ impl Restarts {
             }
             None if too_soon => Err(DownReason::Protocol),
             None => {
-                self.last = Some(now);
+                (self.last, self.again) = (Some(now), false);
                 self.under_way = Some(UnderWay { theirs: Some(signal), ..UnderWay::default() });
                 Ok(true)
             }
@@ -118,8 +125,19 @@ impl Restarts {
         self.under_way.take_if(|it| it.answered && it.local.is_told()).map(|it| it.local)
     }
 
+    /// Begins one that had to wait. Tells whether the browser is to make a new offer.
+    pub(crate) fn poll_again(&mut self, now: Instant) -> bool {
+        self.again_at().is_some_and(|at| at <= now) && self.begin(now)
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.under_way.as_ref()?.local.poll_timeout()
+        let told = self.under_way.as_ref().and_then(|it| it.local.poll_timeout());
+        told.into_iter().chain(self.again_at()).min()
+    }
+
+    fn again_at(&self) -> Option<Instant> {
+        let may_begin = self.again && self.under_way.is_none();
+        self.last.filter(|_| may_begin).map(|last| last + EVERY)
     }
 
     fn is_within(&self, span: Duration, now: Instant) -> bool {

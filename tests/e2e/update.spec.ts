@@ -1,5 +1,6 @@
 // A build starts with the profile that an earlier one wrote: the person, their answers, and what they gave away are still theirs.
 import { AGAIN, entriesOf, expiryOf, personIn, test, THERE } from "./support/past.ts";
+import { read } from "./support/byhand.ts";
 import { addressOf, dial, serveEcho, talk } from "./support/dials.ts";
 import { expect, idOf, statusOf } from "./support/test.ts";
 import { scopeOf, unify } from "./support/unify.ts";
@@ -42,7 +43,8 @@ test("an address that was given away leads to its persona, and is the one that i
   // The node asks the server to listen after it has registered there.
   await expect.poll(() => dial(caller, past.address), { timeout: 40_000 }).toBe(past.ids.a);
   await talk(caller, past.ids.a, "across a build");
-  expect(await addressOf(a)).toBe(past.address);
+  // Later builds grant more by the same address.
+  expect(read(await addressOf(a))).toEqual(read(past.address));
 });
 
 test("what a site wrote by a node's service is still there", async ({ connect, home, past, server }) => {

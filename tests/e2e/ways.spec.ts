@@ -3,7 +3,7 @@ import type { Page } from "@playwright/test";
 
 import { Carriers, connectAloof, openPair } from "./support/carriers.ts";
 import { finish, flawless, goesOn, talk } from "./support/numbers.ts";
-import { heard, meet, reach } from "./support/room.ts";
+import { befriend, heard, meet } from "./support/room.ts";
 import { expect, idOf, statusOf, test } from "./support/test.ts";
 
 const PACE = 10;
@@ -22,7 +22,7 @@ for (const way of ["rendezvous", "common peer"]) {
     const [one, two, three] = await Promise.all([browse(), browse(), browse()]);
     const [a, b, c] = await Promise.all([connectAloof(one, server, "a"), connect(two, "a"), connect(three, "a")]);
     // The link to the common peer is in the frame that stays.
-    if (way === "common peer") for (const page of [a, b]) await reach(c, await idOf(page));
+    if (way === "common peer") for (const page of [a, b]) await befriend(c, page);
     const [own] = (await statusOf(a)).frames.map(({ id }) => id);
     const doomed = await openPair(one, connect, server.node, "a", [own as string]);
     await talk(a, b, PACE);
@@ -57,7 +57,7 @@ for (const carrier of ["another tab", "the page itself, with a standby in anothe
     const called = a.evaluate(async (peer) => {
       const failure: { code: string; executed: string } = await window.mine.call(peer, "never", null, { timeout: 15_000 }).catch((error) => error);
       return { code: failure.code, executed: failure.executed, at: Date.now() };
-    }, await reach(a, await idOf(b)));
+    }, await befriend(a, b));
     await expect(b).toHaveTitle("begun");
     await twoLinks(a);
 

@@ -44,9 +44,9 @@ pub const MAX_RENDEZVOUS: usize = 4096;
 /// Bytes of a compact signal: flags, 21, 32, count and eight candidates with mDNS names of 41 bytes.
 pub const MAX_SIGNAL: usize = 512;
 
-/// Bytes of a signal that is signed and sealed: besides the signal two keys (64), a signature (64), its name and the cipher's tag (32), and some
-/// numbers.
-pub const MAX_SEALED_SIGNAL: usize = MAX_SIGNAL + 256;
+/// Bytes of a signal that is signed and sealed: besides the signal two keys (64), a signature (64), its name and the cipher's tag (32), the keys
+/// for members of eight topics (264) and the tag of what they seal (16), and some numbers.
+pub const MAX_SEALED_SIGNAL: usize = MAX_SIGNAL + 512;
 
 /// Topics that one frame may be in.
 pub const MAX_TOPICS_PER_FRAME: usize = 64;

@@ -82,7 +82,7 @@ pub enum Ask {
         /// The method's name.
         method: String,
         /// Whether a peer whose call is answered may know the network addresses of this browser, as it may unless told otherwise.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         direct: Option<bool>,
     },
     /// Call a method of a peer's. Replies `reply` or `failed`.
@@ -152,7 +152,7 @@ pub enum Ask {
         /// The protocol's name.
         protocol: String,
         /// Whether a peer whose stream is used may know the network addresses of this browser, as it may unless told otherwise.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         direct: Option<bool>,
     },
     /// A node author's own API. Replies `value`, or `next` … `end`, or `failed`.

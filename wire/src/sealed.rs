@@ -28,6 +28,7 @@ use crate::{
     keys::{BadSignature, PersonaSecret, Signature},
     limits::{MAX_SEALED_SIGNAL, MAX_SIGNAL},
     link::Signal,
+    topic::MatchKey,
 };
 
 /// How many minutes older or younger than the receiver's clock a signal may be.
@@ -63,26 +64,72 @@ pub enum Said {
     Knock,
     /// One of the two messages that make a connection.
     Signal(Signal),
-    /// The same, whose blob is sealed again, under the match key of a topic ([`MatchKey`](crate::topic::MatchKey)), with this signal's name: for
-    /// those alone who are in the topic, too.
-    Topic(Signal),
+    /// The same, for members of topics alone.
+    Topics(Box<ForMembers>),
+}
+
+/// A signal whose blob is sealed again, for those alone who are in one of a few topics.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForMembers {
+    signal: Signal,
+    /// The blob's key, sealed under the match key of each topic. As many as there may be: what stands for no topic is random.
+    shown: [Shown; MAX_SHOWN],
+}
+
+/// A key of 16 bytes, sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Shown(#[serde(with = "serde_bytes")] [u8; 32]);
+
+/// Topics whose members one signal is for.
+pub const MAX_SHOWN: usize = 8;
+
+impl ForMembers {
+    /// Seals a signal from the first of the ends to the second for members of topics that have these match keys, of which the first
+    /// [`MAX_SHOWN`] count. The name is the sealed signal's own; `random` gives fresh bytes.
+    #[must_use]
+    pub fn seal(
+        signal: Signal,
+        keys: &[MatchKey],
+        ends: [PersonaId; 2],
+        name: &[u8; 16],
+        mut random: impl FnMut() -> [u8; 32],
+    ) -> Self {
+        let key = *random().first_chunk::<16>().expect("it is shorter");
+        let shown = std::array::from_fn(|at| {
+            let sealed = keys.get(at).map(|of_topic| of_topic.seal(ends, name, &key));
+            Shown(sealed.and_then(|sealed| sealed.try_into().ok()).unwrap_or_else(&mut random))
+        });
+        let blob = MatchKey::of_blob(key).seal(ends, name, &signal.blob);
+        Self { signal: Signal { blob, ..signal }, shown }
+    }
+
+    /// Opens what was sealed between the same ends for members of the topic with this match key; nothing if it is none of theirs.
+    #[must_use]
+    pub fn open(&self, of_topic: &MatchKey, ends: [PersonaId; 2], name: &[u8; 16]) -> Option<Signal> {
+        let key = self.shown.iter().find_map(|shown| of_topic.open(ends, name, &shown.0))?;
+        let blob = MatchKey::of_blob(key.try_into().ok()?).open(ends, name, &self.signal.blob)?;
+        Some(Signal { blob, ..self.signal })
+    }
+
+    /// Whether it answers one of the receiver's.
+    #[must_use]
+    pub const fn answers(&self) -> Option<u32> {
+        self.signal.answers
+    }
 }
 
 impl Said {
-    /// The attempt of the receiver's that it answers, if it is one of the two messages.
-    const fn signal(&self) -> Option<&Signal> {
+    /// What is there for everybody to see of one of the two messages.
+    fn signal(&self) -> Option<&Signal> {
         match self {
-            Self::Signal(signal) | Self::Topic(signal) => Some(signal),
+            Self::Signal(signal) => Some(signal),
+            Self::Topics(sealed) => Some(&sealed.signal),
             Self::Door(_) | Self::Knock => None,
         }
     }
 
-    const fn answers(&self) -> bool {
-        match self {
-            Self::Door(_) => true,
-            Self::Knock => false,
-            Self::Signal(signal) | Self::Topic(signal) => signal.answers.is_some(),
-        }
+    fn answers(&self) -> bool {
+        matches!(self, Self::Door(_)) || self.signal().is_some_and(|signal| signal.answers.is_some())
     }
 }
 
@@ -200,14 +247,35 @@ mod tests {
 
     #[test]
     fn what_was_sealed_is_opened_by_its_receiver_alone() {
-        let longest = Signal { attempt: u32::MAX, answers: Some(u32::MAX), blob: vec![9; MAX_TOPIC_BLOB] };
-        for said in [Said::Signal(dial()), Said::Knock, door(), Said::Topic(longest)] {
+        let longest = Signal { attempt: u32::MAX, answers: Some(u32::MAX), blob: vec![9; MAX_SIGNAL] };
+        let ends = [alice().id(), bob().id()];
+        let longest = ForMembers::seal(longest, &[MatchKey::new([1; 32])], ends, &[4; 16], || [7; 32]);
+        for said in [Said::Signal(dial()), Said::Knock, door(), Said::Topics(Box::new(longest))] {
             let to_bob = sealed(&alice(), &said);
             let opened = Opened { from: alice().id(), said, minute: 77, nonce: [4; 16] };
             assert_eq!(to_bob.open(&bob()), Ok(opened));
             assert_eq!(to_bob.open(&alice()), Err(BadSignal::NotForUs));
             assert!(!to_bob.is_too_long());
         }
+    }
+
+    #[test]
+    fn members_of_any_of_the_topics_read_it_and_how_many_there_are_is_not_told() {
+        let (ends, keys) = ([alice().id(), bob().id()], [1, 2, 3].map(|n| MatchKey::new([n; 32])));
+        let mut number = 0;
+        let mut seal = |keys: &[MatchKey]| {
+            ForMembers::seal(dial(), keys, ends, &[4; 16], || {
+                number += 1;
+                [number; 32]
+            })
+        };
+        let (of_two, of_none) = (seal(&keys[..2]), seal(&[]));
+        let opened = keys.map(|key| of_two.open(&key, ends, &[4; 16]));
+        assert_eq!(opened, [Some(dial()), Some(dial()), None]);
+        assert_eq!(of_none.open(&keys[0], ends, &[4; 16]), None);
+        assert_eq!(of_two.open(&keys[0], [ends[1], ends[0]], &[4; 16]), None, "carried to another link");
+        assert_eq!(of_two.open(&keys[0], ends, &[5; 16]), None, "carried to another signal");
+        assert_eq!(codec::encode(&of_two).len(), codec::encode(&of_none).len());
     }
 
     #[test]

@@ -72,6 +72,15 @@ impl MatchKey {
         Self(key)
     }
 
+    /// Of what is sealed with a key of its own, which is sealed with those of topics.
+    pub(crate) fn of_blob(key: [u8; 16]) -> Self {
+        let mut out = [0; 32];
+        Hkdf::<Sha256>::new(Some(b"bitters/topic/match/1"), &key)
+            .expand(b"blob", &mut out)
+            .expect("32 bytes are within HKDF's bound");
+        Self(out)
+    }
+
     /// Seals what only those in the topic are to read, for one signal: `nonce` is that signal's name.
     #[must_use]
     pub fn seal(&self, ends: [PersonaId; 2], nonce: &[u8; 16], plain: &[u8]) -> Vec<u8> {

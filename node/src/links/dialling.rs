@@ -7,12 +7,12 @@ use bitters_wire::{
     address::{Address, stun_of},
     id::{FrameId, LinkId, PersonaId},
     limits::TOPIC_NEIGHBOURS,
-    local::{Dial, Door, LinkCommand},
+    local::{Dial, Door, DownReason, LinkCommand},
 };
 
 use super::{
     Around, Links, LinksOutput,
-    ending::SESSION_PATIENCE,
+    ending::{SESSION_PATIENCE, why},
     placement::{Candidate, place},
     reasons::Reason,
     table::{At, Attempt, Way},
@@ -90,18 +90,21 @@ impl Links {
             return Ok(Begun::Link);
         }
         let way = self.way_to(pair, common, around).ok_or(NOBODY_LEADS_THERE)?;
-        let topic = match around.reason(pair) {
+        let topics = match around.reason(pair) {
             None if way != Way::Address => return self.begin_knocking(pair, way, around),
-            Some(Reason::Topic(topic)) => Some(topic),
-            None | Some(Reason::Accepted) => None,
+            Some(Reason::Topics(topics)) => topics,
+            None | Some(Reason::Accepted) => Vec::new(),
         };
-        let attempt = Attempt { topic, ..Attempt::new(way, None, around.now) };
+        let attempt = Attempt { topics, ..Attempt::new(way, None, around.now) };
         self.begin_anew(pair, attempt, wanted, around).map(|()| Begun::Link)
     }
 
     fn begin_knocking(&mut self, pair: Pair, way: Way, around: &Around<'_>) -> Result<Begun, NoWay> {
         if !around.frames.has_persona(pair.own) {
             return Err(NO_CARRIER);
+        }
+        if self.unable.get(&pair.own).is_some_and(|until| around.now < *until) {
+            return Err(why(DownReason::Platform));
         }
         if self.knock(pair, way, around) { Ok(Begun::Knock) } else { Err(NOBODY_LEADS_THERE) }
     }

@@ -24,6 +24,9 @@ pub const SESSION_PATIENCE: Duration = Duration::from_secs(60);
 /// A peer that is told that our site hung up hangs up within that time.
 const LEAVING: Duration = Duration::from_secs(2);
 
+/// A browser that could not make a connection is not asked to knock for a while: nothing could come of it.
+const UNABLE: Duration = Duration::from_secs(10);
+
 /// Both ends hang up on a link that nobody needs when their sessions were silent for a minute, and a packet's way makes one of the two
 /// earlier: the other doesn't want the link again then.
 pub(super) const PARTING: Duration = Duration::from_secs(5);
@@ -137,6 +140,9 @@ impl Links {
     }
 
     fn after_attempt(&mut self, pair: Pair, attempt: &Attempt, reason: DownReason, around: &Around<'_>) {
+        if reason == DownReason::Platform {
+            self.unable.insert(pair.own, around.now + UNABLE);
+        }
         if self.table.up_to(pair).is_some() {
             if !is_frames_fault(reason) {
                 self.standby_failed(pair, around.now);
@@ -156,8 +162,8 @@ impl Links {
                 return;
             }
         }
-        let at_door = matches!(attempt.at, Some(At::Door(_))) && reason != DownReason::VersionMismatch;
-        if at_door && around.dials.stage(pair) == Some(Stage::Link) {
+        let door_is_over = matches!(attempt.at, Some(At::Door(_))) && reason == DownReason::Closed;
+        if door_is_over && around.dials.stage(pair) == Some(Stage::Link) {
             self.tell(LinksOutput::DoorFailed(pair));
         } else if attempt.way == Way::Address {
             self.fail_address_dials(pair, reason, around);
@@ -307,6 +313,7 @@ impl Links {
     pub(super) fn use_link(&mut self, link: LinkId, last_packet: Option<Instant>, around: &Around<'_>) {
         let Some(pair) = self.table.link(link).and_then(Link::pair) else { return };
         self.table.set_up(link, around.now);
+        self.unable.remove(&pair.own);
         if let Some(up) = self.table.up_mut(link) {
             up.last_packet = last_packet;
         }
@@ -337,7 +344,7 @@ const fn code_of(reason: DownReason) -> Code {
     }
 }
 
-fn why(reason: DownReason) -> &'static str {
+pub(super) fn why(reason: DownReason) -> &'static str {
     match reason {
         DownReason::Closed => "the connection to it failed",
         DownReason::DialTimeout => "no connection to it within 15 s",

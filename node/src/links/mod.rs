@@ -278,6 +278,8 @@ pub struct Links {
     /// Links of peers that were told that our site hung up: in which frame, and until when they are to hang up.
     leaving: Map<LinkId, (FrameId, Instant)>,
     sealing: Sealing,
+    /// Personas whose pages' browser could not connect, and until when that is believed.
+    unable: Map<PersonaId, Instant>,
     rng: fastrand::Rng,
     outbox: VecDeque<LinksOutput>,
 }
@@ -287,7 +289,7 @@ impl Links {
     pub fn new(secret: NodeSecret, epoch: Epoch, boot: Boot, rng: fastrand::Rng) -> Self {
         let sealing = Sealing::new(secret.signal_seed(boot));
         let (table, redials) = (Table::new(epoch), Redials::new());
-        Self { secret, table, redials, leaving: Map::new(), sealing, rng, outbox: VecDeque::new() }
+        Self { secret, table, redials, leaving: Map::new(), sealing, unable: Map::new(), rng, outbox: VecDeque::new() }
     }
 
     /// The links, to look at.
@@ -311,7 +313,10 @@ impl Links {
                 self.on_introduced(own, fingerprint, passage, signal, around);
             }
             LinksInput::NetworkChanged => self.doubt(&LinkCommand::Restart, around),
-            LinksInput::PersonaGone(own) => self.redials.leave(own, around.now),
+            LinksInput::PersonaGone(own) => {
+                self.unable.remove(&own);
+                self.redials.leave(own, around.now);
+            }
             LinksInput::Plan => self.plan(around),
             LinksInput::Seen(pair) => self.seek_again(pair, around),
             LinksInput::Signal(pair, signal, way) => self.on_sealed(pair, &signal, way, around),

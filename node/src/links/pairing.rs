@@ -11,11 +11,13 @@ use bitters_wire::{
     local::{DownReason, IdentityText, LinkCommand},
     rendezvous::ToServer,
     sealed::{Said, SealedSignal},
+    topic::MatchKey,
 };
 
 use super::{
     Around, Links, LinksOutput,
     attempt::{Verdict, judge},
+    reasons::Reason,
     table::{Attempt, Way},
 };
 use crate::{
@@ -39,19 +41,12 @@ impl Links {
         }
     }
 
-    /// What nobody but its receiver can read; nor that, unless it is in the topic.
-    fn seal(&mut self, pair: Pair, said: &Said, topic: Option<TopicId>, around: &Around<'_>) -> Option<SealedSignal> {
-        let secret = around.frames.secret(pair.own)?;
-        let matching = topic.and_then(|topic| around.topics.matching(Place { own: pair.own, topic }));
-        self.sealing.seal(said, matching, (secret, pair.peer), around.minute)
-    }
-
-    /// A signal is proven to be its sender's, and there is a reason to connect: a topic in which both are, or another.
+    /// A signal is proven to be its sender's, and there is a reason to connect: topics in which both are, or another.
     pub(super) fn on_signal(
         &mut self,
         pair: Pair,
         signal: Signal,
-        topic: Option<TopicId>,
+        topics: Vec<TopicId>,
         way: Way,
         around: &Around<'_>,
     ) {
@@ -66,9 +61,9 @@ impl Links {
                 if let Some(link) = at_address {
                     self.abandon(link, around);
                 }
-                self.answer(pair, signal, topic, way, around);
+                self.answer(pair, signal, topics, way, around);
             }
-            (Verdict::Pair, Some(link)) => self.pair(link, signal, topic, way, around),
+            (Verdict::Pair, Some(link)) => self.pair(link, signal, topics, way, around),
             (Verdict::Redial, Some(link)) => {
                 self.abandon(link, around);
                 if self.dial_neighbour(pair, around).is_err() {
@@ -77,19 +72,19 @@ impl Links {
             }
             (Verdict::Replace, Some(link)) => {
                 self.abandon(link, around);
-                self.answer(pair, signal, topic, way, around);
+                self.answer(pair, signal, topics, way, around);
             }
             (Verdict::Ignore | Verdict::Pair | Verdict::Redial | Verdict::Replace, _) => {}
         }
     }
 
-    fn answer(&mut self, pair: Pair, signal: Signal, topic: Option<TopicId>, way: Way, around: &Around<'_>) {
+    fn answer(&mut self, pair: Pair, signal: Signal, topics: Vec<TopicId>, way: Way, around: &Around<'_>) {
         if !self.takes_stranger(pair.own, around) {
             return;
         }
         let used = self.table.up_to(pair).and_then(|used| self.table.link(used)).map(|it| it.frame);
         let other = used.filter(|_| way == Way::Link);
-        let attempt = Attempt { topic, ..Attempt::new(way, Some(signal.attempt), around.now) };
+        let attempt = Attempt { topics, ..Attempt::new(way, Some(signal.attempt), around.now) };
         if let Some(link) = self.begin(pair, attempt, other, around) {
             self.command(link, LinkCommand::Signal(signal.blob), around);
         }
@@ -106,16 +101,17 @@ impl Links {
         self.has_room(own, false, around)
     }
 
-    fn pair(&mut self, link: LinkId, signal: Signal, topic: Option<TopicId>, way: Way, around: &Around<'_>) {
+    fn pair(&mut self, link: LinkId, signal: Signal, topics: Vec<TopicId>, way: Way, around: &Around<'_>) {
         let Some((attempt, pair)) = self.table.attempt_mut(link) else { return };
         attempt.paired = Some(signal.attempt);
-        (attempt.way, attempt.topic) = (way, topic);
+        attempt.way = way;
+        attempt.topics.clone_from(&topics);
         // Our dial may be lost, or the peer would have answered it. If it isn't, this says nothing new.
         let again = attempt.told.clone().filter(|_| signal.answers.is_none());
         self.command(link, LinkCommand::Signal(signal.blob), around);
         if let Some(blob) = again {
             let answer = Signal { attempt: self.number_of(link, pair), answers: Some(signal.attempt), blob };
-            self.send_signal(pair, answer, topic, way, around);
+            self.send_signal(pair, answer, &topics, way, around);
         }
     }
 
@@ -127,40 +123,39 @@ impl Links {
         }
         attempt.told = Some(blob.clone());
         attempt.again = (attempt.way == Way::Uplink && attempt.paired.is_none()).then(|| around.now + AGAIN);
-        let (way, topic, answers) = (attempt.way, attempt.topic, attempt.paired);
+        let (way, topics, answers) = (attempt.way, attempt.topics.clone(), attempt.paired);
         let signal = Signal { attempt: self.number_of(link, pair), answers, blob };
-        if !self.send_signal(pair, signal, topic, way, around) {
+        if !self.send_signal(pair, signal, &topics, way, around) {
             self.hang_up(link, around);
             self.end(link, DownReason::Closed, around);
         }
     }
 
-    fn send_signal(
-        &mut self,
-        pair: Pair,
-        signal: Signal,
-        topic: Option<TopicId>,
-        way: Way,
-        around: &Around<'_>,
-    ) -> bool {
+    fn send_signal(&mut self, pair: Pair, signal: Signal, topics: &[TopicId], way: Way, around: &Around<'_>) -> bool {
         if way == Way::Link {
             let Some(link) = self.table.up_to(pair) else { return false };
             self.say_of_links(link, Control::Signal(signal), around);
             return true;
         }
-        let said = if topic.is_some() { Said::Topic(signal) } else { Said::Signal(signal) };
-        self.send_said(pair, &said, topic, way, around)
+        if topics.is_empty() {
+            return self.send_said(pair, &Said::Signal(signal), way, around);
+        }
+        let own = pair.own;
+        let keys = topics.iter().filter_map(|topic| around.topics.matching(Place { own, topic: *topic }).copied());
+        let keys: Vec<MatchKey> = keys.collect();
+        let secret = around.frames.secret(own);
+        let sealed = secret.and_then(|secret| self.sealing.seal_for(&keys, signal, (secret, pair.peer), around.minute));
+        sealed.is_some_and(|sealed| self.have_passed_on(pair, &sealed, way, around))
     }
 
     /// Has others pass on what is said to a peer. Tells whether somebody was asked to.
-    pub(super) fn send_said(
-        &mut self,
-        pair: Pair,
-        said: &Said,
-        topic: Option<TopicId>,
-        way: Way,
-        around: &Around<'_>,
-    ) -> bool {
+    pub(super) fn send_said(&mut self, pair: Pair, said: &Said, way: Way, around: &Around<'_>) -> bool {
+        let secret = around.frames.secret(pair.own);
+        let sealed = secret.and_then(|secret| self.sealing.seal(said, (secret, pair.peer), around.minute));
+        sealed.is_some_and(|sealed| self.have_passed_on(pair, &sealed, way, around))
+    }
+
+    fn have_passed_on(&mut self, pair: Pair, signal: &SealedSignal, way: Way, around: &Around<'_>) -> bool {
         let Pair { own, peer: to } = pair;
         let over: Vec<LinkId> = match way {
             Way::Address | Way::Link => return false,
@@ -168,18 +163,14 @@ impl Links {
             Way::Neighbours => self.neighbours(pair),
             Way::Uplink => Vec::new(),
         };
-        let by_server = over.is_empty() && way != Way::Neighbours;
-        if over.is_empty() && !(by_server && around.is_registered) {
-            return false;
-        }
-        let Some(signal) = self.seal(pair, said, topic, around) else { return false };
-        for link in over {
-            self.say_of_links(link, Control::PassOn { to, signal: signal.clone() }, around);
+        let by_server = over.is_empty() && way != Way::Neighbours && around.is_registered;
+        for link in &over {
+            self.say_of_links(*link, Control::PassOn { to, signal: signal.clone() }, around);
         }
         if by_server {
-            self.tell(LinksOutput::Server(ToServer::Signal { from: own, to, signal }));
+            self.tell(LinksOutput::Server(ToServer::Signal { from: own, to, signal: signal.clone() }));
         }
-        true
+        by_server || !over.is_empty()
     }
 
     /// Peers that are asked to pass something on; an attempt counts them.
@@ -253,10 +244,15 @@ impl Links {
     fn signal_again(&mut self, link: LinkId, around: &Around<'_>) {
         let Some((attempt, pair)) = self.table.attempt_mut(link) else { return };
         attempt.again = Some(around.now + AGAIN);
-        let topic = attempt.topic;
         let Some(blob) = attempt.told.clone().filter(|_| around.is_registered) else { return };
         let signal = Signal { attempt: self.number_of(link, pair), answers: None, blob };
-        self.send_signal(pair, signal, topic, Way::Uplink, around);
+        // Since it was sent last the peer may have been named in other topics.
+        let topics = match around.reason(pair) {
+            Some(Reason::Accepted) => Vec::new(),
+            Some(Reason::Topics(topics)) => topics,
+            None => return,
+        };
+        self.send_signal(pair, signal, &topics, Way::Uplink, around);
     }
 
     /// The frame can have nothing signed but that its link to `peer`, or at an address of ours to anybody else, ends here.

@@ -19,7 +19,7 @@ use bitters_wire::{
     keys::GrantProof,
     link::Signal,
     local::{DownReason, LinkCommand},
-    sealed::Said,
+    sealed::{ForMembers, MAX_SHOWN, Said},
 };
 
 use super::{
@@ -29,12 +29,12 @@ use super::{
 use crate::pair::Pair;
 
 /// Why a peer may know our network addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     /// The site accepted it.
     Accepted,
-    /// It is said to be in this topic, as we are: what it is told is readable for those only who are.
-    Topic(TopicId),
+    /// It is said to be in a topic of ours: what it is told is readable for those only who are in one of these.
+    Topics(Vec<TopicId>),
 }
 
 impl Around<'_> {
@@ -48,14 +48,19 @@ impl Around<'_> {
         if self.may_show(pair) {
             return Some(Reason::Accepted);
         }
-        self.topics.common(pair).filter(|_| !self.hides).map(Reason::Topic)
+        let common: Vec<TopicId> = self.topics.common(pair).collect();
+        // Since it was named in those it may have left them, and joined others of ours.
+        let own = self.topics.iter().filter(|place| place.own == pair.own).map(|place| place.topic);
+        let others: Vec<TopicId> = own.filter(|topic| !common.contains(topic)).collect();
+        let is_said = !common.is_empty() && !self.hides;
+        is_said.then(|| Reason::Topics(common.into_iter().chain(others).take(MAX_SHOWN).collect()))
     }
 
     /// Which topic's members alone can read what a peer says, and what it says; nothing if that is none of our persona's.
-    fn matched(&self, pair: Pair, nonce: &[u8; 16], sealed: &[u8]) -> Option<(TopicId, Vec<u8>)> {
+    fn matched(&self, pair: Pair, name: &[u8; 16], sealed: &ForMembers) -> Option<(TopicId, Signal)> {
         let ends = [pair.peer, pair.own];
         let mut places = self.topics.iter().filter(|place| place.own == pair.own && !self.hides);
-        places.find_map(|place| Some((place.topic, self.topics.matching(place)?.open(ends, nonce, sealed)?)))
+        places.find_map(|place| Some((place.topic, sealed.open(self.topics.matching(place)?, ends, name)?)))
     }
 }
 
@@ -66,36 +71,36 @@ impl Links {
     }
 
     /// What a peer said by way of others, once that is proven to be fresh and its own.
-    pub(super) fn on_said(&mut self, pair: Pair, (said, nonce): (Said, [u8; 16]), way: Way, around: &Around<'_>) {
+    pub(super) fn on_said(&mut self, pair: Pair, (said, name): (Said, [u8; 16]), way: Way, around: &Around<'_>) {
         match said {
             Said::Door(address) => self.on_door_told(pair, address, around),
             Said::Knock => self.tell(LinksOutput::Knocked(pair, way)),
-            Said::Signal(signal) if around.may_show(pair) => self.on_signal(pair, signal, None, way, around),
-            Said::Signal(signal) => self.on_unreasoned(pair, &signal, way),
-            Said::Topic(signal) => match around.matched(pair, &nonce, &signal.blob) {
-                Some((topic, blob)) => self.on_signal(pair, Signal { blob, ..signal }, Some(topic), way, around),
-                None => self.on_unreasoned(pair, &signal, way),
+            Said::Signal(signal) if around.may_show(pair) => self.on_signal(pair, signal, Vec::new(), way, around),
+            Said::Signal(signal) => self.on_unreasoned(pair, signal.answers, way),
+            Said::Topics(sealed) => match around.matched(pair, &name, &sealed) {
+                Some((topic, signal)) => self.on_signal(pair, signal, vec![topic], way, around),
+                None => self.on_unreasoned(pair, sealed.answers(), way),
             },
         }
     }
 
     /// A peer shows us its addresses, and we have no reason to use them or to show ours. If ours are under way to it, for another reason, it
     /// answers those.
-    fn on_unreasoned(&mut self, pair: Pair, signal: &Signal, way: Way) {
+    fn on_unreasoned(&mut self, pair: Pair, answers: Option<u32>, way: Way) {
         let dials = self.table.connecting_to(pair).is_some();
-        if !dials && signal.answers.is_none() {
+        if !dials && answers.is_none() {
             self.tell(LinksOutput::Knocked(pair, way));
         }
     }
 
     /// Whoever knocks is told where our door is.
     pub fn tell_door(&mut self, pair: Pair, door: Address, way: Way, around: &Around<'_>) {
-        self.send_said(pair, &Said::Door(Box::new(door)), None, way, around);
+        self.send_said(pair, &Said::Door(Box::new(door)), way, around);
     }
 
     /// Asks a peer, to whom we show nothing, for its door. Tells whether there is a way to ask.
     pub(super) fn knock(&mut self, pair: Pair, way: Way, around: &Around<'_>) -> bool {
-        self.send_said(pair, &Said::Knock, None, way, around)
+        self.send_said(pair, &Said::Knock, way, around)
     }
 
     /// A peer says where its door is. It is dialled if we wait for that: somebody here wants the peer, or we showed ourselves in vain.
@@ -106,7 +111,7 @@ impl Links {
         match self.table.connecting_to(pair) {
             Some((_, attempt)) if attempt.paired.is_some() || attempt.way == Way::Address => return,
             Some((link, _)) => self.abandon(link, around),
-            None if !self.is_wanted(pair, around) && around.topics.common(pair).is_none() => return,
+            None if !self.is_wanted(pair, around) && around.topics.common(pair).next().is_none() => return,
             None => {}
         }
         match self.dial_at(pair, At::Door(door), around) {

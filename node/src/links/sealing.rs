@@ -8,7 +8,7 @@ use bitters_wire::{
     id::PersonaId,
     keys::PersonaSecret,
     link::Signal,
-    sealed::{FRESH_MINUTES, Fresh, Opened, Said, SealedSignal},
+    sealed::{FRESH_MINUTES, ForMembers, Fresh, Opened, Said, SealedSignal},
     topic::MatchKey,
 };
 
@@ -28,20 +28,32 @@ impl Sealing {
         Self { random: Random::new(seed), heard: Map::new() }
     }
 
-    /// Seals what is said; under the match key, too, if that is for members of a topic alone. Nothing if the receiver's id is no key.
+    /// Seals what is said. Nothing if the receiver's id is no key.
     pub fn seal(
         &mut self,
         said: &Said,
-        matching: Option<&MatchKey>,
         (from, to): (&PersonaSecret, PersonaId),
         minute: Option<u32>,
     ) -> Option<SealedSignal> {
-        let fresh = Fresh { ephemeral: self.random.bytes().into(), nonce: self.random.bytes() };
-        let minute = minute.unwrap_or_default();
-        let Said::Topic(signal) = said else { return SealedSignal::seal(said, from, to, minute, &fresh).ok() };
-        let blob = matching?.seal([from.id(), to], &fresh.nonce, &signal.blob);
-        let said = Said::Topic(Signal { blob, ..*signal });
-        SealedSignal::seal(&said, from, to, minute, &fresh).ok()
+        let fresh = self.fresh();
+        SealedSignal::seal(said, from, to, minute.unwrap_or_default(), &fresh).ok()
+    }
+
+    /// Seals a signal for members of topics alone, which have these match keys.
+    pub fn seal_for(
+        &mut self,
+        keys: &[MatchKey],
+        signal: Signal,
+        (from, to): (&PersonaSecret, PersonaId),
+        minute: Option<u32>,
+    ) -> Option<SealedSignal> {
+        let fresh = self.fresh();
+        let sealed = ForMembers::seal(signal, keys, [from.id(), to], &fresh.nonce, || self.random.bytes());
+        SealedSignal::seal(&Said::Topics(Box::new(sealed)), from, to, minute.unwrap_or_default(), &fresh).ok()
+    }
+
+    fn fresh(&mut self) -> Fresh {
+        Fresh { ephemeral: self.random.bytes().into(), nonce: self.random.bytes() }
     }
 
     /// Whether a signal is fresh, and wasn't heard before. As many are remembered as may come while one is fresh; what comes beyond that isn't
@@ -106,7 +118,7 @@ mod tests {
     #[test]
     fn no_two_signals_are_sealed_with_one_key() {
         let (mut sealing, alice) = (Sealing::new([1; 32]), PersonaSecret::new([1; 32]));
-        let mut seal = || sealing.seal(&Said::Knock, None, (&alice, alice.id()), Some(1)).unwrap();
+        let mut seal = || sealing.seal(&Said::Knock, (&alice, alice.id()), Some(1)).unwrap();
         let (one, other) = (seal(), seal());
         assert_ne!(one, other);
         assert_ne!(one.open(&alice).unwrap().nonce, other.open(&alice).unwrap().nonce);

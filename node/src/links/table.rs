@@ -123,8 +123,8 @@ pub struct Attempt {
     pub asked: usize,
     /// The address that is dialled, if it isn't the one that the peer told on a link.
     pub at: Option<At>,
-    /// The topic for whose members alone our signal is readable.
-    pub topic: Option<TopicId>,
+    /// Topics for whose members alone our signal is readable; for the peer, whoever it is, if there are none.
+    pub topics: Vec<TopicId>,
 }
 
 /// An address that is dialled, and how we came to it.
@@ -162,7 +162,7 @@ impl Attempt {
             stands_by,
             asked: 0,
             at: None,
-            topic: None,
+            topics: Vec::new(),
         }
     }
 

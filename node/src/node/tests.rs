@@ -10,6 +10,7 @@ mod liveness;
 mod pairs;
 mod permissions;
 mod quotas;
+mod reasons;
 mod remote;
 mod room;
 mod signals;

@@ -107,10 +107,10 @@ impl Topics {
         self.matching.get(&place.topic).filter(|_| self.is_open(place))
     }
 
-    /// A topic of the persona's in which the peer is said to be, too.
-    pub fn common(&self, Pair { own, peer }: Pair) -> Option<TopicId> {
-        let mut of_own = self.open.iter().filter(|(place, _)| place.own == own);
-        of_own.find(|(_, topic)| topic.candidates.contains_key(&peer)).map(|(place, _)| place.topic)
+    /// Topics of the persona's in which the peer is said to be, too.
+    pub fn common(&self, Pair { own, peer }: Pair) -> impl Iterator<Item = TopicId> {
+        let of_own = self.open.iter().filter(move |(place, _)| place.own == own);
+        of_own.filter(move |(_, topic)| topic.candidates.contains_key(&peer)).map(|(place, _)| place.topic)
     }
 
     /// The first page of a persona joined.

@@ -85,7 +85,7 @@ fn a_restart_gives_both_new_descriptions_and_harms_no_message() {
         let mut world = World::new(seed);
         world.restart_at(0, at(20_000));
         // Some begin at the same time, some join in, some are too late for that and too early for another.
-        let second = 20_000 + seed * 20;
+        let second = 20_000 + seed * 6;
         world.restart_at(1, at(second));
         world.send_at(0, vec![1; 3 * MAX_PART], at(20_050));
         world.send_at(1, vec![2; 3 * MAX_PART], at(20_100));
@@ -98,9 +98,25 @@ fn a_restart_gives_both_new_descriptions_and_harms_no_message() {
             assert_eq!(count(|it| matches!(it, Output::Received(_))), 1, "seed {seed}");
             assert_eq!(count(|it| matches!(it, Output::Down(_))), 0, "seed {seed}");
         }
-        glares += usize::from(second < 20_100);
+        glares += usize::from(second < 20_050);
     }
     assert!(glares > 2, "no two begin at once");
+}
+
+#[test]
+fn a_restart_that_is_wanted_too_soon_after_another_follows_it() {
+    for seed in 0..SEEDS {
+        let mut world = World::new(seed);
+        world.restart_at(0, at(20_000));
+        world.restart_at(0, at(23_000));
+        world.restart_at(1, at(24_000));
+        world.run_until(at(29_900));
+        let restarts = |world: &World| [0, 1].map(|me| world.outputs(me).filter(|it| **it == Output::Restart).count());
+        assert_eq!(restarts(&world), [1, 1], "seed {seed}");
+        world.run_until(at(60_000));
+        assert_eq!(restarts(&world), [2, 2], "seed {seed}: one for both that were wanted");
+        assert!([0, 1].iter().all(|me| !world.outputs(*me).any(|it| matches!(it, Output::Down(_)))), "seed {seed}");
+    }
 }
 
 /// Both ends say their messages, and a minute passes.

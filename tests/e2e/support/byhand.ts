@@ -17,7 +17,7 @@ export interface Said {
 export function read(address: string): Said {
   const bytes = Buffer.from(address, "base64url");
   const [version, head = 0, family, ...ip] = bytes.subarray(0, 7);
-  if (version !== 1 || (head & 15) !== 1 || family !== 4) throw new Error(`not an address with one IPv4 proxy: ${address}`);
+  if (![1, 2].includes(version ?? 0) || (head & 15) !== 1 || family !== 4) throw new Error(`not an address with one IPv4 proxy: ${address}`);
   const [fingerprint, key] = [bytes.subarray(9, 41), bytes.subarray(41, 73)];
   const token = createHash("sha256").update("bitters/token/1").update(Buffer.of(head >> 4)).update(key).update(fingerprint).digest().subarray(0, 6);
   return { proxy: { ip: ip.join("."), port: bytes.readUInt16BE(7) }, fingerprint, token };

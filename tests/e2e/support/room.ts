@@ -50,6 +50,20 @@ export async function reach(page: Scripted, id: string): Promise<string> {
   return id;
 }
 
+/** Has two sites accept each other, by a call: they are connected directly then, and need no server for that. Returns the other's id. */
+export async function befriend(page: Scripted, other: Scripted): Promise<string> {
+  const [own, peer] = [await page.evaluate(() => window.mine.id), await other.evaluate(() => window.mine.id)];
+  await other.evaluate(() => void window.mine.answer("befriend", () => true));
+  await reach(page, peer);
+  await page.evaluate((peer) => window.mine.call(peer, "befriend", null), peer);
+  for (const [at, to] of [[page, peer], [other, own]] as const) {
+    const path = (): Promise<string | undefined> =>
+      at.evaluate(async (to) => (await window.mine.status()).peers.find(({ id }) => id === to)?.path, to);
+    await expect.poll(path, { message: `the path to ${to}` }).toBe("direct");
+  }
+  return peer;
+}
+
 /** Who else is in the topic. */
 export const present = (page: Scripted, name: string): Promise<string[]> =>
   page.evaluate((name) => (window.rooms[name]?.topic.peers ?? []).toSorted(), name);

@@ -228,7 +228,9 @@ impl Notes {
             match said {
                 Said::Door(address) => self.on_address(by, &address),
                 Said::Knock => {}
-                Said::Signal(signal) | Said::Topic(signal) => self.on_signal(by, &signal),
+                Said::Signal(signal) => self.on_signal(by, &signal),
+                // Its blob isn't real here, and its attempt is noted when it is opened.
+                Said::Topics(sealed) => self.note(by, "Signal.members", &codec::encode(&sealed)),
             }
         }
     }

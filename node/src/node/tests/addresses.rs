@@ -510,13 +510,13 @@ fn a_dial_outlives_the_frame_that_carried_it() {
     assert!(lab.link_in(OTHER, link, LinkEvent::Up(far())).contains(&done));
 }
 
-const DAY: u64 = 24 * 60 * 60 * 1000;
+pub(super) const DAY: u64 = 24 * 60 * 60 * 1000;
 pub(super) const PROXY: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(203, 0, 113, 1)), 3478);
-const CERTIFICATE: Certificate = Certificate { fingerprint: [7; 32], expires: 30_000_000 * 60_000 };
+pub(super) const CERTIFICATE: Certificate = Certificate { fingerprint: [7; 32], expires: 30_000_000 * 60_000 };
 pub(super) const KEPT: Kept = Kept { fingerprint: CERTIFICATE.fingerprint, expires: CERTIFICATE.expires, made: None };
 
-fn site() -> Owner {
+pub(super) fn site() -> Owner {
     Owner::Persona(us())
 }
 
@@ -525,7 +525,7 @@ fn far() -> PersonaId {
 }
 
 /// The address of the peer's persona.
-fn far_address() -> Address {
+pub(super) fn far_address() -> Address {
     let persona = away().persona(SITE);
     Address::sign(Owner::Persona(far()), [7; 32], &[PROXY], CERTIFICATE.expires, None, |text| persona.sign(text))
 }
@@ -537,7 +537,7 @@ fn address_of(n: u8) -> Address {
     Address::sign(owner, [n; 32], &[PROXY], CERTIFICATE.expires, None, |text| persona.sign(text))
 }
 
-fn address_of_site(certificate: &Certificate) -> Address {
+pub(super) fn address_of_site(certificate: &Certificate) -> Address {
     let persona = home().persona(SITE);
     Address::sign(site(), certificate.fingerprint, &[PROXY], certificate.expires, None, |text| persona.sign(text))
 }
@@ -554,7 +554,7 @@ fn door(address: &Address) -> Door {
     Door::Address { fingerprint, token, proxies, proof: None }
 }
 
-fn token(owner: Owner, certificate: &Certificate) -> Token {
+pub(super) fn token(owner: Owner, certificate: &Certificate) -> Token {
     Token::of(owner, &certificate.fingerprint)
 }
 
@@ -598,11 +598,11 @@ fn address_told(request: u32, outcome: Result<String, Failure>) -> Output {
     Output::Frame(TAB, ToFrame::Address { request, outcome })
 }
 
-fn dialled(token: Token) -> ToNode {
+pub(super) fn dialled(token: Token) -> ToNode {
     ToNode::Dialled { passage: 5, token, signal: vec![9] }
 }
 
-fn introduced_in(outputs: &[Output]) -> Option<(LinkId, Dial)> {
+pub(super) fn introduced_in(outputs: &[Output]) -> Option<(LinkId, Dial)> {
     outputs.iter().find_map(|it| match it {
         Output::Frame(_, ToFrame::Link(link, LinkCommand::Dial(dial))) => Some((*link, dial.clone())),
         _ => None,

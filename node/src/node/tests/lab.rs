@@ -17,7 +17,7 @@ use bitters_wire::{
     permission::{Answer, Permission},
     rendezvous::{ToNode, ToServer},
     rpc::Identity,
-    sealed::{Fresh, Opened, Said, SealedSignal},
+    sealed::{ForMembers, Fresh, Opened, Said, SealedSignal},
     status::Scope,
     topic::{MatchKey, TopicMessage},
 };
@@ -75,7 +75,7 @@ impl Lab {
         Self::with(vec![Seed::new(SeedId::Server(URL.into()))], Vec::new(), certificates)
     }
 
-    fn with(seeds: Vec<Seed>, sites: Vec<KnownSite>, certificates: Vec<(Owner, Kept)>) -> Self {
+    pub(super) fn with(seeds: Vec<Seed>, sites: Vec<KnownSite>, certificates: Vec<(Owner, Kept)>) -> Self {
         let config = Config { seeds, sites, certificates, ..config() };
         // Where tests have one thread, another was here before.
         MINUTE.set(0);
@@ -340,12 +340,24 @@ pub(super) fn signals(from: PersonaId, to: PersonaId, signal: Signal) -> ToNode 
     ToNode::Signal { from, to, signal: sealed(from, to, signal) }
 }
 
+/// What a peer says, by the server.
+pub(super) fn says(from: PersonaId, to: PersonaId, said: &Said) -> ToNode {
+    ToNode::Signal { from, to, signal: sealed_as(from, to, said) }
+}
+
 /// A signal of one that tests know.
 pub(super) fn sealed(from: PersonaId, to: PersonaId, signal: Signal) -> SealedSignal {
     sealed_as(from, to, &Said::Signal(signal))
 }
 
-/// The same, whatever it says. A blob for members of a topic is sealed under [`matching`] that.
+/// The same, sealed for members of a topic alone.
+pub(super) fn sealed_for(topic: TopicId, from: PersonaId, to: PersonaId, signal: &Signal) -> SealedSignal {
+    let sealed =
+        ForMembers::seal(signal.clone(), &[matching(topic)], [from, to], &[SEALED.get(); 16], || [SEALED.get(); 32]);
+    sealed_as(from, to, &Said::Topics(Box::new(sealed)))
+}
+
+/// The same, whatever it says.
 pub(super) fn sealed_as(from: PersonaId, to: PersonaId, said: &Said) -> SealedSignal {
     let n = SEALED.get();
     SEALED.set(n.wrapping_add(1));
@@ -361,7 +373,7 @@ static KNOWN: LazyLock<BTreeMap<PersonaId, PersonaSecret>> = LazyLock::new(|| {
     personas.map(|it| (it.id(), it)).collect()
 });
 
-fn secret_of(id: PersonaId) -> PersonaSecret {
+pub(super) fn secret_of(id: PersonaId) -> PersonaSecret {
     KNOWN.get(&id).expect("tests know it").clone()
 }
 
@@ -372,6 +384,15 @@ pub(super) fn signalled(outputs: &[Output]) -> Vec<(PersonaId, PersonaId, Signal
         _ => None,
     });
     signals.map(|(from, to, signal)| (from, to, opened(from, to, signal))).collect()
+}
+
+/// All that the server is to pass on, opened: to whom, and what it says.
+pub(super) fn told_by_server(outputs: &[Output]) -> Vec<(PersonaId, Said)> {
+    let signals = outputs.iter().filter_map(|it| match it {
+        Output::Uplink(UplinkCommand::Send(ToServer::Signal { from, to, signal })) => Some((*from, *to, signal)),
+        _ => None,
+    });
+    signals.map(|(from, to, signal)| (to, opened_as(from, to, signal).said)).collect()
 }
 
 /// What a signal says, which must be from whom it says.

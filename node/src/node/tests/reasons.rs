@@ -1,0 +1,324 @@
+//! Who is shown network addresses, and whose are tried: strangers are met at doors, over our own server.
+
+use std::net::SocketAddr;
+
+use bitters_wire::{
+    address::{Address, Owner},
+    keys::Grant,
+    local::Door,
+    sealed::Said,
+};
+
+use super::{addresses::*, lab::*, *};
+use crate::{KnownSite, sites::acquaintances::Acquaintance};
+
+/// A proxy that a stranger would have our browser send to: in our private network.
+const TRAP: &str = "192.168.1.1:3478";
+
+#[test]
+fn a_stranger_who_shows_its_addresses_is_told_where_the_door_is() {
+    let mut lab = at_door();
+    let outputs = lab.server(dials(alice()));
+    assert_eq!(dialled_in(&outputs), None, "none of what it says is given to a browser");
+    let door = address_of_site(&CERTIFICATE);
+    assert_eq!(told_by_server(&outputs), [(alice(), Said::Door(Box::new(door.clone())))]);
+    assert_eq!(door.grant(), None);
+
+    let answer = Signal { answers: Some(1), ..dial(8) };
+    assert_eq!(lab.server(signals(alice(), us(), answer)), [], "nor is what answers nothing of ours");
+    assert_eq!(told_by_server(&lab.server(says(alice(), us(), &Said::Knock))).len(), 1);
+}
+
+#[test]
+fn a_door_is_made_when_somebody_knocks_or_something_is_served() {
+    let mut lab = strangers();
+    let knocked = lab.server(says(alice(), us(), &Said::Knock));
+    assert_eq!(knocked, [Output::Frame(TAB, ToFrame::Certify { owner: site() })]);
+    assert_eq!(lab.server(says(alice(), us(), &Said::Knock)), [], "it is being made");
+    certify(&mut lab);
+    assert_eq!(told_by_server(&lab.server(says(alice(), us(), &Said::Knock))).len(), 1);
+
+    let served = strangers().frame(TAB, ToLeader::Serve(TAG));
+    assert_eq!(served, [Output::Frame(TAB, ToFrame::Certify { owner: site() })]);
+}
+
+#[test]
+fn a_stranger_is_dialled_at_its_door_over_our_own_server() {
+    let mut lab = strangers();
+    let asked = lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+    assert_eq!(told_by_server(&asked), [(alice(), Said::Knock)]);
+    assert_eq!(asked.len(), 1, "no frame is told to make a signal of its addresses");
+
+    let granting = door_of(alice(), &[TRAP], Some(away().persona(SITE).grant()));
+    let (_, dial) = introduced_in(&lab.server(says(alice(), us(), &Said::Door(Box::new(granting))))).unwrap();
+    assert!(!dial.direct, "what a stranger grants us is no reason to show ourselves");
+    let Door::Address { proxies, .. } = dial.door else { panic!("{dial:?}") };
+    assert_eq!(proxies, [PROXY], "and it doesn't choose where our browser sends to");
+}
+
+#[test]
+fn a_door_that_we_did_not_ask_for_or_of_another_is_not_dialled() {
+    let mut lab = strangers();
+    let door = |of| Said::Door(Box::new(door_of(of, &[TRAP], None)));
+    assert_eq!(lab.server(says(alice(), us(), &door(alice()))), []);
+    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+    assert_eq!(lab.server(says(alice(), us(), &door(peer(1)))), [], "the door of somebody else");
+    assert_eq!(lab.server(says(peer(1), us(), &door(peer(1)))), []);
+    assert!(dialled_in(&lab.server(says(alice(), us(), &door(alice())))).is_some());
+    assert_eq!(lab.server(says(alice(), us(), &door(alice()))), [], "once");
+}
+
+#[test]
+fn who_does_not_answer_a_knock_is_as_unreachable_as_who_is_not_there() {
+    for is_there in [true, false] {
+        let mut lab = strangers();
+        let mut outputs = lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+        let mut knocks = 0;
+        for _ in 0..140 {
+            let now: usize = told_by_server(&outputs).len();
+            knocks += now;
+            if now > 0 && !is_there {
+                lab.server(ToNode::Unreachable { from: us(), to: alice() });
+            }
+            outputs = lab.within(Duration::from_millis(100));
+        }
+        let failed = outputs.iter().find_map(|it| match it {
+            Output::Frame(_, ToFrame::Asked { outcome: Err(failure), .. }) => Some(failure.code),
+            _ => None,
+        });
+        assert_eq!((failed, knocks), (Some(Code::PeerUnreachable), 7), "after 14 s, whether it is there: {is_there}");
+    }
+}
+
+#[test]
+fn a_door_that_nobody_answers_at_is_asked_for_again() {
+    let mut lab = strangers();
+    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+    let door = Said::Door(Box::new(door_of(alice(), &["192.0.2.9:1"], None)));
+    let (_, link) = dialled_in(&lab.server(says(alice(), us(), &door))).unwrap();
+    assert_eq!(lab.link(link, LinkEvent::Down(DownReason::Closed)), []);
+    assert_eq!(told_by_server(&lab.within(Duration::from_millis(500))), [(alice(), Said::Knock)]);
+}
+
+#[test]
+fn a_browser_that_cannot_connect_does_not_knock() {
+    let mut lab = strangers();
+    let ask = |request, peer, address| ToLeader::Dial { request, peer, address };
+    let (_, link) = dialled_in(&lab.frame(TAB, ask(1, alice(), Some(far_address())))).unwrap();
+    lab.link(link, LinkEvent::Down(DownReason::Platform));
+    lab.frame(TAB, ask(2, peer(1), None));
+    let text = "the browser can't connect: WebRTC's data channels or UDP are missing or blocked";
+    let failure = Failure::new(Code::PeerUnreachable, format!("{}: {text}", peer(1)));
+    assert_eq!(lab.server(ToNode::Here(peer(1))), [asked(2, Err(failure))], "the site learns why at once");
+    lab.within(Duration::from_secs(10));
+    assert_eq!(told_by_server(&lab.frame(TAB, ask(3, peer(2), None))), [(peer(2), Said::Knock)], "it may have changed");
+}
+
+#[test]
+fn whoever_proves_our_grant_is_connected_directly_and_nobody_else() {
+    let grant = home().persona(SITE).grant();
+    let cases = [
+        (Some(grant.proof(alice(), us())), true),
+        (Some(grant.proof(peer(1), us())), false),
+        (Some(Grant([7; 16]).proof(alice(), us())), false),
+        (None, false),
+    ];
+    for (proof, is_direct) in cases {
+        let mut lab = at_door();
+        let (link, dial) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+        assert!(!dial.direct);
+        let outputs = lab.link(link, LinkEvent::Sign { text: identity(us(), alice()), proof });
+        assert_eq!(outputs.contains(&command(TAB, link, LinkCommand::GoDirect)), is_direct, "{proof:?}");
+    }
+}
+
+#[test]
+fn an_address_that_was_given_away_with_a_grant_is_dialled_directly() {
+    for (grant, is_direct) in [(Some(away().persona(SITE).grant()), true), (None, false)] {
+        let (mut lab, address) = (strangers(), door_of(alice(), &["192.0.2.9:1"], grant));
+        let outputs = lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: Some(address) });
+        let (_, dial) = introduced_in(&outputs).unwrap();
+        let Door::Address { proof, proxies, .. } = dial.door else { panic!("{dial:?}") };
+        assert_eq!((dial.direct, proof), (is_direct, grant.map(|grant| grant.proof(us(), alice()))));
+        assert_eq!(proxies, ["192.0.2.9:1".parse().unwrap()], "the site chose it");
+    }
+}
+
+#[test]
+fn a_peer_that_the_site_accepted_is_connected_directly_for_a_month() {
+    let (mut lab, link) = met();
+    lab.input(Input::WallClock(DAY));
+    let accepted = lab.frame(TAB, ToLeader::Accepted(alice()));
+    assert!(accepted.contains(&command(TAB, link, LinkCommand::GoDirect)));
+    let list = vec![Acquaintance { peer: alice(), at: DAY }];
+    let stored = |it: &Output| matches!(it, Output::SaveSite(site) if site.accepted == list);
+    assert!(accepted.iter().any(stored), "{accepted:?}");
+    assert_eq!(lab.frame(TAB, ToLeader::Accepted(alice())), [], "that is no news");
+
+    let site = KnownSite { origin: SITE.into(), accepted: list, ..KnownSite::default() };
+    for (days, is_known) in [(31, true), (32, false)] {
+        let seeds = vec![Seed::new(SeedId::Server(URL.into()))];
+        let mut lab = Lab::with(seeds, vec![site.clone()], Vec::new()).among_strangers();
+        lab.input(Input::WallClock(days * DAY));
+        lab.admit(TAB, SITE);
+        lab.register(vec![PROXY]);
+        let outputs = lab.server(dials(alice()));
+        assert_eq!(dialled_in(&outputs).is_some(), is_known, "after {days} days");
+    }
+}
+
+#[test]
+fn where_a_stranger_says_that_it_can_be_dialled_is_not_believed() {
+    let (mut lab, link) = met();
+    lab.peer(link, &Control::Address(door_of(alice(), &[TRAP], None)));
+    lab.frame(TAB, ToLeader::Packet(speaks()));
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    let again = lab.within(Duration::from_secs(5));
+    assert_eq!(dialled_in(&again), None);
+    assert!(told_by_server(&again).iter().all(|(_, said)| *said == Said::Knock) && !again.is_empty());
+}
+
+#[test]
+fn a_link_over_the_server_brings_no_other_link() {
+    let (mut lab, link) = met();
+    lab.admit(OTHER, SITE);
+    assert_eq!(dialled_in(&lab.frame(TAB, ToLeader::Packet(speaks()))), None, "no standby shows where we are");
+    assert_eq!(lab.peer(link, &Control::Signal(dial(9))), [], "and none is tried");
+    let direct = lab.frame(TAB, ToLeader::Accepted(alice()));
+    assert_eq!(dialled_in(&direct).map(|(frame, _)| frame), Some(OTHER), "once the site accepted the peer");
+    let (_, standby) = dialled_in(&direct).unwrap();
+    lab.link_in(OTHER, standby, LinkEvent::Down(DownReason::Closed));
+    assert!(dialled_in(&lab.peer(link, &Control::Signal(dial(9)))).is_some());
+}
+
+#[test]
+fn members_of_a_topic_read_where_we_are_and_nobody_else_does() {
+    let mut lab = in_lobby();
+    let named = lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] });
+    let (_, link) = dialled_in(&named).unwrap();
+    let outputs = lab.link(link, LinkEvent::Signal(b"192.0.2.7".to_vec()));
+    let Some(Output::Uplink(UplinkCommand::Send(ToServer::Signal { signal, .. }))) = outputs.first() else {
+        panic!("{outputs:?}")
+    };
+    let opened = opened_as(us(), alice(), signal);
+    let Said::Topics(said) = &opened.said else { panic!("it is for everybody: {opened:?}") };
+    let bytes = codec::encode(said);
+    assert!(!bytes.windows(9).any(|part| part == b"192.0.2.7"), "whom the server invents can't read it");
+    let read = |topic| said.open(&matching(topic), [us(), alice()], &opened.nonce);
+    assert_eq!((read(LOBBY).map(|it| it.blob).as_deref(), read(ELSEWHERE)), (Some(b"192.0.2.7".as_slice()), None));
+
+    let answer = Signal { answers: Some(number(link)), ..dial(8) };
+    assert_eq!(lab.server(signals(alice(), us(), answer.clone())), [], "an answer of one who doesn't show the topic");
+    let matched = ToNode::Signal { from: alice(), to: us(), signal: sealed_for(LOBBY, alice(), us(), &answer) };
+    assert_eq!(lab.server(matched), [command(TAB, link, LinkCommand::Signal(vec![9]))]);
+}
+
+#[test]
+fn a_member_who_dials_is_answered_for_members_alone_and_others_at_the_door() {
+    let mut lab = in_lobby();
+    let by_topic = |topic, from, to| sealed_for(topic, from, to, &dial(7));
+    let sent = |signal| ToNode::Signal { from: alice(), to: us(), signal };
+    let other = lab.server(sent(by_topic(ELSEWHERE, alice(), us())));
+    assert!(matches!(&told_by_server(&other)[..], [(_, Said::Door(_))]), "{other:?}");
+    // What somebody sealed for another link in the topic, in alice's own signal.
+    let carried = opened_as(alice(), peer(1), &by_topic(LOBBY, alice(), peer(1))).said;
+    let carried = lab.server(says(alice(), us(), &carried));
+    assert!(matches!(&told_by_server(&carried)[..], [(_, Said::Door(_))]), "{carried:?}");
+
+    let (_, link) = dialled_in(&lab.server(sent(by_topic(LOBBY, alice(), us())))).expect("she is in it");
+    let answer = told_by_server(&lab.link(link, LinkEvent::Signal(vec![4])));
+    assert!(matches!(&answer[..], [(_, Said::Topics(_))]), "{answer:?}");
+}
+
+#[test]
+fn who_hides_is_reached_over_the_server_only() {
+    let (mut lab, link) = met();
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, ToLeader::Accepted(alice()));
+    lab.frame(TAB, ToLeader::Packet(speaks()));
+    assert_eq!(lab.frame(TAB, ToLeader::Hide(true)), [], "a site can't have that");
+    lab.admit(THIRD, PAGE);
+    let hidden = lab.frame(THIRD, ToLeader::Hide(true));
+    assert!(hidden.contains(&command(TAB, link, LinkCommand::HangUp)), "{hidden:?}");
+    let again = lab.within(Duration::from_secs(1));
+    assert_eq!((told_by_server(&again).first(), dialled_in(&again)), (Some(&(alice(), Said::Knock)), None));
+
+    assert!(!lab.frame(TAB, ToLeader::Accepted(peer(1))).iter().any(|it| matches!(it, Output::Frame(..))));
+    let member = ToNode::Signal { from: peer(2), to: us(), signal: sealed_for(LOBBY, peer(2), us(), &dial(7)) };
+    for dial in [member, signals(peer(1), us(), dial(7))] {
+        let outputs = lab.server(dial);
+        assert_eq!(dialled_in(&outputs), None, "neither a member's nor an acquaintance's");
+        assert!(matches!(&told_by_server(&outputs)[..], [(_, Said::Door(_))]), "{outputs:?}");
+    }
+    let address = door_of(peer(3), &[TRAP], Some(NodeSecret::new([103; 32]).persona(SITE).grant()));
+    let (link, dial) =
+        introduced_in(&lab.frame(TAB, ToLeader::Dial { request: 2, peer: peer(3), address: Some(address) })).unwrap();
+    let Door::Address { proxies, .. } = dial.door else { panic!() };
+    assert_eq!((dial.direct, proxies), (false, vec![PROXY]));
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+    let proof = Some(home().persona(SITE).grant().proof(peer(4), us()));
+    let outputs = lab.link(link, LinkEvent::Sign { text: identity(us(), peer(4)), proof });
+    assert!(!outputs.contains(&command(TAB, link, LinkCommand::GoDirect)));
+}
+
+#[test]
+fn a_persona_of_the_same_node_is_met_at_its_door_like_any_stranger() {
+    let mut lab = at_door();
+    lab.admit(OTHER, OTHER_SITE);
+    let other = home().persona(OTHER_SITE).id();
+    let asked = lab.frame(OTHER, ToLeader::Dial { request: 1, peer: us(), address: None });
+    assert_eq!(told_by_server(&asked), [(us(), Said::Knock)]);
+    let answered = lab.server(says(other, us(), &Said::Knock));
+    assert!(matches!(&told_by_server(&answered)[..], [(to, Said::Door(_))] if *to == other), "{answered:?}");
+}
+
+const ELSEWHERE: TopicId = TopicId([4; 32]);
+
+/// One frame among strangers, registered at a server that forwards.
+fn strangers() -> Lab {
+    let mut lab = Lab::new().among_strangers();
+    lab.admit(TAB, SITE);
+    lab.register(vec![PROXY]);
+    lab
+}
+
+/// And its site serves something: it has a door.
+fn at_door() -> Lab {
+    let mut lab = strangers();
+    lab.frame(TAB, ToLeader::Serve(TAG));
+    certify(&mut lab);
+    lab
+}
+
+fn certify(lab: &mut Lab) {
+    lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
+    lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
+}
+
+/// Alice dialled the door, and is linked over the server.
+fn met() -> (Lab, LinkId) {
+    let mut lab = at_door();
+    let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+    lab.link(link, LinkEvent::Sign { text: identity(us(), alice()), proof: None });
+    lab.link(link, LinkEvent::Up(alice()));
+    (lab, link)
+}
+
+/// A door, and the site is in a topic.
+fn in_lobby() -> Lab {
+    let mut lab = at_door();
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab
+}
+
+/// What a session of the site's says to alice.
+fn speaks() -> Packet {
+    Packet { to: alice(), to_frame: None, from: us(), from_frame: TAB, session: SESSION, body: open() }
+}
+
+/// Where a persona of another node says that its door is.
+fn door_of(of: PersonaId, proxies: &[&str], grant: Option<Grant>) -> Address {
+    let proxies: Vec<SocketAddr> = proxies.iter().map(|at| at.parse().unwrap()).collect();
+    Address::sign(Owner::Persona(of), [7; 32], &proxies, CERTIFICATE.expires, grant, |text| secret_of(of).sign(text))
+}
