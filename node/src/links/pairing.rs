@@ -18,7 +18,7 @@ use super::{
     Around, Links, LinksOutput,
     attempt::{Verdict, judge},
     reasons::Reason,
-    table::{Attempt, Way},
+    table::{At, Attempt, Way},
 };
 use crate::{
     limits::{MAX_PASSIVE, PASSIVE_PATIENCE},
@@ -217,7 +217,9 @@ impl Links {
         };
         match (attempt.way, &attempt.told, &attempt.at) {
             (Way::Uplink, Some(_), _) => self.signal_again(link, around),
-            (Way::Address, _, None) => {
+            // Its door is dialled, and it is named in a topic of ours.
+            (Way::Address, _, Some(At::Door(_))) if around.reason(pair).is_none() => {}
+            (Way::Address, _, None | Some(At::Door(_))) => {
                 self.abandon(link, around);
                 if self.dial_neighbour(pair, around).is_err() {
                     self.count_failure(pair, around.now);

@@ -257,7 +257,11 @@ impl Addresses {
     /// The server listens. Tells for whom.
     pub fn listens(&mut self, token: Token) -> Option<Owner> {
         let held = self.held.iter_mut().find(|held| Token::of(held.owner, &held.certificate.fingerprint) == token)?;
-        (std::mem::replace(&mut held.listening, Listening::Yes) == Listening::Asked).then_some(held.owner)
+        // Else it was told to listen no longer, and what it says crossed that.
+        (held.listening == Listening::Asked).then(|| {
+            held.listening = Listening::Yes;
+            held.owner
+        })
     }
 
     /// Whose address has this token, and what they answer with.

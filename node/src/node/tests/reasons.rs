@@ -214,6 +214,31 @@ fn members_of_a_topic_read_where_we_are_and_nobody_else_does() {
 }
 
 #[test]
+fn whom_the_server_names_in_a_topic_is_dialled_by_signals_though_its_door_is_being_dialled() {
+    let mut lab = in_lobby();
+    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+    let door = Said::Door(Box::new(door_of(alice(), &["192.0.2.9:1"], None)));
+    let (_, link) = dialled_in(&lab.server(says(alice(), us(), &door))).unwrap();
+    let named = lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] });
+    assert!(named.contains(&command(TAB, link, LinkCommand::HangUp)));
+    let (_, dial) = introduced_in(&named).unwrap();
+    assert_eq!(dial.door, Door::Signals, "who went and came back may listen at its door no longer");
+}
+
+#[test]
+fn a_door_that_was_closed_while_the_server_began_to_listen_is_opened_again() {
+    let mut lab = strangers();
+    lab.frame(TAB, ToLeader::Serve(TAG));
+    lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
+    lab.frame(TAB, ToLeader::Leaving { moves: false });
+    lab.admit(OTHER, OTHER_SITE);
+    lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
+    let back = lab.frame(THIRD, ToLeader::Hello(hello(THIRD, SITE)));
+    let asks = |it: &Output| matches!(it, Output::Uplink(UplinkCommand::Send(ToServer::Listen { .. })));
+    assert!(back.iter().any(asks), "{back:?}");
+}
+
+#[test]
 fn a_member_who_dials_is_answered_for_members_alone_and_others_at_the_door() {
     let mut lab = in_lobby();
     let by_topic = |topic, from, to| sealed_for(topic, from, to, &dial(7));
