@@ -4,7 +4,7 @@ import type { Page } from "@playwright/test";
 import { Carriers, connectAloof, openPair } from "./support/carriers.ts";
 import { finish, flawless, goesOn, talk } from "./support/numbers.ts";
 import { befriend, heard, meet } from "./support/room.ts";
-import { expect, idOf, statusOf, test } from "./support/test.ts";
+import { expect, statusOf, test } from "./support/test.ts";
 
 const PACE = 10;
 /** What a site publishes in the topic, in milliseconds between one message and the next. */

@@ -18,7 +18,7 @@ use crate::{
     limits::{MAX_MEMBERSHIPS, MAX_TOPICS_PER_GROUP, MAX_TOPICS_PER_ORIGIN},
     pair::Pair,
     sites::accounts::Spend,
-    topics::Place,
+    topics::{Introducer, Place},
 };
 
 /// What a link message adds to a sealed message, with room.
@@ -95,7 +95,7 @@ impl Node {
         }
         for (link, pair, is_member) in self.up_links(own, topic) {
             if is_member {
-                self.topics.introduce(place, pair.peer, None);
+                self.topics.introduce(place, pair.peer, Introducer::Itself, &mut self.rng);
             }
             self.tell_topic(link, TopicMessage::Joined(topic));
         }

@@ -17,7 +17,7 @@ use crate::{
     pair::Pair,
     server::seeds::SeedId,
     sites::acquaintances::Acquaintance,
-    topics::Place,
+    topics::{Introducer, Place},
 };
 
 /// What links of a node depend on, while they are being changed themselves.
@@ -89,7 +89,7 @@ impl Node {
             LinksOutput::Left { pair, topic } => self.on_peer_left(pair, topic),
             LinksOutput::Lost(lost) => self.say_again(lost),
             LinksOutput::Members { pair, topic, members } => {
-                self.on_members(Place { own: pair.own, topic }, &members, Some(pair.peer));
+                self.on_members(Place { own: pair.own, topic }, &members, Introducer::Peer(pair.peer));
             }
             LinksOutput::Needless { pair, joined } => self.topics.is_only_in(pair, &joined),
             LinksOutput::Packet(link, packet) => self.on_link_packet(link, packet, now),
@@ -143,7 +143,7 @@ impl Node {
     /// A linked peer came to a topic: it hears what is being said and who else is there.
     fn on_neighbour(&mut self, link: LinkId, pair: Pair, place: Place) {
         let topic = place.topic;
-        self.topics.introduce(place, pair.peer, None);
+        self.topics.introduce(place, pair.peer, Introducer::Itself, &mut self.rng);
         self.topics.search_ends(place);
         for sealed in self.topics.recent(place, self.clock.now) {
             self.tell_topic(link, TopicMessage::Publish { topic, sealed });
@@ -165,9 +165,9 @@ impl Node {
     }
 
     /// A peer, or the rendezvous, names members of a topic to one of our personas in it.
-    pub(super) fn on_members(&mut self, place: Place, members: &[PersonaId], via: Option<PersonaId>) {
+    pub(super) fn on_members(&mut self, place: Place, members: &[PersonaId], by: Introducer) {
         for member in members.iter().filter(|member| **member != place.own) {
-            self.topics.introduce(place, *member, via);
+            self.topics.introduce(place, *member, by, &mut self.rng);
         }
         self.changed.plans = true;
     }

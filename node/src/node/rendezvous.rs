@@ -20,7 +20,7 @@ use crate::{
     pair::Pair,
     server::seeds::SeedId,
     server::uplink::Ended,
-    topics::Place,
+    topics::{Introducer, Place},
     view::warnings::Audience,
 };
 
@@ -77,7 +77,7 @@ impl Node {
             ToNode::Members { topic, key, members } => {
                 // An honest server keeps the bound; of another's list none is believed.
                 if members.len() <= TOPIC_NEIGHBOURS {
-                    self.on_members(Place { own: key, topic }, &members, None);
+                    self.on_members(Place { own: key, topic }, &members, Introducer::Server);
                     members.into_iter().for_each(|peer| self.link(LinksInput::Seen(Pair { own: key, peer })));
                 }
             }

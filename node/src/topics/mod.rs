@@ -8,6 +8,7 @@
 //! which neighbours are dialled; *recent* messages, for a neighbour that comes while they are being said, or comes back
 //! after its link broke; and those who *linger*: a peer is missed only some time after its link broke.
 
+mod candidates;
 mod seen;
 
 use std::{collections::VecDeque, time::Duration};
@@ -22,7 +23,7 @@ use bitters_wire::{
     topic::{MatchKey, message_id},
 };
 
-use self::seen::Seen;
+use self::{candidates::Candidates, seen::Seen};
 use crate::{limits::MAX_MEMBERSHIPS, pair::Pair};
 
 /// A link takes that long to be made again, most of the time.
@@ -36,16 +37,12 @@ const SLACK: Duration = Duration::from_secs(2);
 const MAX_RECENT: usize = 256;
 const MAX_RECENT_BYTES: usize = 256 * 1024;
 
-/// Peers said to be in one topic.
-const MAX_CANDIDATES: usize = 32;
-
-/// Peers that told of one candidate.
-const MAX_VIAS: usize = 4;
-
 /// A topic that lost all its neighbours asks the rendezvous for others that often, after 5 s, 10 s and so on.
 const MAX_SEARCHES: u32 = 6;
 const FIRST_SEARCH: Duration = Duration::from_secs(5);
 const SEARCH_CAP: Duration = Duration::from_secs(300);
+
+pub use candidates::Introducer;
 
 /// A persona's place in a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,8 +55,7 @@ pub struct Place {
 
 #[derive(Debug, Default)]
 struct Topic {
-    /// Each with the linked peers that told of it, as ways for signals.
-    candidates: Map<PersonaId, Set<PersonaId>>,
+    candidates: Candidates,
     recent: VecDeque<(Instant, Vec<u8>)>,
     search: Option<Search>,
 }
@@ -110,7 +106,7 @@ impl Topics {
     /// Topics of the persona's in which the peer is said to be, too.
     pub fn common(&self, Pair { own, peer }: Pair) -> impl Iterator<Item = TopicId> {
         let of_own = self.open.iter().filter(move |(place, _)| place.own == own);
-        of_own.filter(move |(_, topic)| topic.candidates.contains_key(&peer)).map(|(place, _)| place.topic)
+        of_own.filter(move |(_, topic)| topic.candidates.contains(peer)).map(|(place, _)| place.topic)
     }
 
     /// The first page of a persona joined.
@@ -162,29 +158,24 @@ impl Topics {
         topic.recent.iter().map(|(_, sealed)| sealed.clone()).collect()
     }
 
-    /// A peer is said to be in a topic: by the rendezvous, by itself or by another peer.
-    pub fn introduce(&mut self, place: Place, peer: PersonaId, via: Option<PersonaId>) {
-        let Some(topic) = self.open.get_mut(&place) else { return };
-        if topic.candidates.len() >= MAX_CANDIDATES && !topic.candidates.contains_key(&peer) {
-            return;
-        }
-        let vias = topic.candidates.entry(peer).or_default();
-        if vias.len() < MAX_VIAS {
-            vias.extend(via);
+    /// A peer is said to be in a topic.
+    pub fn introduce(&mut self, place: Place, peer: PersonaId, by: Introducer, rng: &mut fastrand::Rng) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.candidates.introduce(peer, by, rng);
         }
     }
 
     /// A peer said that it left a topic.
     pub fn left(&mut self, place: Place, peer: PersonaId) {
         if let Some(topic) = self.open.get_mut(&place) {
-            topic.candidates.remove(&peer);
+            topic.candidates.remove(peer);
         }
     }
 
     /// A peer can't be reached: nothing is tried for the sake of topics until somebody names it again.
     pub fn give_up(&mut self, Pair { own, peer }: Pair, now: Instant, rng: &mut fastrand::Rng) {
-        for topic in self.of(own).filter(|topic| topic.candidates.contains_key(&peer)) {
-            topic.candidates.remove(&peer);
+        for topic in self.of(own).filter(|topic| topic.candidates.contains(peer)) {
+            topic.candidates.remove(peer);
             topic.search_soon(now, rng);
         }
     }
@@ -192,23 +183,21 @@ impl Topics {
     /// A peer was linked and is only in these topics: what was said of others is over.
     pub fn is_only_in(&mut self, Pair { own, peer }: Pair, joined: &Set<TopicId>) {
         for (_, topic) in self.open.iter_mut().filter(|(at, _)| at.own == own && !joined.contains(&at.topic)) {
-            topic.candidates.remove(&peer);
+            topic.candidates.remove(peer);
         }
     }
 
     /// The ways that were told to a peer didn't lead there.
     pub fn forget_ways(&mut self, Pair { own, peer }: Pair) {
         for topic in self.of(own) {
-            if let Some(vias) = topic.candidates.get_mut(&peer) {
-                vias.clear();
-            }
+            topic.candidates.forget_ways(peer);
         }
     }
 
     /// Peers of a persona that told it of another.
     pub fn ways(&self, Pair { own, peer }: Pair) -> Set<PersonaId> {
         let places = self.open.iter().filter(|(place, _)| place.own == own);
-        places.filter_map(|(_, topic)| topic.candidates.get(&peer)).flatten().copied().collect()
+        places.flat_map(|(_, topic)| topic.candidates.ways(peer)).collect()
     }
 
     fn of(&mut self, own: PersonaId) -> impl Iterator<Item = &mut Topic> {
@@ -217,7 +206,7 @@ impl Topics {
 
     /// Peers said to be in a topic.
     pub fn candidates(&self, place: Place) -> impl Iterator<Item = PersonaId> {
-        self.open.get(&place).into_iter().flat_map(|topic| topic.candidates.keys().copied())
+        self.open.get(&place).into_iter().flat_map(|topic| topic.candidates.iter())
     }
 
     /// A topic lost a neighbour: should it end without any, it searches for others.
@@ -306,7 +295,7 @@ impl Topic {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{candidates::MAX_CANDIDATES, *};
 
     #[test]
     fn a_message_is_new_once() {
@@ -324,7 +313,7 @@ mod tests {
         topics.keep(LOBBY, b"hello", Instant::START);
         assert_eq!(topics.recent(other, Instant::START), Vec::<Vec<u8>>::new());
 
-        topics.introduce(LOBBY, peer(1), Some(peer(2)));
+        introduce(&mut topics, 1, Introducer::Peer(peer(2)));
         assert_eq!(topics.candidates(other).count(), 0);
         assert_eq!(topics.ways(Pair { own: other.own, peer: peer(1) }), [].into());
         topics.linger(LOBBY, peer(1), Instant::START);
@@ -374,9 +363,11 @@ mod tests {
     fn candidates_are_bounded_and_know_their_ways() {
         let mut topics = lobby();
         for n in 0..40 {
-            topics.introduce(LOBBY, peer(n), Some(peer(100)));
+            introduce(&mut topics, n, Introducer::Itself);
         }
-        topics.introduce(LOBBY, peer(0), Some(peer(101)));
+        for via in [100, 101] {
+            introduce(&mut topics, 0, Introducer::Peer(peer(via)));
+        }
         assert_eq!(topics.candidates(LOBBY).count(), MAX_CANDIDATES);
         assert_eq!(topics.ways(pair(0)), [peer(100), peer(101)].into());
 
@@ -398,7 +389,7 @@ mod tests {
     fn a_lonely_topic_searches_and_stops() {
         let mut rng = fastrand::Rng::with_seed(1);
         let mut topics = lobby();
-        topics.introduce(LOBBY, peer(1), None);
+        introduce(&mut topics, 1, Introducer::Server);
         topics.give_up(pair(1), Instant::START, &mut rng);
 
         let mut searches = 0;
@@ -431,6 +422,10 @@ mod tests {
         let mut topics = Topics::default();
         topics.open(LOBBY);
         topics
+    }
+
+    fn introduce(topics: &mut Topics, n: u8, by: Introducer) {
+        topics.introduce(LOBBY, peer(n), by, &mut fastrand::Rng::with_seed(n.into()));
     }
 
     fn pair(n: u8) -> Pair {
