@@ -49,6 +49,8 @@ struct Waiting {
     askers: Vec<Asker>,
     /// Whether the rendezvous said that the peer isn't there.
     is_missed: bool,
+    /// Whether the peer was knocked on.
+    is_knocked: bool,
     /// How often it was asked, or the peer knocked on, in vain.
     tries: u32,
     /// When that is done again.
@@ -57,7 +59,7 @@ struct Waiting {
 
 impl Waiting {
     const fn new(deadline: Instant, stage: Stage, askers: Vec<Asker>) -> Self {
-        Self { deadline, stage, askers, is_missed: false, tries: 0, again: None }
+        Self { deadline, stage, askers, is_missed: false, is_knocked: false, tries: 0, again: None }
     }
 
     fn try_again(&mut self, now: Instant) {
@@ -135,8 +137,14 @@ impl Dials {
     /// The peer was knocked on. It is knocked on again, should it not answer.
     pub fn knocked(&mut self, pair: Pair, now: Instant) {
         if let Some(waiting) = self.waiting.get_mut(&pair) {
+            waiting.is_knocked = true;
             waiting.try_again(now);
         }
+    }
+
+    /// Whether the peer was knocked on.
+    pub fn is_knocked(&self, pair: Pair) -> bool {
+        self.waiting.get(&pair).is_some_and(|waiting| waiting.is_knocked)
     }
 
     /// Whether the rendezvous said that the peer isn't there.

@@ -1,5 +1,6 @@
-// From `dial()` to an open link: by an address, without signalling, against by an id, with two messages through the rendezvous; with the
-// server beside the browsers, and 50 ms away from them. The browsers are beside each other.
+// From `dial()` to an open link: by an address, without signalling; by the id of an acquaintance, with two messages through the rendezvous; and by
+// the id of a stranger, who is asked for its door. With the server beside the browsers, and 50 ms away from them. The browsers are beside each
+// other.
 import type { Page } from "@playwright/test";
 
 import { Metrics } from "../e2e/support/metrics.ts";
@@ -13,31 +14,35 @@ const ROUNDS = 20;
 /** Milliseconds each way. */
 const DELAY = 50;
 
-/** By an id the dialler's node has registered with the server before. */
-const WAYS = ["address", "id"] as const;
+/** By an id the dialler's node has registered with the server before. A stranger is an acquaintance once it answered a call. */
+const WAYS = ["address", "stranger", "acquaintance"] as const;
 
 type Way = (typeof WAYS)[number];
 
-/** Milliseconds from `dial()`. */
+const ADDRESS_LAST: readonly Way[] = ["stranger", "acquaintance", "address"];
+
+/** Milliseconds from `dial()`; to a direct path where there is a reason for one. */
 interface Taken {
   readonly open: number;
-  readonly direct: number;
+  readonly direct: number | undefined;
 }
 
 test.setTimeout(30 * 60_000);
 
-test("dialling an address against signalling", async ({ browse }) => {
+test("dialling an address, an acquaintance and a stranger", async ({ browse }) => {
   const near = await measure(browse, 0);
   const far = await measure(browse, DELAY);
 
   for (const [where, taken] of [["beside", near], [`${DELAY} ms away`, far]] as const) {
     const opened = (way: Way): number[] => taken[way].map(({ open }) => open);
-    reportSpread(`by address to an open link, server ${where}; baseline by id`, opened("address"), { baseline: opened("id") });
-    reportSpread(`by address to a direct path, server ${where}`, taken.address.map(({ direct }) => direct));
+    reportSpread(`by address to an open link, server ${where}; baseline an acquaintance's id`, opened("address"), { baseline: opened("acquaintance") });
+    reportSpread(`by a stranger's id to an open link, server ${where}; baseline an address`, opened("stranger"), { baseline: opened("address") });
+    for (const way of ["address", "acquaintance"] as const)
+      reportSpread(`by ${way} to a direct path, server ${where}`, taken[way].flatMap(({ direct }) => direct ?? []));
   }
   // What the server's distance adds, in round trips to it.
   const trips = (way: Way): number => (median(far[way].map(({ open }) => open)) - median(near[way].map(({ open }) => open))) / (2 * DELAY);
-  report({ what: "round trips to the server until the link is open; baseline by id", unit: "", baseline: trips("id"), ours: trips("address"), goal: { atMost: 1 } });
+  report({ what: "round trips to the server until the link is open; baseline an acquaintance's id", unit: "", baseline: trips("acquaintance"), ours: trips("address"), goal: { atMost: 1 } });
 });
 
 type Browse = Parameters<Parameters<typeof test>[2]>[0]["browse"];
@@ -50,15 +55,17 @@ async function measure(browse: Browse, delay: number): Promise<Record<Way, Taken
   const listening = await browse();
   const a = await connect(await listening.newPage(), far, "a", "node");
   const [id, address] = [await idOf(a), await a.evaluate(() => window.mine.address())];
+  await a.evaluate(() => void window.mine.answer("hello", () => "hello"));
 
-  const taken: Record<Way, Taken[]> = { address: [], id: [] };
+  const taken: Record<Way, Taken[]> = { address: [], stranger: [], acquaintance: [] };
   for (let round = 0; round < ROUNDS; round += 1) {
     // Two nodes that share nothing: the server's and the quiet one are of two origins.
     const browser = await browse();
-    for (const way of round % 2 === 0 ? WAYS : WAYS.toReversed()) {
+    for (const way of round % 2 === 0 ? WAYS : ADDRESS_LAST) {
       const b = await connect(await browser.newPage(), far, "b", way === "address" ? "quiet" : "node");
-      if (way === "id") await expect.poll(async () => (await metrics.read()).sum("rendezvous_nodes")).toBe(2);
-      taken[way].push(await dial(b, way === "address" ? address : id));
+      if (way !== "address") await expect.poll(async () => (await metrics.read()).sum("rendezvous_nodes")).toBe(2);
+      taken[way].push(await dial(b, way === "address" ? address : id, way !== "stranger"));
+      if (way === "stranger") await b.evaluate((id) => window.mine.call(id, "hello", null), id);
       await b.close();
     }
     await browser.close();
@@ -83,13 +90,17 @@ async function connect(page: Page, far: Far, site: string, node: string): Promis
   return page;
 }
 
-function dial(page: Page, where: string): Promise<Taken> {
-  return page.evaluate(async (where) => {
-    const began = performance.now();
-    await window.mine.dial(where);
-    const open = performance.now() - began;
-    // A site may ask for a hundred statuses a second.
-    while ((await window.mine.status()).peers[0]?.path !== "direct") await new Promise((resolve) => setTimeout(resolve, 10));
-    return { open, direct: performance.now() - began };
-  }, where);
+function dial(page: Page, where: string, hasReason: boolean): Promise<Taken> {
+  return page.evaluate(
+    async ({ where, hasReason }) => {
+      const began = performance.now();
+      await window.mine.dial(where);
+      const open = performance.now() - began;
+      if (!hasReason) return { open, direct: undefined };
+      // A site may ask for a hundred statuses a second.
+      while ((await window.mine.status()).peers[0]?.path !== "direct") await new Promise((resolve) => setTimeout(resolve, 10));
+      return { open, direct: performance.now() - began };
+    },
+    { where, hasReason },
+  );
 }

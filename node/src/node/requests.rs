@@ -180,6 +180,7 @@ impl Node {
             (_, Some(url)) if self.dials.is_missed(pair) => {
                 format!("{peer}: nobody registered this persona at {url} within {seconds} s")
             }
+            (_, Some(_)) if self.dials.is_knocked(pair) => format!("{peer}: it did not answer within {seconds} s"),
             (_, Some(url)) => format!("{peer}: {url} did not say within {seconds} s whether it is there"),
             (_, None) => format!("{peer}: no rendezvous was reachable within {seconds} s"),
         }

@@ -83,10 +83,13 @@ fn who_does_not_answer_a_knock_is_as_unreachable_as_who_is_not_there() {
             outputs = lab.within(Duration::from_millis(100));
         }
         let failed = outputs.iter().find_map(|it| match it {
-            Output::Frame(_, ToFrame::Asked { outcome: Err(failure), .. }) => Some(failure.code),
+            Output::Frame(_, ToFrame::Asked { outcome: Err(failure), .. }) => Some(failure.clone()),
             _ => None,
         });
-        assert_eq!((failed, knocks), (Some(Code::PeerUnreachable), 7), "after 14 s, whether it is there: {is_there}");
+        let why =
+            if is_there { "it did not answer".to_owned() } else { format!("nobody registered this persona at {URL}") };
+        let failure = Failure::new(Code::PeerUnreachable, format!("{}: {why} within 14 s", alice()));
+        assert_eq!((failed, knocks), (Some(failure), 7));
     }
 }
 
