@@ -111,6 +111,8 @@ export async function talk(a: Scripted, b: Scripted, pace: number): Promise<void
     },
     { peer: await reach(a, await idOf(b)), pace },
   );
+  // The stream is accepted before its handler is called.
+  await expect.poll(() => b.evaluate(() => window.exchange !== undefined)).toBe(true);
 }
 
 /** Waits until each has read what the other wrote after this was asked. */
