@@ -2,11 +2,22 @@
 
 #![no_main]
 
-use bitters_wire::{codec, keys::PersonaSecret, limits::MAX_LINK, sealed::SealedSignal};
+use bitters_wire::{
+    codec,
+    keys::PersonaSecret,
+    limits::MAX_LINK,
+    sealed::{Said, SealedSignal},
+    topic::MatchKey,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(signal) = codec::decode::<SealedSignal>(bytes, MAX_LINK) {
         assert!(signal.open(&PersonaSecret::new([1; 32])).is_err());
+    }
+    // What an honest sender's key sealed may say anything, too.
+    let ends = [1, 2].map(|n| PersonaSecret::new([n; 32]).id());
+    if let Ok(Said::Topics(sealed)) = codec::decode::<Said>(bytes, MAX_LINK) {
+        assert!(sealed.open(&MatchKey::new([1; 32]), ends, &[4; 16]).is_none());
     }
 });

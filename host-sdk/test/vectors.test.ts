@@ -54,7 +54,9 @@ async function asked(node: BittersNode, frame: FakeFrame): Promise<void> {
 /** How a site comes to ask each. What waits for an answer is left waiting. */
 const drives: Record<string, Drive> = {
   address: async (node) => node.address().catch(() => {}),
-  answer: async (node) => node.answer("add", () => 3).catch(() => {}),
+  answer: async (node) => {
+    for (const direct of [undefined, false]) node.answer("add", () => 3, { direct }).catch(() => {});
+  },
   call: async (node) => node.call(PEER, "add", [1, 2]).catch(() => {}),
   cancel: async (node) => node.dial(PEER, { timeout: 1 }).catch(() => {}),
   credit: opened,
@@ -70,7 +72,9 @@ const drives: Record<string, Drive> = {
   },
   reply: asked,
   reset: async (node, frame) => (await opened(node, frame)).abort("changed my mind"),
-  serve: async (node) => node.serve("file", () => {}).catch(() => {}),
+  serve: async (node) => {
+    for (const direct of [undefined, false]) node.serve("file", () => {}, { direct }).catch(() => {});
+  },
   service: async (node) => node.service("guestbook")["sign"]!("hello").catch(() => {}),
   status: async (node) => node.status().catch(() => {}),
   stop: async (node, frame) => (await opened(node, frame)).readable.cancel(),

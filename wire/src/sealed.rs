@@ -88,7 +88,7 @@ impl ForMembers {
     /// [`MAX_SHOWN`] count. The name is the sealed signal's own; `random` gives fresh bytes.
     #[must_use]
     pub fn seal(
-        signal: Signal,
+        signal: &Signal,
         keys: &[MatchKey],
         ends: [PersonaId; 2],
         name: &[u8; 16],
@@ -100,7 +100,7 @@ impl ForMembers {
             Shown(sealed.and_then(|sealed| sealed.try_into().ok()).unwrap_or_else(&mut random))
         });
         let blob = MatchKey::of_blob(key).seal(ends, name, &signal.blob);
-        Self { signal: Signal { blob, ..signal }, shown }
+        Self { signal: Signal { blob, ..*signal }, shown }
     }
 
     /// Opens what was sealed between the same ends for members of the topic with this match key; nothing if it is none of theirs.
@@ -249,7 +249,7 @@ mod tests {
     fn what_was_sealed_is_opened_by_its_receiver_alone() {
         let longest = Signal { attempt: u32::MAX, answers: Some(u32::MAX), blob: vec![9; MAX_SIGNAL] };
         let ends = [alice().id(), bob().id()];
-        let longest = ForMembers::seal(longest, &[MatchKey::new([1; 32])], ends, &[4; 16], || [7; 32]);
+        let longest = ForMembers::seal(&longest, &[MatchKey::new([1; 32])], ends, &[4; 16], || [7; 32]);
         for said in [Said::Signal(dial()), Said::Knock, door(), Said::Topics(Box::new(longest))] {
             let to_bob = sealed(&alice(), &said);
             let opened = Opened { from: alice().id(), said, minute: 77, nonce: [4; 16] };
@@ -264,7 +264,7 @@ mod tests {
         let (ends, keys) = ([alice().id(), bob().id()], [1, 2, 3].map(|n| MatchKey::new([n; 32])));
         let mut number = 0;
         let mut seal = |keys: &[MatchKey]| {
-            ForMembers::seal(dial(), keys, ends, &[4; 16], || {
+            ForMembers::seal(&dial(), keys, ends, &[4; 16], || {
                 number += 1;
                 [number; 32]
             })

@@ -63,7 +63,7 @@ impl Links {
                 }
                 self.answer(pair, signal, topics, way, around);
             }
-            (Verdict::Pair, Some(link)) => self.pair(link, signal, topics, way, around),
+            (Verdict::Pair, Some(link)) => self.pair(link, signal, &topics, way, around),
             (Verdict::Redial, Some(link)) => {
                 self.abandon(link, around);
                 if self.dial_neighbour(pair, around).is_err() {
@@ -101,17 +101,17 @@ impl Links {
         self.has_room(own, false, around)
     }
 
-    fn pair(&mut self, link: LinkId, signal: Signal, topics: Vec<TopicId>, way: Way, around: &Around<'_>) {
+    fn pair(&mut self, link: LinkId, signal: Signal, topics: &[TopicId], way: Way, around: &Around<'_>) {
         let Some((attempt, pair)) = self.table.attempt_mut(link) else { return };
         attempt.paired = Some(signal.attempt);
         attempt.way = way;
-        attempt.topics.clone_from(&topics);
+        attempt.topics = topics.to_vec();
         // Our dial may be lost, or the peer would have answered it. If it isn't, this says nothing new.
         let again = attempt.told.clone().filter(|_| signal.answers.is_none());
         self.command(link, LinkCommand::Signal(signal.blob), around);
         if let Some(blob) = again {
             let answer = Signal { attempt: self.number_of(link, pair), answers: Some(signal.attempt), blob };
-            self.send_signal(pair, answer, &topics, way, around);
+            self.send_signal(pair, answer, topics, way, around);
         }
     }
 
@@ -144,7 +144,8 @@ impl Links {
         let keys = topics.iter().filter_map(|topic| around.topics.matching(Place { own, topic: *topic }).copied());
         let keys: Vec<MatchKey> = keys.collect();
         let secret = around.frames.secret(own);
-        let sealed = secret.and_then(|secret| self.sealing.seal_for(&keys, signal, (secret, pair.peer), around.minute));
+        let sealed =
+            secret.and_then(|secret| self.sealing.seal_for(&keys, &signal, (secret, pair.peer), around.minute));
         sealed.is_some_and(|sealed| self.have_passed_on(pair, &sealed, way, around))
     }
 

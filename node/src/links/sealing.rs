@@ -43,7 +43,7 @@ impl Sealing {
     pub fn seal_for(
         &mut self,
         keys: &[MatchKey],
-        signal: Signal,
+        signal: &Signal,
         (from, to): (&PersonaSecret, PersonaId),
         minute: Option<u32>,
     ) -> Option<SealedSignal> {

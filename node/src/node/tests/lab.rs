@@ -352,8 +352,7 @@ pub(super) fn sealed(from: PersonaId, to: PersonaId, signal: Signal) -> SealedSi
 
 /// The same, sealed for members of a topic alone.
 pub(super) fn sealed_for(topic: TopicId, from: PersonaId, to: PersonaId, signal: &Signal) -> SealedSignal {
-    let sealed =
-        ForMembers::seal(signal.clone(), &[matching(topic)], [from, to], &[SEALED.get(); 16], || [SEALED.get(); 32]);
+    let sealed = ForMembers::seal(signal, &[matching(topic)], [from, to], &[SEALED.get(); 16], || [SEALED.get(); 32]);
     sealed_as(from, to, &Said::Topics(Box::new(sealed)))
 }
 
