@@ -11,6 +11,8 @@ test("a copied profile runs beside its original: both work for their own tabs, o
   await using home = await Home.make();
   const before = await home.open();
   const id = await idOf(await connect(before, "a"));
+  // What it has registered is counted below.
+  await expect.poll(async () => (await metrics.read()).sum("rendezvous_personas")).toBe(1);
   await before.close();
   await using copy = await home.clone();
 

@@ -109,6 +109,6 @@ test("a person who hides the network address is reached over the server alone, b
   expect(await pathsOf(b)).toEqual(["proxied"]);
 
   await tick(hides);
-  await b.evaluate((peer) => window.mine.hangUp(peer), await idOf(a));
-  await befriend(b, a);
+  for (const site of [a, b]) await expect.poll(() => pathsOf(site)).toEqual(["direct"]);
+  await again(b, "nor is anything lost on the way back");
 });

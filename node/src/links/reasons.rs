@@ -136,6 +136,12 @@ impl Links {
         }
     }
 
+    /// The person lets peers know our network addresses again: links to those that a site accepted may go directly.
+    pub fn show(&mut self, own: PersonaId, around: &Around<'_>) {
+        let pairs = self.table.of_persona(own).into_iter().filter_map(|link| self.table.link(link)?.pair());
+        pairs.collect::<Vec<_>>().into_iter().for_each(|pair| self.accept(pair, around));
+    }
+
     fn go_direct(&mut self, link: LinkId, around: &Around<'_>) {
         if self.table.set_direct(link, true) {
             self.command(link, LinkCommand::GoDirect, around);

@@ -90,10 +90,9 @@ impl Node {
         if !is_page || !self.spend(id, Spend::Permit, now) {
             return;
         }
-        if self.sites.hide(hides) && hides {
-            for own in self.frames.personas() {
-                self.with_links(|links, around| links.hide(own, around));
-            }
+        let is_news = self.sites.hide(hides);
+        for own in self.frames.personas().into_iter().filter(|_| is_news) {
+            self.with_links(|links, around| if hides { links.hide(own, around) } else { links.show(own, around) });
         }
         self.tell_hides();
     }

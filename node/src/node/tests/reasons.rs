@@ -291,6 +291,23 @@ fn who_hides_is_reached_over_the_server_only() {
 }
 
 #[test]
+fn who_no_longer_hides_goes_directly_to_those_that_the_site_accepted() {
+    let mut lab = at_door();
+    lab.admit(THIRD, PAGE);
+    lab.frame(THIRD, ToLeader::Hide(true));
+    lab.frame(TAB, ToLeader::Accepted(alice()));
+    let links = [alice(), peer(1)].map(|peer| {
+        let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+        lab.link(link, LinkEvent::Sign { text: identity(us(), peer), proof: None });
+        lab.link(link, LinkEvent::Up(peer));
+        link
+    });
+    let shown = lab.frame(THIRD, ToLeader::Hide(false));
+    let goes_direct = links.map(|link| shown.contains(&command(TAB, link, LinkCommand::GoDirect)));
+    assert_eq!(goes_direct, [true, false]);
+}
+
+#[test]
 fn a_persona_of_the_same_node_is_met_at_its_door_like_any_stranger() {
     let mut lab = at_door();
     lab.admit(OTHER, OTHER_SITE);
