@@ -106,8 +106,9 @@ pub const LINK_STANDBYS: Rate = Rate { per_second: 1, burst: 8 };
 /// Changes of leader on one link.
 pub const LINK_RESUMES: Rate = Rate { per_second: 1, burst: 8 };
 
-/// Signals to one persona that the rendezvous passes on.
-pub const KEY_SIGNALS: Rate = Rate { per_second: 32, burst: 128 };
+/// Signals to one persona that the rendezvous passes on: twice what an honest one does of many, so that there is room for the first ones of each
+/// network. Who they are from, a node can't see.
+pub const KEY_SIGNALS: Rate = Rate { per_second: 64, burst: 256 };
 
 /// Signals to one persona that are remembered, so that none is heard twice: as many as may come while one is fresh.
-pub const HEARD_SIGNALS: usize = 8192;
+pub const HEARD_SIGNALS: usize = 20 * 1024;

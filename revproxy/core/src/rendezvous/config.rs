@@ -37,6 +37,8 @@ pub struct Config {
     pub signals_per_key: Rate,
     /// Those from one source. No network has more than half of those to one key.
     pub signals_per_key_and_source: Rate,
+    /// The first signals from one network to one key: these pass where others have used up the key's rate, or its connection's.
+    pub signals_first: Rate,
     /// Messages from all connections of one source together.
     pub source_messages: Rate,
     /// Connections opened by one source.
@@ -67,10 +69,12 @@ impl Default for Config {
             messages: Rate { burst: 1024, per_second: 50 },
             // Four times a key's: whoever floods two keys can't learn from refusals whether they share a connection.
             signals: Rate { burst: 512, per_second: 128 },
-            // As many as a node looks at (`node::limits::KEY_SIGNALS`).
+            // With the first ones of some networks as many as a node looks at (`node::limits::KEY_SIGNALS`).
             signals_per_key: Rate { burst: 128, per_second: 32 },
             // A persona dials and is dialled by a handful; eight introductions at once make eight signals each way.
             signals_per_key_and_source: Rate { burst: 32, per_second: 4 },
+            // A dial takes two or three. Whoever has many networks gets in so often by each of them.
+            signals_first: Rate { burst: 4, per_second: 1 },
             source_messages: Rate { burst: 8192, per_second: 512 },
             source_opens: Rate { burst: 256, per_second: 4 },
             // Each key's, twice while certificates change.

@@ -114,17 +114,18 @@ impl Entered {
         self.keys.get_mut(&key).ok_or_else(|| Refusal::staying(Code::Denied, "the key is not registered here"))
     }
 
-    /// Counts a signal to a registered key, unless too many came to this key, from the source or from all, or to all keys.
+    /// Counts a signal to a registered key, unless too many came to this key from the source; or from all, or to all keys, and this isn't one of
+    /// the first from its network.
     #[must_use]
     pub(super) fn take_signal(&mut self, from: Source, to: PersonaId, config: &Config, now: Instant) -> bool {
         let Some(Registration { senders, signals, .. }) = self.keys.get_mut(&to) else { return false };
-        let passes = senders.has(from, config, now)
-            && signals.has(1, config.signals_per_key, now)
-            && self.signals.take(1, config.signals, now);
+        let is_left = signals.has(1, config.signals_per_key, now) && self.signals.has(1, config.signals, now);
+        let passes = senders.has(from, config, now) && (is_left || senders.is_first(from, config, now));
         if passes {
             senders.take(from, config, now);
-            // It has one, as was seen above.
+            // What comes first may come beyond these.
             let _ = signals.take(1, config.signals_per_key, now);
+            let _ = self.signals.take(1, config.signals, now);
         }
         passes
     }

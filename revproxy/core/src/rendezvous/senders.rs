@@ -1,6 +1,6 @@
 //! Who sent signals to one key: what is left to each network. It is kept with the key's registration, and so shared with no other key.
 //!
-//! Only signals that pass are counted. So whoever would fill this up is held back by the key's own rate first.
+//! Only signals that pass are counted. Two networks can use up the key's own rate; so the first few signals of each other network pass all the same.
 
 use std::collections::BTreeMap;
 
@@ -19,12 +19,26 @@ const NETS: usize = 64;
 
 /// What is left to the networks that sent signals to one key lately.
 #[derive(Debug, Default)]
-pub(super) struct Senders(BTreeMap<Net, Bucket>);
+pub(super) struct Senders(BTreeMap<Net, Left>);
+
+/// What is left to a network.
+#[derive(Clone, Copy, Debug, Default)]
+struct Left {
+    of_all: Bucket,
+    /// Of what passes as its first.
+    of_first: Bucket,
+}
 
 impl Senders {
     /// Whether the source may send another signal, and the wider networks that it is in.
     pub(super) fn has(&self, source: Source, config: &Config, now: Instant) -> bool {
-        source.nets().all(|net| self.0.get(&net).is_none_or(|bucket| bucket.has(1, rate(net, config), now)))
+        source.nets().all(|net| self.0.get(&net).is_none_or(|left| left.of_all.has(1, rate(net, config), now)))
+    }
+
+    /// Whether its signal is one of the first from the widest network that it is in.
+    pub(super) fn is_first(&self, source: Source, config: &Config, now: Instant) -> bool {
+        let left = self.0.get(&source.widest()).copied().unwrap_or_default();
+        left.of_first.has(1, config.signals_first, now)
     }
 
     /// Counts a signal that the source [may](Self::has) send.
@@ -33,16 +47,18 @@ impl Senders {
             if self.0.len() >= NETS && !self.0.contains_key(&net) {
                 self.make_room(source, now);
             }
-            let _ = self.0.entry(net).or_default().take(1, rate(net, config), now);
+            let left = self.0.entry(net).or_default();
+            let _ = left.of_all.take(1, rate(net, config), now);
+            let _ = left.of_first.take(1, config.signals_first, now);
         }
     }
 
     /// Forgets the networks that have made up for everything they took. If none has, it forgets the one that is nearest to that, so that
     /// nobody is kept out; but none that this source is in.
     fn make_room(&mut self, source: Source, now: Instant) {
-        self.0.retain(|_, bucket| bucket.full_at() > now);
+        self.0.retain(|_, left| left.of_all.full_at() > now);
         let others = self.0.iter().filter(|(net, _)| source.nets().all(|own| own != **net));
-        let nearest = others.min_by_key(|(_, bucket)| bucket.full_at()).map(|(net, _)| *net);
+        let nearest = others.min_by_key(|(_, left)| left.of_all.full_at()).map(|(net, _)| *net);
         if let Some(net) = nearest.filter(|_| self.0.len() >= NETS) {
             self.0.remove(&net);
         }
@@ -68,6 +84,19 @@ mod tests {
         assert_eq!(flood(&mut senders, v4(2, 1), Instant::START), 32, "a source of another network");
         let later = Instant::from_millis(1000);
         assert_eq!((0..256).map(|host| flood(&mut senders, v4(1, host), later)).sum::<usize>(), 16);
+    }
+
+    #[test]
+    fn a_network_has_a_few_first_signals_and_then_one_a_second() {
+        let (mut senders, config) = (Senders::default(), Config::default());
+        let mut first = |host, seconds: u64| {
+            let now = Instant::from_millis(1000 * seconds);
+            let is_first = senders.is_first(v4(1, host), &config, now);
+            senders.take(v4(1, host), &config, now);
+            is_first
+        };
+        assert_eq!((0..6).map(|host| first(host, 0)).collect::<Vec<_>>(), [true, true, true, true, false, false]);
+        assert_eq!([first(9, 1), first(9, 1), first(8, 2)], [true, false, true]);
     }
 
     #[test]

@@ -99,7 +99,7 @@ fn a_victim_is_not_flooded_by_many() {
     for config in
         [Config { signals: three, ..Config::default() }, Config { signals_per_key: three, ..Config::default() }]
     {
-        let mut world = World::with(config);
+        let mut world = World::with(Config { signals_first: Rate { burst: 0, per_second: 1 }, ..config });
         (1..=10).for_each(|n| world.join(n));
 
         let outputs: Vec<_> = (2..=10).flat_map(|n| world.say(conn(n), &send(n, ALICE, 9))).collect();
@@ -177,6 +177,23 @@ fn two_networks_that_flood_many_keys_keep_no_other_sender_from_any() {
         assert_eq!(refused, Vec::<u8>::new());
     }
     assert_eq!(passed, 3 * 32 * 200, "no key had all that it may have, so none of the flood is refused either");
+}
+
+#[test]
+fn two_networks_that_use_up_a_keys_rate_keep_nobody_out() {
+    let mut world = World::new();
+    let (victim, attackers, honest) = (1, 2..=65, [66, 67]);
+    [victim].into_iter().chain(honest).for_each(|n| world.join(n));
+    attackers.clone().for_each(|n| world.join_from(n, Ipv4Addr::new(198, 51, 100 + n % 2, n)));
+    let flood = Flood::new();
+    for from in attackers.clone().cycle().take(1000) {
+        let _ = flood.passes(&mut world, from, victim);
+    }
+
+    let passed = honest.map(|n| (0..10).filter(|_| flood.passes(&mut world, n, victim)).count());
+
+    assert_eq!(passed, [4, 4], "what a dial takes, from each network");
+    assert_eq!(attackers.filter(|n| flood.passes(&mut world, *n, victim)).count(), 0, "these have had their share");
 }
 
 /// Signals between keys of the world, which are all the same.

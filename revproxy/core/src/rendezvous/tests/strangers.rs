@@ -91,7 +91,8 @@ fn a_flood_of_one_is_not_felt_by_the_other() {
 
 #[test]
 fn all_together_have_a_bound_too() {
-    let mut world = World::with(Config { signals: Rate { burst: 3, per_second: 1 }, ..Config::default() });
+    let (signals, signals_first) = (Rate { burst: 3, per_second: 1 }, Rate { burst: 0, per_second: 1 });
+    let mut world = World::with(Config { signals, signals_first, ..Config::default() });
     enter_with_two(&mut world);
     world.join(ALICE);
     let mut say = |to| world.say(conn(ALICE), &send(ALICE, to, 9));
