@@ -55,7 +55,7 @@ export interface PeerStatus {
   links: number;
   /** Round trip in milliseconds; only with `observe`. */
   rtt?: number | undefined;
-  /** How it is reached. */
+  /** How it is reached: `proxied` over the server, as the connection opens or because one of the sites hasn't accepted the other. */
   path: "direct" | "proxied" | "relayed";
   /** The frames that hold the links; only with `observe`. */
   frames: string[];

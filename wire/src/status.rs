@@ -91,7 +91,8 @@ pub struct PeerStatus {
 pub enum Path {
     /// Browser to browser.
     Direct,
-    /// Through the revproxy that the connection was opened at, for seconds, until a direct path is found.
+    /// Through the revproxy that the connection was opened at: for seconds, until a direct path is found; or for as long as one of the ends has
+    /// no reason to connect directly.
     Proxied,
     /// Through a revproxy for as long as its budget lasts: no direct path was found.
     Relayed,
