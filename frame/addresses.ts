@@ -82,8 +82,7 @@ export async function certificate(databases: IDBFactory, fingerprint: string): P
  * transport names the pair in use; Firefox marks the pair itself.
  */
 export async function farEnd(pc: RTCPeerConnection): Promise<string | undefined> {
-  const stats: Map<string, Stats> = new Map();
-  (await pc.getStats()).forEach((entry: Stats) => stats.set(entry.id, entry));
+  const stats = await statsOf(pc);
   const all = [...stats.values()];
   const named = all.find((it) => it.selectedCandidatePairId)?.selectedCandidatePairId;
   const pair = named ? stats.get(named) : all.find((it) => it.type === "candidate-pair" && it.selected);
@@ -94,6 +93,21 @@ export async function farEnd(pc: RTCPeerConnection): Promise<string | undefined>
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
+/**
+ * Whether this end is ICE's controlled one and answers when ICE is restarted. Firefox, which names itself in its descriptions, offers in
+ * any case: once it has set an answer of its own, it sends nothing by the old path, by which the peer is told of it.
+ */
+export async function answers(pc: RTCPeerConnection): Promise<boolean> {
+  if (pc.localDescription?.sdp.includes("\no=mozilla")) return false;
+  return [...(await statsOf(pc)).values()].some(({ iceRole }) => iceRole === "controlled");
+}
+
+async function statsOf(pc: RTCPeerConnection): Promise<Map<string, Stats>> {
+  const stats: Map<string, Stats> = new Map();
+  (await pc.getStats()).forEach((entry: Stats) => stats.set(entry.id, entry));
+  return stats;
+}
+
 /** Tells when a connection takes another path, where the browser does. */
 export function watch(pc: RTCPeerConnection, onChange: () => void): void {
   pc.sctp?.transport?.iceTransport?.addEventListener?.("selectedcandidatepairchange", onChange);
@@ -102,6 +116,7 @@ export function watch(pc: RTCPeerConnection, onChange: () => void): void {
 interface Stats {
   id: string;
   type: string;
+  iceRole?: string;
   selectedCandidatePairId?: string;
   selected?: boolean;
   remoteCandidateId?: string;

@@ -54,6 +54,14 @@ impl Addresses {
         Ok(text.parse().ok())
     }
 
+    /// Whether a connection's browser answers when ICE is restarted: it is the controlled end, and sends by the old path meanwhile.
+    ///
+    /// # Errors
+    /// What the browser threw.
+    pub async fn answers(&self, pc: &RtcPeerConnection) -> Result<bool, WebError> {
+        self.0.call_async("answers", &[pc.into()]).await.map(|answers| answers.is_truthy())
+    }
+
     /// Calls back when a connection takes another path, where the browser tells.
     ///
     /// # Errors

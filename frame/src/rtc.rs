@@ -76,10 +76,15 @@ struct Part {
 
 /// What the browser does in its own time.
 enum Step {
+    /// The peer's answer.
+    Accept(String),
+    /// The peer's offer.
     Answer(String),
     Candidate(String),
     Offer,
-    Restart,
+    Restart {
+        may_answer: bool,
+    },
 }
 
 impl Connection {
@@ -146,6 +151,7 @@ impl Connection {
     fn perform(self: &Rc<Self>, output: Output) {
         match output {
             Output::AddCandidate(candidate) => self.step(Step::Candidate(candidate)),
+            Output::Answer(sdp) => self.step(Step::Answer(sdp)),
             Output::Down(reason) => {
                 self.close();
                 self.tell(LinkEvent::Down(reason));
@@ -156,14 +162,14 @@ impl Connection {
             Output::Negotiated(_) => {}
             Output::Path(path) => self.tell(LinkEvent::Path(path)),
             Output::Received(message) => self.tell(LinkEvent::Received(message)),
-            Output::Restart => self.step(Step::Restart),
+            Output::Restart { may_answer } => self.step(Step::Restart { may_answer }),
             Output::RoundTrip(rtt) => {
                 self.tell(LinkEvent::RoundTrip(u32::try_from(rtt.as_micros()).unwrap_or(u32::MAX)));
             }
             // A channel that is closing says so by its event.
             Output::SendControl(bytes) => drop(self.control.send_with_u8_array(&bytes)),
             Output::SendData(bytes) => self.send_data(bytes),
-            Output::SetRemoteDescription(sdp) => self.step(Step::Answer(sdp)),
+            Output::SetRemoteDescription(sdp) => self.step(Step::Accept(sdp)),
             Output::Sign { text, proof } => self.tell(LinkEvent::Sign { text, proof }),
             Output::Signal(blob) => self.tell(LinkEvent::Signal(blob)),
             Output::Up(peer) => self.tell(LinkEvent::Up(peer)),
@@ -259,10 +265,11 @@ impl Connection {
 
     async fn take(self: &Rc<Self>, step: Step) -> Result<(), WebError> {
         match step {
+            Step::Accept(sdp) => self.set_remote(RtcSdpType::Answer, &sdp).await,
             Step::Answer(sdp) => {
-                let answer = RtcSessionDescriptionInit::new(RtcSdpType::Answer);
-                answer.set_sdp(&sdp);
-                self.settle("setRemoteDescription", &answer).await.map(drop)
+                self.set_remote(RtcSdpType::Offer, &sdp).await?;
+                let answer = self.settle("createAnswer", &JsValue::UNDEFINED).await?;
+                self.set_local(&answer).await
             }
             Step::Candidate(candidate) => {
                 let init = RtcIceCandidateInit::new(&candidate);
@@ -272,15 +279,30 @@ impl Connection {
                 self.settle("addIceCandidate", &candidate).await.map(drop).or(Ok(()))
             }
             Step::Offer => self.offer(false).await,
-            Step::Restart => self.offer(true).await,
+            // A browser that doesn't tell offers.
+            Step::Restart { may_answer: true } if self.addresses.answers(&self.pc).await.unwrap_or(false) => {
+                self.handle(Input::Controlled);
+                Ok(())
+            }
+            Step::Restart { .. } => self.offer(true).await,
         }
+    }
+
+    async fn set_remote(&self, kind: RtcSdpType, sdp: &str) -> Result<(), WebError> {
+        let description = RtcSessionDescriptionInit::new(kind);
+        description.set_sdp(sdp);
+        self.settle("setRemoteDescription", &description).await.map(drop)
     }
 
     async fn offer(self: &Rc<Self>, restarts: bool) -> Result<(), WebError> {
         let options = RtcOfferOptions::new();
         options.set_ice_restart(restarts);
         let offer = self.settle("createOffer", &options).await?;
-        self.settle("setLocalDescription", &offer).await?;
+        self.set_local(&offer).await
+    }
+
+    async fn set_local(self: &Rc<Self>, description: &JsValue) -> Result<(), WebError> {
+        self.settle("setLocalDescription", description).await?;
         let sdp = self.pc.local_description().map(|description| description.sdp()).unwrap_or_default();
         self.handle(Input::LocalDescription(sdp));
         Ok(())

@@ -39,6 +39,8 @@ pub(crate) enum Control {
     Pong(u32),
     /// A restart of ICE: the sender's new description, as in a signal.
     Restart(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// The sender, which ICE made the controlled end, wants a restart and answers the receiver's description.
+    RestartWanted,
     /// The sender, whose address was dialled or who dials one, may be shown where the peer is, and shows where it is. Said once, after
     /// its identity.
     Willing,

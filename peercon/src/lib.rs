@@ -2,7 +2,7 @@
 //!
 //! Both ends make an ordinary WebRTC *offer* with two negotiated, ordered, reliable data channels (0 is control, 1 is
 //! data), leave it as it is, and send what matters of it to the other as a compact [`signal`]. Each reads the other's
-//! signal as the *answer* to its own offer ([`sdp::answer`]); the end with the lower certificate fingerprint is
+//! signal as the *answer* to its own offer ([`sdp::describe`]); the end with the lower certificate fingerprint is
 //! DTLS-passive (RFC 8842). So nothing can glare, and neither message waits for the other. Browsers move towards refusing
 //! edits of the local description; the remote one is ours to invent (RFC 9429, section 4.1.10).
 //!

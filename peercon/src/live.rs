@@ -26,7 +26,7 @@ use crate::{
     parts,
     paths::{Paths, Search, proxy_candidates},
     remote::Remote,
-    restart::Restarts,
+    restart::{Anew, Controlled, Restarts, Theirs},
     signal::Signal,
     traffic::{Opened, Traffic, is_sendable},
     willingness::Willingness,
@@ -108,6 +108,7 @@ impl Live {
                 self.on_control(&bytes, now, outbox)?;
             }
             Input::ControlOpen => self.on_control_open(outbox),
+            Input::Controlled => self.on_controlled(outbox),
             Input::Data(part) => self.on_data(part, outbox)?,
             Input::DataOpen => self.data_open = true,
             Input::GatheringDone => self.described().on_gathered(now),
@@ -221,7 +222,9 @@ impl Live {
         match Control::decode(bytes).map_err(|_| DownReason::Protocol)? {
             Control::Bye => Err(DownReason::Closed),
             // An honest peer shows nothing before both are willing.
-            Control::Candidate(_) | Control::Negotiation(_) | Control::Restart(_) if !self.willingness.is_mutual() => {
+            Control::Candidate(_) | Control::Negotiation(_) | Control::Restart(_) | Control::RestartWanted
+                if !self.willingness.is_mutual() =>
+            {
                 Err(DownReason::Protocol)
             }
             Control::Candidate(bytes) if self.restarts.hold_candidate(&bytes)? => Ok(()),
@@ -240,6 +243,7 @@ impl Live {
                 Ok(())
             }
             Control::Restart(bytes) => self.on_peer_restart(&bytes, now, outbox),
+            Control::RestartWanted => self.on_restart_wanted(now, outbox),
             Control::Willing if !self.handshake.is_verified() => Err(DownReason::Protocol),
             Control::Willing => self.willingness.on_peer(),
         }
@@ -269,9 +273,25 @@ impl Live {
 
     fn on_restart(&mut self, now: Instant, outbox: &mut VecDeque<Output>) {
         self.on_probe(now, outbox);
-        if self.may_show() && self.restarts.begin(now) {
-            outbox.push_back(Output::Restart);
+        if self.may_show() {
+            outbox.extend(self.restarts.begin(now).map(restart));
         }
+    }
+
+    fn on_controlled(&mut self, outbox: &mut VecDeque<Output>) {
+        outbox.extend(self.restarts.on_controlled().map(|controlled| match controlled {
+            Controlled::Ask => control(&Control::RestartWanted),
+            Controlled::Offer => Output::Restart { may_answer: false },
+        }));
+    }
+
+    /// As for its restart.
+    fn on_restart_wanted(&mut self, now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
+        if !self.handshake.is_verified() {
+            return Err(DownReason::Protocol);
+        }
+        outbox.extend(self.restarts.on_asked(now)?.map(restart));
+        Ok(())
     }
 
     /// An honest peer restarts once it is up, after its identity on the same channel.
@@ -280,19 +300,22 @@ impl Live {
         if !self.handshake.is_verified() {
             return Err(DownReason::Protocol);
         }
-        if self.restarts.on_signal(bytes, remote.fingerprint, now)? {
-            outbox.push_back(Output::Restart);
-        }
+        outbox.extend(self.restarts.on_signal(bytes, remote.fingerprint, now)?.map(restart));
         Ok(())
     }
 
     fn poll_restart(&mut self, now: Instant, outbox: &mut VecDeque<Output>) -> Result<(), DownReason> {
         let Some(ours) = self.local.fingerprint() else { return Ok(()) };
-        outbox.extend((self.may_show() && self.restarts.poll_again(now)).then_some(Output::Restart));
+        if self.may_show() {
+            outbox.extend(self.restarts.poll_again(now).map(restart));
+        }
         outbox.extend(self.restarts.poll_signal(now).map(|signal| control(&Control::Restart(signal))));
-        if let Some((remote, answer)) = self.restarts.poll_answer(ours)? {
+        if let Some((remote, theirs)) = self.restarts.poll_theirs(ours)? {
             self.peer = PeerEnd::Set(remote);
-            outbox.push_back(Output::SetRemoteDescription(answer));
+            outbox.push_back(match theirs {
+                Theirs::Answer(answer) => Output::SetRemoteDescription(answer),
+                Theirs::Offer(offer) => Output::Answer(offer),
+            });
         }
         if let Some(local) = self.restarts.poll_done() {
             self.local = local;
@@ -316,8 +339,8 @@ impl Live {
 
     /// A connection that was opened at an address leaves the proxy as soon as it may. The peer may have begun already.
     fn seek_direct(&mut self, now: Instant, outbox: &mut VecDeque<Output>) {
-        if self.may_show() && self.paths.show() && self.restarts.begin(now) {
-            outbox.push_back(Output::Restart);
+        if self.may_show() && self.paths.show() {
+            outbox.extend(self.restarts.begin(now).map(restart));
         }
     }
 
@@ -484,6 +507,10 @@ fn invented(
     let packed = Packed { token, fingerprint: own.fingerprint, password };
     let credentials = packed.credentials().map_err(|_| DownReason::Platform)?;
     Ok(Signal { credentials, fingerprint, candidates: proxy_candidates(proxies) })
+}
+
+const fn restart(Anew { may_answer }: Anew) -> Output {
+    Output::Restart { may_answer }
 }
 
 fn control(message: &Control) -> Output {

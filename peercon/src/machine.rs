@@ -37,6 +37,8 @@ pub enum Input {
     ConnectionFailed,
     /// A message of the control channel.
     Control(Vec<u8>),
+    /// ICE made this end the controlled one: the browser offers nothing, and answers in this restart.
+    Controlled,
     /// The control channel is open.
     ControlOpen,
     /// A message of the data channel.
@@ -51,7 +53,7 @@ pub enum Input {
     HangUp,
     /// A local candidate: `RTCIceCandidate.candidate`.
     LocalCandidate(String),
-    /// The SDP of the local offer, after `setLocalDescription`; again after [`Output::Restart`].
+    /// The SDP of the local offer or answer, after `setLocalDescription`; again after [`Output::Restart`] or [`Output::Answer`].
     LocalDescription(String),
     /// The browser refused a step.
     PlatformError,
@@ -80,6 +82,8 @@ pub enum Input {
 pub enum Output {
     /// A candidate of the peer's for `addIceCandidate`, of the media with `sdpMid` 0. After `SetRemoteDescription`.
     AddCandidate(String),
+    /// The SDP of an offer: set it as the remote description, and answer it; answered with [`Input::LocalDescription`].
+    Answer(String),
     /// The connection is over and is to be closed. Comes exactly once and last.
     Down(DownReason),
     /// See which path is in use; answered with [`Input::Selected`].
@@ -94,7 +98,11 @@ pub enum Output {
     /// A whole link message of the peer's. After `Up`.
     Received(Vec<u8>),
     /// Make a new offer with `iceRestart`; answered with [`Input::LocalDescription`].
-    Restart,
+    Restart {
+        /// Where ICE made this end the controlled one, and the browser sends by the old path while it answers, it makes no offer:
+        /// answered with [`Input::Controlled`] then.
+        may_answer: bool,
+    },
     /// How long the peer took to answer.
     RoundTrip(Duration),
     /// A message for the control channel.

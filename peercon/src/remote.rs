@@ -48,11 +48,19 @@ impl Remote {
     /// Also returns the answer to be set.
     pub(crate) fn new(ours: Fingerprint, peer: Signal) -> Result<(Self, String), DownReason> {
         let role = Role::of(ours, peer.fingerprint)?;
-        let answer = sdp::answer(&peer, role.peers_setup());
-        Ok((
-            Self { fingerprint: peer.fingerprint, role, credentials: peer.credentials, candidates: peer.candidates },
-            answer,
-        ))
+        let answer = sdp::describe(&peer, role.peers_setup());
+        Ok((Self::of(role, peer), answer))
+    }
+
+    /// Also returns the offer to be answered.
+    pub(crate) fn offering(ours: Fingerprint, peer: Signal) -> Result<(Self, String), DownReason> {
+        let role = Role::of(ours, peer.fingerprint)?;
+        let offer = sdp::describe(&peer, Setup::Either);
+        Ok((Self::of(role, peer), offer))
+    }
+
+    fn of(role: Role, Signal { credentials, fingerprint, candidates }: Signal) -> Self {
+        Self { fingerprint, role, credentials, candidates }
     }
 
     /// A candidate that came later, and its text, unless it is known already.

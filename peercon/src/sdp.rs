@@ -31,6 +31,8 @@ pub enum SdpError {
 pub enum Setup {
     /// It sends the first message.
     Active,
+    /// It offers either, which leaves things as they are once they are settled.
+    Either,
     /// It waits for the first message.
     Passive,
 }
@@ -68,9 +70,9 @@ pub fn read_offer(sdp: &str) -> Result<Signal, SdpError> {
     })
 }
 
-/// The answer that the peer would have given, had it been asked: data channels only.
+/// The answer that the peer would have given, had it been asked, or with [`Setup::Either`] its offer: data channels only.
 #[must_use]
-pub fn answer(peer: &Signal, setup: Setup) -> String {
+pub fn describe(peer: &Signal, setup: Setup) -> String {
     let mut sdp = String::with_capacity(1024);
     sdp.push_str(concat!(
         "v=0\r\n",
@@ -95,6 +97,7 @@ pub fn answer(peer: &Signal, setup: Setup) -> String {
     }
     sdp.push_str(match setup {
         Setup::Active => "\r\na=setup:active",
+        Setup::Either => "\r\na=setup:actpass",
         Setup::Passive => "\r\na=setup:passive",
     });
     sdp.push_str("\r\na=mid:0\r\na=sctp-port:5000\r\na=max-message-size:262144\r\n");
@@ -186,7 +189,7 @@ mod tests {
     fn the_answer_is_the_peers_offer_seen_as_an_answer() {
         let peer = read_offer(CHROMIUM).unwrap();
 
-        let answer = answer(&peer, Setup::Active);
+        let answer = describe(&peer, Setup::Active);
 
         assert_eq!(answer, include_str!("../tests/sdp/answer.sdp").replace('\n', "\r\n"));
         assert_eq!(read_offer(&answer), Ok(peer));
@@ -197,7 +200,7 @@ mod tests {
         fn no_text_is_too_strange(lines in proptest::collection::vec(
             "(a=)?(ice-ufrag:|ice-pwd:|fingerprint:sha-256 |candidate:)?[ -~äß:]{0,120}", 0..30)) {
             if let Ok(offer) = read_offer(&lines.join("\n")) {
-                prop_assert_eq!(read_offer(&answer(&offer, Setup::Passive)), Ok(offer));
+                prop_assert_eq!(read_offer(&describe(&offer, Setup::Passive)), Ok(offer));
             }
         }
 
@@ -205,7 +208,7 @@ mod tests {
         fn a_damaged_offer_is_read_or_refused(at in 0..CHROMIUM.len(), with in "[ -~\r\n]{0,3}") {
             let damaged = [&CHROMIUM[..at], with.as_str(), &CHROMIUM[at + 1..]].concat();
             if let Ok(offer) = read_offer(&damaged) {
-                prop_assert_eq!(read_offer(&answer(&offer, Setup::Active)), Ok(offer));
+                prop_assert_eq!(read_offer(&describe(&offer, Setup::Active)), Ok(offer));
             }
         }
     }

@@ -41,7 +41,7 @@ fn a_dialler_invents_what_nobody_told_it() {
         fingerprint: fingerprint(PEERS_OFFER),
         candidates: proxy_candidates(&[PROXY]),
     };
-    assert_eq!(outputs, [Output::SetRemoteDescription(sdp::answer(&invented, Setup::Active))]);
+    assert_eq!(outputs, [Output::SetRemoteDescription(sdp::describe(&invented, Setup::Active))]);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn both_know_each_other_and_move_to_a_direct_path() {
             assert_eq!(ups(&world, me), [secret(1 - me).id()], "seed {seed}");
             assert_eq!(paths(&world, me), [Path::Proxied, Path::Direct], "seed {seed}");
             assert_eq!(world.answers(me), 2, "seed {seed}");
-            assert_eq!(count(&world, me, |it| matches!(it, Output::Restart)), 1, "seed {seed}");
+            assert_eq!(count(&world, me, |it| matches!(it, Output::Restart { .. })), 1, "seed {seed}");
             assert_eq!(count(&world, me, |it| matches!(it, Output::Down(_) | Output::Forward(_))), 0, "seed {seed}");
             assert_eq!(count(&world, me, |it| matches!(it, Output::Received(_))), 1, "seed {seed}");
         }
@@ -134,7 +134,7 @@ fn a_path_that_is_seen_before_the_connection_is_up_hides_nothing() {
     let up = feed(&mut peercon, [said(&Control::Identity(peers_proof()))]);
     let proxied = [Output::Up(peer().id()), say(&Control::Ping(0)), Output::Path(Path::Proxied)];
     assert_eq!(up, [&[say(&Control::Willing)], &proxied[..]].concat());
-    assert_eq!(feed(&mut peercon, [said(&Control::Willing)]), [Output::Restart]);
+    assert_eq!(feed(&mut peercon, [said(&Control::Willing)]), [Output::Restart { may_answer: true }]);
 }
 
 #[test]

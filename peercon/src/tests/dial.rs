@@ -27,7 +27,7 @@ fn a_dial_comes_up() {
     assert_eq!(described, [Output::Signal(ours.encode())]);
 
     let signalled = feed(&mut peercon, [Input::Signal(peers_signal())]);
-    assert_eq!(signalled, [Output::SetRemoteDescription(sdp::answer(&theirs, Setup::Active))]);
+    assert_eq!(signalled, [Output::SetRemoteDescription(sdp::describe(&theirs, Setup::Active))]);
 
     let opened = feed(&mut peercon, [Input::ControlOpen, Input::DataOpen]);
     assert_eq!(opened, [say(&hello_of(us().id(), NONCE, WIRE))]);
@@ -50,7 +50,7 @@ fn the_higher_fingerprint_is_dtls_active() {
 
     let outputs = feed(&mut peercon, [Input::Signal(theirs.encode()), Input::LocalDescription(PEERS_OFFER.to_owned())]);
 
-    assert_eq!(outputs, [Output::SetRemoteDescription(sdp::answer(&theirs, Setup::Passive))]);
+    assert_eq!(outputs, [Output::SetRemoteDescription(sdp::describe(&theirs, Setup::Passive))]);
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn as_soon_as_both_are_willing_they_move_to_a_direct_path() {
         for me in [0, 1] {
             assert_eq!(paths(&world, me), [Path::Proxied, Path::Direct], "seed {seed}");
             assert_eq!(world.answers(me), 2, "seed {seed}");
-            assert_eq!(count(&world, me, |it| matches!(it, Output::Restart)), 1, "seed {seed}");
+            assert_eq!(count(&world, me, |it| matches!(it, Output::Restart { .. })), 1, "seed {seed}");
             assert_eq!(count(&world, me, says_willing), 1, "seed {seed}");
             assert_eq!(
                 count(&world, me, |it| matches!(it, Output::Down(_) | Output::Forward(Some(_)))),
@@ -156,7 +156,7 @@ fn through_signals_nobody_needs_to_be_willing() {
     feed(&mut peercon, [Input::Signed(our_proof())]);
     let verified = feed(&mut peercon, [Input::GoDirect, said(&Control::Identity(peers_proof()))]);
     assert_eq!(verified, [Output::Up(peer().id()), say(&Control::Ping(0))]);
-    assert_eq!(feed(&mut peercon, [Input::Restart]), [Output::Restart]);
+    assert_eq!(feed(&mut peercon, [Input::Restart]), [Output::Restart { may_answer: true }]);
 }
 
 #[test]
@@ -201,10 +201,13 @@ fn the_listener_has_the_proxy_go_on_where_nobody_is_willing_in_time() {
     assert_eq!(feed_at(&mut peercon, [Input::Timeout], at(1999)), []);
     assert_eq!(feed_at(&mut peercon, [Input::Timeout, Input::Timeout], at(2000)), [Output::Forward(None)]);
     let later = feed_at(&mut peercon, [said(&Control::Pong(0)), said(&Control::Willing)], at(9000));
-    assert_eq!(later[1..], [Output::Restart]);
+    assert_eq!(later[1..], [Output::Restart { may_answer: true }]);
 
     let mut in_time = up_at(introduced(), true);
-    assert_eq!(feed_at(&mut in_time, [said(&Control::Willing), Input::Timeout], at(2000)), [Output::Restart]);
+    assert_eq!(
+        feed_at(&mut in_time, [said(&Control::Willing), Input::Timeout], at(2000)),
+        [Output::Restart { may_answer: true }]
+    );
     assert!(in_time.poll_timeout() > Some(at(2000)));
 
     let mut dialler = up_at(address(), true);
@@ -242,7 +245,7 @@ fn a_server_has_the_listener_try_nothing_but_proxies() {
     let set = feed(&mut peercon, [Input::Signal(Signal { candidates, ..theirs.clone() }.encode())]);
 
     let proxied = Signal { candidates: proxies, ..theirs };
-    assert_eq!(set, [Output::SetRemoteDescription(sdp::answer(&proxied, sdp::Setup::Active))]);
+    assert_eq!(set, [Output::SetRemoteDescription(sdp::describe(&proxied, sdp::Setup::Active))]);
 }
 
 proptest! {
@@ -276,7 +279,7 @@ proptest! {
 fn shows(output: &Output) -> bool {
     let shows_more = |candidates: &[Candidate]| candidates.iter().any(|it| *it != proxy_candidates(&[PROXY])[0]);
     match output {
-        Output::AddCandidate(_) | Output::Restart => true,
+        Output::AddCandidate(_) | Output::Restart { .. } | Output::Answer(_) => true,
         Output::SendControl(bytes) => matches!(
             Control::decode(bytes),
             Ok(Control::Candidate(_) | Control::Negotiation(_) | Control::Restart(_)) | Err(_)
@@ -313,7 +316,7 @@ fn up_at(door: Door, direct: bool) -> Peercon {
 /// Both are willing.
 fn shown_at(door: Door) -> Peercon {
     let mut peercon = up_at(door, true);
-    assert_eq!(feed(&mut peercon, [said(&Control::Willing)]), [Output::Restart]);
+    assert_eq!(feed(&mut peercon, [said(&Control::Willing)]), [Output::Restart { may_answer: true }]);
     peercon
 }
 

@@ -103,8 +103,8 @@ fn control_messages_are_bounded_and_known() {
         vec![],
         vec![6],
         vec![7],
-        vec![8],
-        vec![9],
+        vec![10],
+        vec![11],
         vec![0xff; 20],
         vec![0; 1025],
         long,
@@ -133,8 +133,25 @@ fn a_restart_with_another_certificate_is_the_end() {
 fn a_flood_of_restarts_is_the_end() {
     let mut peercon = up();
     let restart = said(&Control::Restart(peers_signal()));
-    assert_eq!(feed(&mut peercon, [restart.clone()]), [Output::Restart]);
+    assert_eq!(feed(&mut peercon, [restart.clone()]), [Output::Restart { may_answer: true }]);
     assert_eq!(feed(&mut peercon, [restart]), [Output::Down(DownReason::Protocol)]);
+}
+
+#[test]
+fn whoever_asks_for_more_than_one_restart_at_once_is_done_with() {
+    let wanted = said(&Control::RestartWanted);
+    let over = [Output::Down(DownReason::Protocol)];
+    let mut asked_twice = up();
+    assert_eq!(feed(&mut asked_twice, [wanted.clone()]), [Output::Restart { may_answer: false }]);
+    assert_eq!(feed(&mut asked_twice, [wanted.clone()]), over);
+
+    let mut offered = up();
+    feed(&mut offered, [said(&Control::Restart(peers_signal()))]);
+    assert_eq!(feed(&mut offered, [wanted.clone()]), over, "it told its description already");
+
+    let mut unknown = dialling(None, Door::Signals);
+    feed(&mut unknown, [Input::LocalDescription(OFFER.to_owned()), Input::Signal(peers_signal()), Input::ControlOpen]);
+    assert_eq!(feed(&mut unknown, [wanted]), over, "it hasn't proven yet who it is");
 }
 
 #[test]
@@ -252,7 +269,7 @@ pub fn any_input() -> impl Strategy<Value = Input> {
         2 => Just(Input::Timeout),
         1 => prop_oneof![Just(Input::ChannelClosed), Just(Input::ConnectionFailed), Just(Input::HangUp)],
         2 => prop_oneof![Just(Input::ControlOpen), Just(Input::DataOpen), Just(Input::GatheringDone)],
-        1 => prop_oneof![Just(Input::GoDirect), Just(Input::Probe), Just(Input::Restart)],
+        1 => prop_oneof![Just(Input::GoDirect), Just(Input::Probe), Just(Input::Restart), Just(Input::Controlled)],
         2 => any_bytes().prop_map(Input::Control),
         4 => any_control().prop_map(|message| said(&message)),
         3 => any_bytes().prop_map(Input::Data),
@@ -280,6 +297,7 @@ fn any_control() -> impl Strategy<Value = Control> {
         2 => (0..3_u32).prop_map(Control::Ping),
         2 => (0..3_u32).prop_map(Control::Pong),
         2 => prop_oneof![Just(peers_signal()), any_bytes()].prop_map(Control::Restart),
+        1 => Just(Control::RestartWanted),
         2 => Just(Control::Willing),
     ]
 }

@@ -94,13 +94,51 @@ fn a_restart_gives_both_new_descriptions_and_harms_no_message() {
         assert_eq!([world.answers(0), world.answers(1)], [2, 2], "seed {seed}");
         for me in [0, 1] {
             let count = |is: fn(&&Output) -> bool| world.outputs(me).filter(is).count();
-            assert_eq!(count(|it| matches!(it, Output::Restart)), 1, "seed {seed}");
+            assert_eq!(count(|it| matches!(it, Output::Restart { .. })), 1, "seed {seed}");
             assert_eq!(count(|it| matches!(it, Output::Received(_))), 1, "seed {seed}");
             assert_eq!(count(|it| matches!(it, Output::Down(_))), 0, "seed {seed}");
         }
         glares += usize::from(second < 20_050);
     }
     assert!(glares > 2, "no two begin at once");
+}
+
+#[test]
+fn the_controlled_end_answers_whoever_wants_a_restart() {
+    let mut answered = 0;
+    for seed in 0..SEEDS {
+        for who in [0, 1] {
+            let mut world = World::new(seed);
+            world.restart_at(who, at(20_000));
+            world.run_until(at(60_000));
+            for (me, is_controlled) in world.controlled().into_iter().enumerate() {
+                let answers = world.outputs(me).filter(|it| matches!(it, Output::Answer(_))).count();
+                assert_eq!(answers, usize::from(is_controlled), "seed {seed}, {who} begins");
+                answered += answers;
+            }
+        }
+    }
+    assert!(answered > 100, "no end was the controlled one: {answered}");
+}
+
+#[test]
+fn where_both_ends_would_answer_both_offer() {
+    let mut crossed = 0;
+    for seed in 0..SEEDS {
+        let mut world = World::new(seed);
+        world.control_both();
+        world.restart_at(0, at(20_000));
+        world.restart_at(1, at(20_000 + seed));
+        world.send_at(0, vec![1; 100], at(30_000));
+        world.run_until(at(60_000));
+
+        assert_eq!([world.answers(0), world.answers(1)], [2, 2], "seed {seed}");
+        let count = |is: fn(&Output) -> bool| world.trace.iter().filter(|(_, _, it)| is(it)).count();
+        assert_eq!(count(|it| matches!(it, Output::Down(_))), 0, "seed {seed}");
+        assert_eq!(count(|it| matches!(it, Output::Received(_))), 1, "seed {seed}");
+        crossed += usize::from(count(|it| matches!(it, Output::Restart { may_answer: false })) == 2);
+    }
+    assert!(crossed > 10, "no two ask each other: {crossed}");
 }
 
 #[test]
@@ -111,7 +149,9 @@ fn a_restart_that_is_wanted_too_soon_after_another_follows_it() {
         world.restart_at(0, at(23_000));
         world.restart_at(1, at(24_000));
         world.run_until(at(29_900));
-        let restarts = |world: &World| [0, 1].map(|me| world.outputs(me).filter(|it| **it == Output::Restart).count());
+        let restarts = |world: &World| {
+            [0, 1].map(|me| world.outputs(me).filter(|it| matches!(it, Output::Restart { .. })).count())
+        };
         assert_eq!(restarts(&world), [1, 1], "seed {seed}");
         world.run_until(at(60_000));
         assert_eq!(restarts(&world), [2, 2], "seed {seed}: one for both that were wanted");

@@ -48,6 +48,8 @@ struct End {
     remote: Option<Setup>,
     /// How many descriptions of the other were set.
     answers: usize,
+    /// ICE made it the controlled one, and its browser answers when ICE is restarted.
+    is_controlled: bool,
     /// The browser knows a place where the other can be reached.
     reaches_peer: bool,
     /// When the last message on each channel arrives; order is kept.
@@ -91,6 +93,10 @@ impl World {
     fn of(ends: [End; 2], proxy: Option<Proxy>, rng: Rng) -> Self {
         let (now, in_flight, trace) = (Instant::START, BTreeMap::new(), Vec::new());
         let mut world = Self { ends, now, rng, in_flight, sent: 0, connected: false, proxy, trace };
+        // Not every browser answers.
+        if let Some(end) = world.ends.get_mut(world.rng.usize(0..3)) {
+            end.is_controlled = true;
+        }
         for me in [0, 1] {
             world.gather(me);
         }
@@ -115,6 +121,18 @@ impl World {
     /// Has `me` look for a better path.
     pub fn restart_at(&mut self, me: usize, at: Instant) {
         self.schedule(me, Event::Input(Input::Restart), at);
+    }
+
+    /// Has both browsers say that they answer, as where one of them hasn't learned yet that it is the controlling end.
+    pub fn control_both(&mut self) {
+        for end in &mut self.ends {
+            end.is_controlled = true;
+        }
+    }
+
+    /// Which of the two answers.
+    pub fn controlled(&self) -> [bool; 2] {
+        self.ends.each_ref().map(|end| end.is_controlled)
     }
 
     /// How many descriptions of the other `me` was given.
@@ -187,6 +205,11 @@ impl World {
         let other = 1 - me;
         match output {
             Output::AddCandidate(_) => self.ends[me].reaches_peer = true,
+            Output::Answer(offer) => {
+                assert!(offer.contains("a=setup:actpass\r\n"), "the other end leaves it to us, who know");
+                self.set_remote(me, &offer);
+                self.describe_anew(me);
+            }
             Output::Down(_) => {
                 // The other browser notices late.
                 let at = self.now + Duration::from_secs(15);
@@ -221,13 +244,19 @@ impl World {
                     self.schedule(other, Event::Input(Input::Signal(blob.clone())), at);
                 }
             }
-            Output::Restart => {
-                self.ends[me].offer = offer_anew(&self.ends[me].offer, &mut self.rng);
-                self.gather(me);
+            Output::Restart { may_answer: true } if self.ends[me].is_controlled => {
+                let at = self.now + self.ms(1..20);
+                self.schedule(me, Event::Input(Input::Controlled), at);
             }
+            Output::Restart { .. } => self.describe_anew(me),
             Output::Negotiated(_) | Output::Path(_) | Output::Received(_) | Output::RoundTrip(_) | Output::Up(_) => {}
         }
         self.connect();
+    }
+
+    fn describe_anew(&mut self, me: usize) {
+        self.ends[me].offer = offer_anew(&self.ends[me].offer, &mut self.rng);
+        self.gather(me);
     }
 
     /// The far end of the path in use: direct, some time after both have set their new descriptions.
@@ -271,10 +300,12 @@ impl World {
         } else {
             assert_eq!((&remote.credentials, remote.fingerprint), (&theirs.credentials, theirs.fingerprint));
         }
-        let setup = if answer.contains("a=setup:active\r\n") { Setup::Active } else { Setup::Passive };
         self.ends[me].answers += 1;
-        let before = self.ends[me].remote.replace(setup);
-        assert!(before.is_none_or(|before| before == setup), "roles in DTLS stay");
+        if !answer.contains("a=setup:actpass\r\n") {
+            let setup = if answer.contains("a=setup:active\r\n") { Setup::Active } else { Setup::Passive };
+            let before = self.ends[me].remote.replace(setup);
+            assert!(before.is_none_or(|before| before == setup), "roles in DTLS stay");
+        }
         self.ends[me].reaches_peer |= !remote.candidates.is_empty();
         let both_restarted = self.ends.iter().all(|end| end.answers == 2);
         let found = self.now + self.ms(10..800);
@@ -322,6 +353,7 @@ impl End {
             offer,
             remote: None,
             answers: 0,
+            is_controlled: false,
             reaches_peer: false,
             control_at: Instant::START,
             data_at: Instant::START,
