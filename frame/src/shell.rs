@@ -277,7 +277,7 @@ impl Shell {
     /// A connection that answers at an address waits for its certificate; what is said to it meanwhile waits as well.
     fn dial(self: &Rc<Self>, link: LinkId, dial: Dial) {
         let configuration = rtc::configuration(&dial.stun);
-        let Door::Introduced { fingerprint } = dial.door else { return self.open(link, dial, &configuration) };
+        let Door::Introduced { fingerprint, .. } = dial.door else { return self.open(link, dial, &configuration) };
         self.links.borrow_mut().insert(link, Carried::Opening(Vec::new()));
         let this = Rc::clone(self);
         spawn_local(async move {

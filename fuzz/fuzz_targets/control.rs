@@ -18,7 +18,7 @@ fuzz_target!(|input: (u8, bool, Vec<(u8, Vec<u8>)>)| {
             proxies: vec![([192, 0, 2, 99], 3478).into()],
             proof: None,
         },
-        1 => Door::Introduced { fingerprint },
+        1 => Door::Introduced { fingerprint, proxies: vec![([192, 0, 2, 99], 3478).into()] },
         _ => Door::Signals,
     };
     let config = Config { own, peer, door, direct, nonce: [3; 16] };

@@ -192,7 +192,7 @@ impl Node {
         match message {
             ToLeader::Hello(hello) => self.on_hello(frame, &hello, now),
             _ if self.frames.frame(frame).is_none() => {}
-            ToLeader::Accepted(peer) => self.on_accepted(frame, peer),
+            ToLeader::Accepted { peer, ago_ms } => self.on_accepted(frame, peer, ago_ms),
             ToLeader::Address { request } => self.on_address(frame, request, now),
             ToLeader::Certified { owner, outcome } => self.on_certified(frame, owner, outcome),
             ToLeader::Dial { request, peer, address } => self.on_dial(frame, request, peer, address.as_ref(), now),

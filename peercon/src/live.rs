@@ -15,7 +15,6 @@ use bitters_wire::{
 
 use crate::{
     Fingerprint,
-    candidate::Kind,
     control::Control,
     handshake::{Handshake, Hello},
     heartbeat::PeerPings,
@@ -183,9 +182,9 @@ impl Live {
         let awaited = !matches!(self.config.door, Door::Address { .. });
         if awaited && matches!(self.peer, PeerEnd::Unknown) {
             let mut signal = Signal::decode(blob).map_err(|_| DownReason::Protocol)?;
-            if matches!(self.config.door, Door::Introduced { .. }) {
-                // Proxies only, whatever the server says.
-                signal.candidates.retain(|candidate| candidate.kind() == Kind::Relayed);
+            if let Door::Introduced { proxies, .. } = &self.config.door {
+                let known = proxy_candidates(proxies);
+                signal.candidates.retain(|candidate| known.contains(candidate));
                 self.paths = Paths::introduced(&signal.candidates);
             }
             self.set_remote(signal, outbox)?;
@@ -198,8 +197,8 @@ impl Live {
             self.peer = PeerEnd::Early(signal);
             return Ok(());
         };
-        if let Door::Introduced { fingerprint } = self.config.door
-            && fingerprint != ours
+        if let Door::Introduced { fingerprint, .. } = &self.config.door
+            && *fingerprint != ours
         {
             return Err(DownReason::Platform);
         }

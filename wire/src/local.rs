@@ -38,8 +38,13 @@ pub struct Envelope<T> {
 pub enum ToLeader {
     /// First, and again after each change of leader or boot: everything the leader must know of the frame.
     Hello(Hello),
-    /// The site accepted a stream or a call of this peer, or the peer one of the site's: it may know the network addresses of this browser.
-    Accepted(PersonaId),
+    /// The site accepted a stream or a call of a peer, or the peer one of the site's: it may know the network addresses of this browser.
+    Accepted {
+        /// Whom.
+        peer: PersonaId,
+        /// How many milliseconds ago.
+        ago_ms: u64,
+    },
     /// An address for the site's persona is wanted; answered with [`ToFrame::Address`].
     Address {
         /// The frame's request.
@@ -189,6 +194,17 @@ pub struct Hello {
     pub talks: Vec<PersonaId>,
     /// Links that the frame holds and that are up.
     pub links: Vec<HeldLink>,
+    /// What the frame was told last, in whichever island that was.
+    pub hiding: Hiding,
+}
+
+/// Whether the person lets peers know the network addresses of this browser. The latest decision counts, and goes where frames go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hiding {
+    /// Whether no peer may know them.
+    pub hides: bool,
+    /// When that was decided, in milliseconds since 1970; 0 if it never was.
+    pub decided: u64,
 }
 
 /// A link that is up in a frame.
@@ -267,9 +283,9 @@ pub enum ToFrame {
         /// One of a sequence; ends with anything but [`ServiceReply::Next`].
         reply: ServiceReply,
     },
-    /// Whether the person lets no peer know the network addresses of this browser; to frames of the node's own page that watch, now and after
-    /// each change.
-    Hides(bool),
+    /// Whether the person lets peers know the network addresses of this browser; after each change to all frames, and to those of the node's own
+    /// page when they begin to watch.
+    Hides(Hiding),
     /// All sites that the node knows, by their origins; to frames of the node's own page that watch, one now and one after each change.
     Sites(Vec<SiteStatus>),
     /// The answer to [`ToLeader::Status`] and [`ToLeader::Watch`].
@@ -306,6 +322,8 @@ pub struct Welcome {
     pub permissions: Permissions,
     /// Peers that the persona is linked to, for the badge.
     pub peers: u32,
+    /// What the person decided last.
+    pub hiding: Hiding,
 }
 
 /// A service's reply.
@@ -405,6 +423,8 @@ pub enum Door {
     Introduced {
         /// Of the certificate to answer with, which the frames keep.
         fingerprint: Fingerprint,
+        /// Where the server said that its proxy is: the browser sends nowhere else, whatever the signal names.
+        proxies: Vec<SocketAddr>,
     },
     /// Two messages, on some way that exists.
     Signals,

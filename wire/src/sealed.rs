@@ -106,7 +106,7 @@ impl ForMembers {
     /// Opens what was sealed between the same ends for members of the topic with this match key; nothing if it is none of theirs.
     #[must_use]
     pub fn open(&self, of_topic: &MatchKey, ends: [PersonaId; 2], name: &[u8; 16]) -> Option<Signal> {
-        let key = self.shown.iter().find_map(|shown| of_topic.open(ends, name, &shown.0))?;
+        let key = of_topic.open_any(ends, name, self.shown.iter().map(|shown| shown.0.as_slice()))?;
         let blob = MatchKey::of_blob(key.try_into().ok()?).open(ends, name, &self.signal.blob)?;
         Some(Signal { blob, ..self.signal })
     }

@@ -330,7 +330,7 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
-    use bitters_wire::{WIRE, keys::NodeSecret, rpc::Identity};
+    use bitters_wire::{WIRE, keys::NodeSecret, local::Hiding, rpc::Identity};
 
     use super::*;
 
@@ -388,6 +388,7 @@ mod tests {
             joined: Vec::new(),
             talks: Vec::new(),
             links: Vec::new(),
+            hiding: Hiding::default(),
         };
         let (identity, permissions) = (Identity::Site, Permissions::default());
         let admission = Admission { secret, persona, identity, permissions, wire: 1 };

@@ -165,7 +165,7 @@ impl Links {
 
     fn on_link_signal(&mut self, link: LinkId, pair: Pair, signal: Signal, around: &Around<'_>) -> Result<(), Offence> {
         // Without a reason for the one link there is none for another.
-        if self.takes_signal(link, signal.blob.len() > MAX_SIGNAL, around.now)? && self.table.is_direct(link) {
+        if self.takes_signal(link, signal.blob.len() > MAX_SIGNAL, around.now)? && self.table.shows(link) {
             self.on_signal(pair, signal, Vec::new(), Way::Link, around);
         }
         Ok(())

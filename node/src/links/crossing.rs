@@ -31,7 +31,7 @@ impl Links {
         }
         let Some(frame) = self.keeper(own, around.frames) else { return };
         let link = self.table.open(frame, own, passage, around.now);
-        let door = Door::Introduced { fingerprint };
+        let door = Door::Introduced { fingerprint, proxies: around.proxies.to_vec() };
         let dial = Dial { own, peer: None, door, direct: false, stun: around.stun() };
         self.command(link, LinkCommand::Dial(dial), around);
         self.command(link, LinkCommand::Signal(signal), around);

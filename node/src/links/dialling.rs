@@ -115,10 +115,11 @@ impl Links {
     ///
     /// The address has expired, or there is no room or no frame for a link.
     pub fn dial_address(&mut self, pair: Pair, address: &Address, around: &Around<'_>) -> Result<(), NoWay> {
-        self.dial_at(pair, At::Given(Box::new(address.clone())), around)
+        self.dial_at(pair, At::Given(Box::new(address.clone())), true, around)
     }
 
-    pub(super) fn dial_at(&mut self, pair: Pair, at: At, around: &Around<'_>) -> Result<(), NoWay> {
+    /// `wanted`: a site dials the peer, or its sessions wait for it.
+    pub(super) fn dial_at(&mut self, pair: Pair, at: At, wanted: bool, around: &Around<'_>) -> Result<(), NoWay> {
         if around.is_expired(at.address()) {
             return Err("the address has expired");
         }
@@ -129,7 +130,7 @@ impl Links {
             return Ok(());
         }
         let attempt = Attempt { at: Some(at), ..Attempt::new(Way::Address, None, around.now) };
-        self.begin_anew(pair, attempt, true, around)
+        self.begin_anew(pair, attempt, wanted, around)
     }
 
     fn begin_anew(&mut self, pair: Pair, attempt: Attempt, wanted: bool, around: &Around<'_>) -> Result<(), NoWay> {
@@ -191,19 +192,21 @@ impl Links {
         Some(link)
     }
 
-    /// How an address is dialled. At a peer's door, and by those who hide, over our own server only.
+    /// How an address is dialled. Over the servers that it names, if a site was given it or may still show us to the peer; else, and by those
+    /// who hide, over our own server only. A grant is a reason for whoever was given it: what a peer grants us itself is none.
     fn entrance(&self, pair: Pair, at: Option<&At>, around: &Around<'_>) -> Option<Entrance> {
         let told = self.address_of(pair, around);
-        let (address, is_door) = match at {
-            Some(At::Door(address)) => (&**address, true),
-            Some(At::Given(address)) => (&**address, false),
-            None => (told.as_ref()?, false),
+        let may_show = around.may_show(pair);
+        let (address, goes_there) = match at {
+            Some(At::Door(address)) => (&**address, false),
+            Some(At::Given(address)) => (&**address, !around.hides),
+            None => (told.as_ref()?, may_show),
         };
-        let proxies = if is_door || around.hides { around.proxies } else { address.proxies() };
+        let proxies = if goes_there { address.proxies() } else { around.proxies };
         let proof = address.grant().map(|grant| grant.proof(pair.own, pair.peer));
         let (fingerprint, token) = (*address.fingerprint(), address.token());
         let door = Door::Address { fingerprint, token, proxies: proxies.to_vec(), proof };
-        let direct = around.may_show(pair) || (proof.is_some() && !is_door && !around.hides);
+        let direct = may_show || (goes_there && proof.is_some());
         let stun = proxies.iter().copied().map(stun_of).collect();
         (!proxies.is_empty()).then_some(Entrance { door, direct, stun })
     }

@@ -32,6 +32,7 @@ mod control;
 mod crossing;
 mod dialling;
 mod ending;
+mod knocks;
 mod lanes;
 mod pairing;
 mod placement;
@@ -67,7 +68,7 @@ use crate::{
     deadline::{Deadline, earliest},
     dials::Dials,
     frames::Frames,
-    links::{redials::Redials, sealing::Sealing},
+    links::{knocks::Knocks, redials::Redials, sealing::Sealing},
     pair::Pair,
     sites::acquaintances::Acquaintances,
     topics::Topics,
@@ -278,6 +279,7 @@ pub struct Links {
     /// Links of peers that were told that our site hung up: in which frame, and until when they are to hang up.
     leaving: Map<LinkId, (FrameId, Instant)>,
     sealing: Sealing,
+    knocks: Knocks,
     /// Personas whose pages' browser could not connect, and until when that is believed.
     unable: Map<PersonaId, Instant>,
     rng: fastrand::Rng,
@@ -289,7 +291,8 @@ impl Links {
     pub fn new(secret: NodeSecret, epoch: Epoch, boot: Boot, rng: fastrand::Rng) -> Self {
         let sealing = Sealing::new(secret.signal_seed(boot));
         let (table, redials) = (Table::new(epoch), Redials::new());
-        Self { secret, table, redials, leaving: Map::new(), sealing, unable: Map::new(), rng, outbox: VecDeque::new() }
+        let (leaving, knocks, unable) = (Map::new(), Knocks::new(), Map::new());
+        Self { secret, table, redials, leaving, sealing, knocks, unable, rng, outbox: VecDeque::new() }
     }
 
     /// The links, to look at.
@@ -315,6 +318,7 @@ impl Links {
             LinksInput::NetworkChanged => self.doubt(&LinkCommand::Restart, around),
             LinksInput::PersonaGone(own) => {
                 self.unable.remove(&own);
+                self.knocks.leave(own);
                 self.redials.leave(own, around.now);
             }
             LinksInput::Plan => self.plan(around),
@@ -374,6 +378,7 @@ impl Links {
             LinkEvent::Forward(ends) => self.on_forward(link, ends, around),
             LinkEvent::Path(path) => {
                 if self.table.set_path(link, path) {
+                    self.tell(LinksOutput::Plans);
                     self.tell(LinksOutput::Status);
                 }
             }

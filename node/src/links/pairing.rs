@@ -188,7 +188,9 @@ impl Links {
 
     /// One of those whom we asked to pass a signal on has no link to its receiver.
     pub(super) fn on_not_passed_on(&mut self, asked: PersonaId, pair: Pair, around: &Around<'_>) {
-        let Some(link) = self.table.connecting_to(pair).map(|(link, _)| link) else { return };
+        let Some(link) = self.table.connecting_to(pair).map(|(link, _)| link) else {
+            return self.on_knock_not_passed_on(asked, pair);
+        };
         let Some((attempt, _)) = self.table.attempt_mut(link) else { return };
         attempt.asked = attempt.asked.saturating_sub(1);
         let is_over = match attempt.way {

@@ -24,7 +24,7 @@ use bitters_wire::{
 
 use super::{
     Around, Links, LinksOutput,
-    table::{At, Way},
+    table::{At, Attempt, Way},
 };
 use crate::pair::Pair;
 
@@ -84,11 +84,12 @@ impl Links {
         }
     }
 
-    /// A peer shows us its addresses, and we have no reason to use them or to show ours. If ours are under way to it, for another reason, it
-    /// answers those.
+    /// A peer shows us its addresses, and we have no reason to use them or to show ours. It may have none to answer what we showed it for
+    /// another: it is told our door, unless that is beside the point because the two have found each other.
     fn on_unreasoned(&mut self, pair: Pair, answers: Option<u32>, way: Way) {
-        let dials = self.table.connecting_to(pair).is_some();
-        if !dials && answers.is_none() {
+        let found = |it: &Attempt| it.paired.is_some() || it.way == Way::Address;
+        let is_found = self.table.connecting_to(pair).is_some_and(|(_, attempt)| found(attempt));
+        if !is_found && answers.is_none() {
             self.tell(LinksOutput::Knocked(pair, way));
         }
     }
@@ -100,21 +101,33 @@ impl Links {
 
     /// Asks a peer, to whom we show nothing, for its door. Tells whether there is a way to ask.
     pub(super) fn knock(&mut self, pair: Pair, way: Way, around: &Around<'_>) -> bool {
-        self.send_said(pair, &Said::Knock, way, around)
+        let asks = self.send_said(pair, &Said::Knock, way, around);
+        if asks {
+            self.knocks.note(pair, way, around.now);
+        }
+        asks
     }
 
-    /// A peer says where its door is. It is dialled if we wait for that: somebody here wants the peer, or we showed ourselves in vain.
+    /// A common peer that we had knock for us has no link to the peer: the next knock goes another way.
+    pub(super) fn on_knock_not_passed_on(&mut self, asked: PersonaId, pair: Pair) {
+        if self.knocks.way(pair) == Some(Way::CommonPeer(asked)) {
+            self.tell(LinksOutput::ForgetWays(pair));
+        }
+    }
+
+    /// A peer says where its door is. It is dialled if we wait for that: we knocked, or showed ourselves in vain.
     fn on_door_told(&mut self, pair: Pair, door: Box<Address>, around: &Around<'_>) {
         if door.owner() != Owner::Persona(pair.peer) || self.table.up_to(pair).is_some() {
             return;
         }
+        let wanted = self.is_wanted(pair, around);
         match self.table.connecting_to(pair) {
             Some((_, attempt)) if attempt.paired.is_some() || attempt.way == Way::Address => return,
             Some((link, _)) => self.abandon(link, around),
-            None if !self.is_wanted(pair, around) && around.topics.common(pair).next().is_none() => return,
-            None => {}
+            None if self.knocks.answered(pair, around.now) || wanted => {}
+            None => return,
         }
-        match self.dial_at(pair, At::Door(door), around) {
+        match self.dial_at(pair, At::Door(door), wanted, around) {
             Ok(()) => self.tell(LinksOutput::Dials(pair)),
             Err(_) => self.count_failure(pair, around.now),
         }

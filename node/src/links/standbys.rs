@@ -48,7 +48,7 @@ impl Links {
         let has_one =
             self.table.standby_to(pair).and_then(|id| self.table.link(id)).is_some_and(|it| elsewhere(it.frame));
         up.last_packet.is_some_and(|at| around.now.since(at) + PARTING < SESSION_PATIENCE)
-            && self.table.up_to(pair).is_some_and(|link| self.table.is_direct(link))
+            && self.table.up_to(pair).is_some_and(|link| self.table.shows(link))
             && !has_one
             && self.table.connecting_to(pair).is_none()
             && around.frames.of_persona(pair.own).any(|(id, _)| elsewhere(id))

@@ -441,6 +441,11 @@ impl Table {
         self.links.get(&id).is_some_and(|link| link.direct)
     }
 
+    /// Whether its two ends know each other's network addresses.
+    pub fn shows(&self, id: LinkId) -> bool {
+        self.links.get(&id).is_some_and(|link| link.direct && link.path != Path::Proxied)
+    }
+
     /// It may, or may not; tells whether that is new.
     pub fn set_direct(&mut self, id: LinkId, direct: bool) -> bool {
         self.links.get_mut(&id).is_some_and(|link| std::mem::replace(&mut link.direct, direct) != direct)

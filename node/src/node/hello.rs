@@ -161,6 +161,7 @@ impl Node {
             identity: frame.identity,
             permissions: frame.permissions,
             peers,
+            hiding: self.sites.hiding(),
         };
         self.tell(id, ToFrame::Welcome(welcome));
     }

@@ -16,7 +16,6 @@ use crate::{
     links::{Around, Links, LinksInput, LinksOutput},
     pair::Pair,
     server::seeds::SeedId,
-    sites::acquaintances::Acquaintance,
     topics::{Introducer, Place},
 };
 
@@ -28,7 +27,7 @@ macro_rules! around {
             topics: &$node.topics,
             dials: &$node.dials,
             acquaintances: &$node.acquaintances,
-            hides: $node.sites.hides(),
+            hides: $node.sites.hiding().hides,
             proxies: $node.addresses.proxies(),
             is_registered: $node.uplink.is_registered(),
             unix_ms: $node.clock.unix_ms(),
@@ -68,7 +67,6 @@ impl Node {
         match output {
             LinksOutput::AddressFailed(peer) => self.seed_failed(&SeedId::Persona(peer)),
             LinksOutput::Adopted(link, pair) => {
-                self.remember_direct(link, pair);
                 self.introduce_ourselves(link, pair.own);
                 self.link_is_there(pair);
             }
@@ -105,14 +103,6 @@ impl Node {
                 self.link_is_there(pair);
             }
             LinksOutput::Warning(audience, text) => self.warn(audience, &text),
-        }
-    }
-
-    /// The leader before us knew of a reason, which it may not have been able to store.
-    fn remember_direct(&mut self, link: LinkId, Pair { own, peer }: Pair) {
-        if self.links.table().is_direct(link) {
-            let at = self.clock.unix_ms().unwrap_or_default();
-            self.acquaintances.add(own, [Acquaintance { peer, at }]);
         }
     }
 

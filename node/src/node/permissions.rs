@@ -6,7 +6,7 @@ use bitters_wire::{
     id::{FrameId, PersonaId},
     keys::PersonaSecret,
     limits::MAX_LOCAL,
-    local::{DownReason, Hello, ToFrame},
+    local::{DownReason, Hello, Hiding, ToFrame},
     permission::{Answer, Permission, SiteStatus},
     rpc::Identity,
     status::Scope,
@@ -37,6 +37,7 @@ impl Node {
         {
             self.apply(&hello.origin, Some(hello.frame));
         }
+        self.decide(hello.hiding);
         self.sites.visit(&hello.origin, self.clock.unix_ms().unwrap_or_default());
     }
 
@@ -74,13 +75,15 @@ impl Node {
         }
     }
 
-    /// A frame's site accepted a peer.
-    pub(super) fn on_accepted(&mut self, id: FrameId, peer: PersonaId) {
+    /// A frame's site accepted a peer so long ago. A node that wasn't told the time stores nothing: it couldn't say when the month is over.
+    pub(super) fn on_accepted(&mut self, id: FrameId, peer: PersonaId, ago_ms: u64) {
         let Some(frame) = self.frames.frame(id) else { return };
-        let (own, at) = (frame.persona(), self.clock.unix_ms().unwrap_or_default());
-        let origin = frame.origin.clone();
-        self.acquaintances.add(own, [Acquaintance { peer, at }]);
-        self.sites.accept(&origin, peer, at);
+        let at = self.clock.unix_ms().map(|now| now.saturating_sub(ago_ms));
+        let (own, origin) = (frame.persona(), frame.origin.clone());
+        self.acquaintances.add(own, [Acquaintance { peer, at: at.unwrap_or_default() }]);
+        if let Some(at) = at {
+            self.sites.accept(&origin, peer, at);
+        }
         self.with_links(|links, around| links.accept(Pair { own, peer }, around));
     }
 
@@ -90,18 +93,23 @@ impl Node {
         if !is_page || !self.spend(id, Spend::Permit, now) {
             return;
         }
-        let is_news = self.sites.hide(hides);
-        for own in self.frames.personas().into_iter().filter(|_| is_news) {
-            self.with_links(|links, around| if hides { links.hide(own, around) } else { links.show(own, around) });
-        }
-        self.tell_hides();
+        // Whatever another clock said when the person decided otherwise.
+        let decided = self.clock.unix_ms().unwrap_or_default().max(self.sites.hiding().decided + 1);
+        self.decide(Hiding { hides, decided });
     }
 
-    /// Tells pages of the node that watch.
-    fn tell_hides(&mut self) {
-        let watching = self.frames.iter().filter(|(_, frame)| frame.watch_sites.is_some());
-        for id in watching.map(|(id, _)| id).collect::<Vec<_>>() {
-            self.tell(id, ToFrame::Hides(self.sites.hides()));
+    /// The person decided, here or where a frame was before. All frames are told: they carry it on.
+    pub(super) fn decide(&mut self, hiding: Hiding) {
+        let before = self.sites.hiding().hides;
+        if !self.sites.decide(hiding) {
+            return;
+        }
+        let hides = hiding.hides;
+        for own in self.frames.personas().into_iter().filter(|_| hides != before) {
+            self.with_links(|links, around| if hides { links.hide(own, around) } else { links.show(own, around) });
+        }
+        for id in self.frames.iter().map(|(id, _)| id).collect::<Vec<_>>() {
+            self.tell(id, ToFrame::Hides(hiding));
         }
     }
 

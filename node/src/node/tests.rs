@@ -30,7 +30,7 @@ use bitters_wire::{
     limits::{MAX_LINK, MAX_SIGNAL},
     link::{Control, LinkMessage, Signal},
     local::{
-        DownReason, HeldLink, Hello, IdentityEnd, IdentityText, LinkCommand, LinkEvent, ServiceReply, ToFrame,
+        DownReason, HeldLink, Hello, Hiding, IdentityEnd, IdentityText, LinkCommand, LinkEvent, ServiceReply, ToFrame,
         ToLeader, Welcome,
     },
     packet::{Body, Packet, Refusal},
@@ -57,6 +57,7 @@ fn a_frame_is_welcomed_with_its_own_persona_and_watched_once() {
         identity: Identity::Site,
         permissions: Permissions::default(),
         peers: 0,
+        hiding: Hiding::default(),
     };
     let told = Output::Frame(TAB, ToFrame::Welcome(welcome));
     let kept = Output::SaveSite(KnownSite { origin: SITE.into(), visited: Some(0), ..KnownSite::default() });

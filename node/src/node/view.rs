@@ -46,7 +46,7 @@ impl Node {
         begin_or_end(&mut frame.watch, watching, from);
         begin_or_end(&mut frame.watch_sites, sees_sites, from);
         if sees_sites {
-            self.tell(id, ToFrame::Hides(self.sites.hides()));
+            self.tell(id, ToFrame::Hides(self.sites.hiding()));
         }
     }
 

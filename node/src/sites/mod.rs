@@ -13,13 +13,14 @@ use bitters_machine::map::{Map, Set};
 use bitters_wire::{
     id::PersonaId,
     keys::{NodeSecret, PersonaSecret},
+    local::Hiding,
     permission::{Answer, Permission, Permissions},
 };
 use serde::{Deserialize, Serialize};
 
 use self::acquaintances::{Acquaintance, note};
 
-/// Sites kept. The longest absent goes first; one with an answer or a persona of its own goes after all others.
+/// Sites kept. The longest absent goes first; one with an answer or a persona of its own goes after all others, and the node's own page never.
 pub const MAX_SITES: usize = 1024;
 
 /// Bytes of an origin: a scheme, a host of at most 253 (RFC 1035, section 2.3.4), and a port.
@@ -45,9 +46,9 @@ pub struct KnownSite {
     /// Peers that it accepted, at most [`MAX_ACCEPTED`](acquaintances::MAX_ACCEPTED), the latest last.
     #[serde(default)]
     pub accepted: Vec<Acquaintance>,
-    /// Of the node's own page: whether no peer may know the network addresses of this browser.
+    /// Of the node's own page: what the person decided of the network addresses of this browser.
     #[serde(default)]
-    pub hides: bool,
+    pub hiding: Hiding,
 }
 
 impl KnownSite {
@@ -57,7 +58,7 @@ impl KnownSite {
 
     /// Whether something would be lost with it that can't be had again.
     fn is_dear(&self) -> bool {
-        self.brought.is_some() || self.hides || self.permissions != Permissions::default()
+        self.brought.is_some() || self.permissions != Permissions::default()
     }
 }
 
@@ -156,18 +157,18 @@ impl Sites {
         self.known.get(origin).map(|site| site.accepted.clone()).unwrap_or_default()
     }
 
-    /// Whether the person lets no peer know the network addresses of this browser.
-    pub fn hides(&self) -> bool {
-        self.known.get(&self.page).is_some_and(|page| page.hides)
+    /// Whether the person lets peers know the network addresses of this browser.
+    pub fn hiding(&self) -> Hiding {
+        self.known.get(&self.page).map(|page| page.hiding).unwrap_or_default()
     }
 
-    /// The person decided that; tells whether it is news.
+    /// The person decided that, here or where a frame was before. The latest counts. Tells whether it is that.
     #[must_use]
-    pub fn hide(&mut self, hides: bool) -> bool {
-        let is_news = self.hides() != hides;
+    pub fn decide(&mut self, hiding: Hiding) -> bool {
+        let is_news = self.hiding().decided < hiding.decided;
         if is_news {
             let page = self.page.clone();
-            self.change(&page, |site| site.hides = hides);
+            self.change(&page, |site| site.hiding = hiding);
         }
         is_news
     }
@@ -209,7 +210,8 @@ impl Sites {
         if self.known.len() <= MAX_SITES {
             return None;
         }
-        let least = self.known.values().min_by_key(|site| (site.is_dear(), site.visited))?.origin.clone();
+        let sites = self.known.values().filter(|site| !self.is_page(&site.origin));
+        let least = sites.min_by_key(|site| (site.is_dear(), site.visited))?.origin.clone();
         self.known.remove(&least).map(|site| site.origin)
     }
 }
@@ -278,13 +280,15 @@ mod tests {
     #[test]
     fn what_the_person_hides_and_sites_accepted_is_stored() {
         let mut sites = sites();
-        assert!(!sites.hides() && sites.hide(true) && !sites.hide(true));
+        let hides = |decided| Hiding { hides: true, decided };
+        assert!(!sites.hiding().hides && sites.decide(hides(7)) && !sites.decide(hides(7)));
+        assert!(!sites.decide(Hiding { hides: false, decided: 6 }), "it was decided otherwise since");
         sites.accept(A, PersonaId([9; 32]), 5);
         sites.accept(A, PersonaId([9; 32]), 6);
         let stored: Vec<KnownSite> = sites.take_changes().into_iter().map(saved).collect();
         assert_eq!(stored.len(), 2, "the second time is no news");
         let again = Sites::new(NODE, stored, Vec::new(), PAGE.into());
-        assert!(again.hides());
+        assert_eq!(again.hiding(), hides(7));
         assert_eq!(again.accepted(A), [Acquaintance { peer: PersonaId([9; 32]), at: 5 }]);
         assert_eq!(again.by_recency().len(), 1, "the page is no site");
         assert!(again.accepted(B).is_empty() && !again.was_here(A));
@@ -302,6 +306,11 @@ mod tests {
         let recent = sites.by_recency();
         assert_eq!((recent.len(), recent[0].origin.as_str()), (MAX_SITES, "https://1024.example"));
         assert_eq!(recent.last().map(|site| site.origin.as_str()), Some("kept"));
+        assert!(sites.decide(Hiding { hides: true, decided: 1 }));
+        for n in 0..MAX_SITES {
+            assert!(sites.answer(&format!("https://{n}.example"), Permission::Join, Answer::No));
+        }
+        assert!(sites.hiding().hides, "what holds for all is forgotten for none");
     }
 
     const A: &str = "https://a.example";

@@ -11,6 +11,7 @@ use bitters_wire::{
 };
 
 use super::{
+    hidden::introduced,
     script::*,
     world::{World, secret},
 };
@@ -46,7 +47,7 @@ fn a_dialler_invents_what_nobody_told_it() {
 
 #[test]
 fn who_is_introduced_tells_its_credentials_at_once() {
-    let mut peercon = dialling(None, Door::Introduced { fingerprint: fingerprint(OFFER) });
+    let mut peercon = dialling(None, introduced());
     let own = sdp::read_offer(OFFER).unwrap();
     let bare = Signal { candidates: Vec::new(), ..own };
 
@@ -61,7 +62,7 @@ fn who_is_introduced_tells_its_credentials_at_once() {
 
 #[test]
 fn another_certificate_than_the_addresss_is_not_shown() {
-    let mut peercon = dialling(None, Door::Introduced { fingerprint: [9; 32] });
+    let mut peercon = dialling(None, Door::Introduced { fingerprint: [9; 32], proxies: vec![PROXY] });
     let outputs = feed(&mut peercon, [Input::Signal(introduction()), Input::LocalDescription(OFFER.to_owned())]);
     assert_eq!(outputs, [Output::Down(DownReason::Platform)]);
 }

@@ -234,10 +234,10 @@ fn the_proxy_is_asked_before_its_budget_for_opening_is_used_up() {
 }
 
 #[test]
-fn a_server_has_the_listener_try_nothing_but_proxies() {
+fn a_server_has_the_listener_try_nothing_but_the_proxies_that_it_named_before() {
     let proxies = proxy_candidates(&[PROXY]);
     let other = |kind| Candidate::new(kind, Address::Ip([192, 0, 2, 9].into()), 5009).unwrap();
-    let candidates = vec![other(Kind::Host), proxies[0], other(Kind::ServerReflexive)];
+    let candidates = vec![other(Kind::Host), proxies[0], other(Kind::ServerReflexive), other(Kind::Relayed)];
     let theirs = sdp::read_offer(PEERS_OFFER).unwrap();
     let mut peercon = beginning(None, introduced(), true);
     feed(&mut peercon, [Input::LocalDescription(OFFER.to_owned())]);
@@ -294,8 +294,8 @@ fn says_willing(output: &Output) -> bool {
     *output == say(&Control::Willing)
 }
 
-fn introduced() -> Door {
-    Door::Introduced { fingerprint: fingerprint(OFFER) }
+pub fn introduced() -> Door {
+    Door::Introduced { fingerprint: fingerprint(OFFER), proxies: vec![PROXY] }
 }
 
 /// Both channels are open, and nobody has said who they are.

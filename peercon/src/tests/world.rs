@@ -79,7 +79,7 @@ impl World {
         let fingerprint = sdp::read_offer(&offers[1]).unwrap().fingerprint;
         let doors = [
             Door::Address { fingerprint, token: Token([7; 6]), proxies: vec![PROXY], proof: None },
-            Door::Introduced { fingerprint },
+            Door::Introduced { fingerprint, proxies: vec![PROXY] },
         ];
         let [dialler, listener] = offers;
         let [address, introduced] = doors;

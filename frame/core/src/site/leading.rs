@@ -38,6 +38,7 @@ impl Site {
             joined: self.joined(),
             talks: self.persona.iter().flat_map(|persona| persona.endpoint.peers()).collect(),
             links: self.links.values().copied().collect(),
+            hiding: self.hiding,
         };
         self.post(ToLeader::Hello(hello));
     }
@@ -93,7 +94,7 @@ impl Site {
                 self.reachable.remove(&peer);
                 self.endpoint_input(bitters_session::Input::HungUp(peer), now);
             }
-            ToFrame::Hides(hides) => self.outbox.push_back(Output::Hides(hides)),
+            ToFrame::Hides(hiding) => self.on_hiding(hiding),
             ToFrame::Link(link, command) => self.on_link_command(link, command),
             ToFrame::HandingOver => self.on_handing_over(now),
             ToFrame::Pong => {}
@@ -119,6 +120,7 @@ impl Site {
         self.vigil.heard(now);
         self.peers = welcome.peers;
         self.granted = welcome.identity;
+        self.hear_hiding(welcome.hiding);
         self.consent.permissions = self.with_answers(welcome.permissions);
         let unwanted = self.is_unwanted();
         if !unwanted {

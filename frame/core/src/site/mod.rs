@@ -35,13 +35,14 @@ use bitters_wire::{
     id::{Boot, Epoch, LinkId, PersonaId, TopicId},
     keys::PersonaSecret,
     limits::MAX_PENDING_REQUESTS,
-    local::{HeldLink, LinkCommand, LinkEvent, ToLeader},
+    local::{HeldLink, Hiding, LinkCommand, LinkEvent, ToLeader},
     permission::SiteStatus,
     rpc::{Event, FIRST_FRAME_ID, Identity, RPC, SiteWelcome, Tell},
     status::Path,
     status::Scope,
 };
 
+use acceptance::Accepted;
 pub use api::{Badge, Card, Click, Config, Elsewhere, Input, Line, Means, Outcome, Output, Question};
 use consent::Consent;
 use line::Calling;
@@ -100,8 +101,11 @@ pub struct Site {
     dialling: Map<LinkId, PersonaId>,
     /// Links that may go directly.
     direct: Set<LinkId>,
-    /// Peers that the site accepted, as the leader was told.
-    accepted: Set<PersonaId>,
+    accepted: Accepted,
+    /// What the person decided last of network addresses, as far as a leader told.
+    hiding: Hiding,
+    /// When the last input came.
+    now: Instant,
     /// Links that are up in this frame, for the next leader.
     links: Map<LinkId, HeldLink>,
     /// Packets for a leader that hasn't taken us in yet.
@@ -184,7 +188,9 @@ impl Site {
             dialled: Map::new(),
             reachable: Set::new(),
             direct: Set::new(),
-            accepted: Set::new(),
+            accepted: Accepted::new(),
+            hiding: Hiding::default(),
+            now: Instant::START,
             dialling: Map::new(),
             links: Map::new(),
             held: Vec::new(),
@@ -204,6 +210,7 @@ impl Machine for Site {
 
     /// Takes a fact.
     fn handle_input(&mut self, input: Input, now: Instant) {
+        self.now = now;
         match input {
             // Of the island that the frame leaves. Were the leader there heard, it would be said hello to.
             Input::Announced(_)

@@ -4,7 +4,7 @@
 //! is answered so at once: a way back needs no second yes, and a no is asked for no second time.
 
 use bitters_wire::{
-    local::ToLeader,
+    local::{Hiding, ToLeader},
     permission::{Answer, Permission, SiteStatus},
 };
 
@@ -62,6 +62,21 @@ impl Site {
     pub(super) fn on_hide(&mut self, hides: bool) {
         if self.config.watching {
             self.send(ToLeader::Hide(hides));
+        }
+    }
+
+    /// The leader says what the person decided. Where the frame goes, it brings that along.
+    pub(super) fn hear_hiding(&mut self, hiding: Hiding) {
+        if self.hiding.decided < hiding.decided {
+            self.hiding = hiding;
+        }
+    }
+
+    /// It says so to its page, too, which shows it.
+    pub(super) fn on_hiding(&mut self, hiding: Hiding) {
+        self.hear_hiding(hiding);
+        if self.config.watching {
+            self.outbox.push_back(Output::Hides(self.hiding.hides));
         }
     }
 

@@ -397,7 +397,7 @@ impl Site {
                 | Pending::Watch => {}
             }
         }
-        again.extend(self.accepted.iter().map(|peer| ToLeader::Accepted(*peer)));
+        again.extend(self.accepted.again(self.now));
         again.into_iter().for_each(|message| self.send(message));
         for id in lost {
             self.requests.remove(&id);

@@ -231,7 +231,7 @@ fn a_stranger_who_dials_an_address_of_ours_becomes_a_link() {
     let mut lab = listening();
     let outputs = lab.server(dialled(token(site(), &CERTIFICATE)));
     let (link, dial) = introduced_in(&outputs).expect("it is answered");
-    let door = Door::Introduced { fingerprint: CERTIFICATE.fingerprint };
+    let door = Door::Introduced { fingerprint: CERTIFICATE.fingerprint, proxies: vec![PROXY] };
     assert_eq!(dial, Dial { own: us(), peer: None, door, direct: false, stun: vec![stun_of(PROXY)] });
     assert_eq!(outputs[1], command(TAB, link, LinkCommand::Signal(vec![9])));
 

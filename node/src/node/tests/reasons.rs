@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bitters_wire::{
     address::{Address, Owner},
     keys::Grant,
-    local::Door,
+    local::{Dial, Door, Hiding},
     sealed::Said,
 };
 
@@ -66,6 +66,56 @@ fn a_door_that_we_did_not_ask_for_or_of_another_is_not_dialled() {
     assert_eq!(lab.server(says(peer(1), us(), &door(peer(1)))), []);
     assert!(dialled_in(&lab.server(says(alice(), us(), &door(alice())))).is_some());
     assert_eq!(lab.server(says(alice(), us(), &door(alice()))), [], "once");
+}
+
+#[test]
+fn a_member_of_a_topic_is_dialled_at_its_door_once_for_each_knock() {
+    let mut lab = in_lobby();
+    lab.admit(THIRD, PAGE);
+    lab.frame(THIRD, ToLeader::Hide(true));
+    let named = lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] });
+    assert_eq!(told_by_server(&named), [(alice(), Said::Knock)], "who hides shows members nothing");
+    let door = || says(alice(), us(), &Said::Door(Box::new(door_of(alice(), &[TRAP], None))));
+    let (_, link) = dialled_in(&lab.server(door())).unwrap();
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    assert_eq!(lab.server(door()), [], "it would have us dial as often as it likes");
+    let named = ToNode::Members { topic: LOBBY, key: us(), members: vec![peer(1)] };
+    lab.server(named);
+    let stranger = says(peer(2), us(), &Said::Door(Box::new(door_of(peer(2), &[TRAP], None))));
+    assert_eq!(lab.server(stranger), []);
+}
+
+#[test]
+fn two_who_show_themselves_for_reasons_that_the_other_lacks_meet_at_a_door() {
+    let mut lab = in_lobby();
+    let named = lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] });
+    let (_, link) = dialled_in(&named).unwrap();
+    lab.link(link, LinkEvent::Signal(vec![4]));
+    let hers = lab.server(dials(alice()));
+    assert!(
+        matches!(&told_by_server(&hers)[..], [(_, Said::Door(_))]),
+        "she accepted us, and left the topic: {hers:?}"
+    );
+    let door = Said::Door(Box::new(door_of(alice(), &[TRAP], None)));
+    let met = lab.server(says(alice(), us(), &door));
+    assert!(met.contains(&command(TAB, link, LinkCommand::HangUp)), "{met:?}");
+    assert!(matches!(introduced_in(&met), Some((_, Dial { door: Door::Address { .. }, .. }))));
+    assert_eq!(told_by_server(&lab.server(dials(alice()))), [], "her signals are beside the point now");
+}
+
+#[test]
+fn a_common_peer_that_leads_nowhere_is_not_asked_to_knock_again() {
+    let (mut lab, link) = met();
+    lab.admit(THIRD, PAGE);
+    lab.frame(THIRD, ToLeader::Hide(true));
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    let named = lab.peer(link, &TopicMessage::Members { topic: LOBBY, members: vec![peer(1)] });
+    let over = |it: &Output| matches!(it, Output::Frame(_, ToFrame::Link(on, LinkCommand::Send(_))) if *on == link);
+    assert!(named.iter().any(over) && told_by_server(&named).is_empty(), "{named:?}");
+    lab.peer(link, &Control::Unreachable(peer(1)));
+    let again = lab.frame(TAB, ToLeader::Dial { request: 2, peer: peer(1), address: None });
+    assert_eq!(told_by_server(&again), [(peer(1), Said::Knock)], "{again:?}");
 }
 
 #[test]
@@ -151,12 +201,12 @@ fn an_address_that_was_given_away_with_a_grant_is_dialled_directly() {
 fn a_peer_that_the_site_accepted_is_connected_directly_for_a_month() {
     let (mut lab, link) = met();
     lab.input(Input::WallClock(DAY));
-    let accepted = lab.frame(TAB, ToLeader::Accepted(alice()));
+    let accepted = lab.frame(TAB, accepts(alice()));
     assert!(accepted.contains(&command(TAB, link, LinkCommand::GoDirect)));
     let list = vec![Acquaintance { peer: alice(), at: DAY }];
     let stored = |it: &Output| matches!(it, Output::SaveSite(site) if site.accepted == list);
     assert!(accepted.iter().any(stored), "{accepted:?}");
-    assert_eq!(lab.frame(TAB, ToLeader::Accepted(alice())), [], "that is no news");
+    assert_eq!(lab.frame(TAB, accepts(alice())), [], "that is no news");
 
     let site = KnownSite { origin: SITE.into(), accepted: list, ..KnownSite::default() };
     for (days, is_known) in [(31, true), (32, false)] {
@@ -168,6 +218,17 @@ fn a_peer_that_the_site_accepted_is_connected_directly_for_a_month() {
         let outputs = lab.server(dials(alice()));
         assert_eq!(dialled_in(&outputs).is_some(), is_known, "after {days} days");
     }
+}
+
+#[test]
+fn a_frame_that_tells_the_next_leader_of_a_peer_does_not_have_it_accepted_anew() {
+    let mut lab = strangers();
+    lab.input(Input::WallClock(40 * DAY));
+    let told = lab.frame(TAB, ToLeader::Accepted { peer: alice(), ago_ms: 29 * DAY });
+    let list = vec![Acquaintance { peer: alice(), at: 11 * DAY }];
+    assert!(told.iter().any(|it| matches!(it, Output::SaveSite(site) if site.accepted == list)), "{told:?}");
+    lab.input(Input::WallClock(42 * DAY));
+    assert_eq!(dialled_in(&lab.server(dials(alice()))), None);
 }
 
 #[test]
@@ -187,8 +248,10 @@ fn a_link_over_the_server_brings_no_other_link() {
     lab.admit(OTHER, SITE);
     assert_eq!(dialled_in(&lab.frame(TAB, ToLeader::Packet(speaks()))), None, "no standby shows where we are");
     assert_eq!(lab.peer(link, &Control::Signal(dial(9))), [], "and none is tried");
-    let direct = lab.frame(TAB, ToLeader::Accepted(alice()));
-    assert_eq!(dialled_in(&direct).map(|(frame, _)| frame), Some(OTHER), "once the site accepted the peer");
+    assert_eq!(dialled_in(&lab.frame(TAB, accepts(alice()))), None, "the peer may hide");
+    assert_eq!(lab.peer(link, &Control::Signal(dial(9))), []);
+    let direct = lab.link(link, LinkEvent::Path(Path::Direct));
+    assert_eq!(dialled_in(&direct).map(|(frame, _)| frame), Some(OTHER), "once each knows where the other is");
     let (_, standby) = dialled_in(&direct).unwrap();
     lab.link_in(OTHER, standby, LinkEvent::Down(DownReason::Closed));
     assert!(dialled_in(&lab.peer(link, &Control::Signal(dial(9)))).is_some());
@@ -262,7 +325,7 @@ fn a_member_who_dials_is_answered_for_members_alone_and_others_at_the_door() {
 fn who_hides_is_reached_over_the_server_only() {
     let (mut lab, link) = met();
     lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
-    lab.frame(TAB, ToLeader::Accepted(alice()));
+    lab.frame(TAB, accepts(alice()));
     lab.frame(TAB, ToLeader::Packet(speaks()));
     assert_eq!(lab.frame(TAB, ToLeader::Hide(true)), [], "a site can't have that");
     lab.admit(THIRD, PAGE);
@@ -271,7 +334,7 @@ fn who_hides_is_reached_over_the_server_only() {
     let again = lab.within(Duration::from_secs(1));
     assert_eq!((told_by_server(&again).first(), dialled_in(&again)), (Some(&(alice(), Said::Knock)), None));
 
-    assert!(!lab.frame(TAB, ToLeader::Accepted(peer(1))).iter().any(|it| matches!(it, Output::Frame(..))));
+    assert!(!lab.frame(TAB, accepts(peer(1))).iter().any(|it| matches!(it, Output::Frame(..))));
     let member = ToNode::Signal { from: peer(2), to: us(), signal: sealed_for(LOBBY, peer(2), us(), &dial(7)) };
     for dial in [member, signals(peer(1), us(), dial(7))] {
         let outputs = lab.server(dial);
@@ -291,11 +354,32 @@ fn who_hides_is_reached_over_the_server_only() {
 }
 
 #[test]
+fn what_the_person_decided_where_a_frame_was_before_counts_if_nothing_was_decided_since() {
+    let (mut lab, link) = met();
+    lab.frame(TAB, accepts(alice()));
+    let hiding = |hides, decided| Hiding { hides, decided };
+    let brings = |frame, hiding| ToLeader::Hello(Hello { hiding, ..hello(frame, SITE) });
+    let brought = lab.frame(OTHER, brings(OTHER, hiding(true, 7)));
+    assert!(brought.contains(&command(TAB, link, LinkCommand::HangUp)), "{brought:?}");
+    assert!(brought.contains(&Output::Frame(TAB, ToFrame::Hides(hiding(true, 7)))), "it carries that on, too");
+    let stored = |it: &Output| matches!(it, Output::SaveSite(site) if site.origin == PAGE && site.hiding.hides);
+    assert!(brought.iter().any(stored), "the store that should have had it may have been unreadable");
+
+    let welcomed = lab.frame(THIRD, brings(THIRD, hiding(false, 6)));
+    let welcome =
+        |it: &Output| matches!(it, Output::Frame(THIRD, ToFrame::Welcome(it)) if it.hiding == hiding(true, 7));
+    assert!(welcomed.iter().any(welcome), "{welcomed:?}");
+    assert_eq!(dialled_in(&lab.server(dials(alice()))), None);
+    lab.frame(THIRD, brings(THIRD, hiding(false, 8)));
+    assert!(dialled_in(&lab.server(dials(alice()))).is_some());
+}
+
+#[test]
 fn who_no_longer_hides_goes_directly_to_those_that_the_site_accepted() {
     let mut lab = at_door();
     lab.admit(THIRD, PAGE);
     lab.frame(THIRD, ToLeader::Hide(true));
-    lab.frame(TAB, ToLeader::Accepted(alice()));
+    lab.frame(TAB, accepts(alice()));
     let links = [alice(), peer(1)].map(|peer| {
         let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
         lab.link(link, LinkEvent::Sign { text: identity(us(), peer), proof: None });
@@ -318,7 +402,60 @@ fn a_persona_of_the_same_node_is_met_at_its_door_like_any_stranger() {
     assert!(matches!(&told_by_server(&answered)[..], [(to, Said::Door(_))] if *to == other), "{answered:?}");
 }
 
+#[test]
+fn an_address_that_was_told_while_there_was_a_reason_is_no_reason_later() {
+    let mut lab = in_lobby();
+    let dial = sealed_for(LOBBY, alice(), us(), &dial(7));
+    let (_, link) = dialled_in(&lab.server(ToNode::Signal { from: alice(), to: us(), signal: dial })).unwrap();
+    lab.link(link, LinkEvent::Up(alice()));
+    let grant = Some(secret_of(alice()).grant());
+    lab.peer(link, &Control::Address(door_of(alice(), &[TRAP], grant)));
+    lab.frame(TAB, ToLeader::Leave(LOBBY));
+    lab.frame(TAB, ToLeader::Join { request: 2, topic: ELSEWHERE, matching: matching(ELSEWHERE) });
+    lab.peer(link, &TopicMessage::Joined(ELSEWHERE));
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+
+    let (_, again) = dialled_in(&lab.within(Duration::from_secs(2))).expect("it is dialled by signals");
+    let mut outputs = lab.link(again, LinkEvent::Signal(vec![4]));
+    outputs.extend(lab.server(ToNode::Unreachable { from: us(), to: alice() }));
+    outputs.extend(lab.within(Duration::from_secs(20)));
+    let dials: Vec<Dial> = dials_in(&outputs);
+    let at = |it: &&Dial| matches!(it.door, Door::Address { .. });
+    let at_address: Vec<&Dial> = dials.iter().filter(at).collect();
+    assert!(!at_address.is_empty(), "then at its address: {dials:?}");
+    for dial in at_address {
+        let Door::Address { proxies, .. } = &dial.door else { continue };
+        assert_eq!((dial.direct, &proxies[..]), (false, &[PROXY][..]), "as any stranger's");
+    }
+}
+
+#[test]
+fn a_link_that_was_direct_under_the_leader_before_is_no_reason_for_the_next_one() {
+    let mut lab = Lab::new().among_strangers();
+    let link = LinkId { epoch: Epoch(2), number: 6 };
+    let links = vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true }];
+    lab.frame(TAB, ToLeader::Hello(Hello { links, ..hello(TAB, SITE) }));
+    lab.register(vec![PROXY]);
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    let outputs = lab.server(dials(alice()));
+    assert_eq!(dialled_in(&outputs), None, "{outputs:?}");
+}
+
 const ELSEWHERE: TopicId = TopicId([4; 32]);
+
+/// The site accepts a peer now.
+fn accepts(peer: PersonaId) -> ToLeader {
+    ToLeader::Accepted { peer, ago_ms: 0 }
+}
+
+/// Who is to be dialled, in order.
+fn dials_in(outputs: &[Output]) -> Vec<Dial> {
+    let dial = |it: &Output| match it {
+        Output::Frame(_, ToFrame::Link(_, LinkCommand::Dial(dial))) => Some(dial.clone()),
+        _ => None,
+    };
+    outputs.iter().filter_map(dial).collect()
+}
 
 /// One frame among strangers, registered at a server that forwards.
 fn strangers() -> Lab {

@@ -184,7 +184,14 @@ fn a_frame_that_becomes_another_persona_leaves_links_and_sessions_behind() {
     let key = person.id();
     let signature = person.sign(&register_text(&NONCE, SERVER, key));
     let permissions = Permissions { person: Answer::Yes, ..Permissions::default() };
-    let welcome = Welcome { wire: WIRE.max, persona: person, identity: Identity::Person, permissions, peers: 0 };
+    let welcome = Welcome {
+        wire: WIRE.max,
+        persona: person,
+        identity: Identity::Person,
+        permissions,
+        peers: 0,
+        hiding: Hiding::default(),
+    };
     assert_eq!(
         outputs,
         [

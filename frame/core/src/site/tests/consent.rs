@@ -281,6 +281,26 @@ fn a_no_on_the_node_s_page_counts_where_the_browser_asks_nobody() {
 }
 
 #[test]
+fn what_the_person_decided_of_network_addresses_goes_home_with_the_frame() {
+    let decided = |hides, decided| Hiding { hides, decided };
+    let mut frame = Asked::in_all_sites(true);
+    frame.welcome(welcome(ALICE));
+    frame.outputs(Input::Leader(frame.leader_says(ToFrame::Hides(decided(true, 7)))));
+    frame.outputs(Input::Leader(frame.leader_says(ToFrame::Hides(decided(false, 6)))));
+    frame.outputs(Input::BridgeClosed);
+    frame.outputs(Input::Island { scope: Scope::Site, remote: false });
+    let hello = |outputs: &[Output]| match &said(outputs)[..] {
+        [ToLeader::Hello(hello)] => hello.hiding,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(hello(&frame.outputs(Input::Connected)), decided(true, 7));
+    frame.welcome(Welcome { hiding: decided(false, 8), ..welcome(ALICE) });
+    frame.outputs(Input::IslandLost);
+    frame.outputs(Input::Island { scope: Scope::Site, remote: false });
+    assert_eq!(hello(&frame.outputs(Input::Connected)), decided(false, 8), "at home it was decided since");
+}
+
+#[test]
 fn a_no_in_another_tab_settles_what_this_one_asks() {
     let mut frame = Asked::new(BOTH);
     frame.outputs(unify(1));
