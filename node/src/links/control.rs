@@ -139,7 +139,7 @@ impl Links {
             return Err("an address that isn't its own");
         }
         if !around.is_expired(&address) && self.table.is_direct(link) {
-            self.table.learn_address(pair, address);
+            self.table.learn_address(link, address);
         }
         Ok(())
     }

@@ -43,6 +43,8 @@ pub enum Begun {
 struct Entrance {
     door: Door,
     direct: bool,
+    /// Because of a grant, or for what held when the peer told the address.
+    granted: bool,
     stun: Vec<SocketAddr>,
 }
 
@@ -168,7 +170,7 @@ impl Links {
 
     /// Where the peer said that it can be dialled.
     pub(super) fn address_of(&self, pair: Pair, around: &Around<'_>) -> Option<Address> {
-        self.table.address(pair).filter(|address| !around.is_expired(address)).cloned()
+        self.table.address(pair).map(|(address, _)| address).filter(|address| !around.is_expired(address)).cloned()
     }
 
     /// Begins an attempt, in another frame than `other` if there is one.
@@ -179,36 +181,42 @@ impl Links {
         other: Option<FrameId>,
         around: &Around<'_>,
     ) -> Option<LinkId> {
-        let Entrance { door, direct, stun } = match attempt.way {
+        let Entrance { door, direct, granted, stun } = match attempt.way {
             Way::Address => self.entrance(pair, attempt.at.as_ref(), around)?,
-            _ => Entrance { door: Door::Signals, direct: true, stun: around.stun() },
+            _ => Entrance { door: Door::Signals, direct: true, granted: false, stun: around.stun() },
         };
         let frame = self.frame_for(pair.own, other, around.frames)?;
         let link = self.table.begin(frame, pair, attempt);
         self.table.set_direct(link, direct);
+        if granted {
+            self.table.set_granted(link);
+        }
         let dial = Dial { own: pair.own, peer: Some(pair.peer), door, direct, stun };
         self.command(link, LinkCommand::Dial(dial), around);
         self.tell(LinksOutput::Status);
         Some(link)
     }
 
-    /// How an address is dialled. Over the servers that it names, if a site was given it or may still show us to the peer; else, and by those
-    /// who hide, over our own server only. A grant is a reason for whoever was given it: what a peer grants us itself is none.
+    /// How an address is dialled. Over the servers that it names, if a site was given it, or if the peer told it while there was a reason that
+    /// there still is; else, and by those who hide, over our own server only. A grant is a reason for whoever was given it: what a peer
+    /// grants us itself is none.
     fn entrance(&self, pair: Pair, at: Option<&At>, around: &Around<'_>) -> Option<Entrance> {
         let told = self.address_of(pair, around);
         let may_show = around.may_show(pair);
+        let still = self.table.address(pair).is_some_and(|(_, because)| around.still_holds(because, pair));
         let (address, goes_there) = match at {
             Some(At::Door(address)) => (&**address, false),
             Some(At::Given(address)) => (&**address, !around.hides),
-            None => (told.as_ref()?, may_show),
+            None => (told.as_ref()?, may_show || still),
         };
         let proxies = if goes_there { address.proxies() } else { around.proxies };
         let proof = address.grant().map(|grant| grant.proof(pair.own, pair.peer));
+        let granted = goes_there && (proof.is_some() || (at.is_none() && still));
         let (fingerprint, token) = (*address.fingerprint(), address.token());
         let door = Door::Address { fingerprint, token, proxies: proxies.to_vec(), proof };
-        let direct = may_show || (goes_there && proof.is_some());
+        let direct = may_show || granted;
         let stun = proxies.iter().copied().map(stun_of).collect();
-        (!proxies.is_empty()).then_some(Entrance { door, direct, stun })
+        (!proxies.is_empty()).then_some(Entrance { door, direct, granted, stun })
     }
 
     /// The frame of a persona that is to carry a new link: another than `other` if there is one.

@@ -185,9 +185,14 @@ impl Links {
 
     /// Neither the rendezvous nor anybody linked knows the peer: maybe a proxy does, at its address.
     fn dials_at_address(&mut self, pair: Pair, failed: &Attempt, around: &Around<'_>) -> bool {
-        let begins = matches!(failed.way, Way::Neighbours | Way::CommonPeer(_) | Way::Uplink)
+        matches!(failed.way, Way::Neighbours | Way::CommonPeer(_) | Way::Uplink)
             && failed.dialled
-            && self.address_of(pair, around).is_some()
+            && self.dial_told(pair, around)
+    }
+
+    /// Dials a peer at the address that it told on a link. Tells whether that began.
+    pub(super) fn dial_told(&mut self, pair: Pair, around: &Around<'_>) -> bool {
+        let begins = self.address_of(pair, around).is_some()
             && self.begin(pair, Attempt::new(Way::Address, None, around.now), None, around).is_some();
         if begins {
             self.redials.begun(pair, around.now);

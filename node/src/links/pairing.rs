@@ -205,10 +205,13 @@ impl Links {
     }
 
     pub(super) fn on_unreachable(&mut self, pair: Pair, around: &Around<'_>) {
-        let attempt = self.table.connecting_to(pair).filter(|(_, attempt)| attempt.way == Way::Uplink);
-        if let Some(link) = attempt.map(|(id, _)| id) {
-            self.hang_up(link, around);
-            self.end(link, DownReason::Closed, around);
+        match self.table.connecting_to(pair).map(|(link, attempt)| (link, attempt.way)) {
+            Some((link, Way::Uplink)) => {
+                self.hang_up(link, around);
+                self.end(link, DownReason::Closed, around);
+            }
+            Some(_) => {}
+            None => self.on_knock_unreachable(pair, around),
         }
     }
 

@@ -24,7 +24,7 @@ use bitters_wire::{
 
 use super::{
     Around, Links, LinksOutput,
-    table::{At, Attempt, Way},
+    table::{At, Attempt, Because, Way},
 };
 use crate::pair::Pair;
 
@@ -54,6 +54,12 @@ impl Around<'_> {
         let others: Vec<TopicId> = own.filter(|topic| !common.contains(topic)).collect();
         let is_said = !common.is_empty() && !self.hides;
         is_said.then(|| Reason::Topics(common.into_iter().chain(others).take(MAX_SHOWN).collect()))
+    }
+
+    /// Whether what a link went directly for holds when it is made again: a grant does, and a topic as long as both are in it.
+    pub(super) fn still_holds(&self, because: &Because, pair: Pair) -> bool {
+        let is_common = || self.topics.common(pair).any(|topic| because.topics.contains(&topic));
+        !self.hides && (because.granted || is_common())
     }
 
     /// Which topic's members alone can read what a peer says, and what it says; nothing if that is none of our persona's.
@@ -115,6 +121,14 @@ impl Links {
         }
     }
 
+    /// The server that was to knock doesn't know the peer. It may be where it said once, if what it said that for still holds.
+    pub(super) fn on_knock_unreachable(&mut self, pair: Pair, around: &Around<'_>) {
+        let holds = self.table.address(pair).is_some_and(|(_, because)| around.still_holds(because, pair));
+        if holds && self.is_wanted(pair, around) && self.knocks.way(pair) == Some(Way::Uplink) {
+            self.dial_told(pair, around);
+        }
+    }
+
     /// A peer says where its door is. It is dialled if we wait for that: we knocked, or showed ourselves in vain.
     fn on_door_told(&mut self, pair: Pair, door: Box<Address>, around: &Around<'_>) {
         if door.owner() != Owner::Persona(pair.peer) || self.table.up_to(pair).is_some() {
@@ -137,6 +151,9 @@ impl Links {
     pub(super) fn judge_reason(&mut self, link: LinkId, pair: Pair, proof: Option<GrantProof>, around: &Around<'_>) {
         let Some(secret) = around.frames.secret(pair.own) else { return };
         let is_granted = proof.is_some_and(|proof| secret.grant().is_proven(proof, pair.peer, pair.own));
+        if is_granted && !around.hides {
+            self.table.set_granted(link);
+        }
         if around.may_show(pair) || (is_granted && !around.hides) {
             self.go_direct(link, around);
         }

@@ -64,6 +64,17 @@ pub struct Link {
     pub passage: Option<u64>,
     /// Whether the peer may know our network addresses.
     pub direct: bool,
+    /// Why, besides that the site accepted it.
+    pub because: Because,
+}
+
+/// Reasons for a link to go directly that nothing but the link tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Because {
+    /// One end has an address of the other's with its grant.
+    pub granted: bool,
+    /// Topics in which both showed each other to be.
+    pub topics: Vec<TopicId>,
 }
 
 impl Link {
@@ -72,7 +83,8 @@ impl Link {
             State::Connecting(Attempt { way: Way::Address, .. }) => Path::Proxied,
             State::Connecting(_) | State::Opening(_) | State::Standby(_) | State::Up(_) => Path::Direct,
         };
-        Self { frame, own: pair.own, peer: Some(pair.peer), state, path, passage: None, direct: true }
+        let because = Because { granted: false, topics: Vec::new() };
+        Self { frame, own: pair.own, peer: Some(pair.peer), state, path, passage: None, direct: true, because }
     }
 
     /// When it is given up, unless it is up by then.
@@ -80,6 +92,13 @@ impl Link {
         match &self.state {
             State::Connecting(Attempt { started, .. }) | State::Opening(started) => Some(*started + DIAL_TIMEOUT),
             State::Standby(_) | State::Up(_) => None,
+        }
+    }
+
+    /// The attempt came to something: both showed each other these topics.
+    fn keep_topics(&mut self) {
+        if let State::Connecting(attempt) = &mut self.state {
+            self.because.topics.append(&mut attempt.topics);
         }
     }
 
@@ -295,8 +314,8 @@ pub struct Table {
     standbys: Map<Pair, LinkId>,
     /// What peers had left when their links ended; the last are the latest.
     budgets: VecDeque<(Pair, Budget)>,
-    /// Where peers said that they can be dialled; the last are the latest.
-    addresses: VecDeque<(Pair, Address)>,
+    /// Where peers said that they can be dialled, and why their links went directly; the last are the latest.
+    addresses: VecDeque<(Pair, Address, Because)>,
 }
 
 /// Pairs whose budgets are remembered: there are never as many links at once.
@@ -322,7 +341,10 @@ impl Table {
     /// A new link that connects.
     pub fn begin(&mut self, frame: FrameId, pair: Pair, attempt: Attempt) -> LinkId {
         let id = self.name();
-        self.links.insert(id, Link::new(frame, pair, State::Connecting(attempt)));
+        // A standby is for the same reason as the link that it is for.
+        let used = self.up.get(&pair).filter(|_| attempt.way == Way::Link);
+        let because = used.and_then(|used| self.links.get(used)).map(|used| used.because.clone()).unwrap_or_default();
+        self.links.insert(id, Link { because, ..Link::new(frame, pair, State::Connecting(attempt)) });
         id
     }
 
@@ -330,7 +352,8 @@ impl Table {
     pub fn open(&mut self, frame: FrameId, own: PersonaId, passage: u64, now: Instant) -> LinkId {
         let id = self.name();
         let (state, passage) = (State::Opening(now), Some(passage));
-        self.links.insert(id, Link { frame, own, peer: None, state, path: Path::Proxied, passage, direct: false });
+        let (path, because) = (Path::Proxied, Because::default());
+        self.links.insert(id, Link { frame, own, peer: None, state, path, passage, direct: false, because });
         id
     }
 
@@ -369,6 +392,7 @@ impl Table {
         let Some(pair) = self.links.get(&id).and_then(Link::pair) else { return };
         let budget = self.take_budget(pair, now);
         let Some(link) = self.links.get_mut(&id) else { return };
+        link.keep_topics();
         let (paired, opened) = match &link.state {
             State::Connecting(attempt) => (attempt.paired, attempt.opens_by().map(|ours| (ours, now))),
             State::Standby(standby) => (standby.paired, standby.opened.map(|ours| (ours, standby.since))),
@@ -388,23 +412,27 @@ impl Table {
             && let State::Connecting(attempt) = &link.state
         {
             let (paired, opened) = (attempt.paired, attempt.opens_by());
+            link.keep_topics();
             link.state = State::Standby(Standby { paired, since: now, opened });
             self.standbys.insert(pair, id);
         }
     }
 
-    /// The peer said where it can be dialled.
-    pub fn learn_address(&mut self, pair: Pair, address: Address) {
-        self.addresses.retain(|(of, _)| *of != pair);
-        self.addresses.push_back((pair, address));
+    /// The peer said on a link where it can be dialled.
+    pub fn learn_address(&mut self, link: LinkId, address: Address) {
+        let Some((pair, because)) = self.links.get(&link).and_then(|it| Some((it.pair()?, it.because.clone()))) else {
+            return;
+        };
+        self.addresses.retain(|(of, _, _)| *of != pair);
+        self.addresses.push_back((pair, address, because));
         if self.addresses.len() > MAX_ADDRESSES {
             self.addresses.pop_front();
         }
     }
 
-    /// Where the peer said last that it can be dialled.
-    pub fn address(&self, pair: Pair) -> Option<&Address> {
-        self.addresses.iter().find(|(of, _)| *of == pair).map(|(_, address)| address)
+    /// Where the peer said last that it can be dialled, and why its link went directly.
+    pub fn address(&self, pair: Pair) -> Option<(&Address, &Because)> {
+        self.addresses.iter().find(|(of, _, _)| *of == pair).map(|(_, address, because)| (address, because))
     }
 
     fn take_budget(&mut self, pair: Pair, now: Instant) -> Budget {
@@ -444,6 +472,13 @@ impl Table {
     /// Whether its two ends know each other's network addresses.
     pub fn shows(&self, id: LinkId) -> bool {
         self.links.get(&id).is_some_and(|link| link.direct && link.path != Path::Proxied)
+    }
+
+    /// It may because one end has the other's grant.
+    pub fn set_granted(&mut self, id: LinkId) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.because.granted = true;
+        }
     }
 
     /// It may, or may not; tells whether that is new.

@@ -402,30 +402,59 @@ fn a_persona_of_the_same_node_is_met_at_its_door_like_any_stranger() {
     assert!(matches!(&told_by_server(&answered)[..], [(to, Said::Door(_))] if *to == other), "{answered:?}");
 }
 
-#[test]
-fn an_address_that_was_told_while_there_was_a_reason_is_no_reason_later() {
+/// Alice is met in the lobby, or at an address with her grant, and says on the link where she can be dialled. Then the link breaks, and no
+/// server has her.
+fn told_and_lost(by_grant: bool, meanwhile: impl FnOnce(&mut Lab, LinkId)) -> Vec<Dial> {
     let mut lab = in_lobby();
-    let dial = sealed_for(LOBBY, alice(), us(), &dial(7));
-    let (_, link) = dialled_in(&lab.server(ToNode::Signal { from: alice(), to: us(), signal: dial })).unwrap();
+    let (link, _) = if by_grant {
+        let address = Some(door_of(alice(), &["192.0.2.9:1"], Some(secret_of(alice()).grant())));
+        introduced_in(&lab.frame(TAB, ToLeader::Dial { request: 9, peer: alice(), address })).unwrap()
+    } else {
+        let dial = sealed_for(LOBBY, alice(), us(), &dial(7));
+        introduced_in(&lab.server(ToNode::Signal { from: alice(), to: us(), signal: dial })).unwrap()
+    };
     lab.link(link, LinkEvent::Up(alice()));
-    let grant = Some(secret_of(alice()).grant());
-    lab.peer(link, &Control::Address(door_of(alice(), &[TRAP], grant)));
-    lab.frame(TAB, ToLeader::Leave(LOBBY));
-    lab.frame(TAB, ToLeader::Join { request: 2, topic: ELSEWHERE, matching: matching(ELSEWHERE) });
-    lab.peer(link, &TopicMessage::Joined(ELSEWHERE));
+    lab.peer(link, &Control::Address(door_of(alice(), &[TRAP], Some(secret_of(alice()).grant()))));
+    meanwhile(&mut lab, link);
+    lab.frame(TAB, ToLeader::Packet(speaks()));
     lab.link(link, LinkEvent::Down(DownReason::Closed));
 
-    let (_, again) = dialled_in(&lab.within(Duration::from_secs(2))).expect("it is dialled by signals");
-    let mut outputs = lab.link(again, LinkEvent::Signal(vec![4]));
+    let mut outputs = lab.within(Duration::from_secs(2));
+    if let Some((_, again)) = dialled_in(&outputs) {
+        lab.link(again, LinkEvent::Signal(vec![4]));
+    }
     outputs.extend(lab.server(ToNode::Unreachable { from: us(), to: alice() }));
     outputs.extend(lab.within(Duration::from_secs(20)));
-    let dials: Vec<Dial> = dials_in(&outputs);
-    let at = |it: &&Dial| matches!(it.door, Door::Address { .. });
-    let at_address: Vec<&Dial> = dials.iter().filter(at).collect();
-    assert!(!at_address.is_empty(), "then at its address: {dials:?}");
-    for dial in at_address {
-        let Door::Address { proxies, .. } = &dial.door else { continue };
-        assert_eq!((dial.direct, &proxies[..]), (false, &[PROXY][..]), "as any stranger's");
+    dials_in(&outputs).into_iter().filter(|dial| matches!(dial.door, Door::Address { .. })).collect()
+}
+
+fn at(dial: &Dial) -> (bool, &[SocketAddr]) {
+    let Door::Address { proxies, .. } = &dial.door else { panic!("{dial:?}") };
+    (dial.direct, proxies)
+}
+
+#[test]
+fn an_address_that_was_told_for_a_topic_is_no_reason_once_that_is_left() {
+    let dials = told_and_lost(false, |lab, link| {
+        lab.frame(TAB, ToLeader::Leave(LOBBY));
+        lab.frame(TAB, ToLeader::Join { request: 2, topic: ELSEWHERE, matching: matching(ELSEWHERE) });
+        lab.peer(link, &TopicMessage::Joined(ELSEWHERE));
+    });
+    assert!(!dials.is_empty());
+    for dial in dials {
+        assert_eq!(at(&dial), (false, &[PROXY][..]), "as any stranger's");
+    }
+}
+
+#[test]
+fn an_address_that_was_told_is_dialled_as_long_as_there_is_a_reason() {
+    for by_grant in [false, true] {
+        let join = |lab: &mut Lab, link: LinkId| drop(lab.peer(link, &TopicMessage::Joined(LOBBY)));
+        let dials = told_and_lost(by_grant, |lab, link| {
+            if by_grant { drop(lab.frame(TAB, ToLeader::Leave(LOBBY))) } else { join(lab, link) }
+        });
+        let trap: SocketAddr = TRAP.parse().unwrap();
+        assert_eq!(dials.first().map(at), Some((true, &[trap][..])), "by grant: {by_grant}");
     }
 }
 
