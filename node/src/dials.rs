@@ -47,6 +47,8 @@ struct Waiting {
     deadline: Instant,
     stage: Stage,
     askers: Vec<Asker>,
+    /// Frames that were told to speak already.
+    early: Set<FrameId>,
     /// Whether the rendezvous said that the peer isn't there.
     is_missed: bool,
     /// Whether the peer was knocked on.
@@ -59,7 +61,7 @@ struct Waiting {
 
 impl Waiting {
     const fn new(deadline: Instant, stage: Stage, askers: Vec<Asker>) -> Self {
-        Self { deadline, stage, askers, is_missed: false, is_knocked: false, tries: 0, again: None }
+        Self { deadline, stage, askers, early: Set::new(), is_missed: false, is_knocked: false, tries: 0, again: None }
     }
 
     fn try_again(&mut self, now: Instant) {
@@ -94,6 +96,13 @@ impl Dials {
         let Some(waiting) = self.waiting.get_mut(&pair) else { return false };
         waiting.askers.push(asker);
         true
+    }
+
+    /// There is a way for what is said first: frames that wait for the peer, and haven't heard of that.
+    pub fn hear_early(&mut self, pair: Pair) -> Vec<FrameId> {
+        let Some(waiting) = self.waiting.get_mut(&pair) else { return Vec::new() };
+        let askers = Set::from_iter(waiting.askers.iter().map(|(frame, _)| *frame));
+        askers.iter().filter(|frame| waiting.early.insert(**frame)).copied().collect()
     }
 
     /// The first asker waits for the peer.

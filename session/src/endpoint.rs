@@ -175,6 +175,7 @@ impl Machine for Endpoint {
             Input::Packet(packet) => self.on_packet(packet),
             Input::PathRestored(peer) => self.on_path_restored(peer),
             Input::Timeout => self.on_timeout(),
+            Input::Unreachable(peer, failure) => self.on_unreachable(peer, &failure),
         }
         self.reopen_strays();
     }
@@ -262,6 +263,12 @@ impl Endpoint {
     fn on_frame_gone(&mut self, peer: PersonaId, frame: FrameId) {
         for key in self.sessions_with(peer) {
             self.on_session(key, |session, ctx| session.on_frame_gone(frame, ctx));
+        }
+    }
+
+    fn on_unreachable(&mut self, peer: PersonaId, failure: &Failure) {
+        for key in self.sessions_with(peer) {
+            self.on_session(key, |session, ctx| session.fail_opening(failure, ctx));
         }
     }
 

@@ -35,6 +35,8 @@ pub enum Input {
     PathRestored(PersonaId),
     /// The time that [`Endpoint::poll_timeout`](crate::Endpoint::poll_timeout) told has come.
     Timeout,
+    /// There was no way to this persona, and why: whatever waits for a session that the peer never answered waits in vain.
+    Unreachable(PersonaId, Failure),
 }
 
 /// What the shell is to do, or to tell its site.

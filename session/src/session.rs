@@ -5,6 +5,7 @@ use std::{mem, time::Duration};
 use bitters_machine::time::Instant;
 use bitters_wire::{
     codec,
+    failure::{Executed, Failure},
     id::{FrameId, PersonaId, Tag},
     packet::{Body, Packet, Refusal},
 };
@@ -243,6 +244,14 @@ impl Session {
             Phase::Opening(_) => self.send_open(ctx),
             Phase::Up(up) if up.pipe.peer().1 == frame => self.end(Over::FrameGone, ctx),
             Phase::Over { .. } | Phase::Up(_) => {}
+        }
+    }
+
+    /// There is no way to the peer. A session that it has answered goes on: another way may be found.
+    pub fn fail_opening(&mut self, failure: &Failure, ctx: &mut Context) {
+        if matches!(self.phase, Phase::Opening(_)) {
+            self.talk.fail_all(&failure.clone().executed(Executed::No), ctx);
+            self.phase = Phase::Over { over: Over::NoRoute, was_up: false };
         }
     }
 

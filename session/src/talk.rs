@@ -303,6 +303,15 @@ impl Talk {
         }
     }
 
+    /// The session never was one: all that waited for it hears why.
+    pub fn fail_all(&mut self, failure: &Failure, ctx: &mut Context) {
+        for stream in self.streams.keys().copied().collect::<Vec<_>>() {
+            if let Some(Stream { user, .. }) = self.remove(stream, ctx) {
+                tell_failure(user, failure.clone(), ctx);
+            }
+        }
+    }
+
     fn on_open(&mut self, stream: u64, service: Service, ctx: &mut Context) -> Result<(), Over> {
         if stream != self.theirs {
             return Err(Over::Protocol);

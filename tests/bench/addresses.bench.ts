@@ -1,5 +1,5 @@
 // From `dial()` to an open link: by an address, without signalling; by the id of an acquaintance, with two messages through the rendezvous; and by
-// the id of a stranger, who is asked for its door. With the server beside the browsers, and 50 ms away from them. The browsers are beside each
+// the id of a stranger, who is asked for its door; and a first call to an acquaintance, which doesn't wait for the link. With the server beside the browsers, and 50 ms away from them. The browsers are beside each
 // other.
 import type { Page } from "@playwright/test";
 
@@ -15,11 +15,11 @@ const ROUNDS = 20;
 const DELAY = 50;
 
 /** By an id the dialler's node has registered with the server before. A stranger is an acquaintance once it answered a call. */
-const WAYS = ["address", "stranger", "acquaintance"] as const;
+const WAYS = ["address", "stranger", "acquaintance", "call"] as const;
 
 type Way = (typeof WAYS)[number];
 
-const ADDRESS_LAST: readonly Way[] = ["stranger", "acquaintance", "address"];
+const ADDRESS_LAST: readonly Way[] = ["stranger", "call", "acquaintance", "address"];
 
 /** Milliseconds from `dial()`; to a direct path where there is a reason for one. */
 interface Taken {
@@ -37,6 +37,7 @@ test("dialling an address, an acquaintance and a stranger", async ({ browse }) =
     const opened = (way: Way): number[] => taken[way].map(({ open }) => open);
     reportSpread(`by address to an open link, server ${where}; baseline an acquaintance's id`, opened("address"), { baseline: opened("acquaintance") });
     reportSpread(`by a stranger's id to an open link, server ${where}; baseline an address`, opened("stranger"), { baseline: opened("address") });
+    report({ what: `first call to an acquaintance, server ${where}; baseline a link to it`, unit: "ms", baseline: median(opened("acquaintance")), ours: median(opened("call")), goal: { atMost: 0.5 } });
     for (const way of ["address", "acquaintance"] as const)
       reportSpread(`by ${way} to a direct path, server ${where}`, taken[way].flatMap(({ direct }) => direct ?? []));
   }
@@ -57,14 +58,14 @@ async function measure(browse: Browse, delay: number): Promise<Record<Way, Taken
   const [id, address] = [await idOf(a), await a.evaluate(() => window.mine.address())];
   await a.evaluate(() => void window.mine.answer("hello", () => "hello"));
 
-  const taken: Record<Way, Taken[]> = { address: [], stranger: [], acquaintance: [] };
+  const taken: Record<Way, Taken[]> = { address: [], stranger: [], acquaintance: [], call: [] };
   for (let round = 0; round < ROUNDS; round += 1) {
     // Two nodes that share nothing: the server's and the quiet one are of two origins.
     const browser = await browse();
     for (const way of round % 2 === 0 ? WAYS : ADDRESS_LAST) {
       const b = await connect(await browser.newPage(), far, "b", way === "address" ? "quiet" : "node");
       if (way !== "address") await expect.poll(async () => (await metrics.read()).sum("rendezvous_nodes")).toBe(2);
-      taken[way].push(await dial(b, way === "address" ? address : id, way !== "stranger"));
+      taken[way].push(way === "call" ? await call(b, id) : await dial(b, way === "address" ? address : id, way !== "stranger"));
       if (way === "stranger") await b.evaluate((id) => window.mine.call(id, "hello", null), id);
       await b.close();
     }
@@ -88,6 +89,14 @@ async function connect(page: Page, far: Far, site: string, node: string): Promis
     { sdk: far.url("node", "/sdk/bitters.js"), node: far.url(node).slice(0, -1) },
   );
   return page;
+}
+
+function call(page: Page, id: string): Promise<Taken> {
+  return page.evaluate(async (id) => {
+    const began = performance.now();
+    await window.mine.call(id, "hello", null);
+    return { open: performance.now() - began, direct: undefined };
+  }, id);
 }
 
 function dial(page: Page, where: string, hasReason: boolean): Promise<Taken> {

@@ -44,9 +44,12 @@ pub const MAX_RENDEZVOUS: usize = 4096;
 /// Bytes of a compact signal: flags, 21, 32, count and eight candidates with mDNS names of 41 bytes.
 pub const MAX_SIGNAL: usize = 512;
 
-/// Bytes of a signal that is signed and sealed: besides the signal two keys (64), a signature (64), its name and the cipher's tag (32), the keys
-/// for members of eight topics (264) and the tag of what they seal (16), and some numbers.
-pub const MAX_SEALED_SIGNAL: usize = MAX_SIGNAL + 512;
+/// Bytes of session packets that one signal carries, before there is a link.
+pub const MAX_EARLY: usize = 2048;
+
+/// Bytes of a signal that is signed and sealed: besides what it carries two keys (64), a signature (64), its name and the cipher's tag (32), the
+/// keys for members of eight topics (264) and the tag of what they seal (16), and some numbers.
+pub const MAX_SEALED_SIGNAL: usize = MAX_EARLY + 512;
 
 /// Topics that one frame may be in.
 pub const MAX_TOPICS_PER_FRAME: usize = 64;

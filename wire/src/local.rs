@@ -283,6 +283,8 @@ pub enum ToFrame {
         /// One of a sequence; ends with anything but [`ServiceReply::Next`].
         reply: ServiceReply,
     },
+    /// A peer that is being dialled can be spoken with already: what is said goes by others until there is a link. If the dial fails, it is over.
+    Early(PersonaId),
     /// Whether the person lets peers know the network addresses of this browser; after each change to all frames, and to those of the node's own
     /// page when they begin to watch.
     Hides(Hiding),

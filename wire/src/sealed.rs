@@ -12,7 +12,7 @@
 //!
 //! Network addresses are shown to those only who have a reason to know them. Whoever has none to show its own *knocks*; whoever has none to
 //! answer with its own, to a knock or to a signal, says where its *door* is: an address without a grant, which is dialled over the
-//! server.
+//! server. Those who have a reason may send each other the first packets of their sessions so, before they are connected.
 
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::Aead, aead::Payload};
 use curve25519_dalek::MontgomeryPoint;
@@ -28,6 +28,7 @@ use crate::{
     keys::{BadSignature, PersonaSecret, Signature},
     limits::{MAX_SEALED_SIGNAL, MAX_SIGNAL},
     link::Signal,
+    packet::Packet,
     topic::MatchKey,
 };
 
@@ -62,6 +63,8 @@ pub enum Said {
     Door(Box<Address>),
     /// The sender would like a connection, and shows no network address of its own: where is the door?
     Knock,
+    /// Packets of sessions, for as long as there is no link: at most [`MAX_EARLY`] bytes.
+    Packets(Vec<Packet>),
     /// One of the two messages that make a connection.
     Signal(Signal),
     /// The same, for members of topics alone.
@@ -124,7 +127,7 @@ impl Said {
         match self {
             Self::Signal(signal) => Some(signal),
             Self::Topics(sealed) => Some(&sealed.signal),
-            Self::Door(_) | Self::Knock => None,
+            Self::Door(_) | Self::Knock | Self::Packets(_) => None,
         }
     }
 

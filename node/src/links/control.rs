@@ -1,5 +1,7 @@
 //! What linked peers say of links. Whoever breaks the protocol is hung up on.
 
+use std::time::Duration;
+
 use bitters_machine::time::Instant;
 use bitters_wire::{
     address::{Address, Owner},
@@ -13,6 +15,9 @@ use bitters_wire::{
 
 use super::{Around, Links, LinksOutput, Offence, table::Way};
 use crate::{limits::MAX_MEMBERSHIPS, pair::Pair};
+
+/// A signal for a standby is kept that long for a link that goes directly in a moment: its sender gives up after a dial's time.
+const PARKED: Duration = Duration::from_secs(10);
 
 impl Links {
     pub(super) fn on_received(&mut self, link: LinkId, pair: Pair, bytes: &[u8], around: &Around<'_>) {
@@ -164,11 +169,26 @@ impl Links {
     }
 
     fn on_link_signal(&mut self, link: LinkId, pair: Pair, signal: Signal, around: &Around<'_>) -> Result<(), Offence> {
+        if !self.takes_signal(link, signal.blob.len() > MAX_SIGNAL, around.now)? {
+            return Ok(());
+        }
         // Without a reason for the one link there is none for another.
-        if self.takes_signal(link, signal.blob.len() > MAX_SIGNAL, around.now)? && self.table.shows(link) {
+        if self.table.shows(link) {
             self.on_signal(pair, signal, Vec::new(), Way::Link, around);
+        } else if let Some(up) = self.table.up_mut(link) {
+            up.parked = Some((signal, around.now));
         }
         Ok(())
+    }
+
+    /// The link goes directly. The peer may have noticed that earlier, and begun a standby.
+    pub(super) fn on_shown(&mut self, link: LinkId, pair: Pair, around: &Around<'_>) {
+        let parked = self.table.up_mut(link).and_then(|up| up.parked.take());
+        if let Some((signal, at)) = parked
+            && around.now.since(at) < PARKED
+        {
+            self.on_signal(pair, signal, Vec::new(), Way::Link, around);
+        }
     }
 
     fn on_passed_on(

@@ -163,7 +163,7 @@ impl Links {
     }
 
     /// A peer of the persona's that told of the other one, and is linked.
-    fn common_peer(&self, pair: Pair, around: &Around<'_>) -> Option<PersonaId> {
+    pub(super) fn common_peer(&self, pair: Pair, around: &Around<'_>) -> Option<PersonaId> {
         let is_linked = |common: &PersonaId| self.table.up_to(Pair { peer: *common, ..pair }).is_some();
         around.topics.ways(pair).into_iter().find(is_linked)
     }

@@ -31,6 +31,7 @@ mod attempt;
 mod control;
 mod crossing;
 mod dialling;
+mod early;
 mod ending;
 mod knocks;
 mod lanes;
@@ -68,7 +69,7 @@ use crate::{
     deadline::{Deadline, earliest},
     dials::Dials,
     frames::Frames,
-    links::{knocks::Knocks, redials::Redials, sealing::Sealing},
+    links::{early::Early, knocks::Knocks, redials::Redials, sealing::Sealing},
     pair::Pair,
     sites::acquaintances::Acquaintances,
     topics::Topics,
@@ -188,6 +189,8 @@ pub enum LinksOutput {
         /// Topics that the peer is in.
         joined: Set<TopicId>,
     },
+    /// A packet of a session, from a peer to whom there may be no link.
+    Early(Pair, Packet),
     /// Those who named the peer don't lead there.
     ForgetWays(Pair),
     /// A frame of the peer's is gone.
@@ -280,6 +283,7 @@ pub struct Links {
     leaving: Map<LinkId, (FrameId, Instant)>,
     sealing: Sealing,
     knocks: Knocks,
+    early: Early,
     /// Personas whose pages' browser could not connect, and until when that is believed.
     unable: Map<PersonaId, Instant>,
     rng: fastrand::Rng,
@@ -291,8 +295,8 @@ impl Links {
     pub fn new(secret: NodeSecret, epoch: Epoch, boot: Boot, rng: fastrand::Rng) -> Self {
         let sealing = Sealing::new(secret.signal_seed(boot));
         let (table, redials) = (Table::new(epoch), Redials::new());
-        let (leaving, knocks, unable) = (Map::new(), Knocks::new(), Map::new());
-        Self { secret, table, redials, leaving, sealing, knocks, unable, rng, outbox: VecDeque::new() }
+        let (leaving, knocks, early, unable) = (Map::new(), Knocks::new(), Early::new(), Map::new());
+        Self { secret, table, redials, leaving, sealing, knocks, early, unable, rng, outbox: VecDeque::new() }
     }
 
     /// The links, to look at.
@@ -319,6 +323,7 @@ impl Links {
             LinksInput::PersonaGone(own) => {
                 self.unable.remove(&own);
                 self.knocks.leave(own);
+                self.early.leave(own);
                 self.redials.leave(own, around.now);
             }
             LinksInput::Plan => self.plan(around),
@@ -380,6 +385,9 @@ impl Links {
                 if self.table.set_path(link, path) {
                     self.tell(LinksOutput::Plans);
                     self.tell(LinksOutput::Status);
+                }
+                if self.table.shows(link) {
+                    self.on_shown(link, pair, around);
                 }
             }
             LinkEvent::Received(bytes) => self.on_received(link, pair, &bytes, around),

@@ -81,6 +81,7 @@ impl Links {
         match said {
             Said::Door(address) => self.on_door_told(pair, address, around),
             Said::Knock => self.tell(LinksOutput::Knocked(pair, way)),
+            Said::Packets(packets) => self.on_early(pair, packets, way, around),
             Said::Signal(signal) if around.may_show(pair) => self.on_signal(pair, signal, Vec::new(), way, around),
             Said::Signal(signal) => self.on_unreasoned(pair, signal.answers, way),
             Said::Topics(sealed) => match around.matched(pair, &name, &sealed) {

@@ -16,6 +16,7 @@ use bitters_wire::{
     address::Address,
     id::{Epoch, FrameId, LinkId, PersonaId, TopicId},
     limits::DIAL_TIMEOUT,
+    link::Signal,
     status::Path,
 };
 
@@ -225,6 +226,8 @@ pub struct Up {
     pub probed: Option<Instant>,
     /// Whether the peer was told that we don't need it, and we haven't since.
     pub offered: bool,
+    /// The peer's signal for a standby, and when it came: before this link went directly at our end, as it does at the peer's.
+    pub parked: Option<(Signal, Instant)>,
     /// What waits for it.
     pub lanes: Lanes,
     /// What the peer may do.
@@ -278,6 +281,7 @@ impl Up {
             answer_until: None,
             probed: None,
             offered: false,
+            parked: None,
             lanes: Lanes::default(),
             budget,
         }

@@ -78,6 +78,7 @@ impl Node {
                 self.dials.knocked(pair, now);
             }
             LinksOutput::Down { pair, joined } => self.miss_members(pair, &joined, now),
+            LinksOutput::Early(pair, packet) => self.on_early_packet(pair, packet, now),
             LinksOutput::ForgetWays(pair) => self.topics.forget_ways(pair),
             LinksOutput::FrameGone(pair, frame) => self.tell_of_death(pair, frame),
             LinksOutput::GivenUp(pair) => self.topics.give_up(pair, now, &mut self.rng),

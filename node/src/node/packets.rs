@@ -83,6 +83,10 @@ impl Node {
             Some(link) => self.with_links(|links, around| links.queue(link, id, packet, around)),
             None => {
                 let opens = matches!(packet.body, Body::Open { .. });
+                // Whoever speaks before there is a link is making one.
+                if self.say_early(pair, &packet, now) {
+                    return;
+                }
                 if !opens && !matches!(packet.body, Body::Refused { .. }) {
                     self.seek(pair, now);
                 }
@@ -94,6 +98,21 @@ impl Node {
                     self.tell(id, ToFrame::Packet(refusal));
                 }
             }
+        }
+    }
+
+    /// Has a packet go by way of others, as long as a link is being made.
+    fn say_early(&mut self, pair: Pair, packet: &Packet, now: Instant) -> bool {
+        self.with_links(|links, around| {
+            let speaks = links.is_coming(pair, now) || around.dials.stage(pair).is_some() || links.was_heard(pair);
+            speaks && links.say_early(pair, packet, around)
+        })
+    }
+
+    /// A peer's packet that came by way of others.
+    pub(super) fn on_early_packet(&mut self, pair: Pair, packet: Packet, now: Instant) {
+        if let Some(refusal) = self.deliver(packet, now) {
+            self.with_links(|links, around| links.say_early(pair, &refusal, around));
         }
     }
 

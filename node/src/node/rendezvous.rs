@@ -224,6 +224,7 @@ impl Node {
             return self.dials.knocked(pair, self.clock.now);
         }
         self.tell_server(ToServer::Lookup(pair.peer));
+        self.offer_early(pair);
     }
 
     /// Connects and gives up as time goes by.

@@ -38,7 +38,8 @@ impl Node {
         }
         let address = address.filter(|address| address.owner() == Owner::Persona(peer));
         if self.dials.share(pair, (id, request)) {
-            return self.hurry_dial(pair, address);
+            self.hurry_dial(pair, address);
+            return self.offer_early(pair);
         }
         if let Err(refusal) = self.may_dial(id, now) {
             return self.asked(id, request, Err(refusal));
@@ -47,8 +48,18 @@ impl Node {
             Ok(stage) => {
                 self.dials.wait(pair, stage, (id, request), now);
                 self.begin_look_up(pair, now);
+                self.offer_early(pair);
             }
             Err(text) => self.asked(id, request, Err(Failure::new(Code::PeerUnreachable, text))),
+        }
+    }
+
+    /// Those who wait for a peer need not wait for a link to it, if there is a way for what their sessions say first.
+    pub(super) fn offer_early(&mut self, pair: Pair) {
+        if self.of_links(|links, around| links.speaks_early(pair, around)) {
+            for frame in self.dials.hear_early(pair) {
+                self.tell(frame, ToFrame::Early(pair.peer));
+            }
         }
     }
 
@@ -154,6 +165,7 @@ impl Node {
     /// All sessions of a pair are over. What of them is still on its way here is no reason to seek the peer.
     fn forget_talks(&mut self, pair: Pair, now: Instant) {
         self.dials.seeks_not(pair, now);
+        self.links.end_early(pair);
         for (_, frame) in self.frames.iter_mut().filter(|(_, frame)| frame.persona() == pair.own) {
             self.changed.status |= frame.talks.remove(&pair.peer).is_some();
         }

@@ -1,6 +1,7 @@
 //! The machine as its shell sees it. What takes several nodes is told in `tests/sim`.
 
 mod addresses;
+mod early;
 mod handover;
 mod hanging_up;
 mod lab;

@@ -86,6 +86,7 @@ impl Site {
                     self.outbox.push_back(Output::Certify(owner));
                 }
             }
+            ToFrame::Early(peer) => self.on_early(peer, now),
             ToFrame::FrameGone { persona, frame } => {
                 self.endpoint_input(bitters_session::Input::FrameGone(persona, frame), now);
             }

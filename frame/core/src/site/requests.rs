@@ -235,12 +235,12 @@ impl Site {
     }
 
     pub(super) fn on_asked(&mut self, id: u32, outcome: &Result<(), Failure>, now: Instant) {
-        for id in self.dial_ended(id) {
+        for id in self.dial_ended(id, outcome, now) {
             self.on_answer(id, outcome.clone(), now);
         }
     }
 
-    fn on_answer(&mut self, id: u32, outcome: Result<(), Failure>, now: Instant) {
+    pub(super) fn on_answer(&mut self, id: u32, outcome: Result<(), Failure>, now: Instant) {
         let Some(pending) = self.requests.get(&id).cloned() else { return };
         match (pending, outcome) {
             (Pending::Call(CallState::Dialling { peer, method, data, deadline }), Ok(())) => {

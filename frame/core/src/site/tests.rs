@@ -464,6 +464,8 @@ struct World {
     boot: Boot,
     /// The leader hears nothing.
     deaf: bool,
+    /// Dials come to no end.
+    slow: bool,
     /// What was said in a topic last.
     published: Option<(TopicId, Vec<u8>)>,
 }
@@ -479,8 +481,15 @@ impl World {
     fn new<const N: usize>(origins: [&'static str; N]) -> Self {
         let played = |origin| Played { origin, machine: Site::new(config(origin)), tells: Vec::new(), closed: false };
         let sites = origins.map(played).into();
-        let mut world =
-            Self { sites, now: Instant::START, epoch: Epoch(7), boot: boot(1), deaf: false, published: None };
+        let mut world = Self {
+            sites,
+            now: Instant::START,
+            epoch: Epoch(7),
+            boot: boot(1),
+            deaf: false,
+            slow: false,
+            published: None,
+        };
         for site in 0..N {
             world.handle(site, Input::Started);
             world.handle(site, Input::Connected);
@@ -556,6 +565,7 @@ impl World {
             ToLeader::Hello(_) => {
                 self.leader_says(site, ToFrame::Welcome(welcome(self.sites[site].origin)));
             }
+            ToLeader::Dial { .. } if self.slow => {}
             ToLeader::Dial { request, .. } | ToLeader::Join { request, .. } => {
                 self.leader_says(site, ToFrame::Asked { request, outcome: Ok(()) });
             }

@@ -51,7 +51,9 @@ pub(super) struct Lab {
     /// Whether the server says that it is there when it is asked.
     pub(super) answers: bool,
     /// Whether sites accepted all peers that tests know.
-    acquainted: bool,
+    pub(super) acquainted: bool,
+    /// Whether it is of interest that frames may speak before there is a link.
+    pub(super) speaks_early: bool,
 }
 
 impl Lab {
@@ -79,7 +81,8 @@ impl Lab {
         let config = Config { seeds, sites, certificates, ..config() };
         // Where tests have one thread, another was here before.
         MINUTE.set(0);
-        Self { node: Node::new(config, Instant::START), now: Instant::START, answers: true, acquainted: true }
+        let node = Node::new(config, Instant::START);
+        Self { node, now: Instant::START, answers: true, acquainted: true, speaks_early: false }
     }
 
     /// The same, where nobody was accepted yet.
@@ -119,9 +122,10 @@ impl Lab {
         (lab, link)
     }
 
-    /// What follows, but for the question whether the server is there, as long as it answers.
+    /// What follows, but for the question whether the server is there, as long as it answers, and for what isn't of interest.
     pub(super) fn input(&mut self, input: Input) -> Vec<Output> {
         let mut outputs = self.take(input);
+        outputs.retain(|it| self.speaks_early || !matches!(it, Output::Frame(_, ToFrame::Early(_))));
         let question = send(ToServer::ARE_YOU_THERE);
         if self.answers && outputs.contains(&question) {
             outputs.retain(|it| *it != question);

@@ -249,12 +249,13 @@ fn a_link_over_the_server_brings_no_other_link() {
     assert_eq!(dialled_in(&lab.frame(TAB, ToLeader::Packet(speaks()))), None, "no standby shows where we are");
     assert_eq!(lab.peer(link, &Control::Signal(dial(9))), [], "and none is tried");
     assert_eq!(dialled_in(&lab.frame(TAB, accepts(alice()))), None, "the peer may hide");
+    assert_eq!(lab.peer(link, &Control::Signal(dial(8))), []);
     assert_eq!(lab.peer(link, &Control::Signal(dial(9))), []);
     let direct = lab.link(link, LinkEvent::Path(Path::Direct));
-    assert_eq!(dialled_in(&direct).map(|(frame, _)| frame), Some(OTHER), "once each knows where the other is");
-    let (_, standby) = dialled_in(&direct).unwrap();
-    lab.link_in(OTHER, standby, LinkEvent::Down(DownReason::Closed));
-    assert!(dialled_in(&lab.peer(link, &Control::Signal(dial(9)))).is_some());
+    let (frame, standby) = dialled_in(&direct).expect("each knows where the other is");
+    assert_eq!(frame, OTHER);
+    let signalled = direct.contains(&Output::Frame(OTHER, ToFrame::Link(standby, LinkCommand::Signal(vec![9]))));
+    assert!(signalled, "the peer noticed that earlier, and its signal was kept: {direct:?}");
 }
 
 #[test]

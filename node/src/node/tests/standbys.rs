@@ -1,6 +1,6 @@
 //! Standbys: dialled for sessions, switched to at once, let go.
 
-use bitters_wire::{local::HeldLink, packet::Packet, rendezvous::Gone};
+use bitters_wire::{local::HeldLink, packet::Packet, rendezvous::Gone, sealed::Said};
 
 use super::{lab::*, *};
 use crate::pair::Pair;
@@ -283,12 +283,15 @@ fn without_a_rendezvous_neighbours_are_asked_for_whom_sessions_want() {
 #[test]
 fn a_session_that_opens_while_the_link_is_made_again_is_not_refused() {
     let (mut lab, link) = talking();
-    let opens =
-        ToLeader::Packet(Packet { to: alice(), to_frame: None, from: us(), from_frame: TAB, body: open(), ..packet() });
+    let opening = Packet { to: alice(), to_frame: None, from: us(), from_frame: TAB, body: open(), ..packet() };
+    let opens = || ToLeader::Packet(opening.clone());
     lab.link(link, LinkEvent::Down(DownReason::Closed));
-    assert_eq!(lab.frame(TAB, opens.clone()), []);
+    let meanwhile = lab.frame(TAB, opens());
+    assert_eq!(told_by_server(&meanwhile), [(alice(), Said::Packets(vec![opening.clone()]))]);
+    lab.input(Input::Uplink(UplinkEvent::Closed));
+    assert_eq!(lab.frame(TAB, opens()), [], "it asks again");
     lab.frame(TAB, ToLeader::HangUp { request: 1, peer: alice() });
-    assert!(matches!(&lab.frame(TAB, opens)[..], [Output::Frame(TAB, ToFrame::Packet(_))]), "nobody makes it now");
+    assert!(matches!(&lab.frame(TAB, opens())[..], [Output::Frame(TAB, ToFrame::Packet(_))]), "nobody makes it now");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use bitters_wire::{
     id::SessionId,
     local::{Certificate, Dial},
     permission::Permission,
+    sealed::Said,
 };
 
 use super::{
@@ -434,7 +435,9 @@ impl World {
             ToServer::Lookup(peer) if self.rng.bool() => self.hear(ToNode::Here(peer)),
             ToServer::Signal { from, to, .. } if self.rng.bool() => self.hear(ToNode::Unreachable { from, to }),
             ToServer::Signal { from, to, signal } => {
-                let (attempt, answers) = (self.rng.u32(..), Some(opened(from, to, &signal).attempt));
+                // Nobody answers what is said before there is a link.
+                let Said::Signal(dial) = opened_as(from, to, &signal).said else { return };
+                let (attempt, answers) = (self.rng.u32(..), Some(dial.attempt));
                 self.hear(signals(to, from, Signal { attempt, answers, blob: vec![1] }));
             }
             _ => {}
