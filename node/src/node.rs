@@ -1,6 +1,7 @@
 //! The machine itself: what it is made of, who handles what, and what is due when.
 
 mod addresses;
+mod blocks;
 mod clock;
 mod gossip;
 mod handover;
@@ -40,7 +41,7 @@ use crate::{
         seeds::{Seed, SeedId, Seeds},
         uplink::Uplink,
     },
-    sites::{Sites, acquaintances::Acquaintances, traffic::Traffic},
+    sites::{Sites, acquaintances::Acquaintances, blocks::Blocks, traffic::Traffic},
     topics::{Place, Topics},
     view::{View, warnings::Audience},
 };
@@ -52,6 +53,7 @@ pub struct Node {
     clock: Clock,
     sites: Sites,
     acquaintances: Acquaintances,
+    blocks: Blocks,
     traffic: Traffic,
     frames: Frames,
     links: Links,
@@ -123,6 +125,7 @@ impl Node {
             links: Links::new(secret.clone(), epoch, boot, rng.fork()),
             sites: Sites::new(secret, sites, observe, page_origin),
             acquaintances: Acquaintances::default(),
+            blocks: Blocks::default(),
             traffic: Traffic::default(),
             frames: Frames::default(),
             topics: Topics::default(),
@@ -197,6 +200,7 @@ impl Node {
             ToLeader::Certified { owner, outcome } => self.on_certified(frame, owner, outcome),
             ToLeader::Dial { request, peer, address } => self.on_dial(frame, request, peer, address.as_ref(), now),
             ToLeader::HangUp { request, peer } => self.on_hang_up(frame, request, peer, now),
+            ToLeader::Block { origin, peer, blocked } => self.on_block(frame, &origin, (peer, blocked), now),
             ToLeader::Hide(hides) => self.on_hide(frame, hides, now),
             ToLeader::Join { request, topic, matching } => self.on_join(frame, request, (topic, matching), now),
             ToLeader::Frozen(frozen) => self.on_frozen(frame, frozen),

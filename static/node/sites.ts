@@ -9,7 +9,12 @@ interface SiteStatus {
   frames: number;
   permissions: Record<Permission, Answer>;
   refused: number;
+  /** Ids of peers that it is linked to, and of those that the person blocked for it. */
+  peers: string[];
+  blocked: string[];
 }
+
+type Block = (origin: string, peer: string, blocked: boolean) => void;
 
 interface Choice {
   origin: string;
@@ -20,8 +25,8 @@ interface Choice {
 /** Controls by which the person has just answered: from then on they show what is in force, until they are used again. */
 const answered = new WeakSet<HTMLSelectElement>();
 
-/** Fills the list from its template. `choose` hears what the person changes. */
-export function showSites(sites: SiteStatus[], choose: (choice: Choice) => void): void {
+/** Fills the list from its template. `choose` and `block` hear what the person changes. */
+export function showSites(sites: SiteStatus[], choose: (choice: Choice) => void, block: Block): void {
   const list = document.querySelector<HTMLElement>("[data-list=sites]");
   const template = document.querySelector<HTMLTemplateElement>("template[data-template=site]");
   if (!list || !template) return;
@@ -29,11 +34,42 @@ export function showSites(sites: SiteStatus[], choose: (choice: Choice) => void)
   const items = sites.map((site) => {
     const item = shown.get(site.origin) ?? itemOf(template, site.origin);
     fill(item, site, choose);
+    showPeers(item.querySelector("[data-list=blocks]"), site, block);
     return item;
   });
-  // What stays is left in place, so that a list that is being used keeps its focus.
-  for (const [, item] of shown) if (!items.includes(item)) item.remove();
+  arrange(list, items);
+}
+
+/** What stays is left in place, so that a list that is being used keeps its focus. */
+function arrange(list: HTMLElement, items: HTMLElement[]): void {
+  for (const item of [...list.children]) if (!items.includes(item as HTMLElement)) item.remove();
   items.forEach((item, at) => list.children[at] !== item && list.insertBefore(item, list.children[at] ?? null));
+}
+
+/** Each peer with a button: blocked peers last. */
+function showPeers(list: HTMLElement | null, { origin, peers, blocked }: SiteStatus, block: Block): void {
+  if (!list) return;
+  const shown = new Map([...list.children].map((item) => [(item as HTMLElement).dataset["peer"], item as HTMLElement]));
+  const others = peers.filter((peer) => !blocked.includes(peer));
+  const items = [...others, ...blocked].map((peer) => {
+    const item = shown.get(peer) ?? peerItem(peer);
+    const button = item.querySelector("button") as HTMLButtonElement;
+    const isBlocked = blocked.includes(peer);
+    button.textContent = isBlocked ? "Unblock" : "Block";
+    button.onclick = () => counts() && block(origin, peer, !isBlocked);
+    return item;
+  });
+  arrange(list, items);
+}
+
+function peerItem(peer: string): HTMLElement {
+  const item = document.createElement("li");
+  item.dataset["peer"] = peer;
+  const [name, button] = [document.createElement("code"), document.createElement("button")];
+  name.textContent = peer;
+  button.type = "button";
+  item.append(name, " ", button);
+  return item;
 }
 
 function itemOf(template: HTMLTemplateElement, origin: string): HTMLElement {

@@ -1,8 +1,6 @@
 // Whoever knows only an id is shown no network address of the person's, and has the browser try none, until the site accepts it. The stranger's
 // browser notes each candidate that it is given, and ours each one that it tries.
-import type { Locator } from "@playwright/test";
-
-import { ownPage } from "./support/alive.ts";
+import { ownPage, tick } from "./support/alive.ts";
 import { test as base } from "./support/apart.ts";
 import { read } from "./support/byhand.ts";
 import { inMessages, NOTES, noted } from "./support/candidates.ts";
@@ -65,13 +63,6 @@ for (const [stranger, ours] of [["Chromium", "Chromium"], ["Firefox", "Chromium"
     const { gathered } = await noted(a, server.node);
     expect(given.some((candidate) => gathered.includes(candidate)), "which is how they are connected directly").toBe(true);
   });
-
-/** Clicks on a box of the node's own page, once the page was in sight for a moment with the pointer over it. */
-async function tick(box: Locator): Promise<void> {
-  await box.hover();
-  await box.page().locator("html[data-still=open]").waitFor();
-  await box.click();
-}
 
 /** Neither was given a candidate but the server's, nor the bytes of one. */
 async function knowNothing(server: Server, a: Tab, b: Tab): Promise<void> {

@@ -54,6 +54,9 @@ pub const MAX_SEALED_SIGNAL: usize = MAX_EARLY + 512;
 /// Topics that one frame may be in.
 pub const MAX_TOPICS_PER_FRAME: usize = 64;
 
+/// Peers that the person may block for one site.
+pub const MAX_BLOCKED: usize = 256;
+
 /// Protocols and methods that one frame may serve.
 pub const MAX_SERVED_PER_FRAME: usize = 128;
 

@@ -50,6 +50,15 @@ pub enum ToLeader {
         /// The frame's request.
         request: u32,
     },
+    /// The person blocks a peer for a site, or no longer does. From the node's own page.
+    Block {
+        /// For which site.
+        origin: String,
+        /// Whom.
+        peer: PersonaId,
+        /// Whether it is blocked from now on.
+        blocked: bool,
+    },
     /// The answer to [`ToFrame::Certify`].
     Certified {
         /// Whose certificate it is.
@@ -196,6 +205,17 @@ pub struct Hello {
     pub links: Vec<HeldLink>,
     /// What the frame was told last, in whichever island that was.
     pub hiding: Hiding,
+    /// The same of its site.
+    pub blocked: Blocked,
+}
+
+/// Peers that the person blocked for a site. The latest decision counts, and goes where the site's frames go.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// Whom, at most [`MAX_BLOCKED`](crate::limits::MAX_BLOCKED).
+    pub peers: Vec<PersonaId>,
+    /// When that was decided, in milliseconds since 1970; 0 if it never was.
+    pub decided: u64,
 }
 
 /// Whether the person lets peers know the network addresses of this browser. The latest decision counts, and goes where frames go.
@@ -241,6 +261,8 @@ pub enum ToFrame {
         /// Whether it is done: there is a way to the persona now, the topic is joined, the message is on its way.
         outcome: Result<(), Failure>,
     },
+    /// Whom the person blocked for the site; after each change.
+    Blocked(Blocked),
     /// A new certificate for addresses is to be made and kept; answered with [`ToLeader::Certified`]. What expired may go.
     Certify {
         /// Who is to answer with it.
@@ -326,6 +348,8 @@ pub struct Welcome {
     pub peers: u32,
     /// What the person decided last.
     pub hiding: Hiding,
+    /// Whom they blocked for the site.
+    pub blocked: Blocked,
 }
 
 /// A service's reply.

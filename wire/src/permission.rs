@@ -67,7 +67,7 @@ impl Permissions {
 }
 
 /// One site, as the node's own page shows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SiteStatus {
     /// Its origin.
     pub origin: String,
@@ -77,4 +77,8 @@ pub struct SiteStatus {
     pub permissions: Permissions,
     /// Requests that were refused since the leader leads, because the site asked for too much.
     pub refused: u32,
+    /// Peers that it is linked to.
+    pub peers: Vec<String>,
+    /// Peers that the person blocked for it.
+    pub blocked: Vec<String>,
 }

@@ -93,9 +93,13 @@ impl Shell {
                 this.handle(Input::Permit { origin, permission, answer });
             }
         });
+        let this = Rc::clone(self);
+        let blocked: Closure<dyn Fn(String, String, bool)> =
+            Closure::new(move |origin, peer, blocked| this.handle(Input::Block { origin, peer, blocked }));
         let module = self.urls.own_page.clone();
         spawn_local(async move {
-            report(module.call_async("showSites", &[sites, chosen.into_js_value()]).await.map(drop));
+            let heard = [sites, chosen.into_js_value(), blocked.into_js_value()];
+            report(module.call_async("showSites", &heard).await.map(drop));
         });
     }
 

@@ -330,7 +330,12 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
-    use bitters_wire::{WIRE, keys::NodeSecret, local::Hiding, rpc::Identity};
+    use bitters_wire::{
+        WIRE,
+        keys::NodeSecret,
+        local::{Blocked, Hiding},
+        rpc::Identity,
+    };
 
     use super::*;
 
@@ -389,6 +394,7 @@ mod tests {
             talks: Vec::new(),
             links: Vec::new(),
             hiding: Hiding::default(),
+            blocked: Blocked::default(),
         };
         let (identity, permissions) = (Identity::Site, Permissions::default());
         let admission = Admission { secret, persona, identity, permissions, wire: 1 };

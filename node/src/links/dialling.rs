@@ -28,6 +28,8 @@ use crate::{
 pub type NoWay = &'static str;
 
 const NO_CARRIER: NoWay = "no page is open to carry a connection";
+/// The person blocked the peer.
+pub const BLOCKED: NoWay = "the person blocked it";
 const NOBODY_LEADS_THERE: NoWay = "neither a rendezvous nor a common peer leads to it";
 
 /// What a dial began with.
@@ -81,9 +83,7 @@ impl Links {
         wanted: bool,
         around: &Around<'_>,
     ) -> Result<Begun, NoWay> {
-        if pair.own == pair.peer {
-            return Err("it can't be reached");
-        }
+        may_link(pair, around)?;
         if self.table.is_linking(pair) {
             return Ok(Begun::Link);
         }
@@ -125,9 +125,7 @@ impl Links {
         if around.is_expired(at.address()) {
             return Err("the address has expired");
         }
-        if pair.own == pair.peer {
-            return Err("it can't be reached");
-        }
+        may_link(pair, around)?;
         if self.table.is_linking(pair) {
             return Ok(());
         }
@@ -287,7 +285,9 @@ impl Links {
         let mut candidates: Vec<Pair> = around.topics.candidates(place).map(|peer| Pair { own, peer }).collect();
         let connecting = candidates.iter().filter(|pair| self.table.connecting_to(**pair).is_some()).count();
         let have = connecting + self.table.in_topic(own, place.topic).count();
-        candidates.retain(|pair| !self.table.is_linking(*pair) && self.redials.may_dial(*pair, around.now));
+        candidates.retain(|pair| {
+            !self.table.is_linking(*pair) && !around.blocks.includes(*pair) && self.redials.may_dial(*pair, around.now)
+        });
         self.rng.shuffle(&mut candidates);
         let waiting = candidates.split_off(TOPIC_NEIGHBOURS.saturating_sub(have).min(candidates.len()));
         let tries = connecting > 0 || !candidates.is_empty();
@@ -301,6 +301,14 @@ impl Links {
             self.redials.postpone(pair, around.now);
         }
     }
+}
+
+/// Whether there may be a link of the pair.
+fn may_link(pair: Pair, around: &Around<'_>) -> Result<(), NoWay> {
+    if pair.own == pair.peer {
+        return Err("it can't be reached");
+    }
+    if around.blocks.includes(pair) { Err(BLOCKED) } else { Ok(()) }
 }
 
 impl Around<'_> {

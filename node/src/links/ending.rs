@@ -78,6 +78,7 @@ impl Links {
         let stands_by = !used && self.table.standby_to(pair).is_none();
         if !is_own
             || (direct && around.hides)
+            || around.blocks.includes(pair)
             || !(stands_by || is_later)
             || self.table.of(own) >= MAX_LINKS_PER_PERSONA
         {

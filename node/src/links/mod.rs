@@ -71,11 +71,11 @@ use crate::{
     frames::Frames,
     links::{early::Early, knocks::Knocks, redials::Redials, sealing::Sealing},
     pair::Pair,
-    sites::acquaintances::Acquaintances,
+    sites::{acquaintances::Acquaintances, blocks::Blocks},
     topics::Topics,
     view::warnings::Audience,
 };
-pub use dialling::Begun;
+pub use dialling::{BLOCKED, Begun};
 pub use ending::SESSION_PATIENCE;
 pub use table::{Link, Table, Up, Way};
 
@@ -99,6 +99,8 @@ pub struct Around<'a> {
     pub dials: &'a Dials,
     /// Peers that sites accepted.
     pub acquaintances: &'a Acquaintances,
+    /// Peers that the person blocked.
+    pub blocks: &'a Blocks,
     /// Whether the person lets no peer know our network addresses.
     pub hides: bool,
     /// Proxies of our server: they tell ends how they look from outside, too.

@@ -32,7 +32,7 @@ const AGAIN: Duration = Duration::from_secs(3);
 impl Links {
     /// A signal arrived for us, by way of others. What isn't from whom they say, isn't fresh or was heard before is dropped.
     pub(super) fn on_sealed(&mut self, pair: Pair, sealed: &SealedSignal, way: Way, around: &Around<'_>) {
-        let Some(secret) = around.frames.secret(pair.own) else { return };
+        let Some(secret) = around.frames.secret(pair.own).filter(|_| !around.blocks.includes(pair)) else { return };
         if let Ok(opened) = sealed.open(secret)
             && opened.from == pair.peer
             && self.sealing.hears(pair.own, &opened, around.minute)
@@ -273,7 +273,8 @@ impl Links {
         around: &Around<'_>,
     ) {
         let is_meant = peer.map_or(text.other() != own, |peer| text.other() == peer);
-        let Some(secret) = around.frames.secret(own).filter(|_| is_meant && text.signer() == own) else {
+        let is_blocked = around.blocks.includes(Pair { own, peer: text.other() });
+        let Some(secret) = around.frames.secret(own).filter(|_| is_meant && text.signer() == own && !is_blocked) else {
             return self.refuse_identity(link, around);
         };
         self.command(link, LinkCommand::Signed(secret.sign(&text.to_bytes())), around);

@@ -145,6 +145,7 @@ impl Node {
         let permissions = self.sites.permissions(&hello.origin);
         self.acquaintances.add(persona, self.sites.accepted(&hello.origin));
         let new = self.frames.admit(hello, Admission { secret, persona, identity, permissions, wire }, now);
+        self.refresh_blocks();
         if comes {
             self.register_persona(persona);
         }
@@ -162,6 +163,7 @@ impl Node {
             permissions: frame.permissions,
             peers,
             hiding: self.sites.hiding(),
+            blocked: self.sites.blocked(&frame.origin),
         };
         self.tell(id, ToFrame::Welcome(welcome));
     }

@@ -27,6 +27,7 @@ macro_rules! around {
             topics: &$node.topics,
             dials: &$node.dials,
             acquaintances: &$node.acquaintances,
+            blocks: &$node.blocks,
             hides: $node.sites.hiding().hides,
             proxies: $node.addresses.proxies(),
             is_registered: $node.uplink.is_registered(),
@@ -97,7 +98,10 @@ impl Node {
             LinksOutput::Reached(peer, took) => self.seed_succeeded(SeedId::Persona(peer), took),
             LinksOutput::Resumed { link, pair, joined } => self.on_resumed(link, pair, &joined, now),
             LinksOutput::Server(message) => self.tell_server(message),
-            LinksOutput::Status => self.changed.status = true,
+            LinksOutput::Status => {
+                self.changed.status = true;
+                self.changed.sites = true;
+            }
             LinksOutput::Up(link, pair) => {
                 self.introduce_ourselves(link, pair.own);
                 self.tell_own_address(link, pair.own);

@@ -1,6 +1,6 @@
 //! What the person lets sites do, and who the frames of a site are to others because of that.
 
-use bitters_machine::time::Instant;
+use bitters_machine::{map::Set, time::Instant};
 use bitters_wire::{
     codec,
     id::{FrameId, PersonaId},
@@ -38,6 +38,7 @@ impl Node {
             self.apply(&hello.origin, Some(hello.frame));
         }
         self.decide(hello.hiding);
+        self.block(&hello.origin, hello.blocked.clone());
         self.sites.visit(&hello.origin, self.clock.unix_ms().unwrap_or_default());
     }
 
@@ -149,6 +150,7 @@ impl Node {
         let (topics, origin) = (frame.joined.clone(), frame.origin.clone());
         frame.peers_told.clear();
         self.acquaintances.add(persona, self.sites.accepted(&origin));
+        self.refresh_blocks();
         self.mourn(&before, id, &talks);
         // Where they are made again, it is in other frames of the persona that it had.
         self.link(LinksInput::Ended(id, DownReason::FrameGone));
@@ -219,6 +221,15 @@ impl Node {
             frames: u32::try_from(self.frames.of_origin(&site.origin).count()).unwrap_or(u32::MAX),
             permissions: self.sites.permissions(&site.origin),
             refused: self.traffic.accounts.refused(&site.origin),
+            peers: self.peers_of(&site.origin).iter().map(PersonaId::to_string).collect(),
+            blocked: site.blocked.peers.iter().map(PersonaId::to_string).collect(),
         }
+    }
+
+    /// Peers that the personas of a site's frames are linked to.
+    fn peers_of(&self, origin: &str) -> Set<PersonaId> {
+        let personas = Set::from_iter(self.frames.of_origin(origin).map(|(_, frame)| frame.persona()));
+        let ups = self.links.table().ups().map(|(_, pair, _, _)| pair);
+        Set::from_iter(ups.filter(|pair| personas.contains(&pair.own)).map(|pair| pair.peer))
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     dials::{PATIENCE, Stage},
     frames::Frame,
     limits::MAX_SERVICES,
-    links::Begun,
+    links::{BLOCKED, Begun},
     pair::Pair,
     sites::accounts::Spend,
 };
@@ -35,6 +35,9 @@ impl Node {
         if self.is_reachable(pair) {
             self.links.want(pair, now);
             return self.asked(id, request, Ok(()));
+        }
+        if self.blocks.includes(pair) {
+            return self.asked(id, request, Err(Failure::new(Code::Denied, format!("{peer}: {BLOCKED}"))));
         }
         let address = address.filter(|address| address.owner() == Owner::Persona(peer));
         if self.dials.share(pair, (id, request)) {
@@ -163,7 +166,7 @@ impl Node {
     }
 
     /// All sessions of a pair are over. What of them is still on its way here is no reason to seek the peer.
-    fn forget_talks(&mut self, pair: Pair, now: Instant) {
+    pub(super) fn forget_talks(&mut self, pair: Pair, now: Instant) {
         self.dials.seeks_not(pair, now);
         self.links.end_early(pair);
         for (_, frame) in self.frames.iter_mut().filter(|(_, frame)| frame.persona() == pair.own) {

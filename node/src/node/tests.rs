@@ -1,6 +1,7 @@
 //! The machine as its shell sees it. What takes several nodes is told in `tests/sim`.
 
 mod addresses;
+mod blocks;
 mod early;
 mod handover;
 mod hanging_up;
@@ -31,8 +32,8 @@ use bitters_wire::{
     limits::{MAX_LINK, MAX_SIGNAL},
     link::{Control, LinkMessage, Signal},
     local::{
-        DownReason, HeldLink, Hello, Hiding, IdentityEnd, IdentityText, LinkCommand, LinkEvent, ServiceReply, ToFrame,
-        ToLeader, Welcome,
+        Blocked, DownReason, HeldLink, Hello, Hiding, IdentityEnd, IdentityText, LinkCommand, LinkEvent, ServiceReply,
+        ToFrame, ToLeader, Welcome,
     },
     packet::{Body, Packet, Refusal},
     permission::{Answer, Permissions},
@@ -59,6 +60,7 @@ fn a_frame_is_welcomed_with_its_own_persona_and_watched_once() {
         permissions: Permissions::default(),
         peers: 0,
         hiding: Hiding::default(),
+        blocked: Blocked::default(),
     };
     let told = Output::Frame(TAB, ToFrame::Welcome(welcome));
     let kept = Output::SaveSite(KnownSite { origin: SITE.into(), visited: Some(0), ..KnownSite::default() });

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod acquaintances;
+pub mod blocks;
 mod holds;
 pub mod traffic;
 
@@ -13,7 +14,8 @@ use bitters_machine::map::{Map, Set};
 use bitters_wire::{
     id::PersonaId,
     keys::{NodeSecret, PersonaSecret},
-    local::Hiding,
+    limits::MAX_BLOCKED,
+    local::{Blocked, Hiding},
     permission::{Answer, Permission, Permissions},
 };
 use serde::{Deserialize, Serialize};
@@ -49,6 +51,9 @@ pub struct KnownSite {
     /// Of the node's own page: what the person decided of the network addresses of this browser.
     #[serde(default)]
     pub hiding: Hiding,
+    /// Peers that the person blocked for it.
+    #[serde(default)]
+    pub blocked: Blocked,
 }
 
 impl KnownSite {
@@ -58,7 +63,7 @@ impl KnownSite {
 
     /// Whether something would be lost with it that can't be had again.
     fn is_dear(&self) -> bool {
-        self.brought.is_some() || self.permissions != Permissions::default()
+        self.brought.is_some() || !self.blocked.peers.is_empty() || self.permissions != Permissions::default()
     }
 }
 
@@ -169,6 +174,22 @@ impl Sites {
         if is_news {
             let page = self.page.clone();
             self.change(&page, |site| site.hiding = hiding);
+        }
+        is_news
+    }
+
+    /// Peers that the person blocked for a site.
+    pub fn blocked(&self, origin: &str) -> Blocked {
+        self.known.get(origin).map(|site| site.blocked.clone()).unwrap_or_default()
+    }
+
+    /// The person blocked others, here or where a frame of the site was before. The latest counts. Tells whether it is that.
+    #[must_use]
+    pub fn block(&mut self, origin: &str, blocked: Blocked) -> bool {
+        let fits = blocked.peers.len() <= MAX_BLOCKED && origin.len() <= MAX_ORIGIN && !self.is_page(origin);
+        let is_news = fits && self.blocked(origin).decided < blocked.decided;
+        if is_news {
+            self.change(origin, |site| site.blocked = blocked);
         }
         is_news
     }
@@ -292,6 +313,18 @@ mod tests {
         assert_eq!(again.accepted(A), [Acquaintance { peer: PersonaId([9; 32]), at: 5 }]);
         assert_eq!(again.by_recency().len(), 1, "the page is no site");
         assert!(again.accepted(B).is_empty() && !again.was_here(A));
+    }
+
+    #[test]
+    fn whom_the_person_blocked_is_stored_and_the_latest_decision_counts() {
+        let mut sites = sites();
+        let blocked = |n: u8, decided| Blocked { peers: vec![PersonaId([n; 32])], decided };
+        assert!(sites.block(A, blocked(1, 7)) && !sites.block(A, blocked(2, 6)) && !sites.block(PAGE, blocked(2, 9)));
+        assert!(!sites.block(A, Blocked { peers: vec![PersonaId([3; 32]); MAX_BLOCKED + 1], decided: 9 }));
+        let stored: Vec<KnownSite> = sites.take_changes().into_iter().map(saved).collect();
+        let mut again = Sites::new(NODE, stored, Vec::new(), PAGE.into());
+        assert_eq!((again.blocked(A), again.blocked(B)), (blocked(1, 7), Blocked::default()));
+        assert!(again.block(A, Blocked { peers: Vec::new(), decided: 8 }) && again.blocked(A).peers.is_empty());
     }
 
     #[test]

@@ -1,5 +1,5 @@
 // Whether a node works, and how its pages and frames are reached.
-import type { BrowserContext, Frame, Page } from "@playwright/test";
+import type { BrowserContext, Frame, Locator, Page } from "@playwright/test";
 
 import { enter, heard, say } from "./room.ts";
 import type { Server } from "./server.ts";
@@ -28,6 +28,13 @@ export async function ownPage(browser: BrowserContext, { node }: Hosted): Promis
   await page.goto(node);
   await page.locator("html[data-state=ready]").waitFor();
   return page;
+}
+
+/** Clicks on something of the node's own page, once the page was in sight for a moment with the pointer over it. */
+export async function tick(control: Locator): Promise<void> {
+  await control.hover();
+  await control.page().locator("html[data-still=open]").waitFor();
+  await control.click();
 }
 
 /** Opens a document of the node's origin, in the first-party partition, in which none of our code runs. */

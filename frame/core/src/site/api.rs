@@ -94,6 +94,15 @@ pub enum Input {
     Link(LinkId, LinkEvent),
     /// The site said something that is no request; with the number it bore, or 0.
     Nonsense(u32),
+    /// The person blocked a peer for a site on the node's own page, or no longer does.
+    Block {
+        /// For which site.
+        origin: String,
+        /// Whom, as text.
+        peer: String,
+        /// Whether it is blocked from now on.
+        blocked: bool,
+    },
     /// The person decided on the node's own page whether peers may know the network addresses of this browser.
     Hide(bool),
     /// The network came back.

@@ -39,6 +39,7 @@ impl Site {
             talks: self.persona.iter().flat_map(|persona| persona.endpoint.peers()).collect(),
             links: self.links.values().copied().collect(),
             hiding: self.hiding,
+            blocked: self.blocked.clone(),
         };
         self.post(ToLeader::Hello(hello));
     }
@@ -81,6 +82,7 @@ impl Site {
         match message {
             ToFrame::Address { request, outcome } => self.on_address(request, outcome),
             ToFrame::Asked { request, outcome } => self.on_asked(request, &outcome, now),
+            ToFrame::Blocked(blocked) => self.hear_blocked(blocked),
             ToFrame::Certify { owner } => {
                 if self.certifying.insert(owner) {
                     self.outbox.push_back(Output::Certify(owner));
@@ -122,6 +124,7 @@ impl Site {
         self.peers = welcome.peers;
         self.granted = welcome.identity;
         self.hear_hiding(welcome.hiding);
+        self.hear_blocked(welcome.blocked);
         self.consent.permissions = self.with_answers(welcome.permissions);
         let unwanted = self.is_unwanted();
         if !unwanted {
@@ -228,7 +231,10 @@ impl Site {
 }
 
 const fn must_arrive(message: &ToLeader) -> bool {
-    matches!(message, ToLeader::Link(..) | ToLeader::Packet(_) | ToLeader::Permit { .. } | ToLeader::Hide(_))
+    matches!(
+        message,
+        ToLeader::Block { .. } | ToLeader::Hide(_) | ToLeader::Link(..) | ToLeader::Packet(_) | ToLeader::Permit { .. }
+    )
 }
 
 /// Whether a hello said later tells the same.

@@ -35,7 +35,7 @@ use bitters_wire::{
     id::{Boot, Epoch, LinkId, PersonaId, TopicId},
     keys::PersonaSecret,
     limits::MAX_PENDING_REQUESTS,
-    local::{HeldLink, Hiding, LinkCommand, LinkEvent, ToLeader},
+    local::{Blocked, HeldLink, Hiding, LinkCommand, LinkEvent, ToLeader},
     permission::SiteStatus,
     rpc::{Event, FIRST_FRAME_ID, Identity, RPC, SiteWelcome, Tell},
     status::Path,
@@ -104,6 +104,8 @@ pub struct Site {
     accepted: Accepted,
     /// What the person decided last of network addresses, as far as a leader told.
     hiding: Hiding,
+    /// Whom they blocked for the site.
+    blocked: Blocked,
     /// When the last input came.
     now: Instant,
     /// Links that are up in this frame, for the next leader.
@@ -190,6 +192,7 @@ impl Site {
             direct: Set::new(),
             accepted: Accepted::new(),
             hiding: Hiding::default(),
+            blocked: Blocked::default(),
             now: Instant::START,
             dialling: Map::new(),
             links: Map::new(),
@@ -252,6 +255,7 @@ impl Machine for Site {
             Input::Link(link, event) => self.on_link(link, event),
             Input::Nonsense(id) => self.on_nonsense(id),
             Input::Online => self.send(ToLeader::Online),
+            Input::Block { origin, peer, blocked } => self.on_block(origin, &peer, blocked),
             Input::Hide(hides) => self.on_hide(hides),
             Input::Permit { origin, permission, answer } => self.on_permit(origin, permission, answer),
             Input::Petition { site, permission } => self.on_petition(site, permission),

@@ -4,7 +4,7 @@
 //! is answered so at once: a way back needs no second yes, and a no is asked for no second time.
 
 use bitters_wire::{
-    local::{Hiding, ToLeader},
+    local::{Blocked, Hiding, ToLeader},
     permission::{Answer, Permission, SiteStatus},
 };
 
@@ -69,6 +69,22 @@ impl Site {
     pub(super) fn hear_hiding(&mut self, hiding: Hiding) {
         if self.hiding.decided < hiding.decided {
             self.hiding = hiding;
+        }
+    }
+
+    /// The person blocked a peer for a site on the page, or no longer does.
+    pub(super) fn on_block(&mut self, origin: String, peer: &str, blocked: bool) {
+        if let Ok(peer) = peer.parse()
+            && self.config.watching
+        {
+            self.send(ToLeader::Block { origin, peer, blocked });
+        }
+    }
+
+    /// The leader says whom the person blocked for the site. Where the frame goes, it brings that along.
+    pub(super) fn hear_blocked(&mut self, blocked: Blocked) {
+        if self.blocked.decided < blocked.decided {
+            self.blocked = blocked;
         }
     }
 

@@ -15,7 +15,7 @@ use bitters_wire::{
     id::FrameId,
     keys::NodeSecret,
     limits::MAX_SERVICE_JSON,
-    local::{Dial, Door, Envelope, Hiding, ToFrame, Welcome},
+    local::{Blocked, Dial, Door, Envelope, Hiding, ToFrame, Welcome},
     permission::Permissions,
     rpc::{Ask, Outcome, RPC, Request},
     status::Scope,
@@ -608,6 +608,7 @@ fn welcome(origin: &str) -> Welcome {
         permissions: Permissions::default(),
         peers: 0,
         hiding: Hiding::default(),
+        blocked: Blocked::default(),
     }
 }
 

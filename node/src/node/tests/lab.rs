@@ -12,7 +12,7 @@ use bitters_wire::{
     id::{Boot, Epoch, FrameId, LinkId, PersonaId, SessionId, Tag, TopicId},
     keys::{NodeSecret, PersonaSecret},
     link::{Control, LinkMessage, Signal},
-    local::{Dial, Door, Hello, Hiding, LinkCommand, LinkEvent, ToFrame, ToLeader},
+    local::{Blocked, Dial, Door, Hello, Hiding, LinkCommand, LinkEvent, ToFrame, ToLeader},
     packet::{Body, Packet},
     permission::{Answer, Permission},
     rendezvous::{ToNode, ToServer},
@@ -295,6 +295,7 @@ pub(super) fn hello(frame: FrameId, origin: &str) -> Hello {
         talks: Vec::new(),
         links: Vec::new(),
         hiding: Hiding::default(),
+        blocked: Blocked::default(),
     }
 }
 

@@ -205,6 +205,7 @@ fn the_nodes_page_is_told_of_all_sites() {
         frames,
         permissions: Permissions { observe, ..Permissions::default() },
         refused,
+        ..SiteStatus::default()
     };
     let observer = site("https://observer.example", 1, Answer::Yes, 0);
     let outputs = watch(&mut lab, THIRD, PAGE);

@@ -192,6 +192,7 @@ fn a_frame_that_becomes_another_persona_leaves_links_and_sessions_behind() {
         permissions,
         peers: 0,
         hiding: Hiding::default(),
+        blocked: Blocked::default(),
     };
     assert_eq!(
         outputs,

@@ -6,7 +6,7 @@ use bitters_wire::{
     failure::{Code, Failure},
     id::{Boot, Epoch, FrameId, LinkId},
     keys::{NodeSecret, PersonaSecret},
-    local::{Dial, Door, DownReason, Envelope, Hiding, LinkCommand, LinkEvent, ToFrame, ToLeader, Welcome},
+    local::{Blocked, Dial, Door, DownReason, Envelope, Hiding, LinkCommand, LinkEvent, ToFrame, ToLeader, Welcome},
     permission::Permissions,
     rpc::{Event, Identity, RPC, Tell},
     status::Scope,
@@ -300,7 +300,15 @@ fn said(message: ToLeader) -> Output {
 
 fn welcome(epoch: u64, number: u8) -> Envelope<ToFrame> {
     let (identity, permissions) = (Identity::Site, Permissions::default());
-    let welcome = Welcome { wire: 2, persona: persona(), identity, permissions, peers: 0, hiding: Hiding::default() };
+    let welcome = Welcome {
+        wire: 2,
+        persona: persona(),
+        identity,
+        permissions,
+        peers: 0,
+        hiding: Hiding::default(),
+        blocked: Blocked::default(),
+    };
     Envelope { epoch: Epoch(epoch), boot: boot(number), message: ToFrame::Welcome(welcome) }
 }
 

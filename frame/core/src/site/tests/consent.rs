@@ -419,7 +419,7 @@ fn what_was_answered_before_the_node_s_page_answers_at_once() {
         let mut page = Asked::page();
         page.outputs(Input::Petition { site: ALICE.into(), permission: Permission::Join });
         let permissions = Permissions { join, ..Permissions::default() };
-        let sites = vec![SiteStatus { origin: ALICE.into(), frames: 0, permissions, refused: 0 }];
+        let sites = vec![SiteStatus { origin: ALICE.into(), permissions, ..SiteStatus::default() }];
         let outputs = page.outputs(Input::Leader(page.leader_says(ToFrame::Sites(sites))));
         let settled = outputs.iter().find_map(|it| if let Output::Settle(yes) = it { Some(*yes) } else { None });
         assert_eq!(settled, settles);

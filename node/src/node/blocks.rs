@@ -1,0 +1,65 @@
+//! Peers that the person blocks for a site, on the node's own page.
+
+use bitters_machine::time::Instant;
+use bitters_wire::{
+    failure::Code,
+    id::{FrameId, PersonaId},
+    local::{Blocked, ToFrame},
+};
+
+use super::Node;
+use crate::{
+    links::BLOCKED,
+    pair::Pair,
+    sites::{accounts::Spend, blocks::Blocks},
+    view::watch::Watch,
+};
+
+impl Node {
+    /// The person decided on the node's own page.
+    pub(super) fn on_block(&mut self, id: FrameId, origin: &str, (peer, blocks): (PersonaId, bool), now: Instant) {
+        let is_page = self.frames.frame(id).is_some_and(|frame| self.sites.is_page(&frame.origin));
+        if !is_page {
+            return;
+        }
+        // Whatever becomes of it, the page is told what is so.
+        let watch = self.frames.frame_mut(id).and_then(|frame| frame.watch_sites.as_mut());
+        watch.into_iter().for_each(Watch::again);
+        if !self.spend(id, Spend::Permit, now) {
+            return self.count_refusal(id, now);
+        }
+        let Blocked { mut peers, decided } = self.sites.blocked(origin);
+        peers.retain(|it| *it != peer);
+        peers.extend(blocks.then_some(peer));
+        // Whatever another clock said when the person decided last.
+        let decided = self.clock.unix_ms().unwrap_or_default().max(decided + 1);
+        self.block(origin, Blocked { peers, decided });
+    }
+
+    /// The person decided, here or where a frame of the site was before. The site's frames are told: they carry it on.
+    pub(super) fn block(&mut self, origin: &str, blocked: Blocked) {
+        if !self.sites.block(origin, blocked.clone()) {
+            return;
+        }
+        self.refresh_blocks();
+        for id in self.frames.of_origin(origin).map(|(id, _)| id).collect::<Vec<_>>() {
+            self.tell(id, ToFrame::Blocked(blocked.clone()));
+        }
+        self.changed.sites = true;
+    }
+
+    /// Who is here, or who is blocked, changed: those who are have nothing more with a persona for whose site they are.
+    pub(super) fn refresh_blocks(&mut self) {
+        let sites = self.frames.iter().map(|(_, frame)| (frame.persona(), self.sites.blocked(&frame.origin).peers));
+        self.blocks = Blocks::of(sites);
+        for pair in self.blocks.pairs().collect::<Vec<_>>() {
+            let Pair { own, peer } = pair;
+            self.fail_dial(pair, Code::Denied, format!("{peer}: {BLOCKED}"));
+            if !self.links.table().of_pair(pair).is_empty() {
+                self.tell_each(own, &|_, _| true, &ToFrame::HangUp(peer));
+                self.forget_talks(pair, self.clock.now);
+                self.with_links(|links, around| links.hang_up_on(pair, around));
+            }
+        }
+    }
+}
