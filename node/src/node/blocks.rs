@@ -33,11 +33,11 @@ impl Node {
         peers.extend(blocks.then_some(peer));
         // Whatever another clock said when the person decided last.
         let decided = self.clock.unix_ms().unwrap_or_default().max(decided + 1);
-        self.block(origin, Blocked { peers, decided });
+        self.block(origin, &Blocked { peers, decided });
     }
 
     /// The person decided, here or where a frame of the site was before. The site's frames are told: they carry it on.
-    pub(super) fn block(&mut self, origin: &str, blocked: Blocked) {
+    pub(super) fn block(&mut self, origin: &str, blocked: &Blocked) {
         if !self.sites.block(origin, blocked.clone()) {
             return;
         }

@@ -38,7 +38,7 @@ impl Node {
             self.apply(&hello.origin, Some(hello.frame));
         }
         self.decide(hello.hiding);
-        self.block(&hello.origin, hello.blocked.clone());
+        self.block(&hello.origin, &hello.blocked);
         self.sites.visit(&hello.origin, self.clock.unix_ms().unwrap_or_default());
     }
 
