@@ -14,6 +14,7 @@ use bitters_wire::{
 use crate::{
     Output,
     keys::{CallKey, StreamKey},
+    shares::Streams,
     talk::Stray,
 };
 
@@ -54,7 +55,7 @@ pub struct Context {
     pub calls: Map<CallKey, Call>,
     /// Streams and calls that are open in all sessions: of this side's opening, and of the peers'.
     pub ours: usize,
-    pub theirs: usize,
+    pub theirs: Streams,
     /// Streams that are to be opened again, in another session.
     pub strays: VecDeque<Stray>,
     pub outbox: VecDeque<Output>,
@@ -71,7 +72,7 @@ impl Context {
             streams: Map::new(),
             calls: Map::new(),
             ours: 0,
-            theirs: 0,
+            theirs: Streams::new(),
             strays: VecDeque::new(),
             outbox: VecDeque::new(),
             keys: 0,

@@ -30,6 +30,7 @@ use crate::{
     over::Over,
     pipe,
     session::Session,
+    shares::Handshakes,
     talk::Talk,
 };
 
@@ -39,7 +40,7 @@ pub struct Endpoint {
     random: Random,
     sessions: Map<SessionKey, Session>,
     ctx: Context,
-    handshakes: Bucket,
+    handshakes: Handshakes,
     refusals: Bucket,
 }
 
@@ -54,7 +55,7 @@ impl Endpoint {
             random: Random::new(config.seed),
             sessions: Map::new(),
             ctx: Context::new(config.persona.id(), config.frame),
-            handshakes: Bucket::new(HANDSHAKES, Instant::START),
+            handshakes: Handshakes::new(),
             refusals: Bucket::new(REFUSALS, Instant::START),
         }
     }
@@ -241,7 +242,7 @@ impl Endpoint {
             return;
         }
         let Ok(opener_key) = from.0.noise_key() else { return };
-        if !self.handshakes.take(self.ctx.now) {
+        if !self.handshakes.take(from.0, self.ctx.now) {
             return;
         }
         let binding = Binding { opener: from.0, opener_frame: from.1, listener: self.ctx.persona, session: id, tag };
@@ -352,18 +353,20 @@ impl Endpoint {
     }
 
     /// Whether one more session fits, if need be by ending the one that has been quiet for longest. Either role has its own
-    /// half, so that strangers can't keep this side's site from opening; and no stranger may have many.
+    /// half, so that strangers can't keep this side's site from opening; and no stranger may have many. If none is quiet, the latest of
+    /// the peer that has the most gives way to a peer that has fewer.
     fn make_room(&mut self, peer: PersonaId, role: Role) -> bool {
         let of_role = || self.sessions.iter().filter(|(key, _)| key.1 == role);
         let of_peer = || of_role().filter(|(_, session)| session.peer() == peer);
-        let quietest = if role == Role::Listener && of_peer().count() >= MAX_FROM_PEER {
+        let gives_way = if role == Role::Listener && of_peer().count() >= MAX_FROM_PEER {
             quietest(of_peer())
         } else if of_role().count() >= MAX_SESSIONS / 2 {
-            quietest(of_role())
+            let surplus = (role == Role::Listener).then(|| surplus(of_role(), of_peer().count())).flatten();
+            quietest(of_role()).or(surplus)
         } else {
             return true;
         };
-        quietest.is_some_and(|key| self.on_session(key, |session, ctx| session.end(Over::Idle, ctx)).is_some())
+        gives_way.is_some_and(|key| self.on_session(key, |session, ctx| session.end(Over::Idle, ctx)).is_some())
     }
 
     fn on_session<T>(&mut self, key: SessionKey, act: impl FnOnce(&mut Session, &mut Context) -> T) -> Option<T> {
@@ -414,6 +417,19 @@ fn quietest<'a>(sessions: impl Iterator<Item = (&'a SessionKey, &'a Session)>) -
     sessions.filter_map(|(key, session)| Some((session.quiet_since()?, *key))).min().map(|(_, key)| key)
 }
 
+/// The latest session of the peer that has the most, if those are more than one more than `fewer`.
+fn surplus<'a>(sessions: impl Iterator<Item = (&'a SessionKey, &'a Session)>, fewer: usize) -> Option<SessionKey> {
+    let mut of_peers: Map<PersonaId, (usize, Instant, SessionKey)> = Map::new();
+    for (key, session) in sessions {
+        let latest = (session.since(), *key);
+        let of_peer = of_peers.entry(session.peer()).or_insert((0, latest.0, latest.1));
+        let (since, key) = latest.max((of_peer.1, of_peer.2));
+        *of_peer = (of_peer.0 + 1, since, key);
+    }
+    let most = of_peers.values().max_by_key(|(count, _, _)| *count)?;
+    (most.0 > fewer + 1).then_some(most.2)
+}
+
 #[cfg(test)]
 impl Endpoint {
     /// Messages that wait to be acknowledged, in all sessions.
@@ -421,9 +437,6 @@ impl Endpoint {
         self.sessions.values().map(Session::kept).sum()
     }
 }
-
-/// Handshakes that strangers may have answered: each costs four multiplications on the curve, under a millisecond.
-const HANDSHAKES: Rate = Rate { per_second: 64, burst: 64 };
 
 /// Refusals that strangers are told.
 const REFUSALS: Rate = Rate { per_second: 32, burst: 32 };

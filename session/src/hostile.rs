@@ -10,7 +10,7 @@ use bitters_wire::{
     keys::PersonaSecret,
     limits::{MAX_STREAMS, MAX_STREAMS_PER_FRAME, STREAM_WINDOW},
     name::Name,
-    packet::{Body, Packet, Service},
+    packet::{Body, Packet, Refusal, Service},
 };
 use proptest::prelude::*;
 
@@ -52,8 +52,8 @@ fn more_streams_than_may_be_are_refused() {
 fn more_streams_than_a_frame_may_have_are_refused_whoever_opens_them() {
     let mut alice = alice();
     let mut told = 0;
-    for n in 0..16 {
-        let mut mallory = Mallory::nth(n);
+    for n in 0..32 {
+        let mut mallory = Mallory { who: 20 + n / 2, ..Mallory::nth(n) };
         mallory.meet(&mut alice);
         for stream in 0..MAX_STREAMS as u64 {
             mallory.say(&mut alice, 2 * stream, Act::Open(chat()));
@@ -70,6 +70,51 @@ fn more_streams_than_a_frame_may_have_are_refused_whoever_opens_them() {
     let mut mallory = Mallory::nth(99);
     mallory.meet(&mut alice);
     mallory.stream(&mut alice);
+}
+
+#[test]
+fn one_peer_leaves_others_a_quarter_of_a_frames_streams() {
+    let mut alice = alice();
+    let mut opens = |who, sessions: std::ops::Range<u8>| -> usize {
+        let opened = sessions.map(|n| {
+            let mut mallory = Mallory { who, ..Mallory::nth(n) };
+            mallory.meet(&mut alice);
+            for stream in 0..MAX_STREAMS as u64 {
+                mallory.say(&mut alice, 2 * stream, Act::Open(chat()));
+            }
+            mallory.read(&mut alice);
+            mallory.told.len()
+        });
+        opened.sum()
+    };
+    assert_eq!(opens(20, 0..16), MAX_STREAMS_PER_FRAME * 3 / 4);
+    assert_eq!(opens(21, 16..17), 32);
+}
+
+#[test]
+fn peers_that_use_all_sessions_make_room_for_one_that_has_none() {
+    let mut alice = alice();
+    let mut peers = Vec::new();
+    for n in 0..128 {
+        let now = Instant::from_millis(100 * u64::from(n));
+        let mut mallory = Mallory { who: 20 + n / 32, now, ..Mallory::nth(n) };
+        mallory.meet(&mut alice);
+        mallory.stream(&mut alice);
+        peers.push(mallory);
+    }
+    let now = Instant::from_millis(20_000);
+    let mut bob = Mallory { who: 99, now, ..Mallory::nth(130) };
+    bob.meet(&mut alice);
+    bob.stream(&mut alice);
+    let is_over = |mallory: &mut Mallory, alice: &mut Endpoint| {
+        mallory.now = now;
+        mallory.say(alice, 2, Act::Open(chat()));
+        std::iter::from_fn(|| alice.poll_output()).any(|it| {
+            matches!(it, Output::Packet(Packet { body: Body::Refused { reason: Refusal::UnknownSession }, .. }))
+        })
+    };
+    let over = peers.iter_mut().filter(|it| it.session != bob.session).map(|it| is_over(it, &mut alice));
+    assert_eq!(over.filter(|it| *it).count(), 1, "one of those who have 32");
 }
 
 #[test]
@@ -190,6 +235,9 @@ fn act() -> impl Strategy<Value = Act> {
 
 /// The peer's own ends of the cipher, with none of our machinery behind it.
 struct Mallory {
+    /// Which persona it is.
+    who: u8,
+    now: Instant,
     session: SessionId,
     transport: Option<Transport>,
     counter: u64,
@@ -199,7 +247,15 @@ struct Mallory {
 
 impl Mallory {
     fn new() -> Self {
-        Self { session: session(), transport: None, counter: 0, number: 0, told: Vec::new() }
+        Self {
+            who: 9,
+            now: Instant::START,
+            session: session(),
+            transport: None,
+            counter: 0,
+            number: 0,
+            told: Vec::new(),
+        }
     }
 
     /// In a session of its own.
@@ -208,15 +264,17 @@ impl Mallory {
     }
 
     fn meet(&mut self, alice: &mut Endpoint) {
-        let (secret, key) = (PersonaSecret::new([9; 32]).noise_secret(), alice_id().noise_key().unwrap());
-        let (opener, listener) = (mallory_id(), alice_id());
+        let (persona, key) = (PersonaSecret::new([self.who; 32]), alice_id().noise_key().unwrap());
+        let (secret, opener, listener) = (persona.noise_secret(), persona.id(), alice_id());
         let binding = Binding { opener, opener_frame: frame(9), listener, session: self.session, tag: chat().tag() };
         let (opener, handshake) = noise::open(&secret, &key, &binding, [8; 32]);
         self.send(alice, Body::Open { tag: chat().tag(), handshake });
-        let Some(Output::Packet(Packet { body: Body::Accept { handshake }, .. })) = alice.poll_output() else {
-            panic!("accepted")
-        };
-        self.transport = opener.finish(&handshake).ok();
+        // Another session may have made room, and says so.
+        let accepted = std::iter::from_fn(|| alice.poll_output()).find_map(|it| match it {
+            Output::Packet(Packet { body: Body::Accept { handshake }, .. }) => Some(handshake),
+            _ => None,
+        });
+        self.transport = opener.finish(&accepted.expect("accepted")).ok();
     }
 
     fn stream(&mut self, alice: &mut Endpoint) -> StreamKey {
@@ -244,9 +302,9 @@ impl Mallory {
     }
 
     fn send(&self, alice: &mut Endpoint, body: Body) {
-        let (to, from, from_frame) = (alice_id(), mallory_id(), frame(9));
+        let (to, from, from_frame) = (alice_id(), PersonaSecret::new([self.who; 32]).id(), frame(9));
         let packet = Packet { to, to_frame: Some(frame(1)), from, from_frame, session: self.session, body };
-        alice.handle_input(Input::Packet(packet), Instant::START);
+        alice.handle_input(Input::Packet(packet), self.now);
     }
 
     /// The messages that alice sent; what her shell was told is kept.

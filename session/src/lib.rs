@@ -35,6 +35,7 @@ mod over;
 mod pipe;
 mod recovery;
 mod session;
+mod shares;
 mod stream;
 mod talk;
 

@@ -28,6 +28,7 @@ pub struct Session {
     phase: Phase,
     ledger: Ledger,
     talk: Talk,
+    since: Instant,
     /// When a message was last sent or received.
     active: Instant,
 }
@@ -107,7 +108,7 @@ impl Session {
 
     fn new(key: SessionKey, peer: PersonaId, tag: Tag, phase: Phase, ctx: &Context) -> Self {
         let talk = Talk::new(key, peer, tag);
-        Self { key, peer, phase, ledger: Ledger::default(), talk, active: ctx.now }
+        Self { key, peer, phase, ledger: Ledger::default(), talk, since: ctx.now, active: ctx.now }
     }
 
     fn send_open(&mut self, ctx: &mut Context) {
@@ -148,6 +149,11 @@ impl Session {
     /// Whether a peer has answered; before that nothing can have been executed.
     pub const fn was_up(&self) -> bool {
         matches!(self.phase, Phase::Up(_) | Phase::Over { was_up: true, .. })
+    }
+
+    /// When it began.
+    pub const fn since(&self) -> Instant {
+        self.since
     }
 
     /// Since when nothing is open or under way, if so.

@@ -135,7 +135,7 @@ impl Talk {
             User::Site(key) => drop(ctx.streams.insert(*key, place)),
         }
         let is_stopped = stream.receiver.is_stopped();
-        *self.count(id, ctx) += 1;
+        self.count_opened(id, ctx);
         self.streams.insert(id, Stream { opening: Some(opening), ..stream });
         self.tell_credit(id);
         if is_stopped {
@@ -208,13 +208,21 @@ impl Talk {
         self.streams.keys().filter(|other| **other % 2 == stream % 2).count()
     }
 
-    /// How many like this one are open in all sessions.
-    fn count<'a>(&self, stream: u64, ctx: &'a mut Context) -> &'a mut usize {
-        if stream % 2 == self.ours % 2 { &mut ctx.ours } else { &mut ctx.theirs }
+    fn count_opened(&self, stream: u64, ctx: &mut Context) {
+        if self.is_ours(stream) {
+            ctx.ours += 1;
+        } else {
+            ctx.theirs.open(self.peer);
+        }
+    }
+
+    /// Whether this side opened it.
+    const fn is_ours(&self, stream: u64) -> bool {
+        stream % 2 == self.ours % 2
     }
 
     fn insert(&mut self, stream: u64, user: User, (send, receive): (u64, u64), ctx: &mut Context) -> &mut Stream {
-        *self.count(stream, ctx) += 1;
+        self.count_opened(stream, ctx);
         let new = Stream { user, sender: Sender::new(send), receiver: Receiver::new(receive), opening: None };
         self.streams.entry(stream).insert(new)
     }
@@ -317,7 +325,7 @@ impl Talk {
             return Err(Over::Protocol);
         }
         self.theirs += 2;
-        if self.opened_like(stream) >= MAX_STREAMS || ctx.theirs >= MAX_STREAMS_PER_FRAME {
+        if self.opened_like(stream) >= MAX_STREAMS || !ctx.theirs.may_open(self.peer) {
             self.say(stream, Act::Reset(Reason::Quota));
         } else if service.tag() != self.tag || !ctx.served.contains(&service) {
             self.say(stream, Act::Reset(Reason::NotServed));
@@ -445,7 +453,11 @@ impl Talk {
 
     fn remove(&mut self, stream: u64, ctx: &mut Context) -> Option<Stream> {
         let removed = self.streams.remove(&stream)?;
-        *self.count(stream, ctx) -= 1;
+        if self.is_ours(stream) {
+            ctx.ours -= 1;
+        } else {
+            ctx.theirs.close(self.peer);
+        }
         match &removed.user {
             User::Caller(Caller { call, .. }) => drop(ctx.calls.remove(call)),
             User::Handler(Handler::Told(call)) => drop(ctx.calls.remove(call)),

@@ -1,5 +1,5 @@
 // The list of sites on the node's own page: what each may do, to be seen and to be changed.
-import { counts } from "./still.ts";
+import { counts, restart } from "./still.ts";
 
 type Permission = "join" | "observe" | "person";
 type Answer = "ask" | "no" | "yes";
@@ -40,10 +40,15 @@ export function showSites(sites: SiteStatus[], choose: (choice: Choice) => void,
   arrange(list, items);
 }
 
-/** What stays is left in place, so that a list that is being used keeps its focus. */
+/**
+ * What stays is left in place, so that a list that is being used keeps its focus. Where something else may be under the pointer now, clicks
+ * count no longer for a moment.
+ */
 function arrange(list: HTMLElement, items: HTMLElement[]): void {
-  for (const item of [...list.children]) if (!items.includes(item as HTMLElement)) item.remove();
+  const before = [...list.children];
+  for (const item of before) if (!items.includes(item as HTMLElement)) item.remove();
   items.forEach((item, at) => list.children[at] !== item && list.insertBefore(item, list.children[at] ?? null));
+  if (before.some((item, at) => item !== list.children[at])) restart();
 }
 
 /** Each peer with a button: blocked peers last. */

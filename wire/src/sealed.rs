@@ -63,7 +63,9 @@ pub enum Said {
     Door(Box<Address>),
     /// The sender would like a connection, and shows no network address of its own: where is the door?
     Knock,
-    /// Packets of sessions, for as long as there is no link: at most [`MAX_EARLY`] bytes.
+    /// What [`Packets`](Self::Packets) says, as bytes, for members of topics alone.
+    Members(Box<ForMembers>),
+    /// Packets of sessions, for as long as there is no link: at most [`MAX_EARLY`](crate::limits::MAX_EARLY) bytes.
     Packets(Vec<Packet>),
     /// One of the two messages that make a connection.
     Signal(Signal),
@@ -127,7 +129,7 @@ impl Said {
         match self {
             Self::Signal(signal) => Some(signal),
             Self::Topics(sealed) => Some(&sealed.signal),
-            Self::Door(_) | Self::Knock | Self::Packets(_) => None,
+            Self::Door(_) | Self::Knock | Self::Members(_) | Self::Packets(_) => None,
         }
     }
 
@@ -246,14 +248,20 @@ fn cipher(shared: &[u8; 32], ephemeral: &[u8; 32], receiver: &[u8; 32]) -> ChaCh
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::{MAX_PROXIES, Owner};
+    use crate::{
+        address::{MAX_PROXIES, Owner},
+        limits::MAX_EARLY,
+    };
 
     #[test]
     fn what_was_sealed_is_opened_by_its_receiver_alone() {
         let longest = Signal { attempt: u32::MAX, answers: Some(u32::MAX), blob: vec![9; MAX_SIGNAL] };
         let ends = [alice().id(), bob().id()];
         let longest = ForMembers::seal(&longest, &[MatchKey::new([1; 32])], ends, &[4; 16], || [7; 32]);
-        for said in [Said::Signal(dial()), Said::Knock, door(), Said::Topics(Box::new(longest))] {
+        let packets = Signal { blob: vec![9; MAX_EARLY], ..dial() };
+        let packets = ForMembers::seal(&packets, &[MatchKey::new([1; 32])], ends, &[4; 16], || [7; 32]);
+        let longest = [Said::Topics(Box::new(longest)), Said::Members(Box::new(packets))];
+        for said in [Said::Signal(dial()), Said::Knock, door()].into_iter().chain(longest) {
             let to_bob = sealed(&alice(), &said);
             let opened = Opened { from: alice().id(), said, minute: 77, nonce: [4; 16] };
             assert_eq!(to_bob.open(&bob()), Ok(opened));

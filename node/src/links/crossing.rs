@@ -43,7 +43,9 @@ impl Links {
             LinkEvent::Down(reason) => self.end(link, reason, around),
             LinkEvent::Sign { text, proof } => self.on_sign(link, own, None, (text, proof), around),
             LinkEvent::Signal(signal) if signal.len() <= MAX_SIGNAL => self.answer_dial(link, signal),
-            LinkEvent::Up(peer) if peer == own => self.refuse_identity(link, around),
+            LinkEvent::Up(peer) if peer == own || around.blocks.includes(Pair { own, peer }) => {
+                self.refuse_identity(link, around);
+            }
             LinkEvent::Up(peer) => {
                 if let Some(pair) = self.table.identify(link, peer) {
                     self.on_up(link, pair, around);

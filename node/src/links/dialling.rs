@@ -15,7 +15,7 @@ use super::{
     ending::{SESSION_PATIENCE, why},
     placement::{Candidate, place},
     reasons::Reason,
-    table::{At, Attempt, Way},
+    table::{At, Attempt, Because, Way},
 };
 use crate::{
     dials::Stage,
@@ -45,8 +45,8 @@ pub enum Begun {
 struct Entrance {
     door: Door,
     direct: bool,
-    /// Because of a grant, or for what held when the peer told the address.
-    granted: bool,
+    /// A grant, or what the link was for on which the peer told the address.
+    because: Option<Because>,
     stun: Vec<SocketAddr>,
 }
 
@@ -179,15 +179,15 @@ impl Links {
         other: Option<FrameId>,
         around: &Around<'_>,
     ) -> Option<LinkId> {
-        let Entrance { door, direct, granted, stun } = match attempt.way {
+        let Entrance { door, direct, because, stun } = match attempt.way {
             Way::Address => self.entrance(pair, attempt.at.as_ref(), around)?,
-            _ => Entrance { door: Door::Signals, direct: true, granted: false, stun: around.stun() },
+            _ => Entrance { door: Door::Signals, direct: true, because: None, stun: around.stun() },
         };
         let frame = self.frame_for(pair.own, other, around.frames)?;
         let link = self.table.begin(frame, pair, attempt);
         self.table.set_direct(link, direct);
-        if granted {
-            self.table.set_granted(link);
+        if let Some(because) = because {
+            self.table.set_because(link, because);
         }
         let dial = Dial { own: pair.own, peer: Some(pair.peer), door, direct, stun };
         self.command(link, LinkCommand::Dial(dial), around);
@@ -201,20 +201,25 @@ impl Links {
     fn entrance(&self, pair: Pair, at: Option<&At>, around: &Around<'_>) -> Option<Entrance> {
         let told = self.address_of(pair, around);
         let may_show = around.may_show(pair);
-        let still = self.table.address(pair).is_some_and(|(_, because)| around.still_holds(because, pair));
+        let still = self.table.address(pair).map(|(_, because)| because).filter(|it| around.still_holds(it, pair));
         let (address, goes_there) = match at {
             Some(At::Door(address)) => (&**address, false),
             Some(At::Given(address)) => (&**address, !around.hides),
-            None => (told.as_ref()?, may_show || still),
+            None => (told.as_ref()?, may_show || still.is_some()),
         };
         let proxies = if goes_there { address.proxies() } else { around.proxies };
         let proof = address.grant().map(|grant| grant.proof(pair.own, pair.peer));
-        let granted = goes_there && (proof.is_some() || (at.is_none() && still));
+        let granted = || Because { granted: true, topics: Vec::new() };
+        let because = match at {
+            Some(At::Given(_)) => proof.filter(|_| goes_there).map(|_| granted()),
+            Some(At::Door(_)) => None,
+            None => still.cloned(),
+        };
         let (fingerprint, token) = (*address.fingerprint(), address.token());
         let door = Door::Address { fingerprint, token, proxies: proxies.to_vec(), proof };
-        let direct = may_show || granted;
+        let direct = may_show || because.is_some();
         let stun = proxies.iter().copied().map(stun_of).collect();
-        (!proxies.is_empty()).then_some(Entrance { door, direct, granted, stun })
+        (!proxies.is_empty()).then_some(Entrance { door, direct, because, stun })
     }
 
     /// The frame of a persona that is to carry a new link: another than `other` if there is one.

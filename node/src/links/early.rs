@@ -1,26 +1,35 @@
 //! What sessions say before there is a link: their packets go the way of signals.
 //!
 //! A link takes a second to come up where machines are far apart, and a call needs two round trips. So the first packets go sealed by the
-//! server, or by a common peer, while the link is being made. As there is no telling who a stranger is, only those do so who accepted each
-//! other, or are in a topic. Nobody is shown a network address by that. A few KiB for each dial, each way: the server isn't there to carry
-//! what links are for. What goes beyond that waits for the link, and so does what was lost: sessions ask what arrived.
+//! server, or by a common peer, while the link is being made. As there is no telling who a stranger is, only acquaintances do so, and members
+//! of a topic, to whom packets are sealed under its match key, too: who is only said to be a member reads and says nothing. Nobody is shown a
+//! network address by that. A few KiB for each dial, each way: the server isn't there to carry what links are for. What goes beyond that
+//! waits for the link, and so does what was lost: sessions ask what arrived.
 
 use std::time::Duration;
 
 use bitters_machine::{map::Map, time::Instant};
-use bitters_wire::{codec, id::PersonaId, limits::MAX_EARLY, packet::Packet, sealed::Said};
+use bitters_wire::{
+    codec,
+    id::{PersonaId, TopicId},
+    limits::{DIAL_TIMEOUT, MAX_EARLY},
+    link::Signal,
+    packet::Packet,
+    sealed::{MAX_SHOWN, Said},
+    topic::MatchKey,
+};
 
 use super::{Around, Links, LinksOutput, table::Way};
-use crate::pair::Pair;
+use crate::{pair::Pair, topics::Place};
 
-/// Bytes that may go so to one peer for each dial.
+/// Bytes that may go so to one peer, and come from it, for each dial.
 const BUDGET: usize = 8 * 1024;
 
 /// After that time without a link there may be as many again: a dial is over, and another one under way.
 const RENEWED_AFTER: Duration = Duration::from_secs(30);
 
-/// Pairs kept in mind. Beyond that nothing more goes this way.
-const CAPACITY: usize = 256;
+/// Peers of one persona that are kept in mind. With others nothing more goes this way.
+const PEERS_OF_EACH: usize = 64;
 
 /// Packets that one signal may carry: each is answered at most once.
 const MAX_PACKETS: usize = 8;
@@ -32,7 +41,10 @@ pub struct Early(Map<Pair, Spent>);
 #[derive(Debug)]
 struct Spent {
     way: Way,
-    bytes: usize,
+    /// Topics by whose match keys the peer's were sealed; none for an acquaintance.
+    topics: Vec<TopicId>,
+    sent: usize,
+    heard: usize,
     since: Instant,
 }
 
@@ -42,28 +54,48 @@ impl Early {
         Self(Map::new())
     }
 
-    /// The peer spoke this way, and is answered so.
-    fn hear(&mut self, pair: Pair, way: Way, now: Instant) {
-        if let Some(spent) = self.spent(pair, way, now) {
-            spent.way = way;
+    /// The peer spoke this way, for members of these topics if there are any, and is answered so. Tells whether it may.
+    fn hear(&mut self, pair: Pair, bytes: usize, (way, topics): (Way, Vec<TopicId>), now: Instant) -> bool {
+        let Some(spent) = self.spent(pair, way, now) else { return false };
+        let fits = spent.heard + bytes <= BUDGET;
+        if fits {
+            spent.heard += bytes;
+            (spent.way, spent.topics) = (way, topics);
         }
+        fits
     }
 
-    /// Takes so many bytes for what goes to the peer, if there are as many left. Tells which way it goes: the one by which the peer spoke
-    /// last, else this one.
-    fn take(&mut self, pair: Pair, bytes: usize, way: Option<Way>, now: Instant) -> Option<Way> {
-        let known = self.0.get(&pair).map(|spent| spent.way).or(way)?;
-        let spent = self.spent(pair, known, now)?;
-        let fits = spent.bytes + bytes <= BUDGET;
-        spent.bytes += if fits { bytes } else { 0 };
-        fits.then_some(spent.way)
+    /// Takes so many bytes for what goes to the peer, if there are as many left. Tells which way it goes, and for members of which topics: as
+    /// the peer spoke last, else so.
+    fn take(
+        &mut self,
+        pair: Pair,
+        bytes: usize,
+        (way, topics): (Option<Way>, Vec<TopicId>),
+        now: Instant,
+    ) -> Option<(Way, Vec<TopicId>)> {
+        let was_heard = self.0.get(&pair).filter(|spent| spent.heard > 0);
+        let (way, topics) = match was_heard {
+            Some(spent) => (spent.way, spent.topics.clone()),
+            None => (way?, topics),
+        };
+        let spent = self.spent(pair, way, now)?;
+        let fits = spent.sent + bytes <= BUDGET;
+        spent.sent += if fits { bytes } else { 0 };
+        fits.then_some((way, topics))
     }
 
     fn spent(&mut self, pair: Pair, way: Way, now: Instant) -> Option<&mut Spent> {
         self.0.retain(|_, spent| now.since(spent.since) < RENEWED_AFTER);
-        let is_full = self.0.len() >= CAPACITY;
-        (!is_full || self.0.contains_key(&pair))
-            .then(|| self.0.entry(pair).or_insert_with(|| Spent { way, bytes: 0, since: now }))
+        let is_known = self.0.contains_key(&pair);
+        let new = || Spent { way, topics: Vec::new(), sent: 0, heard: 0, since: now };
+        (is_known || self.0.keys().filter(|it| it.own == pair.own).count() < PEERS_OF_EACH)
+            .then(|| self.0.entry(pair).or_insert_with(new))
+    }
+
+    /// Whether the peer spoke no longer ago than a dial takes.
+    fn was_heard(&self, pair: Pair, now: Instant) -> bool {
+        self.0.get(&pair).is_some_and(|spent| spent.heard > 0 && now.since(spent.since) < DIAL_TIMEOUT)
     }
 
     /// There is a link, which may be lost.
@@ -78,11 +110,20 @@ impl Early {
 }
 
 impl Around<'_> {
-    /// Whether packets to a peer, and from it, may go by way of others: whoever passes them on could tell who speaks with whom, and strangers
-    /// could have our frames answer handshakes.
+    /// Whether packets to a peer may go by way of others: whoever passes them on could tell who speaks with whom.
     fn may_speak_early(&self, pair: Pair) -> bool {
-        pair.own != pair.peer
-            && (self.acquaintances.includes(pair, self.unix_ms) || self.topics.common(pair).next().is_some())
+        let is_member = || !self.hides && self.topics.common(pair).next().is_some();
+        pair.own != pair.peer && !self.blocks.includes(pair) && (self.knows(pair) || is_member())
+    }
+
+    /// Whether the site accepted the peer.
+    fn knows(&self, pair: Pair) -> bool {
+        self.acquaintances.includes(pair, self.unix_ms)
+    }
+
+    /// Topics for whose members what is said to a peer is sealed; none for an acquaintance.
+    fn early_topics(&self, pair: Pair) -> Vec<TopicId> {
+        if self.knows(pair) { Vec::new() } else { self.topics.common(pair).take(MAX_SHOWN).collect() }
     }
 }
 
@@ -92,39 +133,59 @@ impl Links {
         around.may_speak_early(pair) && self.early_way(pair, around).is_some()
     }
 
-    /// Whether the peer spoke with us, or we with it, lately and without a link.
-    pub fn was_heard(&self, pair: Pair) -> bool {
-        self.early.0.contains_key(&pair)
+    /// Whether the peer spoke with us lately and without a link, which it is making.
+    pub fn was_heard(&self, pair: Pair, now: Instant) -> bool {
+        self.early.was_heard(pair, now)
     }
 
-    /// Nothing more is to be said to the peer.
-    pub fn end_early(&mut self, pair: Pair) {
-        self.early.end(pair);
+    /// Nothing more is to be said to the peer. Tells whether something was.
+    pub fn end_early(&mut self, pair: Pair) -> bool {
+        self.early.0.remove(&pair).is_some()
     }
 
+    /// A common peer has signals to pass on for others, too.
     fn early_way(&self, pair: Pair, around: &Around<'_>) -> Option<Way> {
-        let common = self.common_peer(pair, around).map(Way::CommonPeer);
-        common.or(around.is_registered.then_some(Way::Uplink))
+        let common = || self.common_peer(pair, around).map(Way::CommonPeer);
+        around.is_registered.then_some(Way::Uplink).or_else(common)
     }
 
     /// Sends a packet to a peer to whom there is no link. Tells whether it is on its way.
     pub fn say_early(&mut self, pair: Pair, packet: &Packet, around: &Around<'_>) -> bool {
-        let bytes = codec::encode(packet).len();
-        if bytes > MAX_EARLY || !around.may_speak_early(pair) {
+        let packets = vec![packet.clone()];
+        let bytes = codec::encode(&packets);
+        if bytes.len() > MAX_EARLY || !around.may_speak_early(pair) {
             return false;
         }
-        let way = self.early_way(pair, around);
-        let way = self.early.take(pair, bytes, way, around.now);
-        way.is_some_and(|way| self.send_said(pair, &Said::Packets(vec![packet.clone()]), way, around))
+        let ours = (self.early_way(pair, around), around.early_topics(pair));
+        let Some((way, topics)) = self.early.take(pair, bytes.len(), ours, around.now) else { return false };
+        if topics.is_empty() {
+            return self.send_said(pair, &Said::Packets(packets), way, around);
+        }
+        let Pair { own, peer } = pair;
+        let keys = topics.iter().filter_map(|topic| around.topics.matching(Place { own, topic: *topic }).copied());
+        let (keys, signal): (Vec<MatchKey>, _) = (keys.collect(), Signal { attempt: 0, answers: None, blob: bytes });
+        let sealed =
+            around.frames.secret(own).filter(|_| !keys.is_empty()).and_then(|secret| {
+                self.sealing.seal_for(Said::Members, (&keys, &signal), (secret, peer), around.minute)
+            });
+        sealed.is_some_and(|sealed| self.have_passed_on(pair, &sealed, way, around))
     }
 
-    /// What a peer's sessions say before there is a link.
-    pub(super) fn on_early(&mut self, pair: Pair, packets: Vec<Packet>, way: Way, around: &Around<'_>) {
-        if !around.may_speak_early(pair) || packets.len() > MAX_PACKETS {
+    /// What an acquaintance's sessions say before there is a link, or a member's.
+    pub(super) fn on_early(
+        &mut self,
+        pair: Pair,
+        packets: Vec<Packet>,
+        (way, topics): (Way, Vec<TopicId>),
+        around: &Around<'_>,
+    ) {
+        let may_speak = !topics.is_empty() || around.knows(pair);
+        let bytes = codec::encode(&packets).len();
+        if !may_speak
+            || packets.len() > MAX_PACKETS
+            || (self.table.up_to(pair).is_none() && !self.early.hear(pair, bytes, (way, topics), around.now))
+        {
             return;
-        }
-        if self.table.up_to(pair).is_none() {
-            self.early.hear(pair, way, around.now);
         }
         let theirs = |packet: &Packet| packet.from == pair.peer && packet.to == pair.own;
         for packet in packets.into_iter().filter(theirs) {
@@ -141,36 +202,42 @@ mod tests {
     fn a_dial_has_its_bytes_and_the_next_one_as_many() {
         let mut early = Early::new();
         let at = |seconds| Instant::START + Duration::from_secs(seconds);
-        assert_eq!(early.take(pair(1), 1, None, at(0)), None, "there is no way");
-        assert_eq!(early.take(pair(1), BUDGET, Some(Way::Uplink), at(0)), Some(Way::Uplink));
-        assert_eq!(early.take(pair(1), 1, Some(Way::Uplink), at(29)), None);
-        assert_eq!(early.take(pair(2), BUDGET, Some(Way::Uplink), at(29)), Some(Way::Uplink), "another has its own");
-        assert_eq!(early.take(pair(1), BUDGET, Some(Way::Uplink), at(30)), Some(Way::Uplink));
+        let takes = |early: &mut Early, n, bytes, at| early.take(pair(n), bytes, uplink(), at).is_some();
+        assert_eq!(early.take(pair(1), 1, (None, Vec::new()), at(0)), None, "there is no way");
+        assert!(takes(&mut early, 1, BUDGET, at(0)) && !takes(&mut early, 1, 1, at(29)));
+        assert!(takes(&mut early, 2, BUDGET, at(29)), "another has its own");
+        assert!(takes(&mut early, 1, BUDGET, at(30)));
         early.end(pair(1));
-        assert_eq!(early.take(pair(1), 1, Some(Way::Uplink), at(30)), Some(Way::Uplink));
+        assert!(takes(&mut early, 1, 1, at(30)));
     }
 
     #[test]
-    fn who_spoke_is_answered_the_same_way() {
+    fn who_spoke_is_answered_the_same_way_and_says_no_more_than_it_may() {
         let mut early = Early::new();
-        let by = |n| Way::CommonPeer(pair(n).peer);
-        early.hear(pair(1), by(7), Instant::START);
-        assert_eq!(early.take(pair(1), 5, Some(Way::Uplink), Instant::START), Some(by(7)));
-        early.hear(pair(1), by(8), Instant::START);
-        assert_eq!(early.take(pair(1), BUDGET - 4, None, Instant::START), None, "that costs the same");
-        assert_eq!(early.take(pair(1), BUDGET - 5, None, Instant::START), Some(by(8)));
+        let (by, now) = (|n| Way::CommonPeer(pair(n).peer), Instant::START);
+        let topics = vec![TopicId([4; 32])];
+        assert!(early.hear(pair(1), BUDGET, (by(7), topics.clone()), now));
+        assert!(!early.hear(pair(1), 1, (by(8), Vec::new()), now));
+        assert_eq!(early.take(pair(1), BUDGET, uplink(), now), Some((by(7), topics)), "that is counted for itself");
+        let later = now + DIAL_TIMEOUT;
+        assert!(early.was_heard(pair(1), now) && !early.was_heard(pair(1), later), "it should have made a link");
     }
 
     #[test]
-    fn many_pairs_keep_to_their_bound() {
+    fn the_peers_of_one_persona_take_nothing_from_another() {
         let mut early = Early::new();
-        for n in 0..CAPACITY {
-            early.hear(pair(n), Way::Uplink, Instant::START);
+        for n in 0..PEERS_OF_EACH {
+            assert!(early.hear(pair(n), 1, (Way::Uplink, Vec::new()), Instant::START));
         }
-        assert_eq!(early.take(pair(CAPACITY), 1, Some(Way::Uplink), Instant::START), None);
-        assert_eq!(early.take(pair(0), 1, None, Instant::START), Some(Way::Uplink));
+        assert!(!early.hear(pair(PEERS_OF_EACH), 1, (Way::Uplink, Vec::new()), Instant::START));
+        let other = Pair { own: PersonaId([8; 32]), ..pair(0) };
+        assert!(early.hear(other, 1, (Way::Uplink, Vec::new()), Instant::START));
         early.leave(pair(0).own);
-        assert_eq!(early.0.len(), 0);
+        assert_eq!(early.0.len(), 1);
+    }
+
+    fn uplink() -> (Option<Way>, Vec<TopicId>) {
+        (Some(Way::Uplink), Vec::new())
     }
 
     fn pair(n: usize) -> Pair {

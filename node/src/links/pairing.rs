@@ -144,8 +144,9 @@ impl Links {
         let keys = topics.iter().filter_map(|topic| around.topics.matching(Place { own, topic: *topic }).copied());
         let keys: Vec<MatchKey> = keys.collect();
         let secret = around.frames.secret(own);
-        let sealed =
-            secret.and_then(|secret| self.sealing.seal_for(&keys, &signal, (secret, pair.peer), around.minute));
+        let sealed = secret.and_then(|secret| {
+            self.sealing.seal_for(Said::Topics, (&keys, &signal), (secret, pair.peer), around.minute)
+        });
         sealed.is_some_and(|sealed| self.have_passed_on(pair, &sealed, way, around))
     }
 
@@ -156,7 +157,7 @@ impl Links {
         sealed.is_some_and(|sealed| self.have_passed_on(pair, &sealed, way, around))
     }
 
-    fn have_passed_on(&mut self, pair: Pair, signal: &SealedSignal, way: Way, around: &Around<'_>) -> bool {
+    pub(super) fn have_passed_on(&mut self, pair: Pair, signal: &SealedSignal, way: Way, around: &Around<'_>) -> bool {
         let Pair { own, peer: to } = pair;
         let over: Vec<LinkId> = match way {
             Way::Address | Way::Link => return false,
@@ -192,6 +193,9 @@ impl Links {
             return self.on_knock_not_passed_on(asked, pair);
         };
         let Some((attempt, _)) = self.table.attempt_mut(link) else { return };
+        if attempt.paired.is_some() {
+            return;
+        }
         attempt.asked = attempt.asked.saturating_sub(1);
         let is_over = match attempt.way {
             Way::Address | Way::Link | Way::Uplink => false,
@@ -205,8 +209,10 @@ impl Links {
     }
 
     pub(super) fn on_unreachable(&mut self, pair: Pair, around: &Around<'_>) {
-        match self.table.connecting_to(pair).map(|(link, attempt)| (link, attempt.way)) {
-            Some((link, Way::Uplink)) => {
+        match self.table.connecting_to(pair).map(|(link, attempt)| (link, attempt.way, attempt.paired)) {
+            // It answered before it went, and what was said since was something else.
+            Some((_, _, Some(_))) => {}
+            Some((link, Way::Uplink, None)) => {
                 self.hang_up(link, around);
                 self.end(link, DownReason::Closed, around);
             }

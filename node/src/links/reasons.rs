@@ -15,8 +15,10 @@
 
 use bitters_wire::{
     address::{Address, Owner},
+    codec,
     id::{LinkId, PersonaId, TopicId},
     keys::GrantProof,
+    limits::MAX_EARLY,
     link::Signal,
     local::{DownReason, LinkCommand},
     sealed::{ForMembers, MAX_SHOWN, Said},
@@ -81,7 +83,14 @@ impl Links {
         match said {
             Said::Door(address) => self.on_door_told(pair, address, around),
             Said::Knock => self.tell(LinksOutput::Knocked(pair, way)),
-            Said::Packets(packets) => self.on_early(pair, packets, way, around),
+            Said::Members(sealed) => {
+                if let Some((topic, Signal { blob, .. })) = around.matched(pair, &name, &sealed)
+                    && let Ok(packets) = codec::decode(&blob, MAX_EARLY)
+                {
+                    self.on_early(pair, packets, (way, vec![topic]), around);
+                }
+            }
+            Said::Packets(packets) => self.on_early(pair, packets, (way, Vec::new()), around),
             Said::Signal(signal) if around.may_show(pair) => self.on_signal(pair, signal, Vec::new(), way, around),
             Said::Signal(signal) => self.on_unreasoned(pair, signal.answers, way),
             Said::Topics(sealed) => match around.matched(pair, &name, &sealed) {
@@ -153,7 +162,7 @@ impl Links {
         let Some(secret) = around.frames.secret(pair.own) else { return };
         let is_granted = proof.is_some_and(|proof| secret.grant().is_proven(proof, pair.peer, pair.own));
         if is_granted && !around.hides {
-            self.table.set_granted(link);
+            self.table.set_because(link, Because { granted: true, topics: Vec::new() });
         }
         if around.may_show(pair) || (is_granted && !around.hides) {
             self.go_direct(link, around);

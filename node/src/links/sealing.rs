@@ -39,17 +39,17 @@ impl Sealing {
         SealedSignal::seal(said, from, to, minute.unwrap_or_default(), &fresh).ok()
     }
 
-    /// Seals a signal for members of topics alone, which have these match keys.
+    /// Seals what is said so for members of topics alone, which have these match keys.
     pub fn seal_for(
         &mut self,
-        keys: &[MatchKey],
-        signal: &Signal,
+        said: fn(Box<ForMembers>) -> Said,
+        (keys, signal): (&[MatchKey], &Signal),
         (from, to): (&PersonaSecret, PersonaId),
         minute: Option<u32>,
     ) -> Option<SealedSignal> {
         let fresh = self.fresh();
         let sealed = ForMembers::seal(signal, keys, [from.id(), to], &fresh.nonce, || self.random.bytes());
-        SealedSignal::seal(&Said::Topics(Box::new(sealed)), from, to, minute.unwrap_or_default(), &fresh).ok()
+        SealedSignal::seal(&said(Box::new(sealed)), from, to, minute.unwrap_or_default(), &fresh).ok()
     }
 
     fn fresh(&mut self) -> Fresh {

@@ -17,6 +17,7 @@ use bitters_wire::{
     id::{Epoch, FrameId, LinkId, PersonaId, TopicId},
     limits::DIAL_TIMEOUT,
     link::Signal,
+    sealed::MAX_SHOWN,
     status::Path,
 };
 
@@ -99,7 +100,9 @@ impl Link {
     /// The attempt came to something: both showed each other these topics.
     fn keep_topics(&mut self) {
         if let State::Connecting(attempt) = &mut self.state {
-            self.because.topics.append(&mut attempt.topics);
+            let topics = std::mem::take(&mut attempt.topics);
+            self.because.topics.extend(topics);
+            self.because.topics.truncate(MAX_SHOWN);
         }
     }
 
@@ -478,10 +481,10 @@ impl Table {
         self.links.get(&id).is_some_and(|link| link.direct && link.path != Path::Proxied)
     }
 
-    /// It may because one end has the other's grant.
-    pub fn set_granted(&mut self, id: LinkId) {
+    /// Why it may, besides that the site accepted the peer.
+    pub fn set_because(&mut self, id: LinkId, because: Because) {
         if let Some(link) = self.links.get_mut(&id) {
-            link.because.granted = true;
+            link.because = because;
         }
     }
 

@@ -4,6 +4,7 @@ use bitters_machine::time::Instant;
 use bitters_wire::{
     failure::Code,
     id::{FrameId, PersonaId},
+    limits::MAX_BLOCKED,
     local::{Blocked, ToFrame},
 };
 
@@ -12,7 +13,7 @@ use crate::{
     links::BLOCKED,
     pair::Pair,
     sites::{accounts::Spend, blocks::Blocks},
-    view::watch::Watch,
+    view::{warnings::Audience, watch::Watch},
 };
 
 impl Node {
@@ -30,6 +31,10 @@ impl Node {
         }
         let Blocked { mut peers, decided } = self.sites.blocked(origin);
         peers.retain(|it| *it != peer);
+        if blocks && peers.len() >= MAX_BLOCKED {
+            let text = format!("{origin} has {MAX_BLOCKED} blocked peers: unblock one first");
+            return self.warn(Audience::Observers, &text);
+        }
         peers.extend(blocks.then_some(peer));
         // Whatever another clock said when the person decided last.
         let decided = self.clock.unix_ms().unwrap_or_default().max(decided + 1);
@@ -55,7 +60,8 @@ impl Node {
         for pair in self.blocks.pairs().collect::<Vec<_>>() {
             let Pair { own, peer } = pair;
             self.fail_dial(pair, Code::Denied, format!("{peer}: {BLOCKED}"));
-            if !self.links.table().of_pair(pair).is_empty() {
+            let talks = self.frames.iter().any(|(_, frame)| frame.persona() == own && frame.talks.contains_key(&peer));
+            if self.links.end_early(pair) || talks || !self.links.table().of_pair(pair).is_empty() {
                 self.tell_each(own, &|_, _| true, &ToFrame::HangUp(peer));
                 self.forget_talks(pair, self.clock.now);
                 self.with_links(|links, around| links.hang_up_on(pair, around));

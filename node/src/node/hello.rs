@@ -44,6 +44,8 @@ impl Node {
             self.act(Output::WatchFrame(id));
         }
         self.welcome(id);
+        // A frame hears of its sessions once it is taken in.
+        self.refresh_blocks();
         self.on_watch(id, hello.watching, now);
         self.hand_over_along(id);
         let talks = !hello.talks.is_empty();
@@ -145,7 +147,6 @@ impl Node {
         let permissions = self.sites.permissions(&hello.origin);
         self.acquaintances.add(persona, self.sites.accepted(&hello.origin));
         let new = self.frames.admit(hello, Admission { secret, persona, identity, permissions, wire }, now);
-        self.refresh_blocks();
         if comes {
             self.register_persona(persona);
         }

@@ -81,32 +81,27 @@ impl Node {
         let pair = Pair { own: packet.from, peer: packet.to };
         match self.links.table().up_to(pair) {
             Some(link) => self.with_links(|links, around| links.queue(link, id, packet, around)),
-            None => {
-                let opens = matches!(packet.body, Body::Open { .. });
-                // Whoever speaks before there is a link is making one.
-                if self.say_early(pair, &packet, now) {
-                    return;
-                }
-                if !opens && !matches!(packet.body, Body::Refused { .. }) {
-                    self.seek(pair, now);
-                }
-                // Whoever opens asks again, and finds the link that is being made.
-                if opens && self.links.is_coming(pair, now) {
-                    return;
-                }
-                if let Some(refusal) = self.refusal(&packet, Refusal::NoRoute, now) {
-                    self.tell(id, ToFrame::Packet(refusal));
-                }
-            }
+            None => self.pass_on_early(id, pair, &packet, now),
         }
     }
 
-    /// Has a packet go by way of others, as long as a link is being made.
-    fn say_early(&mut self, pair: Pair, packet: &Packet, now: Instant) -> bool {
-        self.with_links(|links, around| {
-            let speaks = links.is_coming(pair, now) || around.dials.stage(pair).is_some() || links.was_heard(pair);
-            speaks && links.say_early(pair, packet, around)
-        })
+    /// Without a link a packet goes by way of others, if one is being made, or the peer is making one and spoke so.
+    fn pass_on_early(&mut self, id: FrameId, pair: Pair, packet: &Packet, now: Instant) {
+        let is_coming = self.links.is_coming(pair, now) || self.dials.stage(pair).is_some();
+        let is_said = (is_coming || self.links.was_heard(pair, now))
+            && self.with_links(|links, around| links.say_early(pair, packet, around));
+        let opens = matches!(packet.body, Body::Open { .. });
+        if !opens && !matches!(packet.body, Body::Refused { .. }) && (is_coming || !is_said) {
+            self.seek(pair, now);
+        }
+        // Whoever opens asks again, and finds the link that is being made.
+        let waits = opens && is_coming;
+        if !is_said
+            && !waits
+            && let Some(refusal) = self.refusal(packet, Refusal::NoRoute, now)
+        {
+            self.tell(id, ToFrame::Packet(refusal));
+        }
     }
 
     /// A peer's packet that came by way of others.

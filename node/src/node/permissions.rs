@@ -15,6 +15,7 @@ use bitters_wire::{
 use super::Node;
 use crate::{
     api::Output,
+    frames::Frame,
     links::LinksInput,
     pair::Pair,
     sites::accounts::Spend,
@@ -226,10 +227,13 @@ impl Node {
         }
     }
 
-    /// Peers that the personas of a site's frames are linked to.
+    /// Peers that the personas of a site's frames are linked to, or talk with.
     fn peers_of(&self, origin: &str) -> Set<PersonaId> {
-        let personas = Set::from_iter(self.frames.of_origin(origin).map(|(_, frame)| frame.persona()));
+        let frames = || self.frames.of_origin(origin).map(|(_, frame)| frame);
+        let personas = Set::from_iter(frames().map(Frame::persona));
         let ups = self.links.table().ups().map(|(_, pair, _, _)| pair);
-        Set::from_iter(ups.filter(|pair| personas.contains(&pair.own)).map(|pair| pair.peer))
+        let linked = ups.filter(|pair| personas.contains(&pair.own)).map(|pair| pair.peer);
+        let talks = frames().flat_map(|frame| frame.talks.keys().copied());
+        Set::from_iter(linked.chain(talks).filter(|peer| !personas.contains(peer)))
     }
 }

@@ -137,7 +137,8 @@ impl Node {
     /// Sessions wait for a peer, to which there is no way: it is dialled, or looked up first. They ask again every few
     /// seconds for a minute, and whom nobody knows now may be known by then.
     pub(super) fn seek(&mut self, pair: Pair, now: Instant) {
-        if self.dials.stage(pair).is_some() || !self.dials.may_seek(pair, now) || pair.peer.noise_key().is_err() {
+        let is_none = self.blocks.includes(pair) || pair.peer.noise_key().is_err();
+        if is_none || self.dials.stage(pair).is_some() || !self.dials.may_seek(pair, now) {
             return;
         }
         if self.uplink.is_registered() && !self.of_links(|links, around| links.is_introduced(pair, around)) {
@@ -168,7 +169,7 @@ impl Node {
     /// All sessions of a pair are over. What of them is still on its way here is no reason to seek the peer.
     pub(super) fn forget_talks(&mut self, pair: Pair, now: Instant) {
         self.dials.seeks_not(pair, now);
-        self.links.end_early(pair);
+        let _ = self.links.end_early(pair);
         for (_, frame) in self.frames.iter_mut().filter(|(_, frame)| frame.persona() == pair.own) {
             self.changed.status |= frame.talks.remove(&pair.peer).is_some();
         }

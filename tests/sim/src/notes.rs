@@ -228,6 +228,7 @@ impl Notes {
             match said {
                 Said::Door(address) => self.on_address(by, &address),
                 Said::Knock => {}
+                Said::Members(sealed) => self.note(by, "Signal.packets", &codec::encode(&sealed)),
                 Said::Packets(packets) => packets.iter().for_each(|packet| self.on_packet(by, packet)),
                 Said::Signal(signal) => self.on_signal(by, &signal),
                 // Its blob isn't real here, and its attempt is noted when it is opened.

@@ -1,6 +1,6 @@
 //! Peers that the person blocked for a site.
 
-use bitters_wire::{permission::SiteStatus, sealed::Said};
+use bitters_wire::{limits::MAX_BLOCKED, permission::SiteStatus, sealed::Said};
 
 use super::{addresses::*, lab::*, *};
 use crate::pair::Pair;
@@ -102,6 +102,68 @@ fn the_page_is_told_whom_a_site_is_linked_to_and_whom_it_may_not_be() {
 }
 
 const ANOTHER: FrameId = FrameId::from_random([0xd0; 16]);
+
+#[test]
+fn a_peer_that_is_blocked_while_its_connection_opens_is_not_let_in() {
+    let mut lab = Lab::new();
+    lab.admit(TAB, SITE);
+    lab.register(vec![PROXY]);
+    lab.frame(TAB, ToLeader::Serve(TAG));
+    lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
+    lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
+    lab.admit(THIRD, PAGE);
+    let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+    lab.link(link, LinkEvent::Sign { text: identity(us(), alice()), proof: None });
+    lab.frame(THIRD, block(alice(), true));
+    let outputs = lab.link(link, LinkEvent::Up(alice()));
+    assert!(outputs.contains(&command(TAB, link, LinkCommand::HangUp)), "{outputs:?}");
+    assert!(lab.node.links.table().link(link).is_none());
+}
+
+#[test]
+fn sessions_with_a_blocked_peer_are_over_wherever_they_come_from() {
+    let mut lab = Lab::registered();
+    lab.admit(THIRD, PAGE);
+    lab.frame(THIRD, block(alice(), true));
+    let talks = vec![alice()];
+    let outputs = lab.frame(OTHER, ToLeader::Hello(Hello { talks, known: true, ..hello(OTHER, SITE) }));
+    let hangs_up = Output::Frame(OTHER, ToFrame::HangUp(alice()));
+    assert!(outputs.contains(&hangs_up), "{outputs:?}");
+    let welcomed = outputs.iter().position(|it| matches!(it, Output::Frame(OTHER, ToFrame::Welcome(_))));
+    assert!(welcomed < outputs.iter().position(|it| *it == hangs_up), "once it is taken in");
+    let to_server =
+        |it: &Output| matches!(it, Output::Uplink(UplinkCommand::Send(ToServer::Lookup(_) | ToServer::Gone(_))));
+    assert!(!outputs.iter().any(to_server));
+    assert!(!lab.input(Input::FrameGone(OTHER)).iter().any(to_server), "nor is it told of the frame's end");
+
+    let mut lab = Lab::registered();
+    lab.frame(TAB, ToLeader::Serve(TAG));
+    lab.admit(THIRD, PAGE);
+    let body = Body::Open { tag: TAG, handshake: vec![1] };
+    let opens = Packet { to: us(), to_frame: None, from: alice(), from_frame: OTHER, session: SESSION, body };
+    assert_eq!(lab.server(says(alice(), us(), &Said::Packets(vec![opens]))).len(), 1);
+    let blocked = lab.frame(THIRD, block(alice(), true));
+    assert!(blocked.contains(&Output::Frame(TAB, ToFrame::HangUp(alice()))), "there was no link: {blocked:?}");
+}
+
+#[test]
+fn one_blocked_peer_too_many_is_said() {
+    let mut lab = Lab::registered();
+    lab.admit(THIRD, PAGE);
+    lab.frame(THIRD, ToLeader::Watch(true));
+    for n in 0..=MAX_BLOCKED {
+        let [high, low] = u16::try_from(n).unwrap().to_be_bytes();
+        lab.input(Input::WallClock(n as u64 * 10_000));
+        lab.frame(THIRD, block(PersonaId(std::array::from_fn(|at| if at == 0 { high } else { low })), true));
+        lab.later(Duration::from_secs(10));
+    }
+    assert_eq!(lab.node.sites.blocked(SITE).peers.len(), MAX_BLOCKED);
+    let text = format!("{SITE} has {MAX_BLOCKED} blocked peers: unblock one first");
+    lab.frame(THIRD, ToLeader::Status);
+    let status = lab.frame(THIRD, ToLeader::Status);
+    let says = |it: &Output| matches!(it, Output::Frame(_, ToFrame::Status(status)) if status.warnings.contains(&text));
+    assert!(status.iter().any(says) || lab.later(Duration::from_secs(1)).iter().any(says), "{status:?}");
+}
 
 /// A session of the site's talks with alice, and the node's own page is open.
 fn talking_with_alice() -> (Lab, LinkId) {

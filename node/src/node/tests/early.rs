@@ -1,8 +1,9 @@
 //! What sessions say before there is a link.
 
-use bitters_wire::{limits::MAX_EARLY, sealed::Said};
+use bitters_wire::{id::SessionId, limits::MAX_EARLY, sealed::Said};
 
 use super::{lab::*, *};
+use crate::pair::Pair;
 
 #[test]
 fn a_peer_that_is_being_dialled_is_spoken_with_by_the_server_until_there_is_a_link() {
@@ -58,19 +59,75 @@ fn strangers_neither_speak_nor_are_heard_before_there_is_a_link() {
 }
 
 #[test]
-fn members_of_a_topic_speak_early_while_they_are_in_it() {
+fn members_of_a_topic_speak_early_under_its_key_while_they_are_in_it() {
     let mut lab = Lab { speaks_early: true, ..Lab::new().among_strangers() };
     lab.admit(TAB, SITE);
     lab.register(Vec::new());
     lab.frame(TAB, ToLeader::Serve(TAG));
     lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    let opening = vec![Packet { to_frame: None, ..answers(open()) }];
     lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] });
+    assert_eq!(lab.server(says_early(opening.clone())), [], "the server, or she herself, says that she is one");
+    assert_eq!(lab.server(says_as_member(ELSEWHERE, alice(), us(), &opening)), []);
+    let heard = lab.server(says_as_member(LOBBY, alice(), us(), &opening));
+    assert_eq!(heard, [Output::Frame(TAB, ToFrame::Packet(opening[0].clone()))]);
+
     let dialled = lab.frame(TAB, ToLeader::Dial { request: 2, peer: alice(), address: None });
     assert!(dialled.contains(&Output::Frame(TAB, ToFrame::Early(alice()))));
-    let opening = || says_early(vec![Packet { to_frame: None, ..answers(open()) }]);
-    assert_eq!(lab.server(opening()).len(), 1);
+    let outputs = lab.frame(TAB, ToLeader::Packet(opens()));
+    let Some(Output::Uplink(UplinkCommand::Send(ToServer::Signal { signal, .. }))) = outputs.first() else {
+        panic!("{outputs:?}")
+    };
+    let opened = opened_as(us(), alice(), signal);
+    let Said::Members(sealed) = &opened.said else { panic!("{opened:?}") };
+    let read = |topic| sealed.open(&matching(topic), [us(), alice()], &opened.nonce).map(|it| it.blob);
+    assert_eq!((read(LOBBY), read(ELSEWHERE)), (Some(codec::encode(&vec![opens()])), None));
+
     lab.frame(TAB, ToLeader::Leave(LOBBY));
-    assert_eq!(lab.server(opening()), []);
+    assert_eq!(lab.server(says_as_member(LOBBY, alice(), us(), &opening)), []);
+}
+
+#[test]
+fn who_says_on_a_link_that_it_is_a_member_does_not_speak_early_for_that() {
+    let mut lab = Lab::new();
+    lab.admit(TAB, SITE);
+    lab.register(Vec::new());
+    let link = lab.linked_in(TAB, Pair { own: us(), peer: alice() });
+    lab.node.acquaintances.forget(us());
+    lab.frame(TAB, ToLeader::Serve(TAG));
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    assert_eq!(lab.server(says_early(vec![Packet { to_frame: None, ..answers(open()) }])), []);
+}
+
+#[test]
+fn whoever_speaks_early_makes_a_link_soon_or_is_dialled() {
+    let mut lab = Lab::registered();
+    lab.frame(TAB, ToLeader::Serve(TAG));
+    let body = |n| Body::Open { tag: TAG, handshake: vec![n; 1900] };
+    let session = |n| SessionId(FrameId::from_random([n; 16]).0);
+    let heard = (0..10).filter(|n| {
+        let opening = Packet { to_frame: None, session: session(*n), ..answers(body(*n)) };
+        !lab.server(says_early(vec![opening])).is_empty()
+    });
+    assert_eq!(heard.count(), 4, "eight KiB");
+    lab.within(Duration::from_secs(15));
+    let sealed = Packet { to_frame: Some(THIRD), body: Body::Sealed { counter: 0, sealed: vec![1] }, ..opens() };
+    let outputs = lab.frame(TAB, ToLeader::Packet(sealed));
+    assert!(outputs.contains(&send(ToServer::Lookup(alice()))), "{outputs:?}");
+}
+
+#[test]
+fn what_does_not_come_through_early_ends_no_attempt_that_the_peer_answered() {
+    let mut lab = Lab::registered();
+    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+    let (_, link) = dialled_in(&lab.server(ToNode::Here(alice()))).unwrap();
+    lab.link(link, LinkEvent::Signal(vec![4]));
+    lab.server(signals(alice(), us(), Signal { answers: Some(number(link)), ..dial(8) }));
+    lab.frame(TAB, ToLeader::Packet(opens()));
+    let outputs = lab.server(ToNode::Unreachable { from: us(), to: alice() });
+    assert!(!outputs.contains(&command(TAB, link, LinkCommand::HangUp)), "{outputs:?}");
 }
 
 #[test]
@@ -89,6 +146,21 @@ fn a_dial_carries_eight_kib_in_small_packets_of_its_own_persona() {
 }
 
 #[test]
+fn sessions_that_are_opened_beyond_what_goes_early_wait_for_the_link() {
+    let mut lab = Lab::registered();
+    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+    let mut said = 0;
+    for n in 0..40 {
+        let session = SessionId(FrameId::from_random([n; 16]).0);
+        let body = Body::Open { tag: TAG, handshake: vec![n; 300] };
+        let outputs = lab.frame(TAB, ToLeader::Packet(Packet { session, body, ..opens() }));
+        said += told_by_server(&outputs).len();
+        assert!(!outputs.iter().any(|it| matches!(it, Output::Frame(..))), "none is refused: {outputs:?}");
+    }
+    assert!((15..25).contains(&said), "{said} went early");
+}
+
+#[test]
 fn nobody_speaks_early_in_anothers_name_or_to_another_persona() {
     let mut lab = Lab::registered();
     lab.frame(TAB, ToLeader::Serve(TAG));
@@ -100,6 +172,8 @@ fn nobody_speaks_early_in_anothers_name_or_to_another_persona() {
     assert_eq!(lab.server(says_early(vec![opening.clone(); 9])), [], "more than one signal has");
     assert_eq!(lab.server(says_early(vec![opening])).len(), 1);
 }
+
+const ELSEWHERE: TopicId = TopicId([4; 32]);
 
 /// A session of the site's with alice.
 fn opens() -> Packet {

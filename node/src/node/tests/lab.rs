@@ -346,6 +346,13 @@ pub(super) fn signals(from: PersonaId, to: PersonaId, signal: Signal) -> ToNode 
     ToNode::Signal { from, to, signal: sealed(from, to, signal) }
 }
 
+/// What a member of a topic says to another before there is a link.
+pub(super) fn says_as_member(topic: TopicId, from: PersonaId, to: PersonaId, packets: &Vec<Packet>) -> ToNode {
+    let signal = Signal { attempt: 0, answers: None, blob: codec::encode(packets) };
+    let sealed = ForMembers::seal(&signal, &[matching(topic)], [from, to], &[SEALED.get(); 16], || [SEALED.get(); 32]);
+    says(from, to, &Said::Members(Box::new(sealed)))
+}
+
 /// What a peer says, by the server.
 pub(super) fn says(from: PersonaId, to: PersonaId, said: &Said) -> ToNode {
     ToNode::Signal { from, to, signal: sealed_as(from, to, said) }

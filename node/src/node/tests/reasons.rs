@@ -448,6 +448,36 @@ fn an_address_that_was_told_for_a_topic_is_no_reason_once_that_is_left() {
 }
 
 #[test]
+fn a_topic_is_no_reason_for_ever_because_a_link_was_made_for_it_twice() {
+    let dials = told_and_lost(false, |lab, link| {
+        lab.peer(link, &TopicMessage::Joined(LOBBY));
+        lab.frame(TAB, ToLeader::Packet(speaks()));
+        lab.link(link, LinkEvent::Down(DownReason::Closed));
+        let mut outputs = lab.within(Duration::from_secs(2));
+        if let Some((_, again)) = dialled_in(&outputs) {
+            lab.link(again, LinkEvent::Signal(vec![4]));
+        }
+        outputs.extend(lab.server(ToNode::Unreachable { from: us(), to: alice() }));
+        let at_address = |it: &&Output| {
+            matches!(it, Output::Frame(_, ToFrame::Link(_, LinkCommand::Dial(Dial { door: Door::Address { .. }, .. }))))
+        };
+        let Some(Output::Frame(_, ToFrame::Link(second, _))) = outputs.iter().find(at_address) else {
+            panic!("{outputs:?}")
+        };
+        lab.link(*second, LinkEvent::Up(alice()));
+        lab.peer(*second, &Control::Address(door_of(alice(), &[TRAP], Some(secret_of(alice()).grant()))));
+        lab.peer(*second, &TopicMessage::Joined(ELSEWHERE));
+        lab.frame(TAB, ToLeader::Leave(LOBBY));
+        lab.frame(TAB, ToLeader::Join { request: 2, topic: ELSEWHERE, matching: matching(ELSEWHERE) });
+        lab.frame(TAB, ToLeader::Packet(speaks()));
+        lab.link(*second, LinkEvent::Down(DownReason::Closed));
+    });
+    for dial in dials {
+        assert_eq!(at(&dial), (false, &[PROXY][..]));
+    }
+}
+
+#[test]
 fn an_address_that_was_told_is_dialled_as_long_as_there_is_a_reason() {
     for by_grant in [false, true] {
         let join = |lab: &mut Lab, link: LinkId| drop(lab.peer(link, &TopicMessage::Joined(LOBBY)));
