@@ -9,11 +9,11 @@ use bitters_machine::{
 };
 use bitters_wire::{id::PersonaId, limits::MAX_STREAMS_PER_FRAME};
 
-/// Streams that a peer may have open where others have the most: this many for each of 24 leave a quarter.
+/// Streams that a peer may have open where others have all that anybody may.
 const STREAMS_OF_EACH: usize = 32;
 
-/// Streams up to which anybody may open more.
-const STREAMS_OF_ALL: usize = MAX_STREAMS_PER_FRAME * 3 / 4;
+/// Such streams, of all peers.
+const MAX_RESERVED: usize = 24 * STREAMS_OF_EACH;
 
 /// Streams and calls that peers have open.
 #[derive(Debug, Default)]
@@ -31,7 +31,8 @@ impl Streams {
     /// Whether a peer may open one more.
     pub fn may_open(&self, peer: PersonaId) -> bool {
         let of_peer = self.of.get(&peer).copied().unwrap_or_default();
-        self.all < MAX_STREAMS_PER_FRAME && (self.all < STREAMS_OF_ALL || of_peer < STREAMS_OF_EACH)
+        let is_reserved = of_peer < STREAMS_OF_EACH && self.all < MAX_STREAMS_PER_FRAME + MAX_RESERVED;
+        self.all < MAX_STREAMS_PER_FRAME || is_reserved
     }
 
     /// A peer opened one.
@@ -112,12 +113,12 @@ mod tests {
             opened
         };
         let greedy: Vec<usize> = (1..=6).map(|n| fill(&mut streams, n)).collect();
-        assert_eq!(greedy, [STREAMS_OF_ALL, 32, 32, 32, 32, 32]);
-        assert_eq!(fill(&mut streams, 7), 32);
+        assert_eq!(greedy, [MAX_STREAMS_PER_FRAME, 32, 32, 32, 32, 32]);
         streams.close(peer(1));
         assert_eq!(fill(&mut streams, 1), 0, "who has the most opens none in place of those that end");
-        assert_eq!((8..=9).map(|n| fill(&mut streams, n)).sum::<usize>(), 64, "all but one of the frame's");
-        for n in 1..=9 {
+        let others: usize = (7..=40).map(|n| fill(&mut streams, n)).sum();
+        assert_eq!(others, MAX_RESERVED - 5 * 32 + 1, "there is a bound");
+        for n in 1..=40 {
             (0..streams.of.get(&peer(n)).copied().unwrap_or_default()).for_each(|_| streams.close(peer(n)));
         }
         assert_eq!((streams.all, streams.of.len()), (0, 0));

@@ -29,7 +29,8 @@ pub const STREAM_WINDOW: u64 = 2 * 1024 * 1024;
 /// Streams open at once in one session, counted for each side that opened them.
 pub const MAX_STREAMS: usize = 128;
 
-/// Streams and calls open at once in all sessions of one frame, counted for each side that opened them: eight sessions' full.
+/// Streams and calls open at once in all sessions of one frame, counted for each side that opened them: eight sessions' full. Of peers a few
+/// more, so that some of them leave others their part (`session::shares`).
 pub const MAX_STREAMS_PER_FRAME: usize = 8 * MAX_STREAMS;
 
 /// Sessions of one frame.
