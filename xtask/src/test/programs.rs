@@ -120,10 +120,13 @@ impl Run<'_> {
 
     fn one(&self, program: &Program) -> Result<Counts> {
         let mut seen = program.command(self).watch()?;
-        // A runner that dies, as Node does now and then (nodejs/node#64500), says nothing of the tests: those that fail exit.
-        if seen.killed && !self.runner.is_empty() {
-            println!("\n== {}, again: its runner died\n{}", program.name, seen.text);
-            seen = program.command(self).watch()?;
+        // A runner that dies, as Node does now and then (nodejs/node#64500), says nothing of the tests: those that fail exit. It was seen to die
+        // twice in a row.
+        for _ in 0..2 {
+            if seen.killed && !self.runner.is_empty() {
+                println!("\n== {}, again: its runner died\n{}", program.name, seen.text);
+                seen = program.command(self).watch()?;
+            }
         }
         let Seen { success, text, .. } = seen;
         print!("\n== {}\n{text}", program.name);
