@@ -209,9 +209,8 @@ impl Links {
         };
         let proxies = if goes_there { address.proxies() } else { around.proxies };
         let proof = address.grant().map(|grant| grant.proof(pair.own, pair.peer));
-        let granted = || Because { granted: true, topics: Vec::new() };
         let because = match at {
-            Some(At::Given(_)) => proof.filter(|_| goes_there).map(|_| granted()),
+            Some(At::Given(_)) => proof.filter(|_| goes_there).map(|_| Because::GRANT),
             Some(At::Door(_)) => None,
             None => still.cloned(),
         };

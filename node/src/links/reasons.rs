@@ -160,11 +160,12 @@ impl Links {
     /// Whether whoever says that it is the peer of a link may know our network addresses.
     pub(super) fn judge_reason(&mut self, link: LinkId, pair: Pair, proof: Option<GrantProof>, around: &Around<'_>) {
         let Some(secret) = around.frames.secret(pair.own) else { return };
-        let is_granted = proof.is_some_and(|proof| secret.grant().is_proven(proof, pair.peer, pair.own));
-        if is_granted && !around.hides {
-            self.table.set_because(link, Because { granted: true, topics: Vec::new() });
+        let is_proven = |proof| secret.grant().is_proven(proof, pair.peer, pair.own);
+        let is_granted = !around.hides && proof.is_some_and(is_proven);
+        if is_granted {
+            self.table.set_because(link, Because::GRANT);
         }
-        if around.may_show(pair) || (is_granted && !around.hides) {
+        if is_granted || around.may_show(pair) {
             self.go_direct(link, around);
         }
     }

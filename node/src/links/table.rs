@@ -17,7 +17,6 @@ use bitters_wire::{
     id::{Epoch, FrameId, LinkId, PersonaId, TopicId},
     limits::DIAL_TIMEOUT,
     link::Signal,
-    sealed::MAX_SHOWN,
     status::Path,
 };
 
@@ -79,13 +78,19 @@ pub struct Because {
     pub topics: Vec<TopicId>,
 }
 
+impl Because {
+    const NONE: Self = Self { granted: false, topics: Vec::new() };
+    /// A grant.
+    pub const GRANT: Self = Self { granted: true, topics: Vec::new() };
+}
+
 impl Link {
     const fn new(frame: FrameId, pair: Pair, state: State) -> Self {
         let path = match &state {
             State::Connecting(Attempt { way: Way::Address, .. }) => Path::Proxied,
             State::Connecting(_) | State::Opening(_) | State::Standby(_) | State::Up(_) => Path::Direct,
         };
-        let because = Because { granted: false, topics: Vec::new() };
+        let because = Because::NONE;
         Self { frame, own: pair.own, peer: Some(pair.peer), state, path, passage: None, direct: true, because }
     }
 
@@ -97,12 +102,13 @@ impl Link {
         }
     }
 
-    /// The attempt came to something: both showed each other these topics.
+    /// The attempt came to something: by signals both showed each other these topics. At an address the peer shows none.
     fn keep_topics(&mut self) {
-        if let State::Connecting(attempt) = &mut self.state {
-            let topics = std::mem::take(&mut attempt.topics);
-            self.because.topics.extend(topics);
-            self.because.topics.truncate(MAX_SHOWN);
+        if let State::Connecting(attempt) = &mut self.state
+            && attempt.way != Way::Address
+            && !attempt.topics.is_empty()
+        {
+            self.because.topics = std::mem::take(&mut attempt.topics);
         }
     }
 
@@ -359,7 +365,7 @@ impl Table {
     pub fn open(&mut self, frame: FrameId, own: PersonaId, passage: u64, now: Instant) -> LinkId {
         let id = self.name();
         let (state, passage) = (State::Opening(now), Some(passage));
-        let (path, because) = (Path::Proxied, Because::default());
+        let (path, because) = (Path::Proxied, Because::NONE);
         self.links.insert(id, Link { frame, own, peer: None, state, path, passage, direct: false, because });
         id
     }

@@ -448,6 +448,33 @@ fn an_address_that_was_told_for_a_topic_is_no_reason_once_that_is_left() {
 }
 
 #[test]
+fn what_a_peer_only_says_to_be_in_is_no_reason_because_a_link_at_its_address_came_up() {
+    let mut lab = in_lobby();
+    let dial = sealed_for(LOBBY, alice(), us(), &dial(7));
+    let (link, _) = introduced_in(&lab.server(ToNode::Signal { from: alice(), to: us(), signal: dial })).unwrap();
+    lab.link(link, LinkEvent::Up(alice()));
+    let address = Control::Address(door_of(alice(), &[TRAP], None));
+    lab.peer(link, &address);
+    lab.frame(TAB, ToLeader::Join { request: 2, topic: ELSEWHERE, matching: matching(ELSEWHERE) });
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.peer(link, &TopicMessage::Joined(ELSEWHERE));
+    lab.input(Input::Uplink(UplinkEvent::Closed));
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+
+    let trap: SocketAddr = TRAP.parse().unwrap();
+    let second = lab.within(Duration::from_secs(2));
+    assert_eq!(dials_in(&second).first().map(at), Some((true, &[trap][..])), "the lobby is a reason still");
+    let (_, second) = dialled_in(&second).unwrap();
+    lab.link(second, LinkEvent::Up(alice()));
+    lab.peer(second, &address);
+    lab.peer(second, &TopicMessage::Joined(ELSEWHERE));
+    lab.frame(TAB, ToLeader::Leave(LOBBY));
+    lab.link(second, LinkEvent::Down(DownReason::Closed));
+    let third = dials_in(&lab.within(Duration::from_secs(20)));
+    assert!(third.iter().all(|dial| at(dial) == (false, &[PROXY][..])), "{third:?}");
+}
+
+#[test]
 fn a_topic_is_no_reason_for_ever_because_a_link_was_made_for_it_twice() {
     let dials = told_and_lost(false, |lab, link| {
         lab.peer(link, &TopicMessage::Joined(LOBBY));
