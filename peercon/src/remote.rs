@@ -47,20 +47,19 @@ pub(crate) struct Remote {
 impl Remote {
     /// Also returns the answer to be set.
     pub(crate) fn new(ours: Fingerprint, peer: Signal) -> Result<(Self, String), DownReason> {
-        let role = Role::of(ours, peer.fingerprint)?;
-        let answer = sdp::describe(&peer, role.peers_setup());
-        Ok((Self::of(role, peer), answer))
+        Self::described(ours, peer, Role::peers_setup)
     }
 
     /// Also returns the offer to be answered.
     pub(crate) fn offering(ours: Fingerprint, peer: Signal) -> Result<(Self, String), DownReason> {
-        let role = Role::of(ours, peer.fingerprint)?;
-        let offer = sdp::describe(&peer, Setup::Either);
-        Ok((Self::of(role, peer), offer))
+        Self::described(ours, peer, |_| Setup::Either)
     }
 
-    fn of(role: Role, Signal { credentials, fingerprint, candidates }: Signal) -> Self {
-        Self { fingerprint, role, credentials, candidates }
+    fn described(ours: Fingerprint, peer: Signal, setup: fn(Role) -> Setup) -> Result<(Self, String), DownReason> {
+        let role = Role::of(ours, peer.fingerprint)?;
+        let description = sdp::describe(&peer, setup(role));
+        let Signal { credentials, fingerprint, candidates } = peer;
+        Ok((Self { fingerprint, role, credentials, candidates }, description))
     }
 
     /// A candidate that came later, and its text, unless it is known already.

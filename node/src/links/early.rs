@@ -16,7 +16,6 @@ use bitters_wire::{
     link::Signal,
     packet::Packet,
     sealed::{MAX_SHOWN, Said},
-    topic::MatchKey,
 };
 
 use super::{Around, Links, LinksOutput, table::Way};
@@ -98,9 +97,9 @@ impl Early {
         self.0.get(&pair).is_some_and(|spent| spent.heard > 0 && now.since(spent.since) < DIAL_TIMEOUT)
     }
 
-    /// There is a link, which may be lost.
-    pub fn end(&mut self, pair: Pair) {
-        self.0.remove(&pair);
+    /// There is a link, or nothing more is to be said. Tells whether something was.
+    fn end(&mut self, pair: Pair) -> bool {
+        self.0.remove(&pair).is_some()
     }
 
     /// The last frame of a persona is gone.
@@ -140,7 +139,7 @@ impl Links {
 
     /// Nothing more is to be said to the peer. Tells whether something was.
     pub fn end_early(&mut self, pair: Pair) -> bool {
-        self.early.0.remove(&pair).is_some()
+        self.early.end(pair)
     }
 
     /// A common peer has signals to pass on for others, too.
@@ -161,14 +160,9 @@ impl Links {
         if topics.is_empty() {
             return self.send_said(pair, &Said::Packets(packets), way, around);
         }
-        let Pair { own, peer } = pair;
-        let keys = topics.iter().filter_map(|topic| around.topics.matching(Place { own, topic: *topic }).copied());
-        let (keys, signal): (Vec<MatchKey>, _) = (keys.collect(), Signal { attempt: 0, answers: None, blob: bytes });
-        let sealed =
-            around.frames.secret(own).filter(|_| !keys.is_empty()).and_then(|secret| {
-                self.sealing.seal_for(Said::Members, (&keys, &signal), (secret, peer), around.minute)
-            });
-        sealed.is_some_and(|sealed| self.have_passed_on(pair, &sealed, way, around))
+        let is_ours = |topic: &TopicId| around.topics.matching(Place { own: pair.own, topic: *topic }).is_some();
+        let signal = Signal { attempt: 0, answers: None, blob: bytes };
+        topics.iter().any(is_ours) && self.send_for_members(pair, (Said::Members, &signal), &topics, way, around)
     }
 
     /// What an acquaintance's sessions say before there is a link, or a member's.

@@ -44,7 +44,7 @@ impl Links {
         // The peer dialled, so whatever there was is dead at its end.
         let last_packet = self.replace_used(pair, around);
         self.drop_standby(pair, around);
-        self.early.end(pair);
+        self.end_early(pair);
         self.use_link(link, last_packet, around);
     }
 

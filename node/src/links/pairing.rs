@@ -10,7 +10,7 @@ use bitters_wire::{
     link::{Control, Signal},
     local::{DownReason, IdentityText, LinkCommand},
     rendezvous::ToServer,
-    sealed::{Said, SealedSignal},
+    sealed::{ForMembers, Said, SealedSignal},
     topic::MatchKey,
 };
 
@@ -140,13 +140,24 @@ impl Links {
         if topics.is_empty() {
             return self.send_said(pair, &Said::Signal(signal), way, around);
         }
+        self.send_for_members(pair, (Said::Topics, &signal), topics, way, around)
+    }
+
+    /// Has others pass on what only members of these topics are to read.
+    pub(super) fn send_for_members(
+        &mut self,
+        pair: Pair,
+        (said, signal): (fn(Box<ForMembers>) -> Said, &Signal),
+        topics: &[TopicId],
+        way: Way,
+        around: &Around<'_>,
+    ) -> bool {
         let own = pair.own;
         let keys = topics.iter().filter_map(|topic| around.topics.matching(Place { own, topic: *topic }).copied());
         let keys: Vec<MatchKey> = keys.collect();
         let secret = around.frames.secret(own);
-        let sealed = secret.and_then(|secret| {
-            self.sealing.seal_for(Said::Topics, (&keys, &signal), (secret, pair.peer), around.minute)
-        });
+        let sealed =
+            secret.and_then(|secret| self.sealing.seal_for(said, (&keys, signal), (secret, pair.peer), around.minute));
         sealed.is_some_and(|sealed| self.have_passed_on(pair, &sealed, way, around))
     }
 
@@ -157,7 +168,7 @@ impl Links {
         sealed.is_some_and(|sealed| self.have_passed_on(pair, &sealed, way, around))
     }
 
-    pub(super) fn have_passed_on(&mut self, pair: Pair, signal: &SealedSignal, way: Way, around: &Around<'_>) -> bool {
+    fn have_passed_on(&mut self, pair: Pair, signal: &SealedSignal, way: Way, around: &Around<'_>) -> bool {
         let Pair { own, peer: to } = pair;
         let over: Vec<LinkId> = match way {
             Way::Address | Way::Link => return false,

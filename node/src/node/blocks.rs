@@ -13,19 +13,16 @@ use crate::{
     links::BLOCKED,
     pair::Pair,
     sites::{accounts::Spend, blocks::Blocks},
-    view::{warnings::Audience, watch::Watch},
+    view::warnings::Audience,
 };
 
 impl Node {
     /// The person decided on the node's own page.
     pub(super) fn on_block(&mut self, id: FrameId, origin: &str, (peer, blocks): (PersonaId, bool), now: Instant) {
-        let is_page = self.frames.frame(id).is_some_and(|frame| self.sites.is_page(&frame.origin));
-        if !is_page {
+        if !self.is_of_page(id) {
             return;
         }
-        // Whatever becomes of it, the page is told what is so.
-        let watch = self.frames.frame_mut(id).and_then(|frame| frame.watch_sites.as_mut());
-        watch.into_iter().for_each(Watch::again);
+        self.tell_sites_again(id);
         if !self.spend(id, Spend::Permit, now) {
             return self.count_refusal(id, now);
         }

@@ -67,9 +67,7 @@ impl Node {
             return;
         }
         if !self.spend(id, Spend::Permit, now) {
-            // The page shows the answer already: it is told what is so.
-            let watch = self.frames.frame_mut(id).and_then(|frame| frame.watch_sites.as_mut());
-            watch.into_iter().for_each(Watch::again);
+            self.tell_sites_again(id);
             return self.count_refusal(id, now);
         }
         if self.sites.answer(origin, permission, answer) {
@@ -91,13 +89,23 @@ impl Node {
 
     /// The person decided on the node's own page whether peers may know the network addresses of this browser.
     pub(super) fn on_hide(&mut self, id: FrameId, hides: bool, now: Instant) {
-        let is_page = self.frames.frame(id).is_some_and(|frame| self.sites.is_page(&frame.origin));
-        if !is_page || !self.spend(id, Spend::Permit, now) {
+        if !self.is_of_page(id) || !self.spend(id, Spend::Permit, now) {
             return;
         }
         // Whatever another clock said when the person decided otherwise.
         let decided = self.clock.unix_ms().unwrap_or_default().max(self.sites.hiding().decided + 1);
         self.decide(Hiding { hides, decided });
+    }
+
+    /// Whether a frame is the node's own page's.
+    pub(super) fn is_of_page(&self, id: FrameId) -> bool {
+        self.frames.frame(id).is_some_and(|frame| self.sites.is_page(&frame.origin))
+    }
+
+    /// A page that shows a choice of the person's already is told what is so.
+    pub(super) fn tell_sites_again(&mut self, id: FrameId) {
+        let watch = self.frames.frame_mut(id).and_then(|frame| frame.watch_sites.as_mut());
+        watch.into_iter().for_each(Watch::again);
     }
 
     /// The person decided, here or where a frame was before. All frames are told: they carry it on.

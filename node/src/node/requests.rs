@@ -169,7 +169,7 @@ impl Node {
     /// All sessions of a pair are over. What of them is still on its way here is no reason to seek the peer.
     pub(super) fn forget_talks(&mut self, pair: Pair, now: Instant) {
         self.dials.seeks_not(pair, now);
-        let _ = self.links.end_early(pair);
+        self.links.end_early(pair);
         for (_, frame) in self.frames.iter_mut().filter(|(_, frame)| frame.persona() == pair.own) {
             self.changed.status |= frame.talks.remove(&pair.peer).is_some();
         }

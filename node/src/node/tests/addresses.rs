@@ -567,7 +567,7 @@ fn at_server() -> Lab {
 }
 
 /// And the server listens at the site's address.
-fn listening() -> Lab {
+pub(super) fn listening() -> Lab {
     let mut lab = at_server();
     lab.frame(TAB, ToLeader::Address { request: 99 });
     lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });

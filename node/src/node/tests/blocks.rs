@@ -31,12 +31,7 @@ fn nothing_is_had_of_a_peer_that_the_person_blocked_until_they_take_it_back() {
 
 #[test]
 fn a_blocked_peer_that_dials_an_address_is_shown_no_identity() {
-    let mut lab = Lab::new();
-    lab.admit(TAB, SITE);
-    lab.register(vec![PROXY]);
-    lab.frame(TAB, ToLeader::Serve(TAG));
-    lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
-    lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
+    let mut lab = listening();
     lab.admit(THIRD, PAGE);
     lab.frame(THIRD, block(alice(), true));
     for (peer, is_refused) in [(alice(), true), (peer(1), false)] {
@@ -105,12 +100,7 @@ const ANOTHER: FrameId = FrameId::from_random([0xd0; 16]);
 
 #[test]
 fn a_peer_that_is_blocked_while_its_connection_opens_is_not_let_in() {
-    let mut lab = Lab::new();
-    lab.admit(TAB, SITE);
-    lab.register(vec![PROXY]);
-    lab.frame(TAB, ToLeader::Serve(TAG));
-    lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
-    lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
+    let mut lab = listening();
     lab.admit(THIRD, PAGE);
     let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
     lab.link(link, LinkEvent::Sign { text: identity(us(), alice()), proof: None });
