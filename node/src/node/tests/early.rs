@@ -47,10 +47,7 @@ fn who_is_spoken_with_early_answers_the_same_way_though_it_dials_nobody() {
 
 #[test]
 fn strangers_neither_speak_nor_are_heard_before_there_is_a_link() {
-    let mut lab = Lab { speaks_early: true, ..Lab::new().among_strangers() };
-    lab.admit(TAB, SITE);
-    lab.register(Vec::new());
-    lab.frame(TAB, ToLeader::Serve(TAG));
+    let mut lab = among_strangers();
     let dialled = lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
     assert!(!dialled.contains(&Output::Frame(TAB, ToFrame::Early(alice()))));
     let packets = |outputs: &[Output]| told_by_server(outputs).iter().any(|(_, said)| matches!(said, Said::Packets(_)));
@@ -60,10 +57,7 @@ fn strangers_neither_speak_nor_are_heard_before_there_is_a_link() {
 
 #[test]
 fn members_of_a_topic_speak_early_under_its_key_while_they_are_in_it() {
-    let mut lab = Lab { speaks_early: true, ..Lab::new().among_strangers() };
-    lab.admit(TAB, SITE);
-    lab.register(Vec::new());
-    lab.frame(TAB, ToLeader::Serve(TAG));
+    let mut lab = among_strangers();
     lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
     let opening = vec![Packet { to_frame: None, ..answers(open()) }];
     lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] });
@@ -174,6 +168,15 @@ fn nobody_speaks_early_in_anothers_name_or_to_another_persona() {
 }
 
 const ELSEWHERE: TopicId = TopicId([4; 32]);
+
+/// The site serves something, and accepted nobody.
+fn among_strangers() -> Lab {
+    let mut lab = Lab { speaks_early: true, ..Lab::new().among_strangers() };
+    lab.admit(TAB, SITE);
+    lab.register(Vec::new());
+    lab.frame(TAB, ToLeader::Serve(TAG));
+    lab
+}
 
 /// A session of the site's with alice.
 fn opens() -> Packet {

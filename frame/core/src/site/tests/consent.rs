@@ -301,6 +301,20 @@ fn what_the_person_decided_of_network_addresses_goes_home_with_the_frame() {
 }
 
 #[test]
+fn whom_the_person_blocked_goes_home_with_the_frame() {
+    let blocked = |n, decided| Blocked { peers: vec![PersonaId([n; 32])], decided };
+    let mut frame = Asked::in_all_sites(true);
+    frame.welcome(Welcome { blocked: blocked(1, 6), ..welcome(ALICE) });
+    frame.outputs(Input::Leader(frame.leader_says(ToFrame::Blocked(blocked(2, 7)))));
+    frame.outputs(Input::Leader(frame.leader_says(ToFrame::Blocked(blocked(3, 5)))));
+    frame.outputs(Input::BridgeClosed);
+    frame.outputs(Input::Island { scope: Scope::Site, remote: false });
+    let outputs = frame.outputs(Input::Connected);
+    let [ToLeader::Hello(hello)] = &said(&outputs)[..] else { panic!("{outputs:?}") };
+    assert_eq!(hello.blocked, blocked(2, 7));
+}
+
+#[test]
 fn a_no_in_another_tab_settles_what_this_one_asks() {
     let mut frame = Asked::new(BOTH);
     frame.outputs(unify(1));
