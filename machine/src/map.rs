@@ -102,6 +102,15 @@ impl<K, V> Map<K, V> {
         self.entries.extract_if(.., |(key, value)| take(key, value)).collect()
     }
 
+    /// Keeps so many entries at most: those of the lowest rank go, of equals the one of the lowest key.
+    pub fn shed<R: Ord>(&mut self, most: usize, rank: impl Fn(&V) -> R) {
+        while self.entries.len() > most
+            && let Some(least) = (0..self.entries.len()).min_by_key(|at| rank(&self.entries[*at].1))
+        {
+            self.entries.remove(least);
+        }
+    }
+
     /// The entry of the lowest key.
     #[must_use]
     pub fn first_key_value(&self) -> Option<(&K, &V)> {
@@ -450,6 +459,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_map_that_sheds_keeps_the_highest() {
+        let mut map = Map::from_iter([(1, 7), (2, 5), (3, 9), (4, 5)]);
+        map.shed(4, |value| *value);
+        assert_eq!(map.len(), 4);
+        map.shed(3, |value| *value);
+        assert!(map.keys().eq(&[1, 3, 4]));
+        map.shed(1, |value| *value);
+        assert!(map.iter().eq([(&3, &9)]));
+    }
 
     proptest! {
         #[test]

@@ -88,11 +88,7 @@ impl Handshakes {
         let (bucket, last) = self.of.entry(peer).or_insert_with(|| (Bucket::new(HANDSHAKES_OF_EACH, now), now));
         *last = now;
         let takes = bucket.take(now) && (self.all.take(now) || (is_first && self.firsts.take(now)));
-        if self.of.len() > MAX_COUNTED
-            && let Some(oldest) = self.of.iter().min_by_key(|(_, (_, last))| *last).map(|(peer, _)| *peer)
-        {
-            self.of.remove(&oldest);
-        }
+        self.of.shed(MAX_COUNTED, |(_, last)| *last);
         takes
     }
 }

@@ -116,11 +116,7 @@ impl Frame {
     /// Remembers that its site talks with `peer`; tells whether that is new.
     pub fn talks_with(&mut self, peer: PersonaId, now: Instant) -> bool {
         let new = self.talks.insert(peer, now).is_none();
-        if self.talks.len() > MAX_TALKS
-            && let Some(silent) = self.talks.iter().min_by_key(|(_, at)| **at).map(|(peer, _)| *peer)
-        {
-            self.talks.remove(&silent);
-        }
+        self.talks.shed(MAX_TALKS, |at| *at);
         new
     }
 }

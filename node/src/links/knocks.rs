@@ -22,11 +22,7 @@ impl Knocks {
     /// We knocked.
     pub fn note(&mut self, pair: Pair, way: Way, now: Instant) {
         self.0.insert(pair, (way, now));
-        if self.0.len() > CAPACITY
-            && let Some(oldest) = self.0.iter().min_by_key(|(_, (_, at))| *at).map(|(pair, _)| *pair)
-        {
-            self.0.remove(&oldest);
-        }
+        self.0.shed(CAPACITY, |(_, at)| *at);
     }
 
     /// The peer told us where its door is. Tells whether we asked, no longer ago than a dial takes.
@@ -41,10 +37,7 @@ impl Knocks {
 
     /// The last frame of a persona is gone.
     pub fn leave(&mut self, own: PersonaId) {
-        let left: Vec<Pair> = self.0.keys().filter(|pair| pair.own == own).copied().collect();
-        for pair in left {
-            self.0.remove(&pair);
-        }
+        self.0.retain(|pair, _| pair.own != own);
     }
 }
 

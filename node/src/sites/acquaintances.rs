@@ -47,11 +47,7 @@ impl Acquaintances {
             let latest = known.entry(peer).or_insert(at);
             *latest = at.max(*latest);
         }
-        while known.len() > MAX_ACCEPTED
-            && let Some(oldest) = known.iter().min_by_key(|(_, at)| **at).map(|(peer, _)| *peer)
-        {
-            known.remove(&oldest);
-        }
+        known.shed(MAX_ACCEPTED, |at| *at);
     }
 
     /// The last page of a persona is gone.

@@ -47,11 +47,7 @@ impl Accepted {
             return false;
         }
         self.0.insert(peer, now);
-        if self.0.len() > MAX_ACCEPTED
-            && let Some(oldest) = self.0.iter().min_by_key(|(_, told)| **told).map(|(peer, _)| *peer)
-        {
-            self.0.remove(&oldest);
-        }
+        self.0.shed(MAX_ACCEPTED, |told| *told);
         true
     }
 
