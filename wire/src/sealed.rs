@@ -12,7 +12,8 @@
 //!
 //! Network addresses are shown to those only who have a reason to know them. Whoever has none to show its own *knocks*; whoever has none to
 //! answer with its own, to a knock or to a signal, says where its *door* is: an address without a grant, which is dialled over the
-//! server. Those who have a reason may send each other the first packets of their sessions so, before they are connected.
+//! server. Those who have a reason may send each other the first packets of their sessions so, and members of a topic what they say in it, before
+//! they are connected.
 
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::Aead, aead::Payload};
 use curve25519_dalek::MontgomeryPoint;
@@ -71,6 +72,9 @@ pub enum Said {
     Signal(Signal),
     /// The same, for members of topics alone.
     Topics(Box<ForMembers>),
+    /// A message of a topic's, for members of that topic alone, for as long as there is no link: at most [`MAX_EARLY`](crate::limits::MAX_EARLY)
+    /// bytes. Last, as the others' numbers were there before it.
+    Published(Box<ForMembers>),
 }
 
 /// A signal whose blob is sealed again, for those alone who are in one of a few topics.
@@ -129,7 +133,7 @@ impl Said {
         match self {
             Self::Signal(signal) => Some(signal),
             Self::Topics(sealed) => Some(&sealed.signal),
-            Self::Door(_) | Self::Knock | Self::Members(_) | Self::Packets(_) => None,
+            Self::Door(_) | Self::Knock | Self::Members(_) | Self::Packets(_) | Self::Published(_) => None,
         }
     }
 
@@ -260,7 +264,11 @@ mod tests {
         let longest = ForMembers::seal(&longest, &[MatchKey::new([1; 32])], ends, &[4; 16], || [7; 32]);
         let packets = Signal { blob: vec![9; MAX_EARLY], ..dial() };
         let packets = ForMembers::seal(&packets, &[MatchKey::new([1; 32])], ends, &[4; 16], || [7; 32]);
-        let longest = [Said::Topics(Box::new(longest)), Said::Members(Box::new(packets))];
+        let longest = [
+            Said::Topics(Box::new(longest)),
+            Said::Members(Box::new(packets.clone())),
+            Said::Published(Box::new(packets)),
+        ];
         for said in [Said::Signal(dial()), Said::Knock, door()].into_iter().chain(longest) {
             let to_bob = sealed(&alice(), &said);
             let opened = Opened { from: alice().id(), said, minute: 77, nonce: [4; 16] };

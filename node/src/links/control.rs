@@ -99,7 +99,7 @@ impl Links {
             return Err("a message of a topic that it isn't in");
         }
         if up.budget.publishes.take(now) {
-            self.tell(LinksOutput::Publish { link, pair, topic, sealed });
+            self.tell(LinksOutput::Publish { link: Some(link), pair, topic, sealed });
         }
         Ok(())
     }

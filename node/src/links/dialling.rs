@@ -296,7 +296,9 @@ impl Links {
         let waiting = candidates.split_off(TOPIC_NEIGHBOURS.saturating_sub(have).min(candidates.len()));
         let tries = connecting > 0 || !candidates.is_empty();
         for pair in candidates {
-            if self.dial_neighbour(pair, around) != Ok(Begun::Link) {
+            if self.dial_neighbour(pair, around) == Ok(Begun::Link) {
+                self.catch_up_early(pair, place, around);
+            } else {
                 self.count_failure(pair, around.now);
             }
         }

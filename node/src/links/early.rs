@@ -5,6 +5,8 @@
 //! of a topic, to whom packets are sealed under its match key, too: who is only said to be a member reads and says nothing. Nobody is shown a
 //! network address by that. A few KiB for each dial, each way: the server isn't there to carry what links are for. What goes beyond that
 //! waits for the link, and so does what was lost: sessions ask what arrived.
+//!
+//! What a page says in a topic goes so, too, to members to whom a link is being made. It is said on the link once more, and heard once.
 
 use std::time::Duration;
 
@@ -32,6 +34,9 @@ const PEERS_OF_EACH: usize = 64;
 
 /// Packets that one signal may carry: each is answered at most once.
 const MAX_PACKETS: usize = 8;
+
+/// What is said in topics counts as so much at least each time: servers count signals, too.
+const MESSAGE: usize = 1024;
 
 /// Where pairs without a link speak, and how much they have said.
 #[derive(Debug, Default)]
@@ -163,6 +168,49 @@ impl Links {
         let is_ours = |topic: &TopicId| around.topics.matching(Place { own: pair.own, topic: *topic }).is_some();
         let signal = Signal { attempt: 0, answers: None, blob: bytes };
         topics.iter().any(is_ours) && self.send_for_members(pair, (Said::Members, &signal), &topics, way, around)
+    }
+
+    /// A page of the persona's said something in a topic: members hear it to whom a link is being made.
+    pub fn publish_early(&mut self, place: Place, around: &Around<'_>) {
+        let members = around.topics.candidates(place).map(|peer| Pair { own: place.own, peer });
+        let connecting: Vec<Pair> = members.filter(|pair| self.table.connecting_to(*pair).is_some()).collect();
+        for pair in connecting {
+            self.catch_up_early(pair, place, around);
+        }
+    }
+
+    /// Tells a member without a link what the persona's pages said lately: all of it or nothing, so that what is heard is heard in order
+    /// whatever is lost. What doesn't go so is said on the link.
+    pub(super) fn catch_up_early(&mut self, pair: Pair, place: Place, around: &Around<'_>) {
+        let said: Vec<&[u8]> = around.topics.recently_ours(place, around.now).collect();
+        let blob = codec::encode(&said);
+        let may_speak = !around.hides && around.may_speak_early(pair) && self.table.up_to(pair).is_none();
+        if said.is_empty() || blob.len() > MAX_EARLY || !may_speak {
+            return;
+        }
+        let topics = vec![place.topic];
+        let ours = (self.early_way(pair, around), topics.clone());
+        let Some((way, _)) = self.early.take(pair, blob.len().max(MESSAGE), ours, around.now) else { return };
+        let signal = Signal { attempt: 0, answers: None, blob };
+        self.send_for_members(pair, (Said::Published, &signal), &topics, way, around);
+    }
+
+    /// What a member said in a topic, before there is a link: on that it is said again.
+    pub(super) fn on_published_early(
+        &mut self,
+        pair: Pair,
+        topic: TopicId,
+        blob: &[u8],
+        way: Way,
+        around: &Around<'_>,
+    ) {
+        let Ok(said) = codec::decode::<Vec<Vec<u8>>>(blob, MAX_EARLY) else { return };
+        let bytes = blob.len().max(MESSAGE);
+        if self.table.up_to(pair).is_none() && self.early.hear(pair, bytes, (way, vec![topic]), around.now) {
+            for sealed in said {
+                self.tell(LinksOutput::Publish { link: None, pair, topic, sealed });
+            }
+        }
     }
 
     /// What an acquaintance's sessions say before there is a link, or a member's.

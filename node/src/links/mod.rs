@@ -245,8 +245,8 @@ pub enum LinksOutput {
     Packet(LinkId, Packet),
     /// A topic's message came.
     Publish {
-        /// The link.
-        link: LinkId,
+        /// The link, if there is one already.
+        link: Option<LinkId>,
         /// Between whom.
         pair: Pair,
         /// Which topic.

@@ -91,6 +91,11 @@ impl Links {
                 }
             }
             Said::Packets(packets) => self.on_early(pair, packets, (way, Vec::new()), around),
+            Said::Published(sealed) => {
+                if let Some((topic, Signal { blob, .. })) = around.matched(pair, &name, &sealed) {
+                    self.on_published_early(pair, topic, &blob, way, around);
+                }
+            }
             Said::Signal(signal) if around.may_show(pair) => self.on_signal(pair, signal, Vec::new(), way, around),
             Said::Signal(signal) => self.on_unreasoned(pair, signal.answers, way),
             Said::Topics(sealed) => match around.matched(pair, &name, &sealed) {

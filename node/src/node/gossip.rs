@@ -163,18 +163,19 @@ impl Node {
         // A frame says it again to a leader that may not have heard it.
         if self.topics.is_new(own, sealed) {
             let place = Place { own, topic };
-            self.topics.keep(place, sealed, now);
+            self.topics.keep_ours(place, sealed, now);
             self.spread(place, sealed, Some(id), None);
+            self.with_links(|links, around| links.publish_early(place, around));
         }
         Ok(())
     }
 
-    /// A message came over a link.
-    pub(super) fn on_topic_message(&mut self, link: LinkId, pair: Pair, topic: TopicId, sealed: &[u8]) {
+    /// A message came over a link, or by way of others.
+    pub(super) fn on_topic_message(&mut self, link: Option<LinkId>, pair: Pair, topic: TopicId, sealed: &[u8]) {
         let place = Place { own: pair.own, topic };
         if self.topics.is_open(place) && self.topics.is_new(pair.own, sealed) {
             self.topics.keep(place, sealed, self.clock.now);
-            self.spread(place, sealed, None, Some(link));
+            self.spread(place, sealed, None, link);
         }
     }
 

@@ -56,8 +56,17 @@ pub struct Place {
 #[derive(Debug, Default)]
 struct Topic {
     candidates: Candidates,
-    recent: VecDeque<(Instant, Vec<u8>)>,
+    recent: VecDeque<Recent>,
     search: Option<Search>,
+}
+
+/// What was said lately.
+#[derive(Debug)]
+struct Recent {
+    at: Instant,
+    /// Whether a page of the persona's own said it.
+    ours: bool,
+    sealed: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -144,10 +153,19 @@ impl Topics {
         self.seen.entry(own).or_default().insert(message_id(sealed))
     }
 
-    /// Keeps a message for a while.
+    /// Keeps a message of others for a while.
     pub fn keep(&mut self, place: Place, sealed: &[u8], now: Instant) {
+        self.keep_of(place, sealed, false, now);
+    }
+
+    /// Keeps a message of the persona's own for a while.
+    pub fn keep_ours(&mut self, place: Place, sealed: &[u8], now: Instant) {
+        self.keep_of(place, sealed, true, now);
+    }
+
+    fn keep_of(&mut self, place: Place, sealed: &[u8], ours: bool, now: Instant) {
         let Some(topic) = self.open.get_mut(&place) else { return };
-        topic.recent.push_back((now, sealed.to_vec()));
+        topic.recent.push_back(Recent { at: now, ours, sealed: sealed.to_vec() });
         topic.trim(now);
     }
 
@@ -155,7 +173,13 @@ impl Topics {
     pub fn recent(&mut self, place: Place, now: Instant) -> Vec<Vec<u8>> {
         let Some(topic) = self.open.get_mut(&place) else { return Vec::new() };
         topic.trim(now);
-        topic.recent.iter().map(|(_, sealed)| sealed.clone()).collect()
+        topic.recent.iter().map(|it| it.sealed.clone()).collect()
+    }
+
+    /// What the persona's own pages said lately, oldest first.
+    pub fn recently_ours(&self, place: Place, now: Instant) -> impl Iterator<Item = &[u8]> {
+        let recent = self.open.get(&place).into_iter().flat_map(|topic| &topic.recent);
+        recent.filter(move |it| it.ours && now.since(it.at) <= RECENT).map(|it| it.sealed.as_slice())
     }
 
     /// A peer is said to be in a topic.
@@ -265,7 +289,7 @@ impl Topics {
 
     /// When [`expire`](Self::expire) is due.
     pub fn expires(&self) -> Option<Instant> {
-        self.open.values().filter_map(|topic| Some(topic.recent.front()?.0 + RECENT + SLACK)).min()
+        self.open.values().filter_map(|topic| Some(topic.recent.front()?.at + RECENT + SLACK)).min()
     }
 
     /// When something else is due.
@@ -277,8 +301,8 @@ impl Topics {
 
 impl Topic {
     fn trim(&mut self, now: Instant) {
-        let bytes = |it: &VecDeque<(Instant, Vec<u8>)>| it.iter().map(|(_, sealed)| sealed.len()).sum::<usize>();
-        while let Some((at, _)) = self.recent.front() {
+        let bytes = |it: &VecDeque<Recent>| it.iter().map(|it| it.sealed.len()).sum::<usize>();
+        while let Some(Recent { at, .. }) = self.recent.front() {
             let fits = self.recent.len() <= MAX_RECENT && bytes(&self.recent) <= MAX_RECENT_BYTES;
             if fits && now.since(*at) <= RECENT {
                 return;

@@ -60,7 +60,7 @@ fn members_of_a_topic_speak_early_under_its_key_while_they_are_in_it() {
     let mut lab = among_strangers();
     lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
     let opening = vec![Packet { to_frame: None, ..answers(open()) }];
-    lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] });
+    lab.server(named(alice()));
     assert_eq!(lab.server(says_early(opening.clone())), [], "the server, or she herself, says that she is one");
     assert_eq!(lab.server(says_as_member(ELSEWHERE, alice(), us(), &opening)), []);
     let heard = lab.server(says_as_member(LOBBY, alice(), us(), &opening));
@@ -167,6 +167,93 @@ fn nobody_speaks_early_in_anothers_name_or_to_another_persona() {
     assert_eq!(lab.server(says_early(vec![opening])).len(), 1);
 }
 
+#[test]
+fn members_to_whom_a_link_is_being_made_hear_at_once_what_is_said_in_the_topic() {
+    let mut lab = in_lobby_of_strangers();
+    lab.frame(TAB, ToLeader::Publish { request: 2, topic: LOBBY, sealed: b"one".to_vec() });
+    let dialled = lab.server(named(alice()));
+    assert_eq!(published(&dialled), [vec![b"one".to_vec()]], "what was said before she was known");
+    let said = lab.frame(TAB, ToLeader::Publish { request: 3, topic: LOBBY, sealed: b"two".to_vec() });
+    assert_eq!(
+        published(&said),
+        [vec![b"one".to_vec(), b"two".to_vec()]],
+        "all of it: whatever is lost, she hears it in order"
+    );
+
+    let (_, link) = dialled_in(&dialled).expect("the link is made meanwhile");
+    lab.link(link, LinkEvent::Up(alice()));
+    let said = lab.frame(TAB, ToLeader::Publish { request: 4, topic: LOBBY, sealed: b"three".to_vec() });
+    assert_eq!(published(&said), Vec::<Vec<Vec<u8>>>::new());
+}
+
+#[test]
+fn what_is_too_much_to_go_early_keeps_what_follows_from_overtaking_it() {
+    let mut lab = in_lobby_of_strangers();
+    lab.server(named(alice()));
+    let mut says = |request, sealed| lab.frame(TAB, ToLeader::Publish { request, topic: LOBBY, sealed });
+    assert_eq!(published(&says(2, vec![1; MAX_EARLY])).len(), 0);
+    assert_eq!(published(&says(3, vec![2])).len(), 0);
+}
+
+#[test]
+fn a_dial_carries_eight_signals_of_what_is_said_in_topics() {
+    let mut lab = in_lobby_of_strangers();
+    lab.server(named(alice()));
+    let went =
+        (0..20).map(|n| lab.frame(TAB, ToLeader::Publish { request: 2 + n, topic: LOBBY, sealed: vec![n as u8] }));
+    assert_eq!(went.map(|outputs| published(&outputs).len()).sum::<usize>(), 8);
+}
+
+#[test]
+fn what_members_say_early_is_heard_once_and_what_others_say_is_not() {
+    let mut lab = in_lobby_of_strangers();
+    let heard = |outputs: Vec<Output>| {
+        let told = |it| if let Output::Frame(_, ToFrame::Topic { sealed, .. }) = it { Some(sealed) } else { None };
+        outputs.into_iter().filter_map(told).collect::<Vec<_>>()
+    };
+    let two = [b"one".to_vec(), b"two".to_vec()];
+    assert_eq!(heard(lab.server(publishes(LOBBY, &two[..1]))), two[..1]);
+    assert_eq!(heard(lab.server(publishes(LOBBY, &two))), two[1..], "once");
+    assert_eq!(heard(lab.server(publishes(ELSEWHERE, &[b"three".to_vec()]))), [Vec::<u8>::new(); 0]);
+    let much = (0..20).map(|n| heard(lab.server(publishes(LOBBY, &[vec![9, n]]))).len());
+    assert_eq!(much.sum::<usize>(), 6, "eight in a dial's time");
+
+    let (_, link) = dialled_in(&lab.server(named(alice()))).unwrap();
+    lab.link(link, LinkEvent::Up(alice()));
+    assert_eq!(
+        heard(lab.server(publishes(LOBBY, &[b"four".to_vec()]))),
+        [Vec::<u8>::new(); 0],
+        "the link's bounds hold"
+    );
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    lab.frame(TAB, ToLeader::Leave(LOBBY));
+    assert_eq!(heard(lab.server(publishes(LOBBY, &[b"five".to_vec()]))), [Vec::<u8>::new(); 0]);
+}
+
+#[test]
+fn what_is_heard_early_is_passed_on() {
+    let mut lab = in_lobby_of_strangers();
+    let (_, link) = dialled_in(&lab.server(named(peer(1)))).unwrap();
+    lab.link(link, LinkEvent::Up(peer(1)));
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    let outputs = lab.server(publishes(LOBBY, &[b"one".to_vec()]));
+    let message = TopicMessage::Publish { topic: LOBBY, sealed: b"one".to_vec() };
+    let passed_on = command(TAB, link, LinkCommand::Send(message.encoded()));
+    assert!(outputs.contains(&passed_on), "{outputs:?}");
+}
+
+#[test]
+fn who_hides_says_and_hears_nothing_early_in_topics() {
+    let mut lab = in_lobby_of_strangers();
+    lab.admit(THIRD, PAGE);
+    lab.frame(THIRD, ToLeader::Hide(true));
+    lab.frame(TAB, ToLeader::Publish { request: 2, topic: LOBBY, sealed: vec![1] });
+    let dialled = lab.server(named(alice()));
+    assert_eq!((published(&dialled).len(), told_by_server(&dialled)), (0, vec![(alice(), Said::Knock)]));
+    let heard = lab.server(publishes(LOBBY, &[vec![2]]));
+    assert!(!heard.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Topic { .. }))), "{heard:?}");
+}
+
 const ELSEWHERE: TopicId = TopicId([4; 32]);
 
 /// The site serves something, and accepted nobody.
@@ -176,6 +263,39 @@ fn among_strangers() -> Lab {
     lab.register(Vec::new());
     lab.frame(TAB, ToLeader::Serve(TAG));
     lab
+}
+
+/// The site is in a topic, too.
+fn in_lobby_of_strangers() -> Lab {
+    let mut lab = among_strangers();
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab
+}
+
+/// The server says that a peer is in the lobby.
+fn named(peer: PersonaId) -> ToNode {
+    ToNode::Members { topic: LOBBY, key: us(), members: vec![peer] }
+}
+
+/// What members of the lobby alone are told by the server of what was said there, for each signal.
+fn published(outputs: &[Output]) -> Vec<Vec<Vec<u8>>> {
+    let signals = outputs.iter().filter_map(|it| match it {
+        Output::Uplink(UplinkCommand::Send(ToServer::Signal { from, to, signal })) => Some((*from, *to, signal)),
+        _ => None,
+    });
+    let read = |(from, to, signal)| {
+        let opened = opened_as(from, to, signal);
+        let Said::Published(sealed) = opened.said else { return None };
+        let Signal { blob, .. } =
+            sealed.open(&matching(LOBBY), [from, to], &opened.nonce).expect("it is for the lobby");
+        Some(codec::decode(&blob, MAX_EARLY).expect("messages"))
+    };
+    signals.filter_map(read).collect()
+}
+
+/// Alice says this in a topic, before there is a link.
+fn publishes(topic: TopicId, said: &[Vec<u8>]) -> ToNode {
+    seals_for(topic, (alice(), us()), codec::encode(&said), Said::Published)
 }
 
 /// A session of the site's with alice.

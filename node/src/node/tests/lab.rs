@@ -348,9 +348,19 @@ pub(super) fn signals(from: PersonaId, to: PersonaId, signal: Signal) -> ToNode 
 
 /// What a member of a topic says to another before there is a link.
 pub(super) fn says_as_member(topic: TopicId, from: PersonaId, to: PersonaId, packets: &Vec<Packet>) -> ToNode {
-    let signal = Signal { attempt: 0, answers: None, blob: codec::encode(packets) };
+    seals_for(topic, (from, to), codec::encode(packets), Said::Members)
+}
+
+/// The same, whatever it is.
+pub(super) fn seals_for(
+    topic: TopicId,
+    (from, to): (PersonaId, PersonaId),
+    blob: Vec<u8>,
+    said: fn(Box<ForMembers>) -> Said,
+) -> ToNode {
+    let signal = Signal { attempt: 0, answers: None, blob };
     let sealed = ForMembers::seal(&signal, &[matching(topic)], [from, to], &[SEALED.get(); 16], || [SEALED.get(); 32]);
-    says(from, to, &Said::Members(Box::new(sealed)))
+    says(from, to, &said(Box::new(sealed)))
 }
 
 /// What a peer says, by the server.
