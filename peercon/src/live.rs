@@ -123,7 +123,7 @@ impl Live {
             Input::PlatformError => return Err(DownReason::Platform),
             Input::Probe => self.on_probe(now, outbox),
             Input::Restart => self.on_restart(now, outbox),
-            Input::Selected(remote) => self.on_selected(remote, outbox),
+            Input::Selected(remote) => self.on_selected(remote, now, outbox),
             Input::Signal(blob) => self.on_signal(&blob, outbox)?,
             Input::Signed(signature) => self.on_signed(signature, outbox),
             Input::Timeout => self.on_timeout(now, outbox)?,
@@ -272,6 +272,7 @@ impl Live {
 
     fn on_restart(&mut self, now: Instant, outbox: &mut VecDeque<Output>) {
         self.on_probe(now, outbox);
+        self.paths.on_network();
         if self.may_show() {
             outbox.extend(self.restarts.begin(now).map(restart));
         }
@@ -353,17 +354,18 @@ impl Live {
             Some(Search::Look) => outbox.push_back(Output::FindPath),
             Some(Search::Forward) => self.fall_back(outbox),
             Some(Search::GoOn) => outbox.push_back(Output::Forward(None)),
+            Some(Search::Restart) => outbox.extend(self.restarts.begin(now).map(restart)),
             None => {}
         }
     }
 
     /// One of two Chromiums, the controlled end of ICE, leaves the proxy only when something comes on the better path.
-    fn on_selected(&mut self, remote: Option<SocketAddr>, outbox: &mut VecDeque<Output>) {
+    fn on_selected(&mut self, remote: Option<SocketAddr>, now: Instant, outbox: &mut VecDeque<Output>) {
         if !self.finds_paths() {
             return;
         }
         let was_searching = self.paths.is_searching();
-        let path = self.paths.on_selected(remote);
+        let path = self.paths.on_selected(remote, now);
         outbox.extend(path.map(Output::Path));
         if was_searching
             && path == Some(Path::Direct)

@@ -3,7 +3,8 @@
 //! The proxy is for the beginning. As soon as both ends know each other, and are willing to show where they are, they restart ICE with
 //! direct candidates only: with the proxy among them from the start Chromium flips back to it, and the channel can die. Where no
 //! direct path is in use after a while, the end that was introduced has the proxy forward for the new username fragments, and both
-//! add the proxy again. Where an end isn't willing, the one that was introduced has the proxy go on as it began.
+//! add the proxy again. It looks for a direct path twice more, later: machines that were busy, or a network that was, may find one then.
+//! Where an end isn't willing, the one that was introduced has the proxy go on as it began.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -30,6 +31,9 @@ const ASKED_WITHIN: Duration = Duration::from_secs(8);
 /// proxy has heard us.
 const ASKED_AFTER: usize = 64 * 1024;
 
+/// How long after the proxies forward, and after they do again, a direct path is looked for once more.
+const AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(60)];
+
 /// Not every browser says when it uses another path.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -42,6 +46,8 @@ pub(crate) struct Paths {
     /// How long the connection took to open.
     opening: Duration,
     stage: Stage,
+    /// How often a direct path was looked for once more since there was one, or the network changed.
+    tries: usize,
     /// Nothing is told before the connection is up.
     told: Option<Path>,
 }
@@ -63,8 +69,10 @@ enum Stage {
     Hidden { ask: Option<Instant>, passed: usize },
     /// A restart is through: a direct path is looked for.
     Searching { look: Instant, until: Instant },
-    /// There was none: the proxies forward. It is seen when to look, until a path is in use.
-    Forwarded { look: Option<Instant> },
+    /// There was none: the proxies are to forward. It is seen when to look which path is in use.
+    Forwarded { look: Instant },
+    /// They do. It is seen when to search once more, if this end does.
+    Relayed { again: Option<Instant> },
 }
 
 /// What is to be done.
@@ -76,6 +84,8 @@ pub(crate) enum Search {
     GoOn,
     /// See which path is in use.
     Look,
+    /// ICE is to be restarted.
+    Restart,
 }
 
 impl Paths {
@@ -100,7 +110,7 @@ impl Paths {
 
     /// Whether a path that is found now is the first since a restart.
     pub(crate) const fn is_searching(&self) -> bool {
-        matches!(self.stage, Stage::Forwarded { .. } | Stage::Searching { .. })
+        matches!(self.stage, Stage::Forwarded { .. } | Stage::Relayed { .. } | Stage::Searching { .. })
     }
 
     pub(crate) fn proxies(&self) -> &[Candidate] {
@@ -146,12 +156,17 @@ impl Paths {
     /// The peer told of a candidate: a proxy, because it found no direct path.
     pub(crate) fn on_candidate(&mut self, candidate: &Candidate, now: Instant) {
         if self.proxies.contains(candidate) {
-            self.stage = Stage::Forwarded { look: Some(now + LOOK_EVERY) };
+            self.stage = Stage::Forwarded { look: now + LOOK_EVERY };
         }
     }
 
+    /// The network changed: there may be other paths.
+    pub(crate) const fn on_network(&mut self) {
+        self.tries = 0;
+    }
+
     /// The far end of the path in use. Tells how the peer is reached, if that is new.
-    pub(crate) fn on_selected(&mut self, remote: Option<SocketAddr>) -> Option<Path> {
+    pub(crate) fn on_selected(&mut self, remote: Option<SocketAddr>, now: Instant) -> Option<Path> {
         if !self.is_proxied() || self.told.is_none() {
             return None;
         }
@@ -162,12 +177,16 @@ impl Paths {
             // There is no other.
             (_, Stage::Hidden { .. }) => self.tell(Path::Proxied),
             (true, Stage::Forwarded { .. }) => {
-                self.stage = Stage::Forwarded { look: None };
+                let after = AGAIN_AFTER.get(self.tries).filter(|_| self.end == Some(End::Listener));
+                self.stage = Stage::Relayed { again: after.map(|after| now + *after) };
                 self.tell(Path::Relayed)
             }
+            // As before the search, which goes on.
+            (true, Stage::Relayed { .. }) => None,
+            (true, _) if self.told == Some(Path::Relayed) => None,
             (true, _) => self.tell(Path::Proxied),
             (false, _) => {
-                self.stage = Stage::Settled;
+                (self.stage, self.tries) = (Stage::Settled, 0);
                 self.tell(Path::Direct)
             }
         }
@@ -176,12 +195,17 @@ impl Paths {
     pub(crate) fn poll(&mut self, now: Instant) -> Option<Search> {
         let (look, is_late) = match &mut self.stage {
             Stage::Hidden { ask, .. } => return ask.take_if(|at| *at <= now).map(|_| Search::GoOn),
-            Stage::Settled | Stage::Forwarded { look: None } => return None,
-            Stage::Forwarded { look: Some(look) } => (look, false),
+            Stage::Relayed { again } => {
+                let due = again.take_if(|at| *at <= now);
+                self.tries += usize::from(due.is_some());
+                return due.map(|_| Search::Restart);
+            }
+            Stage::Settled => return None,
+            Stage::Forwarded { look } => (look, false),
             Stage::Searching { look, until } => (look, *until <= now),
         };
         if is_late && self.end == Some(End::Listener) {
-            self.stage = Stage::Forwarded { look: Some(now + LOOK_EVERY) };
+            self.stage = Stage::Forwarded { look: now + LOOK_EVERY };
             return Some(Search::Forward);
         }
         if is_late {
@@ -198,7 +222,8 @@ impl Paths {
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self.stage {
             Stage::Searching { look, until } => Some(look.min(until)),
-            Stage::Forwarded { look: at } | Stage::Hidden { ask: at, .. } => at,
+            Stage::Forwarded { look } => Some(look),
+            Stage::Hidden { ask: at, .. } | Stage::Relayed { again: at } => at,
             Stage::Settled => None,
         }
     }

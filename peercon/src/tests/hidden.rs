@@ -88,7 +88,7 @@ fn who_is_willing_late_and_finds_no_direct_path_has_the_proxy_forward_again() {
     for seed in 0..SEEDS {
         let mut world = World::at_proxy(seed, false, [true, false]);
         world.go_direct_at(1, at(20_000));
-        world.run_until(at(40_000));
+        world.run_until(at(30_000));
 
         for me in [0, 1] {
             assert_eq!(paths(&world, me), [Path::Proxied, Path::Relayed], "seed {seed}");

@@ -35,7 +35,8 @@ struct Proxy {
     answered: bool,
     /// When a direct path works; never, if none does.
     direct_at: Option<Instant>,
-    has_direct: bool,
+    /// Since when a restart finds one; never, if none does.
+    direct_from: Option<Instant>,
     /// It forwards for the new username fragments.
     forwards: bool,
 }
@@ -87,7 +88,8 @@ impl World {
             End::new(0, dialler, None, (address, willing[0]), &mut rng),
             End::new(1, listener, None, (introduced, willing[1]), &mut rng),
         ];
-        Self::of(ends, Some(Proxy { has_direct, ..Proxy::default() }), rng)
+        let direct_from = has_direct.then_some(Instant::START);
+        Self::of(ends, Some(Proxy { direct_from, ..Proxy::default() }), rng)
     }
 
     fn of(ends: [End; 2], proxy: Option<Proxy>, rng: Rng) -> Self {
@@ -121,6 +123,11 @@ impl World {
     /// Has `me` look for a better path.
     pub fn restart_at(&mut self, me: usize, at: Instant) {
         self.schedule(me, Event::Input(Input::Restart), at);
+    }
+
+    /// There is a direct path from then on. A restart before that finds none.
+    pub fn direct_from(&mut self, at: Instant) {
+        self.proxy.as_mut().expect("they are at a proxy").direct_from = Some(at);
     }
 
     /// Has both browsers say that they answer, as where one of them hasn't learned yet that it is the controlling end.
@@ -307,9 +314,11 @@ impl World {
             assert!(before.is_none_or(|before| before == setup), "roles in DTLS stay");
         }
         self.ends[me].reaches_peer |= !remote.candidates.is_empty();
-        let both_restarted = self.ends.iter().all(|end| end.answers == 2);
-        let found = self.now + self.ms(10..800);
-        if let Some(proxy) = self.proxy.as_mut().filter(|it| both_restarted && it.has_direct) {
+        let answers = self.ends[0].answers;
+        let both_restarted = answers > 1 && self.ends.iter().all(|end| end.answers == answers);
+        let (now, found) = (self.now, self.now + self.ms(10..800));
+        let finds = |it: &&mut Proxy| it.direct_from.is_some_and(|from| from <= now);
+        if let Some(proxy) = self.proxy.as_mut().filter(|_| both_restarted).filter(finds) {
             proxy.direct_at = Some(found);
         }
     }
