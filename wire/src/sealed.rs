@@ -73,8 +73,10 @@ pub enum Said {
     /// The same, for members of topics alone.
     Topics(Box<ForMembers>),
     /// A message of a topic's, for members of that topic alone, for as long as there is no link: at most [`MAX_EARLY`](crate::limits::MAX_EARLY)
-    /// bytes. Last, as the others' numbers were there before it.
+    /// bytes. After those whose numbers were there before it.
     Published(Box<ForMembers>),
+    /// The site wants nothing more of the receiver, to whom it spoke without a link.
+    HungUp,
 }
 
 /// A signal whose blob is sealed again, for those alone who are in one of a few topics.
@@ -133,7 +135,9 @@ impl Said {
         match self {
             Self::Signal(signal) => Some(signal),
             Self::Topics(sealed) => Some(&sealed.signal),
-            Self::Door(_) | Self::Knock | Self::Members(_) | Self::Packets(_) | Self::Published(_) => None,
+            Self::Door(_) | Self::HungUp | Self::Knock | Self::Members(_) | Self::Packets(_) | Self::Published(_) => {
+                None
+            }
         }
     }
 
@@ -269,7 +273,7 @@ mod tests {
             Said::Members(Box::new(packets.clone())),
             Said::Published(Box::new(packets)),
         ];
-        for said in [Said::Signal(dial()), Said::Knock, door()].into_iter().chain(longest) {
+        for said in [Said::Signal(dial()), Said::Knock, Said::HungUp, door()].into_iter().chain(longest) {
             let to_bob = sealed(&alice(), &said);
             let opened = Opened { from: alice().id(), said, minute: 77, nonce: [4; 16] };
             assert_eq!(to_bob.open(&bob()), Ok(opened));

@@ -102,6 +102,11 @@ impl Early {
         self.0.get(&pair).is_some_and(|spent| spent.heard > 0 && now.since(spent.since) < DIAL_TIMEOUT)
     }
 
+    /// Which way the two speak, if they did.
+    fn way(&self, pair: Pair) -> Option<Way> {
+        self.0.get(&pair).map(|spent| spent.way)
+    }
+
     /// There is a link, or nothing more is to be said. Tells whether something was.
     fn end(&mut self, pair: Pair) -> bool {
         self.0.remove(&pair).is_some()
@@ -140,6 +145,26 @@ impl Links {
     /// Whether the peer spoke with us lately and without a link, which it is making.
     pub fn was_heard(&self, pair: Pair, now: Instant) -> bool {
         self.early.was_heard(pair, now)
+    }
+
+    /// Our site wants nothing more of a peer to whom there is no link, and that spoke or was spoken with: it is told.
+    pub fn hang_up_early(&mut self, pair: Pair, around: &Around<'_>) {
+        if self.table.up_to(pair).is_none()
+            && let Some(way) = self.early.way(pair)
+        {
+            self.send_said(pair, &Said::HungUp, way, around);
+        }
+    }
+
+    /// A peer with which we spoke wants nothing more of our site, which may still want something of it.
+    pub(super) fn on_hung_up_early(&mut self, pair: Pair, around: &Around<'_>) {
+        if self.table.up_to(pair).is_none() && self.early.end(pair) {
+            self.tell(LinksOutput::HungUp(pair));
+            if around.dials.stage(pair).is_none() {
+                self.let_go_beside(pair, around);
+                self.redials.shun(pair, around.now);
+            }
+        }
     }
 
     /// Nothing more is to be said to the peer. Tells whether something was.

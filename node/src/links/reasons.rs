@@ -82,6 +82,7 @@ impl Links {
     pub(super) fn on_said(&mut self, pair: Pair, (said, name): (Said, [u8; 16]), way: Way, around: &Around<'_>) {
         match said {
             Said::Door(address) => self.on_door_told(pair, address, around),
+            Said::HungUp => self.on_hung_up_early(pair, around),
             Said::Knock => self.tell(LinksOutput::Knocked(pair, way)),
             Said::Members(sealed) => {
                 if let Some((topic, Signal { blob, .. })) = around.matched(pair, &name, &sealed)

@@ -154,6 +154,7 @@ impl Node {
         let Some(own) = self.frames.frame(id).map(Frame::persona) else { return };
         let pair = Pair { own, peer };
         self.tell_each(own, &|frame, _| frame != id, &ToFrame::HangUp(peer));
+        self.with_links(|links, around| links.hang_up_early(pair, around));
         self.forget_talks(pair, now);
         self.fail_dial(pair, Code::Closed, format!("{peer}: the site hung up"));
         self.with_links(|links, around| links.hang_up_on(pair, around));

@@ -1,5 +1,7 @@
 //! A site hangs up on a peer.
 
+use bitters_wire::sealed::Said;
+
 use super::{lab::*, *};
 use crate::pair::Pair;
 
@@ -63,6 +65,39 @@ fn dials_that_wait_end_with_it() {
     let failure = Failure::new(Code::Closed, format!("{}: the site hung up", alice()));
     let ended = Output::Frame(OTHER, ToFrame::Asked { request: 5, outcome: Err(failure) });
     assert!(outputs.contains(&ended), "{outputs:?}");
+}
+
+#[test]
+fn a_peer_that_was_spoken_with_without_a_link_is_told_by_the_server() {
+    for speaks in [true, false] {
+        let mut lab = Lab::registered();
+        lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+        if speaks {
+            lab.frame(TAB, ToLeader::Packet(Packet { to_frame: None, body: open(), ..packet() }));
+        }
+        let told = told_by_server(&lab.frame(TAB, ToLeader::HangUp { request: 2, peer: alice() }));
+        assert_eq!(told.contains(&(alice(), Said::HungUp)), speaks, "{told:?}");
+    }
+}
+
+#[test]
+fn a_peer_that_hangs_up_without_a_link_ends_what_was_said_and_is_dialled_only_for_our_own_site() {
+    for dials in [true, false] {
+        let mut lab = Lab::registered();
+        lab.frame(TAB, ToLeader::Serve(TAG));
+        let hangs_up = || says(alice(), us(), &Said::HungUp);
+        assert_eq!(lab.server(hangs_up()), [], "nothing was said");
+        let opening = Packet { to: us(), to_frame: None, from: alice(), from_frame: THIRD, ..packet() };
+        assert_eq!(lab.server(says(alice(), us(), &Said::Packets(vec![Packet { body: open(), ..opening }]))).len(), 1);
+        let (_, link) = dialled_in(&lab.server(signals(alice(), us(), dial(1)))).expect("she makes a link");
+        if dials {
+            lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+        }
+        let outputs = lab.server(hangs_up());
+        assert!(outputs.contains(&Output::Frame(TAB, ToFrame::HungUp(alice()))), "{outputs:?}");
+        assert_eq!(outputs.contains(&command(TAB, link, LinkCommand::HangUp)), !dials, "{outputs:?}");
+        assert_eq!(lab.server(hangs_up()), [], "once");
+    }
 }
 
 #[test]
