@@ -275,6 +275,7 @@ impl Links {
         }
         for place in around.topics.iter() {
             self.dial_neighbours(place, around);
+            self.publish_early(place, around);
         }
         // Those that nobody wanted by now are wanted by nobody.
         for (pair, _) in self.redials.due(around.now) {
@@ -296,9 +297,7 @@ impl Links {
         let waiting = candidates.split_off(TOPIC_NEIGHBOURS.saturating_sub(have).min(candidates.len()));
         let tries = connecting > 0 || !candidates.is_empty();
         for pair in candidates {
-            if self.dial_neighbour(pair, around) == Ok(Begun::Link) {
-                self.catch_up_early(pair, place, around);
-            } else {
+            if self.dial_neighbour(pair, around) != Ok(Begun::Link) {
                 self.count_failure(pair, around.now);
             }
         }

@@ -10,7 +10,10 @@
 
 use std::time::Duration;
 
-use bitters_machine::{map::Map, time::Instant};
+use bitters_machine::{
+    map::{Map, Set},
+    time::Instant,
+};
 use bitters_wire::{
     codec,
     id::{PersonaId, TopicId},
@@ -20,7 +23,10 @@ use bitters_wire::{
     sealed::{MAX_SHOWN, Said},
 };
 
-use super::{Around, Links, LinksOutput, table::Way};
+use super::{
+    Around, Links, LinksOutput,
+    table::{Attempt, Way},
+};
 use crate::{pair::Pair, topics::Place};
 
 /// Bytes that may go so to one peer, and come from it, for each dial.
@@ -49,6 +55,8 @@ struct Spent {
     topics: Vec<TopicId>,
     sent: usize,
     heard: usize,
+    /// How many of the persona's messages in each topic the peer was told of.
+    told: Map<TopicId, u64>,
     since: Instant,
 }
 
@@ -92,9 +100,20 @@ impl Early {
     fn spent(&mut self, pair: Pair, way: Way, now: Instant) -> Option<&mut Spent> {
         self.0.retain(|_, spent| now.since(spent.since) < RENEWED_AFTER);
         let is_known = self.0.contains_key(&pair);
-        let new = || Spent { way, topics: Vec::new(), sent: 0, heard: 0, since: now };
+        let new = || Spent { way, topics: Vec::new(), sent: 0, heard: 0, told: Map::new(), since: now };
         (is_known || self.0.keys().filter(|it| it.own == pair.own).count() < PEERS_OF_EACH)
             .then(|| self.0.entry(pair).or_insert_with(new))
+    }
+
+    /// Whether the peer was told of so many messages that the persona's pages said in a topic.
+    fn was_told(&self, pair: Pair, topic: TopicId, count: u64) -> bool {
+        self.0.get(&pair).is_some_and(|spent| spent.told.get(&topic) == Some(&count))
+    }
+
+    fn note_told(&mut self, pair: Pair, topic: TopicId, count: u64) {
+        if let Some(spent) = self.0.get_mut(&pair) {
+            spent.told.insert(topic, count);
+        }
     }
 
     /// Whether the peer spoke no longer ago than a dial takes.
@@ -195,29 +214,35 @@ impl Links {
         topics.iter().any(is_ours) && self.send_for_members(pair, (Said::Members, &signal), &topics, way, around)
     }
 
-    /// A page of the persona's said something in a topic: members hear it to whom a link is being made.
+    /// Members of a topic to whom a link is being made hear what the persona's pages said there lately: those who are said to be members, and
+    /// those whose signal showed it.
     pub fn publish_early(&mut self, place: Place, around: &Around<'_>) {
-        let members = around.topics.candidates(place).map(|peer| Pair { own: place.own, peer });
-        let connecting: Vec<Pair> = members.filter(|pair| self.table.connecting_to(*pair).is_some()).collect();
-        for pair in connecting {
+        let said: Set<PersonaId> = around.topics.candidates(place).collect();
+        let shown = |attempt: &Attempt| attempt.paired.is_some() && attempt.topics.contains(&place.topic);
+        let connecting = self.table.attempts().filter(|(_, pair, _)| pair.own == place.own);
+        let members = connecting.filter(|(_, pair, attempt)| said.contains(&pair.peer) || shown(attempt));
+        for pair in members.map(|(_, pair, _)| pair).collect::<Vec<_>>() {
             self.catch_up_early(pair, place, around);
         }
     }
 
-    /// Tells a member without a link what the persona's pages said lately: all of it or nothing, so that what is heard is heard in order
-    /// whatever is lost. What doesn't go so is said on the link.
-    pub(super) fn catch_up_early(&mut self, pair: Pair, place: Place, around: &Around<'_>) {
+    /// All of it or nothing, so that what is heard is heard in order whatever is lost. What doesn't go so is said on the link.
+    fn catch_up_early(&mut self, pair: Pair, place: Place, around: &Around<'_>) {
         let said: Vec<&[u8]> = around.topics.recently_ours(place, around.now).collect();
         let blob = codec::encode(&said);
-        let may_speak = !around.hides && around.may_speak_early(pair) && self.table.up_to(pair).is_none();
+        let may_speak = !around.hides && !around.blocks.includes(pair) && self.table.up_to(pair).is_none();
         if said.is_empty() || blob.len() > MAX_EARLY || !may_speak {
             return;
         }
-        let topics = vec![place.topic];
-        let ours = (self.early_way(pair, around), topics.clone());
+        let (topic, count) = (place.topic, around.topics.count_ours(place));
+        let ours = (self.early_way(pair, around), vec![topic]);
+        if self.early.was_told(pair, topic, count) {
+            return;
+        }
         let Some((way, _)) = self.early.take(pair, blob.len().max(MESSAGE), ours, around.now) else { return };
+        self.early.note_told(pair, topic, count);
         let signal = Signal { attempt: 0, answers: None, blob };
-        self.send_for_members(pair, (Said::Published, &signal), &topics, way, around);
+        self.send_for_members(pair, (Said::Published, &signal), &[topic], way, around);
     }
 
     /// What a member said in a topic, before there is a link: on that it is said again.

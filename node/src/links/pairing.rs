@@ -55,6 +55,7 @@ impl Links {
         }
         let connecting = self.table.connecting_to(pair).map(|(id, _)| id);
         let standing = self.table.standing(pair, |link| self.number_of(link, pair));
+        let places: Vec<Place> = topics.iter().map(|topic| Place { own: pair.own, topic: *topic }).collect();
         match (judge(standing, &signal), connecting) {
             (Verdict::Accept, at_address) => {
                 // It dials us while we dial its address: one of the two is enough.
@@ -75,6 +76,9 @@ impl Links {
                 self.answer(pair, signal, topics, way, around);
             }
             (Verdict::Ignore | Verdict::Pair | Verdict::Redial | Verdict::Replace, _) => {}
+        }
+        for place in places {
+            self.publish_early(place, around);
         }
     }
 

@@ -57,6 +57,8 @@ pub struct Place {
 struct Topic {
     candidates: Candidates,
     recent: VecDeque<Recent>,
+    /// How many messages the persona's own pages said.
+    ours: u64,
     search: Option<Search>,
 }
 
@@ -165,6 +167,7 @@ impl Topics {
 
     fn keep_of(&mut self, place: Place, sealed: &[u8], ours: bool, now: Instant) {
         let Some(topic) = self.open.get_mut(&place) else { return };
+        topic.ours += u64::from(ours);
         topic.recent.push_back(Recent { at: now, ours, sealed: sealed.to_vec() });
         topic.trim(now);
     }
@@ -174,6 +177,11 @@ impl Topics {
         let Some(topic) = self.open.get_mut(&place) else { return Vec::new() };
         topic.trim(now);
         topic.recent.iter().map(|it| it.sealed.clone()).collect()
+    }
+
+    /// How many messages the persona's own pages said.
+    pub fn count_ours(&self, place: Place) -> u64 {
+        self.open.get(&place).map_or(0, |topic| topic.ours)
     }
 
     /// What the persona's own pages said lately, oldest first.

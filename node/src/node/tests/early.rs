@@ -187,6 +187,28 @@ fn members_to_whom_a_link_is_being_made_hear_at_once_what_is_said_in_the_topic()
 }
 
 #[test]
+fn a_member_that_dials_first_hears_it_once_it_is_known_to_be_one() {
+    let mut lab = Lab::registered();
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, ToLeader::Publish { request: 2, topic: LOBBY, sealed: b"one".to_vec() });
+    let answered = lab.server(signals(alice(), us(), dial(1)));
+    assert!(dialled_in(&answered).is_some() && published(&answered).is_empty(), "{answered:?}");
+    assert_eq!(published(&lab.server(named(alice()))), [vec![b"one".to_vec()]]);
+    assert_eq!(published(&lab.server(named(alice()))).len(), 0, "once");
+}
+
+#[test]
+fn a_member_whom_nobody_named_hears_it_once_its_signal_shows_that_it_is_one() {
+    for topic in [LOBBY, ELSEWHERE] {
+        let mut lab = in_lobby_of_strangers();
+        lab.frame(TAB, ToLeader::Publish { request: 2, topic: LOBBY, sealed: b"one".to_vec() });
+        let signal = sealed_for(topic, alice(), us(), &dial(1));
+        let heard = published(&lab.server(ToNode::Signal { from: alice(), to: us(), signal }));
+        assert_eq!(heard, if topic == LOBBY { vec![vec![b"one".to_vec()]] } else { vec![] });
+    }
+}
+
+#[test]
 fn what_is_too_much_to_go_early_keeps_what_follows_from_overtaking_it() {
     let mut lab = in_lobby_of_strangers();
     lab.server(named(alice()));
