@@ -1,11 +1,12 @@
 // From `dial()` to an open link: by an address, without signalling; by the id of an acquaintance, with two messages through the rendezvous; and by
-// the id of a stranger, who is asked for its door; and a first call to an acquaintance, which doesn't wait for the link. With the server beside the browsers, and 50 ms away from them. The browsers are beside each
-// other.
-import type { Page } from "@playwright/test";
+// the id of a stranger, who is asked for its door; and a first call to an acquaintance, which doesn't wait for the link. With all beside each other;
+// with the server 50 ms away from the browsers; and with all three 50 ms away from each other.
+import type { BrowserContext, Page } from "@playwright/test";
 
 import { Metrics } from "../e2e/support/metrics.ts";
 import { Quiet } from "../e2e/support/quiet.ts";
 import { Server } from "../e2e/support/server.ts";
+import { Apart } from "./support/apart.ts";
 import { expect, idOf, test } from "./support/bench.ts";
 import { Far } from "./support/far.ts";
 import { median, report, reportSpread } from "./support/measure.ts";
@@ -32,8 +33,9 @@ test.setTimeout(30 * 60_000);
 test("dialling an address, an acquaintance and a stranger", async ({ browse }) => {
   const near = await measure(browse, 0);
   const far = await measure(browse, DELAY);
+  const apart = await measure(browse, DELAY, new Apart(DELAY));
 
-  for (const [where, taken] of [["beside", near], [`${DELAY} ms away`, far]] as const) {
+  for (const [where, taken] of [["beside", near], [`${DELAY} ms away`, far], [`and peer ${DELAY} ms away`, apart]] as const) {
     const opened = (way: Way): number[] => taken[way].map(({ open }) => open);
     reportSpread(`by address to an open link, server ${where}; baseline an acquaintance's id`, opened("address"), { baseline: opened("acquaintance") });
     reportSpread(`by a stranger's id to an open link, server ${where}; baseline an address`, opened("stranger"), { baseline: opened("address") });
@@ -49,11 +51,16 @@ test("dialling an address, an acquaintance and a stranger", async ({ browse }) =
 type Browse = Parameters<Parameters<typeof test>[2]>[0]["browse"];
 
 /** Dials both ways in turn, from a new browser each round. */
-async function measure(browse: Browse, delay: number): Promise<Record<Way, Taken[]>> {
+async function measure(browse: Browse, delay: number, between?: Apart): Promise<Record<Way, Taken[]>> {
   const [quiet, metrics, far] = [await Quiet.make(), await Metrics.free(), await Far.listen(delay)];
   const server = await Server.start([...quiet.extra, ...metrics.extra, ...far.extra]);
   far.to(server.port);
-  const listening = await browse();
+  const open = async (): Promise<BrowserContext> => {
+    const browser = await browse();
+    await between?.part(browser);
+    return browser;
+  };
+  const listening = await open();
   const a = await connect(await listening.newPage(), far, "a", "node");
   const [id, address] = [await idOf(a), await a.evaluate(() => window.mine.address())];
   await a.evaluate(() => void window.mine.answer("hello", () => "hello"));
@@ -61,7 +68,7 @@ async function measure(browse: Browse, delay: number): Promise<Record<Way, Taken
   const taken: Record<Way, Taken[]> = { address: [], stranger: [], acquaintance: [], call: [] };
   for (let round = 0; round < ROUNDS; round += 1) {
     // Two nodes that share nothing: the server's and the quiet one are of two origins.
-    const browser = await browse();
+    const browser = await open();
     for (const way of round % 2 === 0 ? WAYS : ADDRESS_LAST) {
       const b = await connect(await browser.newPage(), far, "b", way === "address" ? "quiet" : "node");
       if (way !== "address") await expect.poll(async () => (await metrics.read()).sum("rendezvous_nodes")).toBe(2);
@@ -75,6 +82,7 @@ async function measure(browse: Browse, delay: number): Promise<Record<Way, Taken
   await listening.close();
   await server.stop();
   far.close();
+  await between?.close();
   await quiet.remove();
   return taken;
 }
