@@ -3,6 +3,8 @@
 //! The server speaks first, with a challenge. The node enters, then registers the keys of its personas: each by its own signature over the
 //! challenge. From then on a key is looked up, introduced in topics and signalled to, and nothing that another key is told names it. The server
 //! sees which keys share a socket; it forgets them when the socket closes.
+//!
+//! A persona that serves something has a door, which whoever looks it up is told.
 
 use std::net::SocketAddr;
 
@@ -10,12 +12,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     VersionRange,
-    address::{Fingerprint, Owner, Token},
+    address::{Address, Fingerprint, Owner, Token},
     failure::Code,
     id::{FrameId, PersonaId, TopicId},
     keys::{BadSignature, PersonaSecret, Signature},
     sealed::SealedSignal,
 };
+
+/// From that version on a node tells the rendezvous where doors are ([`ToServer::Door`]), and is told ([`ToNode::Door`]).
+pub const DOORS: u16 = 5;
 
 /// From a node to the rendezvous.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +98,13 @@ pub enum ToServer {
         /// Who left it.
         key: PersonaId,
     },
+    /// Where whoever looks up a key of mine may dial it. Since [`DOORS`].
+    Door {
+        /// A registered key of this socket.
+        key: PersonaId,
+        /// An address of its own that is listened at here, without a grant; nothing if it has a door no longer.
+        door: Option<Box<Address>>,
+    },
 }
 
 /// From the rendezvous to a node.
@@ -163,6 +175,8 @@ pub enum ToNode {
         /// For whom it was.
         to: PersonaId,
     },
+    /// Where the key that was looked up may be dialled. [`Here`](Self::Here) follows. Since [`DOORS`].
+    Door(Box<Address>),
 }
 
 /// Both ends' credentials.

@@ -81,7 +81,7 @@ impl Links {
     /// What a peer said by way of others, once that is proven to be fresh and its own.
     pub(super) fn on_said(&mut self, pair: Pair, (said, name): (Said, [u8; 16]), way: Way, around: &Around<'_>) {
         match said {
-            Said::Door(address) => self.on_door_told(pair, address, around),
+            Said::Door(address) => self.on_door_told(pair, *address, around),
             Said::HungUp => self.on_hung_up_early(pair, around),
             Said::Knock => self.tell(LinksOutput::Knocked(pair, way)),
             Said::Members(sealed) => {
@@ -146,7 +146,7 @@ impl Links {
     }
 
     /// A peer says where its door is. It is dialled if we wait for that: we knocked, or showed ourselves in vain.
-    fn on_door_told(&mut self, pair: Pair, door: Box<Address>, around: &Around<'_>) {
+    pub fn on_door_told(&mut self, pair: Pair, door: Address, around: &Around<'_>) {
         if door.owner() != Owner::Persona(pair.peer) || self.table.up_to(pair).is_some() {
             return;
         }
@@ -157,7 +157,7 @@ impl Links {
             None if self.knocks.answered(pair, around.now) || wanted => {}
             None => return,
         }
-        match self.dial_at(pair, At::Door(door), wanted, around) {
+        match self.dial_at(pair, At::Door(Box::new(door)), wanted, around) {
             Ok(()) => self.tell(LinksOutput::Dials(pair)),
             Err(_) => self.count_failure(pair, around.now),
         }

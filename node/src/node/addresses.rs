@@ -1,6 +1,6 @@
 //! Addresses: a certificate that a frame keeps, the server's ear, and the owner's signature.
 
-use bitters_machine::time::Instant;
+use bitters_machine::{map::Set, time::Instant};
 use bitters_wire::{
     address::{Address, Fingerprint, Owner, Token},
     failure::{Code, Failure},
@@ -87,9 +87,25 @@ impl Node {
                 self.provide(owner, unix_ms, now);
             }
         }
+        self.publish_doors();
         for (asker, is_over) in self.addresses.asking(now) {
             if let Some(outcome) = self.address_for(asker, is_over) {
                 self.answer_address(asker, outcome);
+            }
+        }
+    }
+
+    /// The server tells the doors of personas that serve something, and of no others.
+    fn publish_doors(&mut self) {
+        if !self.uplink.knows_doors() {
+            return;
+        }
+        let serving = self.frames.iter().filter(|(_, frame)| !frame.serves.is_empty());
+        let serving: Set<PersonaId> = serving.map(|(_, frame)| frame.persona()).collect();
+        for key in self.addresses.published().into_iter().chain(serving.iter().copied()).collect::<Vec<_>>() {
+            let door = self.door_of(key).filter(|_| serving.contains(&key)).map(Box::new);
+            if self.addresses.publish(key, door.is_some()) {
+                self.tell_server(ToServer::Door { key, door });
             }
         }
     }

@@ -230,6 +230,7 @@ impl Node {
         let own = frame.persona();
         self.dials.forget(id);
         self.addresses.forget(id);
+        self.changed.addresses |= !frame.serves.is_empty();
         self.link(LinksInput::Ended(id, DownReason::FrameGone));
         if went == Went::Away {
             self.mourn(&frame.secret, id, &frame.talks.keys().copied().collect::<Vec<_>>());

@@ -50,10 +50,9 @@ impl Node {
         match message {
             ToNode::Challenge { nonce, wire, unix_ms } => {
                 self.clock.hear_server(unix_ms);
-                if WIRE.common(wire).is_some() {
-                    self.on_challenge(nonce);
-                } else {
-                    self.refuse_version(wire.min, wire.max);
+                match WIRE.common(wire) {
+                    Some(version) => self.on_challenge(nonce, version),
+                    None => self.refuse_version(wire.min, wire.max),
                 }
             }
             ToNode::Entered { proxies } => self.on_entered(proxies, now),
@@ -72,6 +71,7 @@ impl Node {
                     self.on_gone(&gone);
                 }
             }
+            ToNode::Door(door) => self.on_door(&door),
             ToNode::Here(peer) => self.on_here(peer, now),
             ToNode::Listening(token) => self.on_listening(token),
             ToNode::Members { topic, key, members } => {
@@ -91,8 +91,8 @@ impl Node {
         }
     }
 
-    fn on_challenge(&mut self, nonce: [u8; 32]) {
-        if self.uplink.challenge(nonce).is_some() {
+    fn on_challenge(&mut self, nonce: [u8; 32], version: u16) {
+        if self.uplink.challenge(nonce, version).is_some() {
             self.tell_server(ToServer::Enter(WIRE));
         }
     }
@@ -184,6 +184,16 @@ impl Node {
         }
     }
 
+    /// The peer that was looked up has a door: those who have no reason to show it more dial that.
+    fn on_door(&mut self, door: &Address) {
+        let Owner::Persona(peer) = door.owner() else { return };
+        for pair in self.looked_up(peer) {
+            if !self.of_links(|links, around| links.has_reason(pair, around)) {
+                self.with_links(|links, around| links.on_door_told(pair, door.clone(), around));
+            }
+        }
+    }
+
     /// Who waits for the look-up of a peer.
     fn looked_up(&self, peer: PersonaId) -> Vec<Pair> {
         self.dials.at(Stage::Lookup).into_iter().filter(|pair| pair.peer == peer).collect()
@@ -216,9 +226,11 @@ impl Node {
         }
     }
 
-    /// Asks whether a peer is there; one to whom we show nothing is asked for its door at once. It, or the server for it, answers.
+    /// Asks whether a peer is there. One to whom we show nothing is asked for its door, if the server didn't tell it or it led nowhere: it, or the
+    /// server for it, answers.
     pub(super) fn look_up(&mut self, pair: Pair) {
-        if !self.of_links(|links, around| links.has_reason(pair, around))
+        if (self.dials.is_knocked(pair) || !self.uplink.knows_doors())
+            && !self.of_links(|links, around| links.has_reason(pair, around))
             && self.with_links(|links, around| links.dial(pair, around)) == Ok(Begun::Knock)
         {
             return self.dials.knocked(pair, self.clock.now);

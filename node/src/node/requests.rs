@@ -261,6 +261,7 @@ impl Node {
     pub(super) fn on_unserve(&mut self, id: FrameId, tag: Tag) {
         if let Some(frame) = self.frames.frame_mut(id) {
             frame.serves.remove(&tag);
+            self.changed.addresses = true;
         }
     }
 

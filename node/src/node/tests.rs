@@ -105,7 +105,7 @@ fn the_nodes_own_page_and_observers_see_the_whole_node() {
 fn a_frame_of_another_version_is_refused() {
     let mut lab = Lab::without_server();
     let hello = Hello { wire: VersionRange { min: 9, max: 9 }, ..hello(TAB, SITE) };
-    let text = "the frame (new) speaks wire versions 9 to 9, the leader (test) 4 to 4: reload the page";
+    let text = "the frame (new) speaks wire versions 9 to 9, the leader (test) 4 to 5: reload the page";
     let failure = Failure::new(Code::VersionMismatch, text);
     assert_eq!(
         lab.frame(TAB, ToLeader::Hello(hello)),

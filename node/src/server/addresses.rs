@@ -15,7 +15,7 @@ use bitters_machine::{
 };
 use bitters_wire::{
     address::{Address, Fingerprint, MAX_PROXIES, Owner, Token, is_proxy},
-    id::FrameId,
+    id::{FrameId, PersonaId},
     keys::{Grant, Signature},
     local::Certificate,
 };
@@ -120,6 +120,8 @@ pub struct Addresses {
     asking: Vec<Asking>,
     /// Owners whose door somebody wanted to know.
     knocked: Set<Owner>,
+    /// Personas whose door the server tells.
+    published: Set<PersonaId>,
 }
 
 impl Addresses {
@@ -140,6 +142,7 @@ impl Addresses {
     /// The server is gone, and listens no longer.
     pub fn closed(&mut self) {
         self.proxies.clear();
+        self.published.clear();
         for held in &mut self.held {
             held.listening = Listening::No;
         }
@@ -245,6 +248,9 @@ impl Addresses {
     /// An owner is here no longer: what the server is to forget.
     pub fn leave(&mut self, owner: Owner) -> Vec<Token> {
         self.knocked.remove(&owner);
+        if let Owner::Persona(own) = owner {
+            self.published.remove(&own);
+        }
         let known = self.held.iter_mut().filter(|held| held.owner == owner && held.listening != Listening::No);
         known
             .map(|held| {
@@ -260,8 +266,23 @@ impl Addresses {
         // Else it was told to listen no longer, and what it says crossed that.
         (held.listening == Listening::Asked).then(|| {
             held.listening = Listening::Yes;
+            if let Owner::Persona(own) = held.owner {
+                // It may be another than before.
+                self.published.remove(&own);
+            }
             held.owner
         })
+    }
+
+    /// The server tells the persona's door from now on, or no longer. Tells whether that is news.
+    #[must_use]
+    pub fn publish(&mut self, own: PersonaId, is_told: bool) -> bool {
+        if is_told { self.published.insert(own) } else { self.published.remove(&own) }
+    }
+
+    /// Personas whose door the server tells.
+    pub fn published(&self) -> Set<PersonaId> {
+        self.published.clone()
     }
 
     /// Whose address has this token, and what they answer with.

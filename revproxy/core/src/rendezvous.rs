@@ -247,10 +247,8 @@ impl Rendezvous {
         let Some(deadline) = connection.deadline() else {
             return Err(Refusal::ending(Code::BadArgument, "entered already"));
         };
-        if WIRE.common(wire).is_none() {
-            return Err(Refusal::other_versions());
-        }
-        connection.enter();
+        let version = WIRE.common(wire).ok_or_else(Refusal::other_versions)?;
+        connection.enter(version);
         let proxies = connection.challenge().proxies.to_vec();
         self.deadlines.remove(&(deadline, conn));
         self.send(conn, ToNode::Entered { proxies });
@@ -261,6 +259,7 @@ impl Rendezvous {
         match message {
             ToServer::Advertise { topic, key } => self.on_advertise(conn, topic, key, now)?,
             ToServer::Answer { passage, signal } => self.on_answer(conn, passage, &signal)?,
+            ToServer::Door { key, door } => self.on_door(conn, key, door)?,
             ToServer::Discover { topic, key } => self.on_discover(conn, topic, key, now)?,
             ToServer::Enter(_) => unreachable!("it was told apart when it came"),
             ToServer::Forward { passage, ends } => self.on_forward(conn, passage, ends)?,
@@ -341,8 +340,12 @@ impl Rendezvous {
     }
 
     fn on_lookup(&mut self, conn: ConnId, key: PersonaId) {
-        let is_here = self.keys.latest(key).is_some();
-        self.send(conn, if is_here { ToNode::Here(key) } else { ToNode::Missing(key) });
+        let Some(holder) = self.keys.latest(key) else { return self.send(conn, ToNode::Missing(key)) };
+        let door = self.registered(holder, key).door().cloned();
+        if let Some(door) = door.filter(|_| self.entered(conn).knows_doors()) {
+            self.send(conn, ToNode::Door(Box::new(door)));
+        }
+        self.send(conn, ToNode::Here(key));
     }
 
     fn on_advertise(&mut self, conn: ConnId, topic: TopicId, key: PersonaId, now: Instant) -> Result<(), Refusal> {

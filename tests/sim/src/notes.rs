@@ -227,8 +227,9 @@ impl Notes {
             self.note(by, "Signal.nonce", &nonce);
             match said {
                 Said::Door(address) => self.on_address(by, &address),
-                Said::Knock => {}
+                Said::HungUp | Said::Knock => {}
                 Said::Members(sealed) => self.note(by, "Signal.packets", &codec::encode(&sealed)),
+                Said::Published(sealed) => self.note(by, "Signal.published", &codec::encode(&sealed)),
                 Said::Packets(packets) => packets.iter().for_each(|packet| self.on_packet(by, packet)),
                 Said::Signal(signal) => self.on_signal(by, &signal),
                 // Its blob isn't real here, and its attempt is noted when it is opened.
@@ -255,6 +256,11 @@ impl Notes {
                 self.note(*from, "Gone.frame", frame.0.as_bytes());
                 let signed = codec::encode(gone);
                 self.note(*from, "Gone.signature", &signed[signed.len() - SIGNED..]);
+            }
+            ToNode::Door(door) => {
+                if let Owner::Persona(peer) = door.owner() {
+                    self.on_address(peer, door);
+                }
             }
             ToNode::Here(peer) | ToNode::Missing(peer) => self.note(*peer, "Here", &peer.0),
             ToNode::Members { topic, key, members } => {

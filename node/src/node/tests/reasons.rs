@@ -46,6 +46,8 @@ fn a_door_is_made_when_somebody_knocks_or_something_is_served() {
 fn a_stranger_is_dialled_at_its_door_over_our_own_server() {
     let mut lab = strangers();
     let asked = lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+    assert_eq!(asked, [send(ToServer::Lookup(alice()))]);
+    let asked = lab.server(ToNode::Here(alice()));
     assert_eq!(told_by_server(&asked), [(alice(), Said::Knock)]);
     assert_eq!(asked.len(), 1, "no frame is told to make a signal of its addresses");
 
@@ -54,6 +56,69 @@ fn a_stranger_is_dialled_at_its_door_over_our_own_server() {
     assert!(!dial.direct, "what a stranger grants us is no reason to show ourselves");
     let Door::Address { proxies, .. } = dial.door else { panic!("{dial:?}") };
     assert_eq!(proxies, [PROXY], "and it doesn't choose where our browser sends to");
+}
+
+#[test]
+fn a_stranger_whose_door_the_server_tells_is_dialled_there_and_not_knocked_on() {
+    let mut lab = strangers();
+    let door = |of| ToNode::Door(Box::new(door_of(of, &[TRAP], None)));
+    assert_eq!(lab.server(door(alice())), [], "nobody asked for it");
+    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+    assert_eq!(lab.server(door(peer(1))), []);
+    let dialled = lab.server(door(alice()));
+    let (link, dial) = introduced_in(&dialled).unwrap();
+    assert_eq!((at(&dial), told_by_server(&dialled)), ((false, &[PROXY][..]), vec![]), "over our own server");
+    assert_eq!(lab.server(ToNode::Here(alice())), []);
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    assert_eq!(told_by_server(&lab.within(Duration::from_millis(500))), [(alice(), Said::Knock)], "it led nowhere");
+}
+
+#[test]
+fn who_has_a_reason_does_not_dial_the_door_that_the_server_tells() {
+    let mut lab = in_lobby();
+    lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![peer(1)] });
+    let mut lab = Lab { acquainted: true, ..lab };
+    let dialled = lab.frame(TAB, ToLeader::Dial { request: 2, peer: peer(1), address: None });
+    let told = lab.server(ToNode::Door(Box::new(door_of(peer(1), &[TRAP], None))));
+    assert!(dials_in(&[dialled, told].concat()).iter().all(|dial| dial.door == Door::Signals));
+}
+
+#[test]
+fn the_server_is_told_the_door_of_who_serves_something_for_as_long_as_that_is_so() {
+    let told = |outputs: Vec<Output>| {
+        let door = |it| {
+            if let Output::Uplink(UplinkCommand::Send(ToServer::Door { door, .. })) = it { Some(door) } else { None }
+        };
+        outputs.into_iter().filter_map(door).collect::<Vec<_>>()
+    };
+    let ours = Some(Box::new(address_of_site(&CERTIFICATE)));
+    let mut lab = strangers();
+    lab.frame(TAB, ToLeader::Serve(TAG));
+    lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
+    let outputs = lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
+    assert_eq!(told(outputs), [ours.clone()]);
+    assert_eq!(told(lab.frame(TAB, ToLeader::Unserve(TAG))), [None]);
+    assert_eq!(told(lab.server(says(alice(), us(), &Said::Knock))), [], "it is told to who knocks");
+    assert_eq!(told(lab.frame(TAB, ToLeader::Serve(TAG))), [ours]);
+    lab.admit(OTHER, SITE);
+    assert_eq!(told(lab.input(Input::FrameGone(TAB))), [None], "the page that served is gone");
+}
+
+#[test]
+fn a_server_of_before_is_told_no_door_and_the_peer_is_knocked_on() {
+    let mut lab = Lab::new().among_strangers();
+    lab.admit(TAB, SITE);
+    lab.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
+    let wire = VersionRange { min: 4, max: 4 };
+    lab.server(ToNode::Challenge { nonce: NONCE, wire, unix_ms: 0 });
+    lab.server(ToNode::Entered { proxies: vec![PROXY] });
+    lab.frame(TAB, ToLeader::Serve(TAG));
+    lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
+    let listening = lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
+    let tells = |it: &Output| matches!(it, Output::Uplink(UplinkCommand::Send(ToServer::Door { .. })));
+    assert!(!listening.iter().any(tells), "{listening:?}");
+    let asked = lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+    assert_eq!(told_by_server(&asked), [(alice(), Said::Knock)]);
 }
 
 #[test]
@@ -114,7 +179,8 @@ fn a_common_peer_that_leads_nowhere_is_not_asked_to_knock_again() {
     let over = |it: &Output| matches!(it, Output::Frame(_, ToFrame::Link(on, LinkCommand::Send(_))) if *on == link);
     assert!(named.iter().any(over) && told_by_server(&named).is_empty(), "{named:?}");
     lab.peer(link, &Control::Unreachable(peer(1)));
-    let again = lab.frame(TAB, ToLeader::Dial { request: 2, peer: peer(1), address: None });
+    lab.frame(TAB, ToLeader::Dial { request: 2, peer: peer(1), address: None });
+    let again = lab.server(ToNode::Here(peer(1)));
     assert_eq!(told_by_server(&again), [(peer(1), Said::Knock)], "{again:?}");
 }
 
@@ -123,13 +189,14 @@ fn who_does_not_answer_a_knock_is_as_unreachable_as_who_is_not_there() {
     for is_there in [true, false] {
         let mut lab = strangers();
         let mut outputs = lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
-        let mut knocks = 0;
+        let (mut asked, lookup) = ([0, 0], send(ToServer::Lookup(alice())));
         for _ in 0..140 {
-            let now: usize = told_by_server(&outputs).len();
-            knocks += now;
-            if now > 0 && !is_there {
-                lab.server(ToNode::Unreachable { from: us(), to: alice() });
+            if outputs.contains(&lookup) {
+                asked[0] += 1;
+                let answer = if is_there { ToNode::Here(alice()) } else { ToNode::Missing(alice()) };
+                outputs = lab.server(answer);
             }
+            asked[1] += told_by_server(&outputs).len();
             outputs = lab.within(Duration::from_millis(100));
         }
         let failed = outputs.iter().find_map(|it| match it {
@@ -139,7 +206,7 @@ fn who_does_not_answer_a_knock_is_as_unreachable_as_who_is_not_there() {
         let why =
             if is_there { "it did not answer".to_owned() } else { format!("nobody registered this persona at {URL}") };
         let failure = Failure::new(Code::PeerUnreachable, format!("{}: {why} within 14 s", alice()));
-        assert_eq!((failed, knocks), (Some(failure), 7));
+        assert_eq!((failed, asked), (Some(failure), if is_there { [1, 7] } else { [7, 0] }));
     }
 }
 
@@ -164,7 +231,8 @@ fn a_browser_that_cannot_connect_does_not_knock() {
     let failure = Failure::new(Code::PeerUnreachable, format!("{}: {text}", peer(1)));
     assert_eq!(lab.server(ToNode::Here(peer(1))), [asked(2, Err(failure))], "the site learns why at once");
     lab.within(Duration::from_secs(10));
-    assert_eq!(told_by_server(&lab.frame(TAB, ask(3, peer(2), None))), [(peer(2), Said::Knock)], "it may have changed");
+    lab.frame(TAB, ask(3, peer(2), None));
+    assert_eq!(told_by_server(&lab.server(ToNode::Here(peer(2)))), [(peer(2), Said::Knock)], "it may have changed");
 }
 
 #[test]
@@ -398,7 +466,8 @@ fn a_persona_of_the_same_node_is_met_at_its_door_like_any_stranger() {
     lab.admit(OTHER, OTHER_SITE);
     let other = home().persona(OTHER_SITE).id();
     let asked = lab.frame(OTHER, ToLeader::Dial { request: 1, peer: us(), address: None });
-    assert_eq!(told_by_server(&asked), [(us(), Said::Knock)]);
+    assert_eq!(asked, [send(ToServer::Lookup(us()))]);
+    assert_eq!(told_by_server(&lab.server(ToNode::Here(us()))), [(us(), Said::Knock)]);
     let answered = lab.server(says(other, us(), &Said::Knock));
     assert!(matches!(&told_by_server(&answered)[..], [(to, Said::Door(_))] if *to == other), "{answered:?}");
 }

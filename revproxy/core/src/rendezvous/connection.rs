@@ -8,9 +8,10 @@ use std::{
 
 use bitters_machine::time::Instant;
 use bitters_wire::{
-    address::Token,
+    address::{Address, Token},
     failure::Code,
     id::{PersonaId, TopicId},
+    rendezvous::DOORS,
 };
 
 use super::{Config, refusal::Refusal, senders::Senders};
@@ -43,6 +44,8 @@ enum State {
 #[derive(Debug, Default)]
 pub(super) struct Entered {
     pub(super) keys: BTreeMap<PersonaId, Registration>,
+    /// The newest version that both speak.
+    version: u16,
     /// Signals that others send to all its keys.
     signals: Bucket,
 }
@@ -57,6 +60,8 @@ pub(super) struct Registration {
     /// Addresses of its own that are listened at.
     pub(super) tokens: BTreeSet<Token>,
     pub(super) topics: BTreeSet<TopicId>,
+    /// Where it may be dialled by anybody, as long as that is listened at.
+    pub(super) door: Option<Box<Address>>,
 }
 
 impl Connection {
@@ -73,8 +78,8 @@ impl Connection {
     }
 
     /// Lets the node in, which met its deadline.
-    pub(super) fn enter(&mut self) {
-        self.state = State::Entered(Entered::default());
+    pub(super) fn enter(&mut self, version: u16) {
+        self.state = State::Entered(Entered { version, ..Entered::default() });
     }
 
     pub(super) const fn source(&self) -> Source {
@@ -108,7 +113,20 @@ impl Connection {
     }
 }
 
+impl Registration {
+    /// Its door, if that is listened at.
+    pub(super) fn door(&self) -> Option<&Address> {
+        let is_listened_at = |door: &&Address| self.tokens.contains(&door.token());
+        self.door.as_deref().filter(is_listened_at)
+    }
+}
+
 impl Entered {
+    /// Whether the node is told where doors are.
+    pub(super) const fn knows_doors(&self) -> bool {
+        self.version >= DOORS
+    }
+
     /// What the node said of a key, which it must have registered here.
     pub(super) fn registration(&mut self, key: PersonaId) -> Result<&mut Registration, Refusal> {
         self.keys.get_mut(&key).ok_or_else(|| Refusal::staying(Code::Denied, "the key is not registered here"))

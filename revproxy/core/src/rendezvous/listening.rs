@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use bitters_peercon::signal;
 use bitters_wire::{
-    address::{Fingerprint, Owner, Token},
+    address::{Address, Fingerprint, Owner, Token},
     failure::Code,
+    id::PersonaId,
     keys::Signature,
     rendezvous::{IceCredentials, IceEnds, ToNode, listen_text},
 };
@@ -45,6 +46,17 @@ impl Rendezvous {
         self.registered(conn, key).tokens.insert(token);
         self.outbox.push_back(Output::Proxy(proxy::Input::Listen { conn, token, proxies }));
         self.send(conn, ToNode::Listening(token));
+        Ok(())
+    }
+
+    pub(super) fn on_door(&mut self, conn: ConnId, key: PersonaId, door: Option<Box<Address>>) -> Result<(), Refusal> {
+        let registration = self.entered(conn).registration(key)?;
+        let is_own =
+            |door: &Address| door.owner() == Owner::Persona(key) && registration.tokens.contains(&door.token());
+        if !door.as_deref().is_none_or(is_own) {
+            return Err(Refusal::staying(Code::Denied, "the door is not listened at here"));
+        }
+        registration.door = door;
         Ok(())
     }
 

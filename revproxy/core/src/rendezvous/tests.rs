@@ -1,5 +1,6 @@
 mod abuse;
 mod addresses;
+mod doors;
 mod people;
 mod strangers;
 mod topics;
