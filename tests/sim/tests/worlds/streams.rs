@@ -52,7 +52,7 @@ fn a_stream_survives_its_leaders() {
 
 #[test]
 fn a_node_goes_on_when_locks_prove_nothing() {
-    let sum = tell_all(Story { harm: Harm::Deletions, ..BIG }, 100);
+    let sum = tell_all(Story { harm: Harm::Deletions, ..BIG }, 110);
     prove(|| sum.data_deleted > 150 && sum.frames_unseen > 150 && sum.leaders_unseen > 150, sum);
     prove(|| sum.streams_resumed > 50 && sum.streams_done > 700 && sum.calls_done > 250, sum);
 }
