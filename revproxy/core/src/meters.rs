@@ -2,11 +2,11 @@
 //! whose keyed hashes meet share a rate, one pair in four thousand; nobody outside can tell which.
 
 use std::{
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{DefaultHasher, Hash, Hasher},
     net::SocketAddr,
 };
 
-use bitters_machine::time::Instant;
+use bitters_machine::{random::Random, time::Instant};
 
 use crate::{
     rate::{Bucket, Rate},
@@ -22,19 +22,23 @@ const UNBOUNDED: Rate = Rate { burst: u32::MAX, per_second: u32::MAX };
 #[derive(Debug)]
 pub(crate) struct Meters {
     buckets: Box<[Bucket]>,
-    hasher: RandomState,
+    secret: Secret,
 }
 
 /// Bytes that came from an address and haven't been answered. Of two addresses that meet in a slot, the later one starts anew.
 #[derive(Debug)]
 pub(crate) struct Credits {
     slots: Box<[Option<(SocketAddr, usize)>]>,
-    hasher: RandomState,
+    secret: Secret,
 }
 
+/// What hashes begin with. Whoever doesn't know it can't tell which sources meet.
+#[derive(Debug)]
+struct Secret([u8; 16]);
+
 impl Meters {
-    pub(crate) fn new() -> Self {
-        Self { buckets: vec![Bucket::default(); SLOTS].into(), hasher: RandomState::new() }
+    pub(crate) fn new(random: &mut Random) -> Self {
+        Self { buckets: vec![Bucket::default(); SLOTS].into(), secret: Secret(random.bytes()) }
     }
 
     #[must_use]
@@ -53,7 +57,7 @@ impl Meters {
         (rate, of_all): (Rate, Rate),
         now: Instant,
     ) -> bool {
-        let slots = source.nets().map(|net| (slot(self.hasher.hash_one((whose, net))), net.rate_within(rate, of_all)));
+        let slots = source.nets().map(|net| (self.secret.slot_of((whose, net)), net.rate_within(rate, of_all)));
         let within = slots.clone().all(|(at, rate)| self.buckets[at].has(amount, rate, now));
         for (at, rate) in slots.filter(|_| within) {
             let _ = self.buckets[at].take(amount, rate, now);
@@ -63,14 +67,14 @@ impl Meters {
 }
 
 impl Credits {
-    pub(crate) fn new() -> Self {
-        Self { slots: vec![None; SLOTS].into(), hasher: RandomState::new() }
+    pub(crate) fn new(random: &mut Random) -> Self {
+        Self { slots: vec![None; SLOTS].into(), secret: Secret(random.bytes()) }
     }
 
     /// Counts what came from `peer`, and takes from that what is to go there. Takes nothing where less has come.
     #[must_use]
     pub(crate) fn exchange(&mut self, peer: SocketAddr, came: usize, goes: usize) -> bool {
-        let credit = &mut self.slots[slot(self.hasher.hash_one(peer))];
+        let credit = &mut self.slots[self.secret.slot_of(peer)];
         let before = credit.filter(|&(known, _)| known == peer).map_or(0, |(_, bytes)| bytes);
         // More than an answer or two is never needed.
         let bytes = (before + came).min(MAX_CREDIT);
@@ -82,8 +86,12 @@ impl Credits {
 
 const MAX_CREDIT: usize = 128;
 
-fn slot(hash: u64) -> usize {
-    usize::try_from(hash % SLOTS as u64).expect("a slot's number is small")
+impl Secret {
+    fn slot_of(&self, what: impl Hash) -> usize {
+        let mut hasher = DefaultHasher::new();
+        (self.0, what).hash(&mut hasher);
+        usize::try_from(hasher.finish() % SLOTS as u64).expect("a slot's number is small")
+    }
 }
 
 #[cfg(test)]
@@ -94,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_source_has_its_own_rate() {
-        let mut meters = Meters::new();
+        let mut meters = Meters::new(&mut Random::new([1; 32]));
         let rate = Rate { burst: 3, per_second: 1 };
         let source = |n: u32| Source::from(IpAddr::V4(Ipv4Addr::from_bits(n << 8)));
 
@@ -107,7 +115,7 @@ mod tests {
 
     #[test]
     fn many_sources_of_one_network_share_a_rate() {
-        let mut meters = Meters::new();
+        let mut meters = Meters::new(&mut Random::new([1; 32]));
         let rate = Rate { burst: 3, per_second: 1 };
         let source = |bits: u128| Source::from(IpAddr::V6(Ipv6Addr::from_bits(bits)));
         let mut takes = |bits| (0..10).filter(|_| meters.take(source(bits), 1, rate, Instant::START)).count();
@@ -122,7 +130,7 @@ mod tests {
 
     #[test]
     fn nobody_gets_more_than_came() {
-        let mut credits = Credits::new();
+        let mut credits = Credits::new(&mut Random::new([1; 32]));
         let (one, two) = (SocketAddr::from(([192, 0, 2, 1], 1)), SocketAddr::from(([192, 0, 2, 1], 2)));
 
         assert!(!credits.exchange(one, 20, 32));

@@ -155,11 +155,12 @@ struct Route {
 }
 
 impl Proxy {
-    /// A proxy that nobody listens at. It draws the numbers of its passages from `seed`: fresh bytes from a cryptographic generator.
+    /// A proxy that nobody listens at. It draws the numbers of its passages, and what it hashes sources with, from `seed`: fresh bytes from a cryptographic generator.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let mut random = Random::new(seed);
-        let transactions = Random::new(random.bytes());
+        let mut transactions = Random::new(random.bytes());
+        let limits = Limits::new(&mut transactions);
         Self {
             config,
             random,
@@ -173,7 +174,7 @@ impl Proxy {
             paths: HashMap::new(),
             wakes: BTreeSet::new(),
             pending: Pending::default(),
-            limits: Limits::new(),
+            limits,
             counts: Counts::default(),
             outbox: VecDeque::new(),
         }

@@ -1,6 +1,6 @@
 //! What is left of the rates.
 
-use bitters_machine::time::Instant;
+use bitters_machine::{random::Random, time::Instant};
 
 use super::{Config, Dropped, Path, passage::Passage};
 use crate::{
@@ -19,14 +19,14 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(random: &mut Random) -> Self {
         Self {
-            bindings: Meters::new(),
-            credits: Credits::new(),
-            dials: Meters::new(),
-            listener_dials: Meters::new(),
+            bindings: Meters::new(random),
+            credits: Credits::new(random),
+            dials: Meters::new(random),
+            listener_dials: Meters::new(random),
             bytes: Bucket::default(),
-            source_bytes: Meters::new(),
+            source_bytes: Meters::new(random),
         }
     }
 
