@@ -208,18 +208,31 @@ impl Rendezvous {
     }
 
     fn on_open(&mut self, conn: ConnId, addr: IpAddr, challenge: Challenge, unix_ms: u64, now: Instant) {
-        let source = addr.into();
-        if self.connections.len() >= self.config.connections {
-            return self.refuse(conn, &Refusal::ending(Code::Quota, "the rendezvous is full"));
+        let source = Source::from(addr);
+        let full = Refusal::ending(Code::Quota, "the rendezvous is full");
+        let is_full = self.connections.len() >= self.config.connections;
+        let gives_way = self.sources.gives_way(source).filter(|_| is_full);
+        if is_full && gives_way.is_none() {
+            return self.refuse(conn, &full);
         }
         if !self.sources.open(source, &self.config, now) {
             return self.refuse(conn, &Refusal::ending(Code::Quota, "too many connections from this address"));
+        }
+        if let Some(oldest) = gives_way.and_then(|net| self.oldest_of(net)) {
+            self.refuse(oldest, &full);
         }
         let deadline = now + self.config.enter_timeout;
         let nonce = challenge.nonce;
         self.connections.insert(conn, Connection::challenged(source, challenge, deadline));
         self.deadlines.insert((deadline, conn));
         self.send(conn, ToNode::Challenge { nonce, wire: WIRE, unix_ms });
+    }
+
+    /// The oldest connection of a network that hasn't registered a key, if there is one, else its oldest.
+    fn oldest_of(&self, net: Net) -> Option<ConnId> {
+        let is_used = |connection: &Connection| connection.entered().is_some_and(|entered| !entered.keys.is_empty());
+        let of_net = self.connections.iter().filter(|(_, connection)| connection.source().widest() == net);
+        of_net.min_by_key(|(conn, connection)| (is_used(connection), **conn)).map(|(conn, _)| *conn)
     }
 
     fn on_received(&mut self, conn: ConnId, bytes: &[u8], now: Instant) -> Result<(), Refusal> {

@@ -13,7 +13,7 @@ use crate::rate::Rate;
 pub struct Config {
     /// Bytes of messages from one connection.
     pub bytes: Rate,
-    /// Connections in all.
+    /// Connections in all. Where there are as many, one of the network that has most gives way to one of another network.
     pub connections: usize,
     /// Connections of one source.
     pub connections_per_source: usize,

@@ -17,6 +17,8 @@ pub(super) struct Sources {
     known: BTreeMap<Net, Usage>,
     /// Those without a connection, by the time when they are forgotten.
     idle: BTreeSet<(Instant, Net)>,
+    /// The widest networks, by how many connections each has.
+    ranks: BTreeSet<(usize, Net)>,
 }
 
 #[derive(Debug, Default)]
@@ -36,6 +38,9 @@ impl Sources {
                     && usage.opens.has(1, net.rate(config.source_opens), now)
             })
         });
+        if opens {
+            self.rerank(source, |count| count + 1);
+        }
         for net in source.nets().filter(|_| opens) {
             let usage = self.known.entry(net).or_default();
             self.idle.remove(&(usage.forget_at(), net));
@@ -48,12 +53,31 @@ impl Sources {
 
     /// Counts a connection out.
     pub(super) fn close(&mut self, source: Source, config: &Config) {
+        self.rerank(source, |count| count.saturating_sub(1));
         for net in source.nets() {
             if let Some(usage) = self.known.get_mut(&net) {
                 usage.connections = usage.connections.saturating_sub(1);
             }
             self.rest(net, config);
         }
+    }
+
+    /// The network that has most connections, if one of them may give way to a connection of the source: then it still has as many as that
+    /// source's network.
+    pub(super) fn gives_way(&self, source: Source) -> Option<Net> {
+        let (most, greediest) = *self.ranks.last()?;
+        (most > self.connections(source.widest()) + 1).then_some(greediest)
+    }
+
+    fn connections(&self, net: Net) -> usize {
+        self.known.get(&net).map_or(0, |usage| usage.connections)
+    }
+
+    fn rerank(&mut self, source: Source, change: impl Fn(usize) -> usize) {
+        let net = source.widest();
+        let count = self.connections(net);
+        self.ranks.remove(&(count, net));
+        self.ranks.extend(Some((change(count), net)).filter(|(count, _)| *count > 0));
     }
 
     /// Counts a message of an open connection, unless too many came.

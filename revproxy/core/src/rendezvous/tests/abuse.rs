@@ -233,6 +233,27 @@ fn connections_are_bounded_by_source_and_in_all() {
 }
 
 #[test]
+fn networks_that_use_all_connections_make_room_for_another() {
+    let mut world = World::with(Config { connections: 24, connections_per_source: 4, ..Config::default() });
+    let host = |net: u8, host: u8| Ipv4Addr::new(198, 18, net, host);
+    for n in 0..24_u8 {
+        world.open_from(conn(n), host(n % 2, 1 + n / 2 % 6));
+        world.say(conn(n), &ENTER);
+    }
+    world.say(conn(0), &register(ALICE, conn(0)));
+    for n in 0..8_u8 {
+        let outputs = world.open_from(conn(100 + n), host(100 + n, 1));
+        assert!(
+            outputs.len() == 3 && matches!(outputs[2], Output::Send(_, ToNode::Challenge { .. })),
+            "{n}: {outputs:?}"
+        );
+    }
+    assert_eq!(world.machine.load().connections, 24);
+    assert_eq!(world.say(conn(0), &ToServer::Lookup(key(ALICE))), [sent(conn(0), ToNode::Here(key(ALICE)))]);
+    assert_eq!(world.open_from(conn(200), host(0, 9)), expelled(conn(200), Code::Quota, "the rendezvous is full"));
+}
+
+#[test]
 fn those_who_come_and_go_leave_nothing() {
     let mut world = World::with(Config { idle_sources: 50, ..Config::default() });
     world.join(ALICE);
