@@ -52,6 +52,7 @@ pub fn serve_forever() {
     let proxy = &mut config.proxy;
     (proxy.bytes, proxy.source_bytes, proxy.dials) = (much, much, much);
     (proxy.listener_dials, proxy.listener_source_dials) = (much, much);
+    proxy.told_per_listener = 20_000;
     (proxy.pending, proxy.pending_per_source) = (20_000, 20_000);
     (proxy.pending_per_listener, proxy.pending_per_listener_and_source) = (40_000, 20_000);
     proxy.opening_bytes = u64::MAX;

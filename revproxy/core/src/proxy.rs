@@ -37,6 +37,7 @@ mod passage;
 mod pending;
 mod side;
 mod stun;
+mod telling;
 #[cfg(test)]
 mod tests;
 
@@ -56,6 +57,7 @@ pub use outgoing::{Outgoing, Path, Socket};
 use passage::{Budget, End, Keys, Passage, Phase};
 use pending::Pending;
 use stun_types::message::IntegrityKey;
+use telling::Told;
 
 use super::{rate::Bucket, rendezvous::ConnId};
 
@@ -133,6 +135,8 @@ pub struct Proxy {
     /// When to look after which passage. It may turn out that there is more time.
     wakes: BTreeSet<(Instant, u64)>,
     pending: Pending,
+    /// When listeners are told of further dials that wait for that.
+    turns: BTreeSet<(Instant, Token)>,
     limits: Limits,
     counts: Counts,
     outbox: VecDeque<Output>,
@@ -143,6 +147,7 @@ struct Listener {
     conn: ConnId,
     proxies: Arc<[SocketAddr]>,
     dials: Bucket,
+    told: Told,
 }
 
 /// Whose check it is.
@@ -174,6 +179,7 @@ impl Proxy {
             paths: HashMap::new(),
             wakes: BTreeSet::new(),
             pending: Pending::default(),
+            turns: BTreeSet::new(),
             limits,
             counts: Counts::default(),
             outbox: VecDeque::new(),
@@ -205,7 +211,8 @@ impl Machine for Proxy {
     fn poll_timeout(&self) -> Option<Instant> {
         let wake = self.wakes.first().map(|&(at, _)| at);
         let ghost = self.ghosts.front().map(|&(at, _)| at);
-        wake.into_iter().chain(ghost).min()
+        let turn = self.turns.first().map(|&(at, _)| at);
+        wake.into_iter().chain(ghost).chain(turn).min()
     }
 }
 
@@ -235,12 +242,13 @@ impl Proxy {
             conn,
             proxies: Arc::clone(&proxies),
             dials: Bucket::default(),
+            told: Told::default(),
         });
         let moved = listener.conn != conn;
         listener.conn = conn;
         listener.proxies = proxies;
         if moved {
-            let unanswered = |id: &u64| self.passages.get(id).is_some_and(|passage| passage.keys.is_none());
+            let unanswered = |id: &u64| self.passages.get(id).is_some_and(|it| it.told && it.keys.is_none());
             for id in self.pending.of(token).filter(unanswered).collect::<Vec<_>>() {
                 self.tell(id);
             }
@@ -344,6 +352,12 @@ impl Proxy {
                 (deadline, why) if deadline <= now => self.end(id, why, now),
                 _ => self.rewake(id),
             }
+        }
+        while let Some(&(at, token)) = self.turns.first()
+            && at <= now
+        {
+            self.turns.pop_first();
+            self.tell_some(token, now);
         }
         while self.ghosts.front().is_some_and(|&(at, _)| at <= now) {
             self.forget_ghost();

@@ -23,7 +23,7 @@ pub struct Config {
     /// How long they are remembered.
     #[serde(with = "humantime_serde")]
     pub ghost_time: Duration,
-    /// New passages for one address that is listened at.
+    /// New passages for one address that is listened at. The listener is told of fewer, see `told_per_listener`.
     pub listener_dials: Rate,
     /// Those of one source.
     pub listener_source_dials: Rate,
@@ -60,6 +60,11 @@ pub struct Config {
     pub passages: usize,
     /// Bytes forwarded for one source that sent them.
     pub source_bytes: Rate,
+    /// Passages that a listener is told of within `told_time`. The others wait, and those come next whose network was told of least.
+    pub told_per_listener: usize,
+    /// How long a passage that its listener was told of counts.
+    #[serde(with = "humantime_serde")]
+    pub told_time: Duration,
 }
 
 impl Default for Config {
@@ -74,7 +79,8 @@ impl Default for Config {
             ghosts: 16 * 1024,
             // Chromium gives a connection up after 15 s, Firefox sooner.
             ghost_time: Duration::from_secs(30),
-            listener_dials: Rate { burst: 256, per_second: 64 },
+            // Sixteen networks that dial as fast as each may.
+            listener_dials: Rate { burst: 2048, per_second: 512 },
             // Tabs of one browser, or of a household.
             listener_source_dials: Rate { burst: 16, per_second: 2 },
             // A handshake is 10 KiB each way, checks and identities another few.
@@ -94,6 +100,9 @@ impl Default for Config {
             relay_time: Duration::from_secs(10 * 60),
             passages: 32 * 1024,
             source_bytes: Rate { burst: 2 * 1024 * 1024, per_second: 4 * 1024 * 1024 },
+            // One less than a node opens at once, each of which has two seconds before it gives way (`node::limits`).
+            told_per_listener: 15,
+            told_time: Duration::from_secs(2),
         }
     }
 }

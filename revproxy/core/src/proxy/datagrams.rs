@@ -113,7 +113,7 @@ impl Proxy {
         self.wakes.insert((passage.wake, id));
         self.passages.insert(id, passage);
         self.counts.dialled += 1;
-        self.tell(id);
+        self.tell_some(token, now);
         Ok(())
     }
 

@@ -30,6 +30,8 @@ pub(super) struct Passage {
     /// What the dialler calls itself.
     pub(super) dialler: Box<str>,
     pub(super) phase: Phase,
+    /// Whether the listener was told of it.
+    pub(super) told: bool,
     /// By which checks of the dial pass, once the listener has answered.
     pub(super) keys: Option<Box<Keys>>,
     sides: [Side; 2],
@@ -163,6 +165,7 @@ impl Passage {
             packed: packed.into(),
             dialler: dialler.into(),
             phase: Phase::Pending { since: now, until, check: (path, bytes.into()) },
+            told: false,
             keys: None,
             sides: [side, Side::default()],
             heard: now,

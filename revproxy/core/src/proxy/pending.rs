@@ -33,6 +33,11 @@ impl Pending {
         self.of_listener.get(&token).into_iter().flatten().map(|&(_, id)| id)
     }
 
+    /// Where one comes from.
+    pub(super) fn source(&self, id: u64) -> Source {
+        self.sources[&id]
+    }
+
     /// Whether a source has all that it may have, in all or for one listener.
     pub(super) fn refuses(&self, token: Token, source: Source, config: &Config) -> bool {
         source.nets().any(|net| {

@@ -3,10 +3,10 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use bitters_peercon::{Credentials, packed::PASSWORD};
-use bitters_wire::{address::Token, rendezvous::ToNode};
+use bitters_wire::address::Token;
 
 use super::{
-    super::{Config, Dropped, Ended, Input, Load, Output, Path},
+    super::{Config, Dropped, Ended, Input, Load, Path},
     world::*,
 };
 use crate::{rate::Rate, rendezvous::ConnId};
@@ -84,6 +84,30 @@ fn where_there_is_no_room_the_oldest_dial_of_the_greediest_network_gives_way() {
 }
 
 #[test]
+fn a_listener_is_told_of_few_in_a_moment_and_of_each_network_in_its_turn() {
+    let mut dials = Dials::new(Config::default());
+    dials.world.outputs();
+    let mut waited = Vec::new();
+    for round in 0..12 {
+        for net in 1..=6 {
+            for host in 1..=8 {
+                dials.dial(subnet(net, host), TOKEN);
+            }
+        }
+        let told = dials.world.outputs().len();
+        assert!(told == 15 || round > 0 && told < 15, "{told}");
+        let honest = dials.dial_by(subnet(100 + round, 1));
+        let mut ms = 0;
+        while !dials.world.machine.passages[&honest].told {
+            dials.world.pass(Duration::from_millis(50));
+            ms += 50;
+        }
+        waited.push(ms);
+    }
+    assert!(waited.iter().all(|ms| *ms <= 2000), "{waited:?}");
+}
+
+#[test]
 fn a_dial_that_was_answered_gives_way_last() {
     let mut dials = Dials::new(Config { pending: 4, ..Config::default() });
     let answered = dials.dial_by(subnet(1, 1));
@@ -157,15 +181,12 @@ impl Dials {
         self.world.load().pending
     }
 
-    /// The number that the server tells of the dial, or 0.
+    /// The number of the dial, or 0.
     fn dial_by(&mut self, from: Path) -> u64 {
         self.world.pass(Duration::from_millis(1));
-        self.world.outputs();
+        let before: Vec<u64> = self.world.machine.passages.keys().copied().collect();
         self.dial(from, TOKEN);
-        let told = self.world.outputs().into_iter().map(|Output::Send(_, message)| message);
-        told.filter_map(|it| if let ToNode::Dialled { passage, .. } = it { Some(passage) } else { None })
-            .next()
-            .unwrap_or(0)
+        self.world.machine.passages.keys().copied().find(|id| !before.contains(id)).unwrap_or(0)
     }
 
     fn waits(&self, passage: u64) -> bool {

@@ -216,7 +216,7 @@ fn dials_wait_for_a_listener_that_moves() {
 
 #[test]
 fn dials_that_wait_are_told_in_their_order() {
-    let mut world = World::new();
+    let mut world = World::with(Config { told_per_listener: 20, ..Config::default() });
     let waiting: Vec<_> = (0..20).map(|n| packed_of(TOKEN, n)).collect();
     for (packed, host) in waiting.iter().zip(1..) {
         world.datagram(path(host, 9), &check(1, &name(&packed.to_ufrag(), DIALLER_UFRAG), PASSWORD));
@@ -231,7 +231,7 @@ fn dials_that_wait_are_told_in_their_order() {
 
 #[test]
 fn numbers_of_sessions_are_no_count() {
-    let mut world = World::new();
+    let mut world = World::with(Config { told_per_listener: 60, ..Config::default() });
     for n in 0..60 {
         let bytes = check(1, &name(&packed_of(TOKEN, n).to_ufrag(), DIALLER_UFRAG), PASSWORD);
         let from = Path { peer: ([198, 18, n, 1], 9).into(), ..DIALLER };
