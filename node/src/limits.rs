@@ -15,7 +15,7 @@ pub const MAX_FRAMES_PER_ORIGIN: usize = 64;
 /// Links of all personas: up, standing by or connecting. Chromium allows 500 connections in one renderer; each costs memory in its frame.
 pub const MAX_LINKS: usize = MAX_PERSONAS * RESERVED_LINKS;
 
-/// Links of one persona.
+/// Links of one persona, besides those that open at its door.
 pub const MAX_LINKS_PER_PERSONA: usize = 24;
 
 /// Links of a persona that no other takes the place of.
@@ -27,9 +27,12 @@ pub const MAX_PERSONAS: usize = 24;
 /// Personas of one group's sites.
 pub const MAX_PERSONAS_PER_GROUP: usize = share(MAX_PERSONAS);
 
-/// Connections of one persona that peers asked for and that aren't up: strangers can't use up the room for our own dials. Where there are as
-/// many, the oldest gives way, once it has had its time: so many strangers a second can come that never finish, and those that do get in.
+/// Connections of one persona that peers asked for by signals and that aren't up: strangers can't use up the room for our own dials. Where there
+/// are as many, the oldest gives way, once it has had its time: so many strangers a second can come that never finish, and those that do get in.
 pub const MAX_PASSIVE: usize = 16;
+
+/// Those that peers asked for at the persona's door, likewise. The proxy tells of fewer in that time, and of some of each network.
+pub const MAX_OPENING: usize = 16;
 
 /// The time that a connection which a peer asked for has before it gives way to another: opening one takes some hundred milliseconds.
 pub const PASSIVE_PATIENCE: Duration = Duration::from_secs(2);

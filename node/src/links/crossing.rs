@@ -6,7 +6,7 @@ use bitters_wire::{
     address::Fingerprint,
     id::{LinkId, PersonaId},
     limits::MAX_SIGNAL,
-    local::{Dial, Door, LinkCommand, LinkEvent},
+    local::{Dial, Door, DownReason, LinkCommand, LinkEvent},
     rendezvous::{IceEnds, ToServer},
 };
 
@@ -26,7 +26,7 @@ impl Links {
         signal: Vec<u8>,
         around: &Around<'_>,
     ) {
-        if signal.len() > MAX_SIGNAL || !self.takes_stranger(own, around) {
+        if signal.len() > MAX_SIGNAL || !self.takes_guest(own, around) {
             return;
         }
         let Some(frame) = self.keeper(own, around.frames) else { return };
@@ -45,6 +45,10 @@ impl Links {
             LinkEvent::Signal(signal) if signal.len() <= MAX_SIGNAL => self.answer_dial(link, signal),
             LinkEvent::Up(peer) if peer == own || around.blocks.includes(Pair { own, peer }) => {
                 self.refuse_identity(link, around);
+            }
+            LinkEvent::Up(_) if !self.has_room_for_guest(own, around) => {
+                self.hang_up(link, around);
+                self.end(link, DownReason::Closed, around);
             }
             LinkEvent::Up(peer) => {
                 if let Some(pair) = self.table.identify(link, peer) {

@@ -108,6 +108,9 @@ impl Links {
         if self.unable.get(&pair.own).is_some_and(|until| around.now < *until) {
             return Err(why(DownReason::Platform));
         }
+        // A common peer that led to no answer may pass nothing on.
+        let is_vain = matches!(way, Way::CommonPeer(_)) && self.knocks.way(pair) == Some(way) && around.is_registered;
+        let way = if is_vain { Way::Uplink } else { way };
         if self.knock(pair, way, around) { Ok(Begun::Knock) } else { Err(NOBODY_LEADS_THERE) }
     }
 

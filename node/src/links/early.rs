@@ -145,7 +145,7 @@ impl Around<'_> {
     }
 
     /// Whether the site accepted the peer.
-    fn knows(&self, pair: Pair) -> bool {
+    pub(super) fn knows(&self, pair: Pair) -> bool {
         self.acquaintances.includes(pair, self.unix_ms)
     }
 

@@ -21,12 +21,13 @@ use super::{
     table::{At, Attempt, Way},
 };
 use crate::{
-    limits::{MAX_PASSIVE, PASSIVE_PATIENCE},
+    limits::{MAX_OPENING, MAX_PASSIVE, PASSIVE_PATIENCE},
     pair::Pair,
     topics::Place,
 };
 
-/// A signal by the server is sent again that often until it is answered: the peer may have been full, or the signal lost.
+/// A signal by the server or a common peer is sent again that often, by the server, until it is answered: the peer may have been full, or the
+/// signal lost.
 const AGAIN: Duration = Duration::from_secs(3);
 
 impl Links {
@@ -75,6 +76,7 @@ impl Links {
                 self.abandon(link, around);
                 self.answer(pair, signal, topics, way, around);
             }
+            (Verdict::Ignore, Some(link)) => self.answer_again(link, &signal, way, around),
             (Verdict::Ignore | Verdict::Pair | Verdict::Redial | Verdict::Replace, _) => {}
         }
         for place in places {
@@ -82,9 +84,20 @@ impl Links {
         }
     }
 
+    /// A peer dials again whom we answered: the answer may be lost.
+    fn answer_again(&mut self, link: LinkId, signal: &Signal, way: Way, around: &Around<'_>) {
+        let Some((attempt, pair)) = self.table.attempt_mut(link) else { return };
+        let is_again = attempt.paired == Some(signal.attempt) && signal.answers.is_none();
+        let Some(blob) = attempt.told.clone().filter(|_| is_again && way != Way::Link) else { return };
+        let topics = attempt.topics.clone();
+        let answer = Signal { attempt: self.number_of(link, pair), answers: Some(signal.attempt), blob };
+        self.send_signal(pair, answer, &topics, way, around);
+    }
+
     fn answer(&mut self, pair: Pair, signal: Signal, topics: Vec<TopicId>, way: Way, around: &Around<'_>) {
-        if !self.takes_stranger(pair.own, around) {
-            return;
+        if !self.takes_stranger(pair, around) {
+            // At the door there is some room for each network.
+            return self.tell(LinksOutput::Knocked(pair, way));
         }
         let used = self.table.up_to(pair).and_then(|used| self.table.link(used)).map(|it| it.frame);
         let other = used.filter(|_| way == Way::Link);
@@ -94,15 +107,32 @@ impl Links {
         }
     }
 
-    /// Whether there is room for one more connection that a peer asks for. One that had its time may give way to it.
-    pub(super) fn takes_stranger(&mut self, own: PersonaId, around: &Around<'_>) -> bool {
-        let passive: Vec<(Instant, LinkId)> = self.table.passive(own).collect();
-        if passive.len() >= MAX_PASSIVE {
-            let oldest = passive.into_iter().min().filter(|(at, _)| *at + PASSIVE_PATIENCE <= around.now);
-            let Some((_, oldest)) = oldest else { return false };
+    /// Whether there is room for one more connection that a peer asks for by signals.
+    fn takes_stranger(&mut self, pair: Pair, around: &Around<'_>) -> bool {
+        let passive = self.table.passive(pair.own).collect();
+        let has_room = |links: &mut Self| match around.knows(pair) {
+            true => links.has_room_for_guest(pair.own, around),
+            false => links.has_room(pair.own, false, around),
+        };
+        self.makes_way(passive, MAX_PASSIVE, around) && has_room(self)
+    }
+
+    /// Whether there is room for one more that a peer asks for at a persona's door. Whether it may stay is seen when it is up.
+    pub(super) fn takes_guest(&mut self, own: PersonaId, around: &Around<'_>) -> bool {
+        let opening = self.table.opening(own).collect();
+        self.makes_way(opening, MAX_OPENING, around)
+    }
+
+    /// Whether there are fewer than so many connections. One that had its time may give way.
+    fn makes_way(&mut self, waiting: Vec<(Instant, LinkId)>, max: usize, around: &Around<'_>) -> bool {
+        if waiting.len() < max {
+            return true;
+        }
+        let oldest = waiting.into_iter().min().filter(|(at, _)| *at + PASSIVE_PATIENCE <= around.now);
+        if let Some((_, oldest)) = oldest {
             self.abandon(oldest, around);
         }
-        self.has_room(own, false, around)
+        oldest.is_some()
     }
 
     fn pair(&mut self, link: LinkId, signal: Signal, topics: &[TopicId], way: Way, around: &Around<'_>) {
@@ -126,7 +156,8 @@ impl Links {
             return;
         }
         attempt.told = Some(blob.clone());
-        attempt.again = (attempt.way == Way::Uplink && attempt.paired.is_none()).then(|| around.now + AGAIN);
+        let is_by_others = matches!(attempt.way, Way::CommonPeer(_) | Way::Uplink);
+        attempt.again = (is_by_others && attempt.paired.is_none()).then(|| around.now + AGAIN);
         let (way, topics, answers) = (attempt.way, attempt.topics.clone(), attempt.paired);
         let signal = Signal { attempt: self.number_of(link, pair), answers, blob };
         if !self.send_signal(pair, signal, &topics, way, around) {
@@ -274,6 +305,8 @@ impl Links {
         let Some((attempt, pair)) = self.table.attempt_mut(link) else { return };
         attempt.again = Some(around.now + AGAIN);
         let Some(blob) = attempt.told.clone().filter(|_| around.is_registered) else { return };
+        // A common peer may pass nothing on, and say nothing of that.
+        attempt.way = Way::Uplink;
         let signal = Signal { attempt: self.number_of(link, pair), answers: None, blob };
         // Since it was sent last the peer may have been named in other topics.
         let topics = match around.reason(pair) {

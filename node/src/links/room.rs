@@ -15,7 +15,7 @@ use bitters_wire::{
     link::Control,
 };
 
-use super::{Around, Links, LinksOutput, ending::SESSION_PATIENCE, table::Up};
+use super::{Around, Link, Links, LinksOutput, ending::SESSION_PATIENCE, table::Up};
 use crate::{
     limits::{MAX_LINKS, MAX_LINKS_PER_PERSONA, RESERVED_LINKS},
     pair::Pair,
@@ -33,6 +33,9 @@ const USED_FIRST: usize = 6;
 /// Whoever asked for a link uses it within that time.
 const FRESH: Duration = Duration::from_secs(5);
 
+/// Strangers that came first stay, so many of them; beyond these who comes takes the place of who came before.
+const STRANGERS_KEPT: usize = 8;
+
 /// A topic can miss a neighbour if it keeps so many.
 const NEIGHBOURS_KEPT: usize = 2;
 
@@ -42,7 +45,19 @@ impl Links {
     pub(super) fn has_room(&mut self, own: PersonaId, wanted: bool, around: &Around<'_>) -> bool {
         while !self.fits(own, around) {
             let surplus = || self.surplus_of(own, around).filter(|_| wanted);
-            let Some(link) = self.missable(own, around).or_else(surplus) else { return false };
+            let stranger = || self.stranger_of(own, around).filter(|_| wanted);
+            let Some(link) = self.missable(own, around).or_else(surplus).or_else(stranger) else { return false };
+            self.hang_up(link, around);
+            self.replace(link);
+        }
+        true
+    }
+
+    /// Sees to it that a peer may stay that came to the persona's door, or that the site accepted: a stranger may be hung up for it. At the door
+    /// the proxy lets some of each network in, and not many in a moment; so everybody has a while to be accepted.
+    pub(super) fn has_room_for_guest(&mut self, own: PersonaId, around: &Around<'_>) -> bool {
+        while !self.fits(own, around) {
+            let Some(link) = self.missable(own, around).or_else(|| self.stranger_of(own, around)) else { return false };
             self.hang_up(link, around);
             self.replace(link);
         }
@@ -51,15 +66,15 @@ impl Links {
 
     /// Whether a persona may have one more standby, for which no other link goes.
     pub(super) fn has_room_for_standby(&self, own: PersonaId, around: &Around<'_>) -> bool {
-        self.table.of(own) < MAX_LINKS_PER_PERSONA - USED_FIRST && self.fits(own, around)
+        self.table.settled(own) < MAX_LINKS_PER_PERSONA - USED_FIRST && self.fits(own, around)
     }
 
     /// Whether one more link of a persona leaves all others those that are theirs.
     fn fits(&self, own: PersonaId, around: &Around<'_>) -> bool {
-        let has = self.table.of(own);
+        let (has, settled) = (self.table.of(own), self.table.settled(own));
         let others = around.frames.personas().into_iter().filter(|other| *other != own);
         let taken: usize = others.map(|other| self.table.of(other).max(RESERVED_LINKS)).sum();
-        has < MAX_LINKS_PER_PERSONA && taken + has < MAX_LINKS
+        settled < MAX_LINKS_PER_PERSONA && taken + has < MAX_LINKS
     }
 
     /// The link that goes for one more of a persona: one of its own that can be missed, or, if it hasn't those that are its own, one of the
@@ -97,6 +112,18 @@ impl Links {
         let quiet = self.table.ups_of(own).filter(|(_, _, _, up)| !talks(up, around));
         let mut surplus = quiet.filter(|(_, _, _, up)| !up.joined.is_empty() && up.joined.iter().all(can_miss));
         surplus.next().map(|(link, _, _, _)| link)
+    }
+
+    /// A connection that a stranger asked for by signals and that isn't up, or the stranger that came first, but for those that stay: a peer that
+    /// our site neither accepted nor dialled.
+    fn stranger_of(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
+        let is_ours = |pair: Pair| around.knows(pair) || self.is_wanted(pair, around);
+        let pair_of = |link: LinkId| self.table.link(link).and_then(Link::pair);
+        let passive = self.table.passive(own).filter(|(_, link)| pair_of(*link).is_some_and(|pair| !is_ours(pair)));
+        let dialled = |up: &Up| up.opened.is_some_and(|(ours, _)| ours);
+        let mut strangers = self.table.ups_of(own).filter(|(_, pair, _, up)| !dialled(up) && !is_ours(*pair));
+        let stranger = || strangers.nth(STRANGERS_KEPT).map(|(link, _, _, _)| link);
+        passive.min().map(|(_, link)| link).or_else(stranger)
     }
 
     fn quietest_of(&self, own: PersonaId) -> Option<LinkId> {

@@ -599,17 +599,29 @@ impl Table {
         })
     }
 
-    /// Connections of a persona that strangers asked for and that aren't up, and when they began.
+    /// Connections of a persona that peers asked for by signals and that aren't up, and when they began.
     pub fn passive(&self, own: PersonaId) -> impl Iterator<Item = (Instant, LinkId)> {
-        let began = |link: &Link| match &link.state {
+        self.waiting(own, |state| match state {
             State::Connecting(attempt) => (!attempt.dialled).then_some(attempt.started),
+            State::Opening(_) | State::Standby(_) | State::Up(_) => None,
+        })
+    }
+
+    /// Those that peers asked for at the persona's door.
+    pub fn opening(&self, own: PersonaId) -> impl Iterator<Item = (Instant, LinkId)> {
+        self.waiting(own, |state| match state {
             State::Opening(since) => Some(*since),
-            State::Standby(_) | State::Up(_) => None,
-        };
-        self.links
-            .iter()
-            .filter(move |(_, link)| link.own == own)
-            .filter_map(move |(id, link)| Some((began(link)?, *id)))
+            State::Connecting(_) | State::Standby(_) | State::Up(_) => None,
+        })
+    }
+
+    fn waiting(
+        &self,
+        own: PersonaId,
+        since: impl Fn(&State) -> Option<Instant>,
+    ) -> impl Iterator<Item = (Instant, LinkId)> {
+        let of_persona = self.links.iter().filter(move |(_, link)| link.own == own);
+        of_persona.filter_map(move |(id, link)| Some((since(&link.state)?, *id)))
     }
 
     /// Links that take too long to come up.
@@ -655,6 +667,11 @@ impl Table {
     /// All links of a persona.
     pub fn of_persona(&self, own: PersonaId) -> Vec<LinkId> {
         self.links.iter().filter(|(_, link)| link.own == own).map(|(id, _)| *id).collect()
+    }
+
+    /// How many links a persona has, but for those that open at its door.
+    pub fn settled(&self, own: PersonaId) -> usize {
+        self.of(own) - self.opening(own).count()
     }
 
     /// How many links a persona has.

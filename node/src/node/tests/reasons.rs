@@ -185,6 +185,67 @@ fn a_common_peer_that_leads_nowhere_is_not_asked_to_knock_again() {
 }
 
 #[test]
+fn a_common_peer_that_keeps_knocks_to_itself_is_not_asked_again_at_once() {
+    let (mut lab, link) = met();
+    lab.admit(THIRD, PAGE);
+    lab.frame(THIRD, ToLeader::Hide(true));
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.peer(link, &TopicMessage::Members { topic: LOBBY, members: vec![peer(1)] });
+    let again = lab.frame(TAB, ToLeader::Dial { request: 2, peer: peer(1), address: None });
+    assert_eq!(told_by_server(&again), [(peer(1), Said::Knock)], "{again:?}");
+}
+
+#[test]
+fn strangers_who_fill_all_links_give_way_to_who_comes_to_the_door() {
+    let mut lab = at_door();
+    let mut come = |n: u8| {
+        let (link, _) =
+            introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).expect("there is room to open");
+        let outputs = lab.link(link, LinkEvent::Up(peer(n)));
+        // It has us believe that its sessions talk with ours.
+        lab.peer(link, &Packet { to: us(), from: peer(n), ..speaks() });
+        (link, outputs)
+    };
+    let links: Vec<LinkId> = (0..24).map(|n| come(n).0).collect();
+    for (n, gone) in (24..64).zip(&links[8..]) {
+        assert!(
+            come(n).1.contains(&command(TAB, *gone, LinkCommand::HangUp)),
+            "{n}: who came before, but for the first"
+        );
+    }
+}
+
+#[test]
+fn a_peer_that_the_site_accepted_does_not_give_way_to_strangers() {
+    let mut lab = at_door();
+    let mut come = |n: u8| {
+        let (link, _) =
+            introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).expect("there is room to open");
+        lab.link(link, LinkEvent::Up(peer(n)));
+        lab.frame(TAB, accepts(peer(n)));
+        lab.peer(link, &Packet { to: us(), from: peer(n), ..speaks() });
+        link
+    };
+    let links: Vec<LinkId> = (0..24).map(&mut come).collect();
+    assert!(links.iter().all(|link| lab.node.links.table().up(*link).is_some()));
+    let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).expect("there is room to open");
+    assert!(lab.link(link, LinkEvent::Up(peer(24))).contains(&command(TAB, link, LinkCommand::HangUp)));
+}
+
+#[test]
+fn a_member_for_whom_there_is_no_room_is_told_where_the_door_is() {
+    let mut lab = in_lobby();
+    certify(&mut lab);
+    let member = |n| ToNode::Signal { from: peer(n), to: us(), signal: sealed_for(LOBBY, peer(n), us(), &dial(7)) };
+    for n in 0..16 {
+        assert!(dialled_in(&lab.server(member(n))).is_some(), "{n}");
+    }
+    let told = lab.server(member(16));
+    assert!(matches!(&told_by_server(&told)[..], [(to, Said::Door(_))] if *to == peer(16)), "{told:?}");
+}
+
+#[test]
 fn who_does_not_answer_a_knock_is_as_unreachable_as_who_is_not_there() {
     for is_there in [true, false] {
         let mut lab = strangers();

@@ -32,6 +32,27 @@ fn who_answers_sends_its_own_once() {
 }
 
 #[test]
+fn who_dials_again_was_not_answered_for_all_that_it_knows() {
+    let (mut lab, link) = Lab::connecting();
+    assert_eq!(signalled(&lab.server(dials(alice()))), [], "the frame's signal isn't there yet");
+    let answered = signalled(&lab.link(link, LinkEvent::Signal(vec![4])));
+    assert_eq!(answered.len(), 1);
+    assert_eq!(signalled(&lab.server(dials(alice()))), answered);
+}
+
+#[test]
+fn what_a_common_peer_keeps_to_itself_goes_by_the_server_next() {
+    let (mut lab, link) = Lab::linked();
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    let named = lab.peer(link, &TopicMessage::Members { topic: LOBBY, members: vec![peer(1)] });
+    let (_, dialled) = dialled_in(&named).expect("it is named");
+    assert_eq!(signalled(&lab.link(dialled, LinkEvent::Signal(vec![4]))), [], "the common peer is asked");
+    let again = signalled(&lab.within(Duration::from_millis(AGAIN)));
+    assert!(matches!(&again[..], [(from, to, _)] if (*from, *to) == (us(), peer(1))), "{again:?}");
+}
+
+#[test]
 fn of_more_who_dial_at_once_than_may_the_others_get_in_later() {
     let mut lab = Lab::registered();
     let dial_of = |n: u8| signals(peer(n), us(), dial(7));
