@@ -2,7 +2,7 @@
 
 use bitters_revproxy_core::rendezvous::ConnId;
 use bitters_wire::{
-    address::{Owner, Token},
+    address::Owner,
     announce::Announcement,
     id::{Boot, FrameId, LinkId},
     local::{Certificate, Envelope, ToFrame, ToLeader},
@@ -15,8 +15,10 @@ use crate::{browser::WorkerId, connection::End, fault::Pair};
 /// What becomes known, and to whom.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// A check of a browser's that dials an address arrives at the proxy.
-    Check(End, Token),
+    /// A check of a browser's that dials an address arrives at the proxy: which dial.
+    Check(usize),
+    /// A check of the browser that answered that arrives there.
+    CheckBack(usize),
     /// A frame takes something in.
     Frame(FrameId, Fact),
     /// The rendezvous hears something.
@@ -79,6 +81,8 @@ pub enum Turn {
     Repaired(Pair),
     /// The server, that fell silent at the silence of this number.
     Speaks(usize),
+    /// A hostile node does something.
+    Strikes(usize),
     Thaws(FrameId),
     Wakes(usize),
 }

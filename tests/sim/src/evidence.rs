@@ -111,4 +111,18 @@ evidence! {
     answered,
     /// Requests of other kinds that failed.
     refused,
+    /// Messages that hostile nodes sent to the server.
+    strangers_messages,
+    /// Those that the server refused.
+    strangers_refused,
+    /// Signals among them.
+    strangers_signals,
+    /// Dials of hostile nodes.
+    strangers_dials,
+    /// Dials that listeners were told of and that their diallers never finish.
+    doors_occupied,
+    /// Links that hostile nodes have had.
+    strangers_links,
+    /// Messages that they sent on them.
+    strangers_said,
 }

@@ -16,6 +16,7 @@ use bitters_wire::{
 use crate::{
     World,
     event::{Event, Fact, Pipe},
+    hostile::{Because, Dialled},
     model::{Call, Heard, Settled},
     story::OBSERVER,
 };
@@ -63,6 +64,8 @@ pub enum Asked {
     Call(usize),
     /// That call, which the page gave up.
     Cancelled(usize),
+    /// The dial of this number in the model.
+    Dial(usize),
     /// To be in the lobby.
     Join,
     /// To leave it.
@@ -103,7 +106,7 @@ impl World {
         self.through(Pipe::Host(frame), 0, 1, Event::Frame(frame, fact));
     }
 
-    fn ask_once(&mut self, frame: FrameId, ask: Ask) {
+    pub(crate) fn ask_once(&mut self, frame: FrameId, ask: Ask) {
         let id = self.ask(frame, ask);
         self.host(frame).asked.insert(id, Asked::Once);
     }
@@ -115,6 +118,14 @@ impl World {
     /// The page wants a peer to be reachable.
     pub fn dial(&mut self, frame: FrameId, to: String) {
         self.ask_once(frame, Ask::Dial { to });
+    }
+
+    /// The page wants another to be reachable, for a reason.
+    pub(crate) fn dial_because(&mut self, frame: FrameId, other: FrameId, to: String, because: Because) {
+        let number = self.model.dials.len();
+        self.model.dials.push(Dialled { page: frame, to: other, because, began: self.now, answered: None });
+        let id = self.ask(frame, Ask::Dial { to });
+        self.host(frame).asked.insert(id, Asked::Dial(number));
     }
 
     /// The page wants an address.
@@ -267,6 +278,11 @@ impl World {
 
     fn on_answered(&mut self, frame: FrameId, id: u32, well: bool) {
         let asked = self.host(frame).asked.remove(&id);
+        if let Some(Asked::Dial(dial)) = asked {
+            let Dialled { page, to, .. } = self.model.dials[dial];
+            self.model.dials[dial].answered = Some((self.now, well && self.are_linked(page, to)));
+            return;
+        }
         self.must(asked == Some(Asked::Once), || format!("{frame}'s request {id} is answered as {asked:?}"));
         let count = if well { &mut self.evidence.answered } else { &mut self.evidence.refused };
         *count += 1;
@@ -280,7 +296,7 @@ impl World {
                 let executed = executed.unwrap_or(Executed::Unknown);
                 self.settle_call(frame, id, call, Settled::Failed(executed));
             }
-            Some(Asked::Once) => self.on_answered(frame, id, false),
+            Some(Asked::Dial(_) | Asked::Once) => self.on_answered(frame, id, false),
             Some(Asked::Join | Asked::Leave) => self.must(false, || format!("{frame} can't join: {failure:?}")),
             None => self.on_stream_failed(frame, id, failure),
         }

@@ -1,6 +1,6 @@
 //! A deterministic world: every frame is the real [`Site`](bitters_frame_core::site::Site) with its real sessions, every leader a real
-//! [`Node`](bitters_node::Node), and the rendezvous the real machine. A world is its seed: the same seed tells the same story. Only what
-//! browsers do is simulated (see `docs/browser-facts.md`):
+//! [`Node`](bitters_node::Node), and the rendezvous and the proxy are the real machines. A world is its seed: the same seed tells the same
+//! story. Only what browsers do is simulated (see `docs/browser-facts.md`):
 //!
 //! | what | how it behaves here |
 //! | --- | --- |
@@ -8,9 +8,10 @@
 //! | BroadcastChannel | everybody else of the browser hears it, a little later |
 //! | Web Locks | a dead frame's lock is granted after 30 to 90 ms, now and then 473; what opens after the person deleted the data has a namespace of its own |
 //! | connections | stand when both ends have each other's signals; ordered; an end whose other end died notices after 5 to 15 s |
-//! | the proxy | introduces who dials an address to who listens there, without reading a packet |
+//! | the proxy | the real machine is sent both ends' first checks; what follows them isn't sent by it |
 //! | the database | may have no room for certificates |
-//! | the server | stops, or falls silent behind its open sockets; a middlebox forgets a socket |
+//! | the server | stops, or falls silent behind its open sockets; a middlebox forgets a socket; among hostile nodes it drops and delays signals |
+//! | hostile nodes | sockets, keys and ends of connections, without a browser; they do all that strangers can do at once |
 //! | a frozen page | takes nothing in and its timers wait; all of it comes at once when it thaws |
 //! | a suspended machine | the same for all of a browser |
 //!
@@ -25,6 +26,7 @@ mod evidence;
 mod fault;
 mod gossip;
 mod host;
+mod hostile;
 mod leader;
 mod link;
 mod model;
@@ -34,20 +36,22 @@ mod peace;
 mod proxy;
 mod scenes;
 mod story;
+mod stranger;
 mod stream;
+mod strike;
 mod tab;
 mod uplink;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use bitters_machine::{Machine, agenda::Agenda, time::Instant};
-use bitters_revproxy_core::rendezvous;
+use bitters_machine::{agenda::Agenda, time::Instant};
 use bitters_wire::{id::FrameId, keys::NodeSecret, rendezvous::ToNode};
 
 pub use browser::{Browser, WorkerId};
 pub use evidence::Evidence;
 pub use fault::Pair;
 pub use gossip::Gossip;
+pub use hostile::{Because, Dialled, Hostile};
 pub use model::Model;
 pub use nosy::Nosy;
 pub use notes::{ATTEMPT, COUNTER, Notes};
@@ -55,6 +59,7 @@ pub use story::{Harm, ORIGINS, Story};
 pub use tab::Tab;
 
 use event::{Event, News, Pipe, Turn};
+use stranger::Strangers;
 use uplink::{SERVER, Server};
 
 /// More can't happen at one moment, not even when a machine wakes.
@@ -94,6 +99,7 @@ pub struct World {
     rng: fastrand::Rng,
     agenda: Agenda<Event, Pipe>,
     server: Server,
+    strangers: Strangers,
     /// Browsers that can't reach each other.
     apart: Vec<Pair>,
     /// Ports opened so far.
@@ -128,6 +134,7 @@ impl World {
             rng,
             agenda: Agenda::default(),
             server,
+            strangers: Strangers::default(),
             apart: Vec::new(),
             ports: 0,
             tracing: false,
@@ -187,8 +194,7 @@ impl World {
             self.stirred = now;
             self.tick_tab(frame);
         } else if due(self.server.poll_timeout()) {
-            self.server.rendezvous.handle_input(rendezvous::Input::Timeout, now);
-            self.serve();
+            self.tick_server();
         } else if let Some(event) = self.agenda.take() {
             self.happen(event);
         }
@@ -199,9 +205,10 @@ impl World {
             self.stirred = self.now;
         }
         match event {
-            Event::Check(dialler, token) => self.on_check(dialler, token),
+            Event::Check(dial) => self.on_check(dial),
+            Event::CheckBack(dial) => self.on_check_back(dial),
             Event::Frame(frame, fact) => {
-                let Some(tab) = self.tabs.get_mut(&frame) else { return };
+                let Some(tab) = self.tabs.get_mut(&frame) else { return self.on_strangers_fact(frame, &fact) };
                 if tab.frozen {
                     return tab.waiting.push_back(fact);
                 }
@@ -237,6 +244,7 @@ impl World {
             Turn::Repaired(pair) => self.repair(pair),
             Turn::Speaks(silence) if silence == self.evidence.server_silences => self.unmute_server(),
             Turn::Speaks(_) => {}
+            Turn::Strikes(node) => self.strike(node),
             Turn::Thaws(frame) => self.thaw(frame),
             Turn::Wakes(browser) => self.wake(browser),
         }

@@ -14,6 +14,7 @@ use crate::{
     connection::{Connection, End, Phase, identity},
     event::{Event, Fact, Pipe},
     fault::Pair,
+    proxy::home,
 };
 
 /// One that is used, one that stands by, an attempt at either that crosses with the peer's, and what frames that stand still
@@ -25,11 +26,14 @@ const CONTROL: usize = MAX_SEALED_SIGNAL + 64;
 
 impl World {
     pub(crate) fn end(&self, (frame, link): End) -> Option<&Connection> {
-        self.tabs.get(&frame)?.links.get(&link)
+        self.tabs.get(&frame).map_or_else(|| self.strangers.ends.get(&(frame, link)), |tab| tab.links.get(&link))
     }
 
     pub(crate) fn end_mut(&mut self, (frame, link): End) -> Option<&mut Connection> {
-        self.tabs.get_mut(&frame)?.links.get_mut(&link)
+        match self.tabs.get_mut(&frame) {
+            Some(tab) => tab.links.get_mut(&link),
+            None => self.strangers.ends.get_mut(&(frame, link)),
+        }
     }
 
     /// Whether a leader has told any frame of its to connect, and nothing came of it yet.
@@ -92,7 +96,7 @@ impl World {
         }
         if let Door::Address { token, .. } = door {
             self.evidence.dials_at_addresses += 1;
-            return self.later(20, 150, Event::Check(end, token));
+            return self.dial_at(end, token, home(browser));
         }
         let times = if self.mishap(10) { 2 } else { 1 };
         for _ in 0..times {
@@ -109,12 +113,11 @@ impl World {
     }
 
     fn on_signal(&mut self, end: End, blob: &[u8]) {
-        let remote: End = codec::decode(blob, 64).expect("signals of this world are ends");
         let Some(connection) = self.end_mut(end) else { return };
         if matches!(connection.door, Door::Introduced { .. }) {
-            connection.remote = Some(remote);
-            return self.on_introduced(end, remote);
+            return self.on_introduced(end, blob);
         }
+        let remote: End = codec::decode(blob, 64).expect("signals of this world are ends");
         let before = connection.remote.replace(remote);
         self.must(before.is_none(), || format!("{end:?} is given a second signal"));
         self.connect(end, remote);
@@ -158,7 +161,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, end: End, bytes: Vec<u8>) {
+    pub(crate) fn send(&mut self, end: End, bytes: Vec<u8>) {
         let remote = self.end(end).filter(|it| it.phase == Phase::Up && !it.hung).and_then(|it| it.remote);
         let Some(remote) = remote else { return };
         let apart = self.are_apart(end.0, remote.0);

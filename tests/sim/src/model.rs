@@ -11,7 +11,10 @@ use bitters_wire::{
     id::{FrameId, SessionId},
 };
 
-use crate::fault::{Pair, Trouble};
+use crate::{
+    fault::{Pair, Trouble},
+    hostile::Dialled,
+};
 
 /// What was done in the world.
 #[derive(Debug, Default)]
@@ -20,6 +23,8 @@ pub struct Model {
     pub streams: Vec<Stream>,
     /// All calls, by number.
     pub calls: Vec<Call>,
+    /// Dials whose answers count, by number.
+    pub dials: Vec<Dialled>,
     /// When who could not talk.
     pub trouble: Trouble,
     /// Addresses that pages were told, of whom some are gone.

@@ -2,28 +2,31 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::Ipv4Addr,
+    net::IpAddr,
     time::Duration,
 };
 
 use bitters_machine::{Machine, time::Instant};
 use bitters_node::{Input, UplinkCommand, UplinkEvent};
-use bitters_revproxy_core::rendezvous::{self, ConnId, Rendezvous};
-use bitters_wire::codec;
+use bitters_revproxy_core::{
+    proxy,
+    rendezvous::{self, ConnId, Rendezvous},
+};
+use bitters_wire::{codec, rendezvous::ToNode};
 
 use crate::{
     World,
     browser::WorkerId,
     event::{Event, News, Pipe, Turn},
     fault::Whom,
-    proxy::{PROXY, Proxy},
+    proxy::{PROXY, Proxy, home},
 };
 
 /// Where it listens.
 pub const SERVER: &str = "ws://rendezvous.example/rendezvous";
 
 /// Its name.
-const NAME: &str = "rendezvous.example";
+pub const NAME: &str = "rendezvous.example";
 
 /// Another server, that nobody reaches.
 pub const GONE: &str = "ws://gone.example/rendezvous";
@@ -63,7 +66,8 @@ impl Server {
     pub fn new(seed: u64) -> Self {
         let rendezvous = Rendezvous::new(rendezvous::Config::default(), seed);
         let (stopped, cut, sockets) = (None, BTreeSet::new(), BTreeMap::new());
-        Self { rendezvous, up: true, stopped, cut, sockets, proxy: Proxy::default(), connected: 0 }
+        let proxy = Proxy::new(std::array::from_fn(|at| seed.to_le_bytes()[at % 8]));
+        Self { rendezvous, up: true, stopped, cut, sockets, proxy, connected: 0 }
     }
 
     /// Whether its process runs.
@@ -73,7 +77,8 @@ impl Server {
 
     /// When its timer is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.rendezvous.poll_timeout().filter(|_| self.stopped.is_none())
+        let timeouts = [self.rendezvous.poll_timeout(), self.proxy.poll_timeout()];
+        timeouts.into_iter().flatten().min().filter(|_| self.stopped.is_none())
     }
 }
 
@@ -119,13 +124,16 @@ impl World {
             return self.on_news(browser, id, News::SocketCloses(conn));
         }
         self.server.sockets.insert(conn, (browser, id));
+        self.tell_node(browser, id, Input::Uplink(UplinkEvent::Open { server: NAME.into() }));
+        self.open_socket(conn, home(browser));
+    }
+
+    /// The server has a new socket, from there.
+    pub(crate) fn open_socket(&mut self, conn: ConnId, addr: IpAddr) {
         let nonce = std::array::from_fn(|_| self.rng.u8(..));
-        // Each from a network of its own.
-        let addr = Ipv4Addr::new(10, u8::try_from(browser).unwrap_or(u8::MAX), 0, 1).into();
         let proxies = [PROXY.parse().expect("an address")].into();
         let open = rendezvous::Input::Open { conn, addr, nonce, server: NAME.into(), proxies, unix_ms: self.unix_ms() };
         self.server.rendezvous.handle_input(open, self.now);
-        self.tell_node(browser, id, Input::Uplink(UplinkEvent::Open { server: NAME.into() }));
         self.serve();
     }
 
@@ -156,29 +164,51 @@ impl World {
 
     pub(crate) fn serve(&mut self) {
         while let Some(output) = self.server.rendezvous.poll_output() {
-            let (conn, message) = match output {
-                rendezvous::Output::Close(conn) => (conn, None),
-                rendezvous::Output::Proxy(input) => {
-                    self.on_proxy_input(&input);
-                    continue;
-                }
-                rendezvous::Output::Send(conn, message) => (conn, Some(message)),
-            };
-            let Some((browser, worker)) = self.server.sockets.get(&conn).copied() else { continue };
-            if self.server.cut.contains(&conn) {
-                if message.is_none() {
-                    self.server.sockets.remove(&conn);
-                }
-                continue;
+            match output {
+                rendezvous::Output::Close(conn) => self.close_socket(conn),
+                rendezvous::Output::Proxy(input) => self.on_proxy_input(input),
+                rendezvous::Output::Send(conn, message) => self.say_to_socket(conn, message),
             }
-            let news = match message {
-                Some(message) => News::SocketSays(conn, message),
-                None => {
-                    self.server.sockets.remove(&conn);
-                    News::SocketCloses(conn)
-                }
-            };
+        }
+    }
+
+    /// The server's timer is due.
+    pub(crate) fn tick_server(&mut self) {
+        if self.server.rendezvous.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.server.rendezvous.handle_input(rendezvous::Input::Timeout, self.now);
+            self.serve();
+        }
+        if self.server.proxy.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.tell_proxy(proxy::Input::Timeout);
+        }
+    }
+
+    fn close_socket(&mut self, conn: ConnId) {
+        let Some((browser, worker)) = self.server.sockets.remove(&conn) else { return self.forget_stranger(conn) };
+        if !self.server.cut.contains(&conn) {
+            self.through(Pipe::SocketDown(conn.0), 5, 50, Event::Worker(browser, worker, News::SocketCloses(conn)));
+        }
+    }
+
+    /// The server tells a node something.
+    pub(crate) fn say_to_socket(&mut self, conn: ConnId, message: ToNode) {
+        let Some((browser, worker)) = self.server.sockets.get(&conn).copied() else {
+            return self.on_stranger_told(conn, message);
+        };
+        if !self.server.cut.contains(&conn) {
+            if matches!(message, ToNode::Signal { .. }) && self.strangers.is_here() {
+                return self.pass_on_badly(browser, worker, News::SocketSays(conn, message));
+            }
+            let news = News::SocketSays(conn, message);
             self.through(Pipe::SocketDown(conn.0), 5, 50, Event::Worker(browser, worker, news));
+        }
+    }
+
+    /// The server is hostile, too: of signals it drops some, and others overtake each other.
+    fn pass_on_badly(&mut self, browser: usize, worker: WorkerId, news: News) {
+        if !self.chance(10) {
+            let worst = if self.chance(20) { 2000 } else { 50 };
+            self.later(5, worst, Event::Worker(browser, worker, news));
         }
     }
 

@@ -1,18 +1,23 @@
 //! Stories of many seeds. What must be true is checked as it happens, and again once peace has come; here it is shown that enough
 //! happened. `SEED=n` tells one seed's stories and prints what led to a failure, `TIMES=20` twenty times as many.
 
+mod hostile;
 mod meeting;
 mod strangers;
 mod streams;
 mod topics;
 
-use bitters_sim::{Evidence, World};
+use bitters_sim::{Evidence, Hostile, World};
 
 #[test]
 fn a_seed_is_a_whole_story() {
     for seed in seeds(5) {
         assert_repeats(seed, streams::BIG.browsers, 1000, |world| streams::BIG.tell(world));
         assert_repeats(seed, topics::STORMY.browsers, 500, |world| topics::STORMY.tell(world));
+    }
+    for seed in seeds(1) {
+        let siege = Hostile { dials: 10, ..hostile::SIEGE };
+        assert_repeats(seed, Hostile::BROWSERS, 1000, |world| siege.tell(world));
     }
 }
 
