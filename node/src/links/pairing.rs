@@ -21,7 +21,7 @@ use super::{
     table::{At, Attempt, Way},
 };
 use crate::{
-    limits::{MAX_OPENING, MAX_PASSIVE, PASSIVE_PATIENCE},
+    limits::{MAX_LINKS, MAX_OPENING, MAX_PASSIVE, PASSIVE_PATIENCE, RESERVED_LINKS},
     pair::Pair,
     topics::Place,
 };
@@ -107,20 +107,26 @@ impl Links {
         }
     }
 
-    /// Whether there is room for one more connection that a peer asks for by signals.
+    /// Whether there is room for one more connection that a peer asks for by signals. Strangers give way to a peer that the site accepted.
     fn takes_stranger(&mut self, pair: Pair, around: &Around<'_>) -> bool {
         let passive = self.table.passive(pair.own).collect();
-        let has_room = |links: &mut Self| match around.knows(pair) {
-            true => links.has_room_for_guest(pair.own, around),
-            false => links.has_room(pair.own, false, around),
-        };
-        self.makes_way(passive, MAX_PASSIVE, around) && has_room(self)
+        if !self.makes_way(passive, MAX_PASSIVE, around) {
+            return false;
+        }
+        if around.knows(pair) {
+            self.has_room_for_guest(pair.own, around)
+        } else {
+            self.has_room(pair.own, false, around)
+        }
     }
 
-    /// Whether there is room for one more that a peer asks for at a persona's door. Whether it may stay is seen when it is up.
+    /// Whether there is room for one more that a peer asks for at a persona's door. Whether it may stay is seen when it is up. While the personas
+    /// have as many as there may be links, each has a few.
     pub(super) fn takes_guest(&mut self, own: PersonaId, around: &Around<'_>) -> bool {
+        let in_all: usize = around.frames.personas().into_iter().map(|it| self.table.opening(it).count()).sum();
+        let max = if in_all < MAX_LINKS { MAX_OPENING } else { RESERVED_LINKS };
         let opening = self.table.opening(own).collect();
-        self.makes_way(opening, MAX_OPENING, around)
+        self.makes_way(opening, max, around)
     }
 
     /// Whether there are fewer than so many connections. One that had its time may give way.

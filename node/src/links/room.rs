@@ -2,8 +2,11 @@
 //!
 //! A persona has 24 links at most, and all of a node's personas together 96. Four of them each persona has for itself: whatever others have,
 //! it gets them. What a site dials, or its sessions wait for, takes the place of a neighbour that the site's topics can miss: they would leave
-//! room for nothing else, where many are in them. A link that neither end has needed for a minute is hung up, room or not: one end says so ([`Idle`]), and the other hangs up
-//! unless it needs the link.
+//! room for nothing else, where many are in them. Strangers leave none, either, if they come to its door and speak: so who comes there takes the
+//! place of one of them. Connections that open at the door aren't counted before they are up.
+//!
+//! A link that neither end has needed for a minute is hung up, room or not: one end says so ([`Idle`]), and the other hangs up unless it needs
+//! the link.
 //!
 //! [`Idle`]: bitters_wire::link::Control::Idle
 

@@ -234,6 +234,23 @@ fn a_peer_that_the_site_accepted_does_not_give_way_to_strangers() {
 }
 
 #[test]
+fn strangers_at_many_doors_leave_each_a_few_places() {
+    let mut lab = strangers();
+    let opened: Vec<usize> = (1..10)
+        .map(|n| {
+            let (frame, origin) = (FrameId::from_random([n; 16]), format!("https://{n}.example"));
+            let owner = Owner::Persona(home().persona(&origin).id());
+            lab.now = lab.now + Duration::from_millis(100);
+            lab.admit(frame, &origin);
+            lab.frame(frame, ToLeader::Serve(TAG));
+            lab.frame(frame, ToLeader::Certified { owner, outcome: Ok(CERTIFICATE) });
+            (0..20).filter(|_| introduced_in(&lab.server(dialled(token(owner, &CERTIFICATE)))).is_some()).count()
+        })
+        .collect();
+    assert_eq!(opened, [16, 16, 16, 16, 16, 16, 4, 4, 4]);
+}
+
+#[test]
 fn a_member_for_whom_there_is_no_room_is_told_where_the_door_is() {
     let mut lab = in_lobby();
     certify(&mut lab);
