@@ -31,8 +31,9 @@ pub const MAX_PERSONAS_PER_GROUP: usize = share(MAX_PERSONAS);
 /// are as many, the oldest gives way, once it has had its time: so many strangers a second can come that never finish, and those that do get in.
 pub const MAX_PASSIVE: usize = 16;
 
-/// Those that peers asked for at the persona's door, likewise. The proxy tells of fewer in that time, and of some of each network.
-pub const MAX_OPENING: usize = 16;
+/// Those that peers asked for at the persona's door, likewise. The proxy tells of fewer in that time, and of some of each network, for each of the
+/// two addresses that a persona may have while its certificate is renewed.
+pub const MAX_OPENING: usize = 32;
 
 /// The time that a connection which a peer asked for has before it gives way to another: opening one takes some hundred milliseconds.
 pub const PASSIVE_PATIENCE: Duration = Duration::from_secs(2);

@@ -14,7 +14,7 @@ use super::{Around, Links, LinksOutput};
 use crate::pair::Pair;
 
 /// Two ends that dial each other's address at the same time have both links within that time.
-const CROSSING: Duration = Duration::from_secs(5);
+pub(super) const CROSSING: Duration = Duration::from_secs(5);
 
 impl Links {
     /// The server introduces somebody who dials an address of ours.

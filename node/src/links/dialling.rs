@@ -250,10 +250,11 @@ impl Links {
         place(candidates, other)
     }
 
-    /// A site wants a peer that is linked: the link is to stay for as long as if it had come up now.
+    /// A site dialled a peer that is linked: the link is to stay for as long as if it had come up now, and for no stranger's sake it goes.
     pub fn want(&mut self, pair: Pair, now: Instant) {
         if let Some(up) = self.table.up_to(pair).and_then(|link| self.table.up_mut(link)) {
             up.want(now);
+            up.budget.dialled = true;
         }
     }
 

@@ -25,6 +25,7 @@ use bitters_wire::{
 
 use super::{
     Around, Links, LinksOutput,
+    crossing::CROSSING,
     table::{Attempt, Way},
 };
 use crate::{pair::Pair, topics::Place};
@@ -40,6 +41,9 @@ const PEERS_OF_EACH: usize = 64;
 
 /// Packets that one signal may carry: each is answered at most once.
 const MAX_PACKETS: usize = 8;
+
+/// Messages in a topic that one signal may carry: no more fit, as they are sealed and signed.
+const MAX_SAID: usize = 16;
 
 /// What is said in topics counts as so much at least each time: servers count signals, too.
 const MESSAGE: usize = 1024;
@@ -57,6 +61,8 @@ struct Spent {
     heard: usize,
     /// How many of the persona's messages in each topic the peer was told of.
     told: Map<TopicId, u64>,
+    /// One of the two hung up. The peer has no more to spend for that.
+    is_over: bool,
     since: Instant,
 }
 
@@ -72,6 +78,7 @@ impl Early {
         let fits = spent.heard + bytes <= BUDGET;
         if fits {
             spent.heard += bytes;
+            spent.is_over = false;
             (spent.way, spent.topics) = (way, topics);
         }
         fits
@@ -93,14 +100,17 @@ impl Early {
         };
         let spent = self.spent(pair, way, now)?;
         let fits = spent.sent + bytes <= BUDGET;
-        spent.sent += if fits { bytes } else { 0 };
+        if fits {
+            spent.sent += bytes;
+            spent.is_over = false;
+        }
         fits.then_some((way, topics))
     }
 
     fn spent(&mut self, pair: Pair, way: Way, now: Instant) -> Option<&mut Spent> {
         self.0.retain(|_, spent| now.since(spent.since) < RENEWED_AFTER);
         let is_known = self.0.contains_key(&pair);
-        let new = || Spent { way, topics: Vec::new(), sent: 0, heard: 0, told: Map::new(), since: now };
+        let new = || Spent { way, topics: Vec::new(), sent: 0, heard: 0, told: Map::new(), is_over: false, since: now };
         (is_known || self.0.keys().filter(|it| it.own == pair.own).count() < PEERS_OF_EACH)
             .then(|| self.0.entry(pair).or_insert_with(new))
     }
@@ -118,17 +128,23 @@ impl Early {
 
     /// Whether the peer spoke no longer ago than a dial takes.
     fn was_heard(&self, pair: Pair, now: Instant) -> bool {
-        self.0.get(&pair).is_some_and(|spent| spent.heard > 0 && now.since(spent.since) < DIAL_TIMEOUT)
+        let is_said = |spent: &Spent| spent.heard > 0 && !spent.is_over && now.since(spent.since) < DIAL_TIMEOUT;
+        self.0.get(&pair).is_some_and(is_said)
     }
 
     /// Which way the two speak, if they did.
     fn way(&self, pair: Pair) -> Option<Way> {
-        self.0.get(&pair).map(|spent| spent.way)
+        self.0.get(&pair).filter(|spent| !spent.is_over).map(|spent| spent.way)
     }
 
-    /// There is a link, or nothing more is to be said. Tells whether something was.
-    fn end(&mut self, pair: Pair) -> bool {
-        self.0.remove(&pair).is_some()
+    /// One of the two hangs up. Tells whether they spoke since one did so last.
+    fn hang_up(&mut self, pair: Pair) -> bool {
+        self.0.get_mut(&pair).is_some_and(|spent| !std::mem::replace(&mut spent.is_over, true))
+    }
+
+    /// There is a link.
+    pub fn end(&mut self, pair: Pair) {
+        self.0.remove(&pair);
     }
 
     /// The last frame of a persona is gone.
@@ -175,20 +191,26 @@ impl Links {
         }
     }
 
-    /// A peer with which we spoke wants nothing more of our site, which may still want something of it.
+    /// A peer with which we spoke wants nothing more of our site, which may still want something of it. At the peer's end a link that is just up
+    /// here may not have come up.
     pub(super) fn on_hung_up_early(&mut self, pair: Pair, around: &Around<'_>) {
-        if self.table.up_to(pair).is_none() && self.early.end(pair) {
-            self.tell(LinksOutput::HungUp(pair));
-            if around.dials.stage(pair).is_none() {
-                self.let_go_beside(pair, around);
-                self.redials.shun(pair, around.now);
+        match self.table.up_to(pair).and_then(|link| Some((link, self.table.up(link)?))) {
+            Some((link, up)) if around.now.since(up.wanted) < CROSSING => self.on_hung_up(link, pair, around),
+            Some(_) => {}
+            None if self.early.hang_up(pair) => {
+                self.tell(LinksOutput::HungUp(pair));
+                if around.dials.stage(pair).is_none() {
+                    self.let_go_beside(pair, around);
+                    self.redials.shun(pair, around.now);
+                }
             }
+            None => {}
         }
     }
 
     /// Nothing more is to be said to the peer. Tells whether something was.
     pub fn end_early(&mut self, pair: Pair) -> bool {
-        self.early.end(pair)
+        self.early.hang_up(pair)
     }
 
     /// A common peer has signals to pass on for others, too.
@@ -256,7 +278,10 @@ impl Links {
     ) {
         let Ok(said) = codec::decode::<Vec<Vec<u8>>>(blob, MAX_EARLY) else { return };
         let bytes = blob.len().max(MESSAGE);
-        if self.table.up_to(pair).is_none() && self.early.hear(pair, bytes, (way, vec![topic]), around.now) {
+        if said.len() <= MAX_SAID
+            && self.table.up_to(pair).is_none()
+            && self.early.hear(pair, bytes, (way, vec![topic]), around.now)
+        {
             for sealed in said {
                 self.tell(LinksOutput::Publish { link: None, pair, topic, sealed });
             }

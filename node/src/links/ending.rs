@@ -44,7 +44,7 @@ impl Links {
         // The peer dialled, so whatever there was is dead at its end.
         let last_packet = self.replace_used(pair, around);
         self.drop_standby(pair, around);
-        self.end_early(pair);
+        self.early.end(pair);
         self.use_link(link, last_packet, around);
     }
 
@@ -80,7 +80,7 @@ impl Links {
             || (direct && around.hides)
             || around.blocks.includes(pair)
             || !(stands_by || is_later)
-            || self.table.of(own) >= MAX_LINKS_PER_PERSONA
+            || self.table.settled(own) >= MAX_LINKS_PER_PERSONA
         {
             return self.tell(LinksOutput::Command(frame, link, LinkCommand::HangUp));
         }

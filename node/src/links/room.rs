@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bitters_machine::time::Instant;
 use bitters_wire::{
-    id::{LinkId, PersonaId, TopicId},
+    id::{LinkId, PersonaId},
     link::Control,
 };
 
@@ -22,6 +22,7 @@ use super::{Around, Link, Links, LinksOutput, ending::SESSION_PATIENCE, table::U
 use crate::{
     limits::{MAX_LINKS, MAX_LINKS_PER_PERSONA, RESERVED_LINKS},
     pair::Pair,
+    topics::Place,
 };
 
 /// A link that neither sessions nor topics need is offered to be hung up after that time.
@@ -74,21 +75,22 @@ impl Links {
 
     /// Whether one more link of a persona leaves all others those that are theirs.
     fn fits(&self, own: PersonaId, around: &Around<'_>) -> bool {
-        let (has, settled) = (self.table.of(own), self.table.settled(own));
+        let has = self.table.settled(own);
         let others = around.frames.personas().into_iter().filter(|other| *other != own);
-        let taken: usize = others.map(|other| self.table.of(other).max(RESERVED_LINKS)).sum();
-        settled < MAX_LINKS_PER_PERSONA && taken + has < MAX_LINKS
+        let taken: usize = others.map(|other| self.table.settled(other).max(RESERVED_LINKS)).sum();
+        has < MAX_LINKS_PER_PERSONA && taken + has < MAX_LINKS
     }
 
     /// The link that goes for one more of a persona: one of its own that can be missed, or, if it hasn't those that are its own, one of the
     /// persona that has most.
     fn missable(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
         self.spare_of(own, around).or_else(|| {
-            let has = self.table.of(own);
+            let has = self.table.settled(own);
             let others = around.frames.personas().into_iter().filter(|other| *other != own);
-            let greediest = others.max_by_key(|other| self.table.of(*other))?;
-            let gives_way = has < RESERVED_LINKS && self.table.of(greediest) > RESERVED_LINKS;
-            gives_way.then(|| self.spare_of(greediest, around).or_else(|| self.quietest_of(greediest))).flatten()
+            let greediest = others.max_by_key(|other| self.table.settled(*other))?;
+            let gives_way = has < RESERVED_LINKS && self.table.settled(greediest) > RESERVED_LINKS;
+            let spare = || self.spare_of(greediest, around).or_else(|| self.stranger_of(greediest, around));
+            gives_way.then(|| spare().or_else(|| self.quietest_of(greediest))).flatten()
         })
     }
 
@@ -111,20 +113,26 @@ impl Links {
     }
 
     fn surplus_neighbour_of(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
-        let can_miss = |topic: &TopicId| self.table.in_topic(own, *topic).count() > NEIGHBOURS_KEPT;
         let quiet = self.table.ups_of(own).filter(|(_, _, _, up)| !talks(up, around));
-        let mut surplus = quiet.filter(|(_, _, _, up)| !up.joined.is_empty() && up.joined.iter().all(can_miss));
+        let mut surplus = quiet.filter(|(_, _, _, up)| !up.joined.is_empty() && self.can_be_missed(own, up, around));
         surplus.next().map(|(link, _, _, _)| link)
     }
 
+    /// Whether the topics of the persona's in which a peer is have others. That it is in further ones says nothing.
+    fn can_be_missed(&self, own: PersonaId, up: &Up, around: &Around<'_>) -> bool {
+        let common = up.joined.iter().filter(|topic| around.topics.is_open(Place { own, topic: **topic }));
+        common.into_iter().all(|topic| self.table.in_topic(own, *topic).count() > NEIGHBOURS_KEPT)
+    }
+
     /// A connection that a stranger asked for by signals and that isn't up, or the stranger that came first, but for those that stay: a peer that
-    /// our site neither accepted nor dialled.
+    /// our site neither accepted nor dialled, and that no topic needs.
     fn stranger_of(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
         let is_ours = |pair: Pair| around.knows(pair) || self.is_wanted(pair, around);
         let pair_of = |link: LinkId| self.table.link(link).and_then(Link::pair);
         let passive = self.table.passive(own).filter(|(_, link)| pair_of(*link).is_some_and(|pair| !is_ours(pair)));
-        let dialled = |up: &Up| up.opened.is_some_and(|(ours, _)| ours);
-        let mut strangers = self.table.ups_of(own).filter(|(_, pair, _, up)| !dialled(up) && !is_ours(*pair));
+        let is_strange =
+            |pair: Pair, up: &Up| !up.budget.dialled && !is_ours(pair) && self.can_be_missed(own, up, around);
+        let mut strangers = self.table.ups_of(own).filter(|(_, pair, _, up)| is_strange(*pair, up));
         let stranger = || strangers.nth(STRANGERS_KEPT).map(|(link, _, _, _)| link);
         passive.min().map(|(_, link)| link).or_else(stranger)
     }

@@ -246,6 +246,8 @@ pub struct Up {
 /// What a peer may do, and how standbys to it went. It outlasts the link: a peer that is linked anew hasn't all of it again.
 #[derive(Clone, Debug)]
 pub struct Budget {
+    /// Whether our site dialled it.
+    pub dialled: bool,
     /// Standbys that couldn't be had, one after the other.
     pub standby_failures: u32,
     /// No standby is tried before.
@@ -265,6 +267,7 @@ pub struct Budget {
 impl Budget {
     fn new(now: Instant) -> Self {
         Self {
+            dialled: false,
             standby_failures: 0,
             standby_not_before: now,
             standbys: Bucket::new(LINK_STANDBYS, now),

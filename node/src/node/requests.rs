@@ -177,7 +177,11 @@ impl Node {
     }
 
     pub(super) fn finish_dial(&mut self, pair: Pair) {
-        for (frame, request) in self.dials.end(pair) {
+        let askers = self.dials.end(pair);
+        if !askers.is_empty() {
+            self.links.want(pair, self.clock.now);
+        }
+        for (frame, request) in askers {
             self.asked(frame, request, Ok(()));
         }
     }

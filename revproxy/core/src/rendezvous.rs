@@ -218,8 +218,8 @@ impl Rendezvous {
         if !self.sources.open(source, &self.config, now) {
             return self.refuse(conn, &Refusal::ending(Code::Quota, "too many connections from this address"));
         }
-        if let Some(oldest) = gives_way.and_then(|net| self.oldest_of(net)) {
-            self.refuse(oldest, &full);
+        if let Some(least) = gives_way.and_then(|net| self.least_of(net)) {
+            self.refuse(least, &full);
         }
         let deadline = now + self.config.enter_timeout;
         let nonce = challenge.nonce;
@@ -228,11 +228,12 @@ impl Rendezvous {
         self.send(conn, ToNode::Challenge { nonce, wire: WIRE, unix_ms });
     }
 
-    /// The oldest connection of a network that hasn't registered a key, if there is one, else its oldest.
-    fn oldest_of(&self, net: Net) -> Option<ConnId> {
+    /// The oldest connection of a network that hasn't registered a key, if there is one, else its latest: who is there stays.
+    fn least_of(&self, net: Net) -> Option<ConnId> {
         let is_used = |connection: &Connection| connection.entered().is_some_and(|entered| !entered.keys.is_empty());
-        let of_net = self.connections.iter().filter(|(_, connection)| connection.source().widest() == net);
-        of_net.min_by_key(|(conn, connection)| (is_used(connection), **conn)).map(|(conn, _)| *conn)
+        let of_net = || self.connections.iter().filter(|(_, connection)| connection.source().widest() == net);
+        let unused = of_net().find(|(_, connection)| !is_used(connection));
+        unused.or_else(|| of_net().last()).map(|(conn, _)| *conn)
     }
 
     fn on_received(&mut self, conn: ConnId, bytes: &[u8], now: Instant) -> Result<(), Refusal> {

@@ -266,7 +266,7 @@ fn strangers_at_addresses_that_we_do_not_have_or_too_many_are_left_out() {
     for _ in 0..40 {
         let_in += usize::from(introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).is_some());
     }
-    assert_eq!(let_in, 16);
+    assert_eq!(let_in, 32);
 }
 
 #[test]

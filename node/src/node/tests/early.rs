@@ -237,6 +237,8 @@ fn what_members_say_early_is_heard_once_and_what_others_say_is_not() {
     assert_eq!(heard(lab.server(publishes(LOBBY, &two[..1]))), two[..1]);
     assert_eq!(heard(lab.server(publishes(LOBBY, &two))), two[1..], "once");
     assert_eq!(heard(lab.server(publishes(ELSEWHERE, &[b"three".to_vec()]))), Vec::<Vec<u8>>::new());
+    let many: Vec<Vec<u8>> = (0..17).map(|n| vec![8, n]).collect();
+    assert_eq!(heard(lab.server(publishes(LOBBY, &many))).len(), 0, "more than fit, if they are sealed and signed");
     let much = (0..20).map(|n| heard(lab.server(publishes(LOBBY, &[vec![9, n]]))).len());
     assert_eq!(much.sum::<usize>(), 6, "eight in a dial's time");
 

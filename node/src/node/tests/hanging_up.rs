@@ -101,6 +101,33 @@ fn a_peer_that_hangs_up_without_a_link_ends_what_was_said_and_is_dialled_only_fo
 }
 
 #[test]
+fn a_peer_that_hangs_up_while_its_end_comes_up_is_hung_up_on_and_later_it_says_so_on_the_link() {
+    for (after, is_over) in [(Duration::from_secs(1), true), (Duration::from_secs(6), false)] {
+        let (mut lab, link) = Lab::linked();
+        lab.within(after);
+        let outputs = lab.server(says(alice(), us(), &Said::HungUp));
+        assert_eq!(outputs.contains(&Output::Frame(TAB, ToFrame::HungUp(alice()))), is_over, "{outputs:?}");
+        assert_eq!(outputs.contains(&command(TAB, link, LinkCommand::HangUp)), is_over, "{outputs:?}");
+    }
+}
+
+#[test]
+fn who_hangs_up_again_and_again_has_no_more_to_spend_for_it() {
+    let mut lab = Lab::registered();
+    lab.frame(TAB, ToLeader::Serve(TAG));
+    let opening = Packet { to: us(), to_frame: None, from: alice(), from_frame: THIRD, ..packet() };
+    let heard = (0..20).filter(|n| {
+        let body = Body::Open { tag: TAG, handshake: vec![*n; 1900] };
+        let session = bitters_wire::id::SessionId(FrameId::from_random([*n; 16]).0);
+        let early = Said::Packets(vec![Packet { session, body, ..opening.clone() }]);
+        let is_heard = !lab.server(says(alice(), us(), &early)).is_empty();
+        lab.server(says(alice(), us(), &Said::HungUp));
+        is_heard
+    });
+    assert_eq!(heard.count(), 4, "eight KiB");
+}
+
+#[test]
 fn a_topic_that_both_are_in_dials_nobody_again_for_a_minute_at_either_end() {
     for hung_up_by_us in [true, false] {
         let (mut lab, link) = Lab::linked();

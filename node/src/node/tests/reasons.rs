@@ -234,9 +234,34 @@ fn a_peer_that_the_site_accepted_does_not_give_way_to_strangers() {
 }
 
 #[test]
-fn strangers_at_many_doors_leave_each_a_few_places() {
-    let mut lab = strangers();
-    let opened: Vec<usize> = (1..10)
+fn strangers_at_the_door_drive_out_neither_the_last_neighbours_of_a_topic_nor_whom_the_site_dialled() {
+    let mut lab = in_lobby();
+    let mut come = |n: u8| {
+        let (link, _) =
+            introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).expect("there is room to open");
+        lab.link(link, LinkEvent::Up(peer(n)));
+        match n {
+            8 | 9 => drop(lab.peer(link, &TopicMessage::Joined(LOBBY))),
+            10 => drop(lab.frame(TAB, ToLeader::Dial { request: 9, peer: peer(10), address: None })),
+            // It says that it is where nobody else is.
+            _ => drop(lab.peer(link, &TopicMessage::Joined(TopicId([100 + n; 32])))),
+        }
+        lab.peer(link, &Packet { to: us(), from: peer(n), ..speaks() });
+        link
+    };
+    let links: Vec<LinkId> = (0..64).map(&mut come).collect();
+    let stay: Vec<usize> = (0..64).filter(|n| lab.node.links.table().up(links[*n]).is_some()).collect();
+    assert_eq!(stay[..11], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    assert_eq!(stay.len(), 24);
+}
+
+#[test]
+fn strangers_at_many_doors_leave_each_a_few_places_and_drive_nobody_out() {
+    let mut lab = at_door();
+    let (accepted, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
+    lab.link(accepted, LinkEvent::Up(alice()));
+    lab.frame(TAB, accepts(alice()));
+    let opened: Vec<Vec<LinkId>> = (1..10)
         .map(|n| {
             let (frame, origin) = (FrameId::from_random([n; 16]), format!("https://{n}.example"));
             let owner = Owner::Persona(home().persona(&origin).id());
@@ -244,10 +269,15 @@ fn strangers_at_many_doors_leave_each_a_few_places() {
             lab.admit(frame, &origin);
             lab.frame(frame, ToLeader::Serve(TAG));
             lab.frame(frame, ToLeader::Certified { owner, outcome: Ok(CERTIFICATE) });
-            (0..20).filter(|_| introduced_in(&lab.server(dialled(token(owner, &CERTIFICATE)))).is_some()).count()
+            let mut open = || introduced_in(&lab.server(dialled(token(owner, &CERTIFICATE)))).map(|(link, _)| link);
+            (0..40).filter_map(|_| open()).collect()
         })
         .collect();
-    assert_eq!(opened, [16, 16, 16, 16, 16, 16, 4, 4, 4]);
+    assert_eq!(opened.iter().map(Vec::len).collect::<Vec<_>>(), [32, 32, 32, 4, 4, 4, 4, 4, 4]);
+    for (link, n) in opened[8].iter().zip(0..) {
+        lab.frame(FrameId::from_random([9; 16]), ToLeader::Link(*link, LinkEvent::Up(peer(n))));
+    }
+    assert!(opened[8].iter().chain([&accepted]).all(|link| lab.node.links.table().up(*link).is_some()));
 }
 
 #[test]

@@ -102,7 +102,7 @@ impl Default for Config {
             source_bytes: Rate { burst: 2 * 1024 * 1024, per_second: 4 * 1024 * 1024 },
             // One less than a node opens at once, each of which has two seconds before it gives way (`node::limits`).
             told_per_listener: 15,
-            told_time: Duration::from_secs(2),
+            told_time: Duration::from_millis(2500),
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::{
     source::{Net, Source},
 };
 
+/// A network with so many connections gives none of them up to another: who has many networks can't have people closed so.
+const FEW: usize = 8;
+
 /// All sources that have a connection or had one lately, and the networks that they are in.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
@@ -63,10 +66,10 @@ impl Sources {
     }
 
     /// The network that has most connections, if one of them may give way to a connection of the source: then it still has as many as that
-    /// source's network.
+    /// source's network, and more than a few.
     pub(super) fn gives_way(&self, source: Source) -> Option<Net> {
         let (most, greediest) = *self.ranks.last()?;
-        (most > self.connections(source.widest()) + 1).then_some(greediest)
+        (most > FEW.max(self.connections(source.widest()) + 1)).then_some(greediest)
     }
 
     fn connections(&self, net: Net) -> usize {

@@ -250,7 +250,10 @@ fn networks_that_use_all_connections_make_room_for_another() {
     }
     assert_eq!(world.machine.load().connections, 24);
     assert_eq!(world.say(conn(0), &ToServer::Lookup(key(ALICE))), [sent(conn(0), ToNode::Here(key(ALICE)))]);
-    assert_eq!(world.open_from(conn(200), host(0, 9)), expelled(conn(200), Code::Quota, "the rendezvous is full"));
+    for (n, from) in [(200, host(0, 9)), (201, host(201, 1))] {
+        let full = expelled(conn(n), Code::Quota, "the rendezvous is full");
+        assert_eq!(world.open_from(conn(n), from), full, "no network with a few gives one up");
+    }
 }
 
 #[test]
