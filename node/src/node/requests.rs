@@ -127,10 +127,11 @@ impl Node {
         if self.dials.stage(pair) != Some(Stage::Lookup) {
             return;
         }
-        if self.uplink.is_registered() && !self.of_links(|links, around| links.is_introduced(pair, around)) {
-            self.look_up(pair);
-        } else {
+        // Without a server it is looked up as soon as there is one.
+        if self.of_links(|links, around| links.is_introduced(pair, around)) || !self.uplink.is_hopeful() {
             self.dials.knocked(pair, now);
+        } else if self.uplink.is_registered() {
+            self.look_up(pair);
         }
     }
 

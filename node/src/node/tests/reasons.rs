@@ -74,6 +74,18 @@ fn a_stranger_whose_door_the_server_tells_is_dialled_there_and_not_knocked_on() 
 }
 
 #[test]
+fn who_dials_before_it_is_registered_looks_the_peer_up_then() {
+    let mut lab = Lab::new().among_strangers();
+    lab.admit(TAB, SITE);
+    lab.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
+    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+    lab.server(ToNode::Challenge { nonce: NONCE, wire: WIRE, unix_ms: 0 });
+    let entered = lab.server(ToNode::Entered { proxies: vec![PROXY] });
+    assert!(entered.contains(&send(ToServer::Lookup(alice()))) && told_by_server(&entered).is_empty(), "{entered:?}");
+    assert!(dialled_in(&lab.server(ToNode::Door(Box::new(door_of(alice(), &[TRAP], None))))).is_some());
+}
+
+#[test]
 fn who_has_a_reason_does_not_dial_the_door_that_the_server_tells() {
     let mut lab = in_lobby();
     lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![peer(1)] });
