@@ -233,7 +233,7 @@ impl Rendezvous {
         let is_used = |connection: &Connection| connection.entered().is_some_and(|entered| !entered.keys.is_empty());
         let of_net = || self.connections.iter().filter(|(_, connection)| connection.source().widest() == net);
         let unused = of_net().find(|(_, connection)| !is_used(connection));
-        unused.or_else(|| of_net().last()).map(|(conn, _)| *conn)
+        unused.or_else(|| of_net().next_back()).map(|(conn, _)| *conn)
     }
 
     fn on_received(&mut self, conn: ConnId, bytes: &[u8], now: Instant) -> Result<(), Refusal> {

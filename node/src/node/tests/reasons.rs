@@ -108,7 +108,7 @@ fn the_server_is_told_the_door_of_who_serves_something_for_as_long_as_that_is_so
     lab.frame(TAB, ToLeader::Serve(TAG));
     lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
     let outputs = lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
-    assert_eq!(told(outputs), [ours.clone()]);
+    assert_eq!(told(outputs), std::slice::from_ref(&ours));
     assert_eq!(told(lab.frame(TAB, ToLeader::Unserve(TAG))), [None]);
     assert_eq!(told(lab.server(says(alice(), us(), &Said::Knock))), [], "it is told to who knocks");
     assert_eq!(told(lab.frame(TAB, ToLeader::Serve(TAG))), [ours]);
