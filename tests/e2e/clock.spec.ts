@@ -2,7 +2,7 @@
 import { test } from "./support/apart.ts";
 import { SETTABLE, setClock } from "./support/clocks.ts";
 import { credentials, KEEP } from "./support/connections.ts";
-import { addressOf, dial } from "./support/dials.ts";
+import { addressOf, dial, pathsOf } from "./support/dials.ts";
 import { finish, flawless, goesOn, talk } from "./support/numbers.ts";
 import { meet } from "./support/room.ts";
 import { expect, idOf } from "./support/test.ts";
@@ -14,6 +14,8 @@ test("one clock is set a day forwards, the other a day back, and both right agai
   const [one, two, three] = await Promise.all([browse({ init }), browse({ init }), browse()]);
   const [a, b] = await Promise.all([connect(one, "a"), connect(two, "b")]);
   await talk(a, b, 10);
+  // Until then ICE is restarted, with other credentials.
+  for (const page of [a, b]) await expect.poll(() => pathsOf(page)).toEqual(["direct"]);
   const [link] = await credentials(a, server);
 
   for (const days of [1, 0]) {

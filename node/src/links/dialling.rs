@@ -250,7 +250,8 @@ impl Links {
         place(candidates, other)
     }
 
-    /// A site dialled a peer that is linked: the link is to stay for as long as if it had come up now, and for no stranger's sake it goes.
+    /// A site dialled a peer that is linked: the link is to stay for as long as if it had come up now, and doesn't count as a
+    /// stranger's.
     pub fn want(&mut self, pair: Pair, now: Instant) {
         if let Some(up) = self.table.up_to(pair).and_then(|link| self.table.up_mut(link)) {
             up.want(now);

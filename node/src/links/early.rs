@@ -267,7 +267,8 @@ impl Links {
         self.send_for_members(pair, (Said::Published, &signal), &[topic], way, around);
     }
 
-    /// What a member said in a topic, before there is a link: on that it is said again.
+    /// What a member said in a topic, before there is a link: on that it is said again. That we take for a link what is none any longer, because
+    /// its page has gone and is back, makes no difference.
     pub(super) fn on_published_early(
         &mut self,
         pair: Pair,
@@ -278,10 +279,7 @@ impl Links {
     ) {
         let Ok(said) = codec::decode::<Vec<Vec<u8>>>(blob, MAX_EARLY) else { return };
         let bytes = blob.len().max(MESSAGE);
-        if said.len() <= MAX_SAID
-            && self.table.up_to(pair).is_none()
-            && self.early.hear(pair, bytes, (way, vec![topic]), around.now)
-        {
+        if said.len() <= MAX_SAID && self.early.hear(pair, bytes, (way, vec![topic]), around.now) {
             for sealed in said {
                 self.tell(LinksOutput::Publish { link: None, pair, topic, sealed });
             }

@@ -96,8 +96,11 @@ impl Links {
 
     fn answer(&mut self, pair: Pair, signal: Signal, topics: Vec<TopicId>, way: Way, around: &Around<'_>) {
         if !self.takes_stranger(pair, around) {
-            // At the door there is some room for each network.
-            return self.tell(LinksOutput::Knocked(pair, way));
+            if way != Way::Link {
+                // At the door there is some room for each network.
+                self.tell(LinksOutput::Knocked(pair, way));
+            }
+            return;
         }
         let used = self.table.up_to(pair).and_then(|used| self.table.link(used)).map(|it| it.frame);
         let other = used.filter(|_| way == Way::Link);

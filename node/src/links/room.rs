@@ -114,24 +114,28 @@ impl Links {
 
     fn surplus_neighbour_of(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
         let quiet = self.table.ups_of(own).filter(|(_, _, _, up)| !talks(up, around));
-        let mut surplus = quiet.filter(|(_, _, _, up)| !up.joined.is_empty() && self.can_be_missed(own, up, around));
+        let mut surplus =
+            quiet.filter(|(_, _, _, up)| !up.joined.is_empty() && self.can_be_missed(own, up, around, |_| true));
         surplus.next().map(|(link, _, _, _)| link)
     }
 
-    /// Whether the topics of the persona's in which a peer is have others. That it is in further ones says nothing.
-    fn can_be_missed(&self, own: PersonaId, up: &Up, around: &Around<'_>) -> bool {
-        let common = up.joined.iter().filter(|topic| around.topics.is_open(Place { own, topic: **topic }));
-        common.into_iter().all(|topic| self.table.in_topic(own, *topic).count() > NEIGHBOURS_KEPT)
+    /// Whether the topics of the persona's in which a peer is have others that count. That it is in further ones says nothing.
+    fn can_be_missed(&self, own: PersonaId, up: &Up, around: &Around<'_>, counts: fn(&Up) -> bool) -> bool {
+        let mut common = up.joined.iter().filter(|topic| around.topics.is_open(Place { own, topic: **topic }));
+        let neighbours = |topic| self.table.in_topic(own, topic).filter(|(_, _, up)| counts(up)).count();
+        common.all(|topic| neighbours(*topic) > NEIGHBOURS_KEPT)
     }
 
     /// A connection that a stranger asked for by signals and that isn't up, or the stranger that came first, but for those that stay: a peer that
-    /// our site neither accepted nor dialled, and that no topic needs.
+    /// our site neither accepted nor dialled, and that no topic needs. Whoever came to our door may say to be in any topic: that counts for
+    /// nothing here.
     fn stranger_of(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
         let is_ours = |pair: Pair| around.knows(pair) || self.is_wanted(pair, around);
         let pair_of = |link: LinkId| self.table.link(link).and_then(Link::pair);
         let passive = self.table.passive(own).filter(|(_, link)| pair_of(*link).is_some_and(|pair| !is_ours(pair)));
-        let is_strange =
-            |pair: Pair, up: &Up| !up.budget.dialled && !is_ours(pair) && self.can_be_missed(own, up, around);
+        let is_shown = |up: &Up| !matches!(up.opened, Some((false, _)));
+        let is_missable = |up: &Up| !is_shown(up) || self.can_be_missed(own, up, around, is_shown);
+        let is_strange = |pair: Pair, up: &Up| !up.budget.dialled && !is_ours(pair) && is_missable(up);
         let mut strangers = self.table.ups_of(own).filter(|(_, pair, _, up)| is_strange(*pair, up));
         let stranger = || strangers.nth(STRANGERS_KEPT).map(|(link, _, _, _)| link);
         passive.min().map(|(_, link)| link).or_else(stranger)

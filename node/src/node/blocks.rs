@@ -58,6 +58,7 @@ impl Node {
             let Pair { own, peer } = pair;
             self.fail_dial(pair, Code::Denied, format!("{peer}: {BLOCKED}"));
             let talks = self.frames.iter().any(|(_, frame)| frame.persona() == own && frame.talks.contains_key(&peer));
+            self.with_links(|links, around| links.hang_up_early(pair, around));
             if self.links.end_early(pair) || talks || !self.links.table().of_pair(pair).is_empty() {
                 self.tell_each(own, &|_, _| true, &ToFrame::HangUp(peer));
                 self.forget_talks(pair, self.clock.now);

@@ -160,7 +160,8 @@ struct Route {
 }
 
 impl Proxy {
-    /// A proxy that nobody listens at. It draws the numbers of its passages, and what it hashes sources with, from `seed`: fresh bytes from a cryptographic generator.
+    /// A proxy that nobody listens at. It draws the numbers of its passages, and what it hashes sources with, from `seed`: fresh bytes from a
+    /// cryptographic generator.
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         let mut random = Random::new(seed);

@@ -228,7 +228,7 @@ impl Rendezvous {
         self.send(conn, ToNode::Challenge { nonce, wire: WIRE, unix_ms });
     }
 
-    /// The oldest connection of a network that hasn't registered a key, if there is one, else its latest: who is there stays.
+    /// A network's oldest connection that hasn't registered a key, if there is one, else its latest: who is there stays.
     fn least_of(&self, net: Net) -> Option<ConnId> {
         let is_used = |connection: &Connection| connection.entered().is_some_and(|entered| !entered.keys.is_empty());
         let of_net = || self.connections.iter().filter(|(_, connection)| connection.source().widest() == net);

@@ -11,7 +11,7 @@
 //! | the proxy | the real machine is sent both ends' first checks; what follows them isn't sent by it |
 //! | the database | may have no room for certificates |
 //! | the server | stops, or falls silent behind its open sockets; a middlebox forgets a socket; among hostile nodes it drops and delays signals |
-//! | hostile nodes | sockets, keys and ends of connections, without a browser; they do all that strangers can do at once |
+//! | hostile nodes | sockets, keys and ends of connections, without a browser; they do at once what strangers can do |
 //! | a frozen page | takes nothing in and its timers wait; all of it comes at once when it thaws |
 //! | a suspended machine | the same for all of a browser |
 //!

@@ -30,6 +30,18 @@ fn nothing_is_had_of_a_peer_that_the_person_blocked_until_they_take_it_back() {
 }
 
 #[test]
+fn a_blocked_peer_that_was_spoken_with_without_a_link_is_told_that_the_site_hung_up() {
+    let mut lab = Lab::registered();
+    lab.admit(THIRD, PAGE);
+    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+    let opens = Packet { to: alice(), to_frame: None, from: us(), from_frame: TAB, session: SESSION, body: open() };
+    lab.frame(TAB, ToLeader::Packet(opens));
+    assert_eq!(told_by_server(&lab.frame(THIRD, block(alice(), true))), [(alice(), Said::HungUp)]);
+    lab.admit(OTHER, SITE);
+    assert_eq!(told_by_server(&lab.frame(THIRD, block(peer(1), true))), [], "once");
+}
+
+#[test]
 fn a_blocked_peer_that_dials_an_address_is_shown_no_identity() {
     let mut lab = listening();
     lab.admit(THIRD, PAGE);

@@ -249,14 +249,21 @@ fn a_peer_that_the_site_accepted_does_not_give_way_to_strangers() {
 fn strangers_at_the_door_drive_out_neither_the_last_neighbours_of_a_topic_nor_whom_the_site_dialled() {
     let mut lab = in_lobby();
     let mut come = |n: u8| {
-        let (link, _) =
-            introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).expect("there is room to open");
+        let outputs = match n {
+            // They show that they are members.
+            8 | 9 => {
+                let signal = sealed_for(LOBBY, peer(n), us(), &dial(1));
+                lab.server(ToNode::Signal { from: peer(n), to: us(), signal })
+            }
+            _ => lab.server(dialled(token(site(), &CERTIFICATE))),
+        };
+        let (link, _) = introduced_in(&outputs).expect("there is room to open");
         lab.link(link, LinkEvent::Up(peer(n)));
-        match n {
-            8 | 9 => drop(lab.peer(link, &TopicMessage::Joined(LOBBY))),
-            10 => drop(lab.frame(TAB, ToLeader::Dial { request: 9, peer: peer(10), address: None })),
-            // It says that it is where nobody else is.
-            _ => drop(lab.peer(link, &TopicMessage::Joined(TopicId([100 + n; 32])))),
+        if n == 10 {
+            lab.frame(TAB, ToLeader::Dial { request: 9, peer: peer(10), address: None });
+        } else {
+            // Those at the door say so.
+            lab.peer(link, &TopicMessage::Joined(LOBBY));
         }
         lab.peer(link, &Packet { to: us(), from: peer(n), ..speaks() });
         link

@@ -100,7 +100,7 @@ impl Default for Config {
             relay_time: Duration::from_secs(10 * 60),
             passages: 32 * 1024,
             source_bytes: Rate { burst: 2 * 1024 * 1024, per_second: 4 * 1024 * 1024 },
-            // One less than a node opens at once, each of which has two seconds before it gives way (`node::limits`).
+            // For two addresses less than a node opens at once, each of which has two seconds before it gives way (`node::limits`).
             told_per_listener: 15,
             told_time: Duration::from_millis(2500),
         }
