@@ -326,7 +326,7 @@ impl Links {
                 self.unable.remove(&own);
                 self.knocks.leave(own);
                 self.early.leave(own);
-                self.redials.leave(own, around.now);
+                self.redials.leave(own);
             }
             LinksInput::Plan => self.plan(around),
             LinksInput::Seen(pair) => self.seek_again(pair, around),

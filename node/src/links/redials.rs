@@ -110,11 +110,9 @@ impl Redials {
         self.0.remove(&pair);
     }
 
-    /// The last frame of a persona is gone, and its sessions with it.
-    pub fn leave(&mut self, own: PersonaId, now: Instant) {
-        for (_, redial) in self.0.iter_mut().filter(|(pair, _)| pair.own == own) {
-            redial.wanted_until = now;
-        }
+    /// The last frame of a persona is gone, and its sessions with it. If it comes back, it dials whom it likes at once.
+    pub fn leave(&mut self, own: PersonaId) {
+        self.0.retain(|pair, _| pair.own != own);
     }
 
     /// Whether a peer may be dialled now.

@@ -187,6 +187,19 @@ fn members_to_whom_a_link_is_being_made_hear_at_once_what_is_said_in_the_topic()
 }
 
 #[test]
+fn a_site_whose_page_is_gone_before_there_is_a_link_and_back_dials_at_once() {
+    let mut lab = in_lobby_of_strangers();
+    lab.admit(OTHER, "https://another.example");
+    for _ in 0..3 {
+        assert!(dialled_in(&lab.server(named(alice()))).is_some());
+        lab.input(Input::FrameGone(TAB));
+        lab.now = lab.now + Duration::from_millis(100);
+        lab.admit(TAB, SITE);
+        lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    }
+}
+
+#[test]
 fn a_member_that_dials_first_hears_it_once_it_is_known_to_be_one() {
     let mut lab = Lab::registered();
     lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
