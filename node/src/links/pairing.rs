@@ -279,10 +279,11 @@ impl Links {
     /// The server says that a peer is there. An attempt that began before that may wait in vain for 15 s: the page that had our signal is gone, and
     /// the peer is back with another, or the peer was away and is dialled at its address. Who had the signal ignores it now.
     pub(super) fn seek_again(&mut self, pair: Pair, around: &Around<'_>) {
-        let Some((link, attempt)) = self.table.connecting_to(pair).filter(|(_, it)| it.paired.is_none()) else {
-            return;
-        };
+        let Some((link, attempt)) = self.table.connecting_to(pair) else { return };
         match (attempt.way, &attempt.told, &attempt.at) {
+            // Whoever answered, and is back without what it answered with, answers anew; else it was told that before.
+            (Way::Uplink, Some(_), _) if attempt.paired.is_some() => self.signal_again(link, around),
+            _ if attempt.paired.is_some() => {}
             (Way::Uplink, Some(_), _) => self.signal_again(link, around),
             // Its door is dialled, and it is named in a topic of ours.
             (Way::Address, _, Some(At::Door(_))) if around.reason(pair).is_none() => {}

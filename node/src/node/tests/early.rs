@@ -200,6 +200,23 @@ fn a_site_whose_page_is_gone_before_there_is_a_link_and_back_dials_at_once() {
 }
 
 #[test]
+fn a_member_that_answered_and_is_back_without_its_page_is_dialled_again_when_it_is_named() {
+    let mut lab = in_lobby_of_strangers();
+    let (_, link) = dialled_in(&lab.server(named(alice()))).unwrap();
+    lab.link(link, LinkEvent::Signal(vec![4]));
+    let answer = |attempt| {
+        let signal = sealed_for(LOBBY, alice(), us(), &Signal { answers: Some(number(link)), ..dial(attempt) });
+        ToNode::Signal { from: alice(), to: us(), signal }
+    };
+    lab.server(answer(7));
+    let again = lab.server(named(alice()));
+    assert!(matches!(&told_by_server(&again)[..], [(_, Said::Topics(_))]), "{again:?}");
+    assert_eq!(lab.server(answer(7)), [], "her page is there");
+    let (_, next) = dialled_in(&lab.server(answer(8))).expect("it isn't");
+    assert_ne!(next, link);
+}
+
+#[test]
 fn a_member_that_dials_first_hears_it_once_it_is_known_to_be_one() {
     let mut lab = Lab::registered();
     lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
