@@ -33,8 +33,9 @@ for (const way of ["rendezvous", "common peer"]) {
     await doomed.page.close();
     await goesOn(a, b);
 
-    const toB = (await statusOf(a)).peers.map(({ frames }) => [...new Set(frames)]);
-    expect(toB).toEqual(Array(way === "common peer" ? 2 : 1).fill([own]));
+    // Until the link is up the stream goes by the rendezvous.
+    const toB = async (): Promise<string[][]> => (await statusOf(a)).peers.map(({ frames }) => [...new Set(frames)]);
+    await expect.poll(toB).toEqual(Array(way === "common peer" ? 2 : 1).fill([own]));
     expect(idle).toBe(1);
     const [tallyOfA, tallyOfB] = await finish(a, b);
     expect([tallyOfA, tallyOfB]).toEqual([flawless(tallyOfA, tallyOfB.sent), flawless(tallyOfB, tallyOfA.sent)]);
