@@ -12,7 +12,8 @@ pub const MAX_FRAMES: usize = 256;
 /// Frames of one site: a quarter of all, so that no site shuts the others out.
 pub const MAX_FRAMES_PER_ORIGIN: usize = 64;
 
-/// Links of all personas: up, standing by or connecting, besides those that open at doors. Chromium allows 500 connections in one renderer; each costs memory in its frame.
+/// Links of all personas: up, standing by or connecting, besides those that open at doors. Chromium allows 500 connections in one renderer; each
+/// costs memory in its frame.
 pub const MAX_LINKS: usize = MAX_PERSONAS * RESERVED_LINKS;
 
 /// Links of one persona, besides those that open at its door.

@@ -72,8 +72,8 @@ pub enum Said {
     Signal(Signal),
     /// The same, for members of topics alone.
     Topics(Box<ForMembers>),
-    /// A message of a topic's, for members of that topic alone, for as long as there is no link: at most [`MAX_EARLY`](crate::limits::MAX_EARLY)
-    /// bytes. After those whose numbers were there before it.
+    /// What the sender's pages said in a topic lately, in order, for members of that topic alone, for as long as there is no link: at most
+    /// [`MAX_EARLY`](crate::limits::MAX_EARLY) bytes of sealed messages. After those whose numbers were there before it.
     Published(Box<ForMembers>),
     /// The site wants nothing more of the receiver, to whom it spoke without a link.
     HungUp,

@@ -10,10 +10,7 @@
 
 use std::time::Duration;
 
-use bitters_machine::{
-    map::{Map, Set},
-    time::Instant,
-};
+use bitters_machine::{map::Map, time::Instant};
 use bitters_wire::{
     codec,
     id::{PersonaId, TopicId},
@@ -239,10 +236,10 @@ impl Links {
     /// Members of a topic to whom a link is being made hear what the persona's pages said there lately: those who are said to be members, and
     /// those whose signal showed it.
     pub fn publish_early(&mut self, place: Place, around: &Around<'_>) {
-        let said: Set<PersonaId> = around.topics.candidates(place).collect();
-        let shown = |attempt: &Attempt| attempt.paired.is_some() && attempt.topics.contains(&place.topic);
+        let is_said = |pair: Pair| around.topics.common(pair).any(|topic| topic == place.topic);
+        let is_shown = |attempt: &Attempt| attempt.paired.is_some() && attempt.topics.contains(&place.topic);
         let connecting = self.table.attempts().filter(|(_, pair, _)| pair.own == place.own);
-        let members = connecting.filter(|(_, pair, attempt)| said.contains(&pair.peer) || shown(attempt));
+        let members = connecting.filter(|(_, pair, attempt)| is_shown(attempt) || is_said(*pair));
         for pair in members.map(|(_, pair, _)| pair).collect::<Vec<_>>() {
             self.catch_up_early(pair, place, around);
         }
@@ -250,17 +247,17 @@ impl Links {
 
     /// All of it or nothing, so that what is heard is heard in order whatever is lost. What doesn't go so is said on the link.
     fn catch_up_early(&mut self, pair: Pair, place: Place, around: &Around<'_>) {
+        let (topic, count) = (place.topic, around.topics.count_ours(place));
+        let may_speak = !around.hides && !around.blocks.includes(pair) && self.table.up_to(pair).is_none();
+        if count == 0 || !may_speak || self.early.was_told(pair, topic, count) {
+            return;
+        }
         let said: Vec<&[u8]> = around.topics.recently_ours(place, around.now).collect();
         let blob = codec::encode(&said);
-        let may_speak = !around.hides && !around.blocks.includes(pair) && self.table.up_to(pair).is_none();
-        if said.is_empty() || blob.len() > MAX_EARLY || !may_speak {
+        if said.is_empty() || blob.len() > MAX_EARLY {
             return;
         }
-        let (topic, count) = (place.topic, around.topics.count_ours(place));
         let ours = (self.early_way(pair, around), vec![topic]);
-        if self.early.was_told(pair, topic, count) {
-            return;
-        }
         let Some((way, _)) = self.early.take(pair, blob.len().max(MESSAGE), ours, around.now) else { return };
         self.early.note_told(pair, topic, count);
         let signal = Signal { attempt: 0, answers: None, blob };

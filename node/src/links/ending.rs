@@ -267,12 +267,12 @@ impl Links {
     /// Our site wants nothing more of a peer: it is told, and hangs up. Topics don't dial it again for a while.
     pub fn hang_up_on(&mut self, pair: Pair, around: &Around<'_>) {
         self.let_go_beside(pair, around);
-        if let Some(up) = self.table.up_to(pair).and_then(|link| self.table.up_mut(link)) {
-            up.budget.dialled = false;
-        }
         if let Some(link) = self.table.up_to(pair)
             && let Some(frame) = self.table.link(link).map(|it| it.frame)
         {
+            if let Some(up) = self.table.up_mut(link) {
+                up.budget.dialled = false;
+            }
             self.say_of_links(link, Control::HungUp, around);
             self.leaving.insert(link, (frame, around.now + LEAVING));
             self.replace(link);

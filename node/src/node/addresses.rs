@@ -100,14 +100,22 @@ impl Node {
         if !self.uplink.knows_doors() {
             return;
         }
-        let serving = self.frames.iter().filter(|(_, frame)| !frame.serves.is_empty());
-        let serving: Set<PersonaId> = serving.map(|(_, frame)| frame.persona()).collect();
-        for key in self.addresses.published().into_iter().chain(serving.iter().copied()).collect::<Vec<_>>() {
-            let door = self.door_of(key).filter(|_| serving.contains(&key)).map(Box::new);
-            if self.addresses.publish(key, door.is_some()) {
-                self.tell_server(ToServer::Door { key, door });
-            }
+        let mut serving = self.serving();
+        serving.retain(|own| self.addresses.has_address(Owner::Persona(*own)));
+        let published = self.addresses.publish(serving.clone());
+        for key in published.difference(&serving).copied() {
+            self.tell_server(ToServer::Door { key, door: None });
         }
+        for key in serving.difference(&published).copied() {
+            let door = self.door_of(key).map(Box::new);
+            self.tell_server(ToServer::Door { key, door });
+        }
+    }
+
+    /// Personas whose pages serve something.
+    fn serving(&self) -> Set<PersonaId> {
+        let serving = self.frames.iter().filter(|(_, frame)| !frame.serves.is_empty());
+        serving.map(|(_, frame)| frame.persona()).collect()
     }
 
     /// Personas that are here and have addresses, ask for one, have peers to tell one, or are to have a door: they serve something, or somebody
@@ -115,8 +123,7 @@ impl Node {
     fn wanted_owners(&self, now: Instant) -> Vec<Owner> {
         let mut owners = self.addresses.owners();
         owners.extend(self.addresses.knocked());
-        let serving = self.frames.iter().filter(|(_, frame)| !frame.serves.is_empty());
-        owners.extend(serving.map(|(_, frame)| Owner::Persona(frame.persona())));
+        owners.extend(self.serving().into_iter().map(Owner::Persona));
         owners.extend(self.addresses.asking(now).into_iter().filter_map(|(asker, _)| self.owner_of(asker)));
         owners.extend(self.links.table().ups().map(|(_, pair, _, _)| Owner::Persona(pair.own)));
         owners.sort_unstable();

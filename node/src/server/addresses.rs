@@ -274,15 +274,10 @@ impl Addresses {
         })
     }
 
-    /// The server tells the persona's door from now on, or no longer. Tells whether that is news.
+    /// The server tells the doors of these personas from now on. Returns those whose door it told before.
     #[must_use]
-    pub fn publish(&mut self, own: PersonaId, is_told: bool) -> bool {
-        if is_told { self.published.insert(own) } else { self.published.remove(&own) }
-    }
-
-    /// Personas whose door the server tells.
-    pub fn published(&self) -> Set<PersonaId> {
-        self.published.clone()
+    pub fn publish(&mut self, personas: Set<PersonaId>) -> Set<PersonaId> {
+        std::mem::replace(&mut self.published, personas)
     }
 
     /// Whose address has this token, and what they answer with.
@@ -309,9 +304,18 @@ impl Addresses {
         grant: Option<Grant>,
         sign: impl FnOnce(&[u8]) -> Signature,
     ) -> Option<Address> {
+        let Kept { fingerprint, expires, .. } = self.listening_for(owner)?;
+        Some(Address::sign(owner, fingerprint, &self.proxies, expires, grant, sign))
+    }
+
+    /// Whether an owner has an address now.
+    pub fn has_address(&self, owner: Owner) -> bool {
+        self.listening_for(owner).is_some()
+    }
+
+    fn listening_for(&self, owner: Owner) -> Option<Kept> {
         let listening = self.held.iter().filter(|held| held.owner == owner && held.listening == Listening::Yes);
-        let Kept { fingerprint, expires, .. } = listening.map(|held| held.certificate).max_by_key(|it| it.expires)?;
-        (!self.proxies.is_empty()).then(|| Address::sign(owner, fingerprint, &self.proxies, expires, grant, sign))
+        listening.map(|held| held.certificate).max_by_key(|it| it.expires).filter(|_| !self.proxies.is_empty())
     }
 
     /// Whether there is room for one more request of a site, which has these frames, and whose group has those.

@@ -16,7 +16,8 @@
 //! [`Discover`](ToServer::Discover).
 //!
 //! A registered key may listen at addresses, each by its own signature. Of several connections that listen at one address, the latest is
-//! dialled. What a node says of dials is checked here and handed on to the [proxy](crate::proxy), a machine of its own.
+//! dialled. What a node says of dials is checked here and handed on to the [proxy](crate::proxy), a machine of its own. Whoever looks a key up
+//! is told its door, if it named one of these addresses as that.
 //!
 //! A node that looks up the key of zeros asks whether the server is still there ([`ARE_YOU_THERE`](ToServer::ARE_YOU_THERE)). Nobody can
 //! register that key. The question costs a look-up, and counts against the same rates as every message.
@@ -211,7 +212,7 @@ impl Rendezvous {
         let source = Source::from(addr);
         let full = Refusal::ending(Code::Quota, "the rendezvous is full");
         let is_full = self.connections.len() >= self.config.connections;
-        let gives_way = self.sources.gives_way(source).filter(|_| is_full);
+        let gives_way = if is_full { self.sources.gives_way(source) } else { None };
         if is_full && gives_way.is_none() {
             return self.refuse(conn, &full);
         }
@@ -273,8 +274,8 @@ impl Rendezvous {
         match message {
             ToServer::Advertise { topic, key } => self.on_advertise(conn, topic, key, now)?,
             ToServer::Answer { passage, signal } => self.on_answer(conn, passage, &signal)?,
-            ToServer::Door { key, door } => self.on_door(conn, key, door)?,
             ToServer::Discover { topic, key } => self.on_discover(conn, topic, key, now)?,
+            ToServer::Door { key, door } => self.on_door(conn, key, door)?,
             ToServer::Enter(_) => unreachable!("it was told apart when it came"),
             ToServer::Forward { passage, ends } => self.on_forward(conn, passage, ends)?,
             ToServer::Listen { owner, fingerprint, signature } => {

@@ -178,7 +178,7 @@ impl World {
     }
 
     fn config(&mut self, browser: usize) -> Config {
-        let boot = Boot(FrameId::from_random(std::array::from_fn(|_| self.rng.u8(..))).0);
+        let boot = Boot(FrameId::from_random(self.bytes()).0);
         let servers = self.servers.iter().map(|url| Seed::new(SeedId::Server((*url).into()))).collect();
         let observe = self.curious.then(|| OBSERVER.to_owned()).into_iter().collect();
         let browser = &mut self.browsers[browser];

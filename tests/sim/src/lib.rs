@@ -271,6 +271,10 @@ impl World {
         Duration::from_millis(self.rng.u64(from..=to))
     }
 
+    fn bytes<const N: usize>(&mut self) -> [u8; N] {
+        std::array::from_fn(|_| self.rng.u8(..))
+    }
+
     fn chance(&mut self, percent: u8) -> bool {
         self.rng.u8(0..100) < percent
     }

@@ -225,7 +225,7 @@ impl World {
             self.evidence.certificates_refused += 1;
             Err("no room".to_owned())
         } else {
-            let fingerprint = std::array::from_fn(|_| self.rng.u8(..));
+            let fingerprint = self.bytes();
             Ok(Certificate { fingerprint, expires: self.unix_ms() + MONTH_MS })
         };
         self.later(5, 60, Event::Frame(frame, Fact::Certified(owner, outcome)));

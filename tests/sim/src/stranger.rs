@@ -80,7 +80,7 @@ impl World {
         for node in 0..nodes {
             let byte = |n: usize| u8::try_from(n).expect("they are few");
             let at = IpAddr::from([198, 18, byte(node % networks), byte(node / networks % ADDRESSES)]);
-            let frame = FrameId::from_random(std::array::from_fn(|_| self.rng.u8(..)));
+            let frame = FrameId::from_random(self.bytes());
             let (socket, nonce, keys) = (None, [0; 32], Vec::new());
             self.strangers.nodes.push(Stranger { at, frame, socket, nonce, keys, links: 0 });
             self.later(0, 200, Event::Turn(Turn::Strikes(node)));
@@ -111,7 +111,7 @@ impl World {
 
     /// It has a further key, and is in the lobby with it. The oldest goes.
     pub(crate) fn register_as(&mut self, node: usize) {
-        let secret = PersonaSecret::new(std::array::from_fn(|_| self.rng.u8(..)));
+        let secret = PersonaSecret::new(self.bytes());
         let stranger = &mut self.strangers.nodes[node];
         let key = secret.id();
         let signature = secret.sign(&register_text(&stranger.nonce, NAME, key));

@@ -63,7 +63,7 @@ impl World {
     /// What costs the server, and fills what it remembers.
     fn pester(&mut self, node: usize) {
         let ((key, secret), victim) = (self.some_key(node), self.some_victim());
-        let topic = TopicId(std::array::from_fn(|_| self.rng.u8(..)));
+        let topic = TopicId(self.bytes());
         let message = match self.rng.u8(0..4) {
             0 => ToServer::Advertise { topic, key },
             1 => ToServer::Discover { topic: lobby().id(), key },
@@ -114,9 +114,7 @@ impl World {
             _ => {
                 let signal = self.offer(node);
                 let ends = [key, to];
-                let members = ForMembers::seal(&signal, &[lobby().matching()], ends, &fresh.nonce, || {
-                    std::array::from_fn(|_| self.rng.u8(..))
-                });
+                let members = ForMembers::seal(&signal, &[lobby().matching()], ends, &fresh.nonce, || self.bytes());
                 Said::Topics(Box::new(members))
             }
         };
@@ -127,8 +125,8 @@ impl World {
     }
 
     fn fresh(&mut self) -> Fresh {
-        let ephemeral: [u8; 32] = std::array::from_fn(|_| self.rng.u8(..));
-        Fresh { ephemeral: ephemeral.into(), nonce: std::array::from_fn(|_| self.rng.u8(..)) }
+        let ephemeral: [u8; 32] = self.bytes();
+        Fresh { ephemeral: ephemeral.into(), nonce: self.bytes() }
     }
 
     fn offer(&mut self, node: usize) -> Signal {
@@ -140,7 +138,7 @@ impl World {
     fn opening(&mut self, node: usize, from: PersonaId, to: PersonaId) -> Packet {
         let tag = Service::Protocol(PROTOCOL.try_into().expect("it is short")).tag();
         let handshake = (0..96).map(|_| self.rng.u8(..)).collect();
-        let session = SessionId(FrameId::from_random(std::array::from_fn(|_| self.rng.u8(..))).0);
+        let session = SessionId(FrameId::from_random(self.bytes()).0);
         let from_frame = self.strangers.nodes[node].frame;
         Packet { to, to_frame: None, from, from_frame, session, body: Body::Open { tag, handshake } }
     }
@@ -196,8 +194,7 @@ impl World {
             0..4 => LinkMessage::Packet(self.opening(node, own, to)),
             4 => LinkMessage::Topic(TopicMessage::Joined(topic)),
             5 => {
-                let members =
-                    (0..TOPIC_NEIGHBOURS).map(|_| PersonaId(std::array::from_fn(|_| self.rng.u8(..)))).collect();
+                let members = (0..TOPIC_NEIGHBOURS).map(|_| PersonaId(self.bytes())).collect();
                 LinkMessage::Topic(TopicMessage::Members { topic, members })
             }
             6 => {

@@ -61,7 +61,7 @@ pub const BUILD: &str = "sim";
 impl World {
     /// A page opens.
     pub fn open_tab(&mut self, browser: usize, origin: &'static str) -> FrameId {
-        let frame = FrameId::from_random(std::array::from_fn(|_| self.rng.u8(..)));
+        let frame = FrameId::from_random(self.bytes());
         let visible = self.chance(50);
         let config = Config {
             frame,
@@ -72,7 +72,7 @@ impl World {
             worker: Some("/leader.js".into()),
             visible,
             watching: false,
-            seed: std::array::from_fn(|_| self.rng.u8(..)),
+            seed: self.bytes(),
         };
         let tab = Tab {
             browser,

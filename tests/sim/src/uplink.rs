@@ -130,7 +130,7 @@ impl World {
 
     /// The server has a new socket, from there.
     pub(crate) fn open_socket(&mut self, conn: ConnId, addr: IpAddr) {
-        let nonce = std::array::from_fn(|_| self.rng.u8(..));
+        let nonce = self.bytes();
         let proxies = [PROXY.parse().expect("an address")].into();
         let open = rendezvous::Input::Open { conn, addr, nonce, server: NAME.into(), proxies, unix_ms: self.unix_ms() };
         self.server.rendezvous.handle_input(open, self.now);

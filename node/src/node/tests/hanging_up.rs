@@ -87,8 +87,7 @@ fn a_peer_that_hangs_up_without_a_link_ends_what_was_said_and_is_dialled_only_fo
         lab.frame(TAB, ToLeader::Serve(TAG));
         let hangs_up = || says(alice(), us(), &Said::HungUp);
         assert_eq!(lab.server(hangs_up()), [], "nothing was said");
-        let opening = Packet { to: us(), to_frame: None, from: alice(), from_frame: THIRD, ..packet() };
-        assert_eq!(lab.server(says(alice(), us(), &Said::Packets(vec![Packet { body: open(), ..opening }]))).len(), 1);
+        assert_eq!(lab.server(says(alice(), us(), &Said::Packets(vec![opens()]))).len(), 1);
         let (_, link) = dialled_in(&lab.server(signals(alice(), us(), dial(1)))).expect("she makes a link");
         if dials {
             lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
@@ -115,11 +114,10 @@ fn a_peer_that_hangs_up_while_its_end_comes_up_is_hung_up_on_and_later_it_says_s
 fn who_hangs_up_again_and_again_has_no_more_to_spend_for_it() {
     let mut lab = Lab::registered();
     lab.frame(TAB, ToLeader::Serve(TAG));
-    let opening = Packet { to: us(), to_frame: None, from: alice(), from_frame: THIRD, ..packet() };
     let heard = (0..20).filter(|n| {
         let body = Body::Open { tag: TAG, handshake: vec![*n; 1900] };
         let session = bitters_wire::id::SessionId(FrameId::from_random([*n; 16]).0);
-        let early = Said::Packets(vec![Packet { session, body, ..opening.clone() }]);
+        let early = Said::Packets(vec![Packet { session, body, ..opens() }]);
         let is_heard = !lab.server(says(alice(), us(), &early)).is_empty();
         lab.server(says(alice(), us(), &Said::HungUp));
         is_heard
@@ -149,6 +147,11 @@ fn a_topic_that_both_are_in_dials_nobody_again_for_a_minute_at_either_end() {
             "by us: {hung_up_by_us}"
         );
     }
+}
+
+/// Alice opens a session.
+fn opens() -> Packet {
+    Packet { to: us(), to_frame: None, from: alice(), from_frame: THIRD, body: open(), ..packet() }
 }
 
 /// Of a session with the peer.

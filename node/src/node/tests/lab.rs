@@ -4,7 +4,7 @@ use std::{cell::Cell, collections::BTreeMap, net::SocketAddr, sync::LazyLock, ti
 
 use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
-    WIRE,
+    VersionRange, WIRE,
     address::Owner,
     announce::LeaderKind,
     codec,
@@ -102,8 +102,13 @@ impl Lab {
 
     /// The rendezvous takes the node in, and answers dials there.
     pub(super) fn register(&mut self, proxies: Vec<SocketAddr>) -> Vec<Output> {
+        self.register_at(WIRE, proxies)
+    }
+
+    /// The same, where the rendezvous speaks these versions.
+    pub(super) fn register_at(&mut self, wire: VersionRange, proxies: Vec<SocketAddr>) -> Vec<Output> {
         self.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
-        self.server(ToNode::Challenge { nonce: NONCE, wire: WIRE, unix_ms: u64::from(MINUTE.get()) * 60_000 });
+        self.server(ToNode::Challenge { nonce: NONCE, wire, unix_ms: u64::from(MINUTE.get()) * 60_000 });
         self.server(ToNode::Entered { proxies })
     }
 

@@ -77,22 +77,22 @@ fn a_stranger_whose_door_the_server_tells_is_dialled_there_and_not_knocked_on() 
 fn who_dials_before_it_is_registered_looks_the_peer_up_then() {
     let mut lab = Lab::new().among_strangers();
     lab.admit(TAB, SITE);
-    lab.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
     lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
-    lab.server(ToNode::Challenge { nonce: NONCE, wire: WIRE, unix_ms: 0 });
-    let entered = lab.server(ToNode::Entered { proxies: vec![PROXY] });
+    let entered = lab.register(vec![PROXY]);
     assert!(entered.contains(&send(ToServer::Lookup(alice()))) && told_by_server(&entered).is_empty(), "{entered:?}");
     assert!(dialled_in(&lab.server(ToNode::Door(Box::new(door_of(alice(), &[TRAP], None))))).is_some());
 }
 
 #[test]
 fn who_has_a_reason_does_not_dial_the_door_that_the_server_tells() {
-    let mut lab = in_lobby();
-    lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![peer(1)] });
-    let mut lab = Lab { acquainted: true, ..lab };
-    let dialled = lab.frame(TAB, ToLeader::Dial { request: 2, peer: peer(1), address: None });
-    let told = lab.server(ToNode::Door(Box::new(door_of(peer(1), &[TRAP], None))));
-    assert!(dials_in(&[dialled, told].concat()).iter().all(|dial| dial.door == Door::Signals));
+    let mut lab = Lab::new();
+    lab.admit(TAB, SITE);
+    lab.register(vec![PROXY]);
+    lab.frame(TAB, ToLeader::Dial { request: 2, peer: alice(), address: None });
+    let told = lab.server(ToNode::Door(Box::new(door_of(alice(), &[TRAP], None))));
+    assert_eq!(dials_in(&told), []);
+    let dials = dials_in(&lab.server(ToNode::Here(alice())));
+    assert!(matches!(&dials[..], [Dial { door: Door::Signals, .. }]), "{dials:?}");
 }
 
 #[test]
@@ -120,10 +120,7 @@ fn the_server_is_told_the_door_of_who_serves_something_for_as_long_as_that_is_so
 fn a_server_of_before_is_told_no_door_and_the_peer_is_knocked_on() {
     let mut lab = Lab::new().among_strangers();
     lab.admit(TAB, SITE);
-    lab.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
-    let wire = VersionRange { min: 4, max: 4 };
-    lab.server(ToNode::Challenge { nonce: NONCE, wire, unix_ms: 0 });
-    lab.server(ToNode::Entered { proxies: vec![PROXY] });
+    lab.register_at(VersionRange { min: 4, max: 4 }, vec![PROXY]);
     lab.frame(TAB, ToLeader::Serve(TAG));
     lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
     let listening = lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
@@ -182,12 +179,7 @@ fn two_who_show_themselves_for_reasons_that_the_other_lacks_meet_at_a_door() {
 
 #[test]
 fn a_common_peer_that_leads_nowhere_is_not_asked_to_knock_again() {
-    let (mut lab, link) = met();
-    lab.admit(THIRD, PAGE);
-    lab.frame(THIRD, ToLeader::Hide(true));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
-    let named = lab.peer(link, &TopicMessage::Members { topic: LOBBY, members: vec![peer(1)] });
+    let (mut lab, link, named) = named_by_common_peer();
     let over = |it: &Output| matches!(it, Output::Frame(_, ToFrame::Link(on, LinkCommand::Send(_))) if *on == link);
     assert!(named.iter().any(over) && told_by_server(&named).is_empty(), "{named:?}");
     lab.peer(link, &Control::Unreachable(peer(1)));
@@ -198,12 +190,7 @@ fn a_common_peer_that_leads_nowhere_is_not_asked_to_knock_again() {
 
 #[test]
 fn a_common_peer_that_keeps_knocks_to_itself_is_not_asked_again_at_once() {
-    let (mut lab, link) = met();
-    lab.admit(THIRD, PAGE);
-    lab.frame(THIRD, ToLeader::Hide(true));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
-    lab.peer(link, &TopicMessage::Members { topic: LOBBY, members: vec![peer(1)] });
+    let (mut lab, _, _) = named_by_common_peer();
     let again = lab.frame(TAB, ToLeader::Dial { request: 2, peer: peer(1), address: None });
     assert_eq!(told_by_server(&again), [(peer(1), Said::Knock)], "{again:?}");
 }
@@ -212,9 +199,7 @@ fn a_common_peer_that_keeps_knocks_to_itself_is_not_asked_again_at_once() {
 fn strangers_who_fill_all_links_give_way_to_who_comes_to_the_door() {
     let mut lab = at_door();
     let mut come = |n: u8| {
-        let (link, _) =
-            introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).expect("there is room to open");
-        let outputs = lab.link(link, LinkEvent::Up(peer(n)));
+        let (link, outputs) = comes_to_door(&mut lab, peer(n));
         // It has us believe that its sessions talk with ours.
         lab.peer(link, &Packet { to: us(), from: peer(n), ..speaks() });
         (link, outputs)
@@ -232,33 +217,30 @@ fn strangers_who_fill_all_links_give_way_to_who_comes_to_the_door() {
 fn a_peer_that_the_site_accepted_does_not_give_way_to_strangers() {
     let mut lab = at_door();
     let mut come = |n: u8| {
-        let (link, _) =
-            introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).expect("there is room to open");
-        lab.link(link, LinkEvent::Up(peer(n)));
+        let (link, _) = comes_to_door(&mut lab, peer(n));
         lab.frame(TAB, accepts(peer(n)));
         lab.peer(link, &Packet { to: us(), from: peer(n), ..speaks() });
         link
     };
     let links: Vec<LinkId> = (0..24).map(&mut come).collect();
     assert!(links.iter().all(|link| lab.node.links.table().up(*link).is_some()));
-    let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).expect("there is room to open");
-    assert!(lab.link(link, LinkEvent::Up(peer(24))).contains(&command(TAB, link, LinkCommand::HangUp)));
+    let (link, outputs) = comes_to_door(&mut lab, peer(24));
+    assert!(outputs.contains(&command(TAB, link, LinkCommand::HangUp)));
 }
 
 #[test]
 fn strangers_at_the_door_drive_out_neither_the_last_neighbours_of_a_topic_nor_whom_the_site_dialled() {
     let mut lab = in_lobby();
     let mut come = |n: u8| {
-        let outputs = match n {
+        let link = if matches!(n, 8 | 9) {
             // They show that they are members.
-            8 | 9 => {
-                let signal = sealed_for(LOBBY, peer(n), us(), &dial(1));
-                lab.server(ToNode::Signal { from: peer(n), to: us(), signal })
-            }
-            _ => lab.server(dialled(token(site(), &CERTIFICATE))),
+            let signal = sealed_for(LOBBY, peer(n), us(), &dial(1));
+            let (_, link) = dialled_in(&lab.server(ToNode::Signal { from: peer(n), to: us(), signal })).unwrap();
+            lab.link(link, LinkEvent::Up(peer(n)));
+            link
+        } else {
+            comes_to_door(&mut lab, peer(n)).0
         };
-        let (link, _) = introduced_in(&outputs).expect("there is room to open");
-        lab.link(link, LinkEvent::Up(peer(n)));
         if n == 10 {
             lab.frame(TAB, ToLeader::Dial { request: 9, peer: peer(10), address: None });
         } else {
@@ -277,8 +259,7 @@ fn strangers_at_the_door_drive_out_neither_the_last_neighbours_of_a_topic_nor_wh
 #[test]
 fn strangers_at_many_doors_leave_each_a_few_places_and_drive_nobody_out() {
     let mut lab = at_door();
-    let (accepted, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).unwrap();
-    lab.link(accepted, LinkEvent::Up(alice()));
+    let (accepted, _) = comes_to_door(&mut lab, alice());
     lab.frame(TAB, accepts(alice()));
     let opened: Vec<Vec<LinkId>> = (1..10)
         .map(|n| {
@@ -771,6 +752,23 @@ fn met() -> (Lab, LinkId) {
     lab.link(link, LinkEvent::Sign { text: identity(us(), alice()), proof: None });
     lab.link(link, LinkEvent::Up(alice()));
     (lab, link)
+}
+
+/// The person hides, and a peer names another in a topic: it is to knock there. And what follows.
+fn named_by_common_peer() -> (Lab, LinkId, Vec<Output>) {
+    let (mut lab, link) = met();
+    lab.admit(THIRD, PAGE);
+    lab.frame(THIRD, ToLeader::Hide(true));
+    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    let named = lab.peer(link, &TopicMessage::Members { topic: LOBBY, members: vec![peer(1)] });
+    (lab, link, named)
+}
+
+/// Somebody comes to the site's door, where there is room to open, and says who it is. And what follows.
+fn comes_to_door(lab: &mut Lab, peer: PersonaId) -> (LinkId, Vec<Output>) {
+    let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).expect("there is room to open");
+    (link, lab.link(link, LinkEvent::Up(peer)))
 }
 
 /// A door, and the site is in a topic.
