@@ -26,9 +26,22 @@ pub struct BadSignature;
 #[derive(Clone, Zeroize, ZeroizeOnDrop, PartialEq, Eq)]
 pub struct NodeSecret([u8; 32]);
 
-/// A persona's Ed25519 seed. A frame is given its own site's and no other.
-#[derive(Clone, Zeroize, ZeroizeOnDrop, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PersonaSecret([u8; 32]);
+/// A persona's Ed25519 seed, and the public key, which costs as much as a signature to compute. A frame is given its own site's and no other.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[u8; 32]", into = "[u8; 32]")]
+pub struct PersonaSecret(Box<SigningKey>);
+
+impl From<[u8; 32]> for PersonaSecret {
+    fn from(seed: [u8; 32]) -> Self {
+        Self::new(seed)
+    }
+}
+
+impl From<PersonaSecret> for [u8; 32] {
+    fn from(secret: PersonaSecret) -> Self {
+        secret.0.to_bytes()
+    }
+}
 
 impl NodeSecret {
     /// From 32 random bytes.
@@ -58,13 +71,13 @@ impl NodeSecret {
     /// The persona of the site at `origin` (a serialised origin, as `MessageEvent.origin` gives it).
     #[must_use]
     pub fn persona(&self, origin: &str) -> PersonaSecret {
-        PersonaSecret(self.derive("persona", origin))
+        PersonaSecret::new(self.derive("persona", origin))
     }
 
     /// The person's own persona: the same on every site that they let know it. No origin's can be equal to it.
     #[must_use]
     pub fn person(&self) -> PersonaSecret {
-        PersonaSecret(self.derive("person", ""))
+        PersonaSecret::new(self.derive("person", ""))
     }
 
     /// How a peer knows the attempt that a link comes from. It tells nothing of other links, of other personas or of the order, and the next
@@ -103,40 +116,36 @@ impl NodeSecret {
 impl PersonaSecret {
     /// From a seed. Tests and the store use this; a persona is otherwise derived.
     #[must_use]
-    pub const fn new(seed: [u8; 32]) -> Self {
-        Self(seed)
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self(Box::new(SigningKey::from_bytes(&seed)))
     }
 
     /// The persona's public key.
     #[must_use]
     pub fn id(&self) -> PersonaId {
-        PersonaId(self.key().verifying_key().to_bytes())
+        PersonaId(self.0.verifying_key().to_bytes())
     }
 
     /// Signs as the persona.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Signature {
-        Signature(self.key().sign(message).to_bytes())
+        Signature(self.0.sign(message).to_bytes())
     }
 
     /// The X25519 secret of the same key (RFC 7748), for Noise: the scalar that Ed25519 hashes out of the seed.
     #[must_use]
     pub fn noise_secret(&self) -> [u8; 32] {
-        self.key().to_scalar_bytes()
+        self.0.to_scalar_bytes()
     }
 
     /// What the addresses of this persona grant.
     #[must_use]
     pub fn grant(&self) -> Grant {
         let mut out = [0; 16];
-        Hkdf::<Sha256>::new(Some(b"bitters/grant/1"), &self.0)
+        Hkdf::<Sha256>::new(Some(b"bitters/grant/1"), self.0.as_bytes())
             .expand(b"", &mut out)
             .expect("16 bytes are within HKDF's bound");
         Grant(out)
-    }
-
-    fn key(&self) -> SigningKey {
-        SigningKey::from_bytes(&self.0)
     }
 }
 

@@ -276,10 +276,10 @@ mod tests {
         let mut sites = sites();
         sites.visit(A, 5);
         assert!(sites.answer(A, Permission::Person, Answer::Yes));
-        assert!(sites.adopt(A, &BROUGHT));
+        assert!(sites.adopt(A, &brought()));
         let Some(Change::Save(site)) = sites.take_changes().pop() else { panic!("nothing is to be stored") };
         let again = Sites::new(NODE, vec![site], Vec::new(), PAGE.into());
-        assert_eq!(again.persona(A), BROUGHT);
+        assert_eq!(again.persona(A), brought());
         assert_eq!(again.permissions(A), sites.permissions(A));
         assert!(again.was_here(A));
     }
@@ -291,8 +291,8 @@ mod tests {
         let theirs = NODE.persona(A);
         assert!(!sites.adopt(B, &theirs), "derived for another");
         assert!(sites.adopt(A, &theirs), "it is what it has");
-        assert!(sites.adopt(A, &BROUGHT));
-        assert!(!sites.adopt(B, &BROUGHT), "brought by another");
+        assert!(sites.adopt(A, &brought()));
+        assert!(!sites.adopt(B, &brought()), "brought by another");
         assert!(!sites.adopt(B, &NODE.person()), "the person's");
         assert!(!sites.adopt(PAGE, &PersonaSecret::new([8; 32])));
         assert_eq!(sites.persona(B), NODE.persona(B));
@@ -350,7 +350,10 @@ mod tests {
     const B: &str = "https://b.example";
     const PAGE: &str = "https://node.example";
     const NODE: NodeSecret = NodeSecret::new([7; 32]);
-    const BROUGHT: PersonaSecret = PersonaSecret::new([9; 32]);
+
+    fn brought() -> PersonaSecret {
+        PersonaSecret::new([9; 32])
+    }
 
     fn saved(change: Change) -> KnownSite {
         match change {

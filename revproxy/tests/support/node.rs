@@ -112,7 +112,7 @@ impl Node {
     }
 }
 
-pub const fn secret(n: u8) -> PersonaSecret {
+pub fn secret(n: u8) -> PersonaSecret {
     PersonaSecret::new([n; 32])
 }
 

@@ -184,7 +184,7 @@ pub fn not_registered(conn: ConnId) -> [Output; 1] {
     [refused(conn, Code::Denied, "the key is not registered here")]
 }
 
-pub const fn secret(n: u8) -> PersonaSecret {
+pub fn secret(n: u8) -> PersonaSecret {
     PersonaSecret::new([n; 32])
 }
 
