@@ -51,7 +51,7 @@ impl Node {
             ToNode::Challenge { nonce, wire, unix_ms } => {
                 self.clock.hear_server(unix_ms);
                 match WIRE.common(wire) {
-                    Some(version) => self.on_challenge(nonce, version),
+                    Some(_) => self.on_challenge(nonce),
                     None => self.refuse_version(wire.min, wire.max),
                 }
             }
@@ -91,8 +91,8 @@ impl Node {
         }
     }
 
-    fn on_challenge(&mut self, nonce: [u8; 32], version: u16) {
-        if self.uplink.challenge(nonce, version).is_some() {
+    fn on_challenge(&mut self, nonce: [u8; 32]) {
+        if self.uplink.challenge(nonce).is_some() {
             self.tell_server(ToServer::Enter(WIRE));
         }
     }
@@ -109,6 +109,10 @@ impl Node {
     }
 
     fn on_refused(&mut self, code: Code, message: &str) {
+        if code == Code::PeerUnreachable {
+            // Whom it was for is gone, as may happen.
+            return;
+        }
         let url = self.uplink.url().unwrap_or("a rendezvous").to_owned();
         // Some site's request: others aren't told of it.
         self.warn(Audience::Observers, &format!("{url} refused: {code:?}: {message}"));
@@ -229,7 +233,7 @@ impl Node {
     /// Asks whether a peer is there. One to whom we show nothing is asked for its door, if the server didn't tell it or it led nowhere: it, or the
     /// server for it, answers.
     pub(super) fn look_up(&mut self, pair: Pair) {
-        if (self.dials.is_knocked(pair) || !self.uplink.knows_doors())
+        if self.dials.is_knocked(pair)
             && !self.of_links(|links, around| links.has_reason(pair, around))
             && self.with_links(|links, around| links.dial(pair, around)) == Ok(Begun::Knock)
         {
