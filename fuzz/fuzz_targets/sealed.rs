@@ -8,7 +8,7 @@ use bitters_wire::{
     limits::{MAX_EARLY, MAX_LINK},
     packet::Packet,
     sealed::{Said, SealedSignal},
-    topic::MatchKey,
+    topic::{MatchKey, Published},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(packets) = codec::decode::<Vec<Packet>>(bytes, MAX_EARLY) {
         assert_eq!(codec::decode(&codec::encode(&packets), MAX_EARLY), Ok(packets));
     }
-    if let Ok(said) = codec::decode::<Vec<Vec<u8>>>(bytes, MAX_EARLY) {
+    if let Ok(said) = codec::decode::<Vec<Published>>(bytes, MAX_EARLY) {
         assert_eq!(codec::decode(&codec::encode(&said), MAX_EARLY), Ok(said));
     }
 });

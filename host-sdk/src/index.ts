@@ -11,7 +11,7 @@
 export { type ConnectOptions, connect } from "./connect.js";
 export type { Data, Json, Received } from "./data.js";
 export { BittersError, type Code, type Executed } from "./error.js";
-export type { Abortable, BittersNode, CallContext, CallOptions, Serving, SignalOptions } from "./node.js";
+export type { Abortable, BittersNode, CallContext, CallOptions, JoinOptions, Serving, SignalOptions } from "./node.js";
 export type { Limits } from "./limits.js";
 export type { Badge } from "./place.js";
 export type { Returned, Service } from "./service.js";

@@ -19,6 +19,12 @@ export interface CallOptions extends Limits {
   idempotent?: boolean | undefined;
 }
 
+/** How a topic may be joined. */
+export interface JoinOptions extends Limits {
+  /** Only those who know it, too, are in the topic, and can read what is said there. */
+  secret?: string | BufferSource | undefined;
+}
+
 /** What a handler of calls learns besides the argument. */
 export interface CallContext {
   /** Who calls: a persona's id. */
@@ -132,8 +138,10 @@ export class BittersNode extends EventTarget {
   }
 
   /** Joins a topic. The limits are those of joining: to go, `leave()`. */
-  async join<T = Received>(name: string, limits: Limits = {}): Promise<Topic<T>> {
-    return this.#lasting<Topic<T>>({ join: { name: nameOf(name) } }, limits, (talk) => new Topic<T>(this.#port, talk, name)).answer;
+  async join<T = Received>(name: string, { secret, ...limits }: JoinOptions = {}): Promise<Topic<T>> {
+    const join = { name: nameOf(name) };
+    const ask = secret === undefined ? { join } : { joinSecret: { ...join, secret: toWire(secret) } };
+    return this.#lasting<Topic<T>>(ask, limits, (talk) => new Topic<T>(this.#port, talk, name)).answer;
   }
 
   /** Opens a stream to a peer that serves the protocol. The limits are those of opening: to end it, `abort()` it. */

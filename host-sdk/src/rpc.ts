@@ -40,6 +40,7 @@ export interface Asks {
   finish: undefined;
   hangUp: { peer: string };
   join: { name: string };
+  joinSecret: { name: string; secret: WireData };
   open: { peer: string; protocol: string };
   publish: { topic: number; data: WireData };
   reply: { outcome: { err: string } | { ok: WireData } };

@@ -41,7 +41,7 @@ export async function site(element: HTMLElement, signal: AbortSignal): Promise<v
   await node.signal({}, node.id);
 
   await topics(await node.join("lobby", { signal }));
-  const typed = await node.join<{ n: number }>("numbers");
+  const typed = await node.join<{ n: number }>("numbers", { secret: new Uint8Array(16) });
   for await (const { data } of typed) is<number>(data.n);
 
   await streams(await node.open(node.id, "file", { signal }));

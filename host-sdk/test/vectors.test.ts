@@ -64,6 +64,7 @@ const drives: Record<string, Drive> = {
   finish: async (node, frame) => (await opened(node, frame)).close(),
   hangUp: async (node) => node.hangUp(PEER).catch(() => {}),
   join: async (node) => node.join("lobby").catch(() => {}),
+  joinSecret: async (node) => node.join("lobby", { secret: "pepper" }).catch(() => {}),
   open: async (node) => node.open(PEER, "file").catch(() => {}),
   publish: async (node, frame) => {
     const joining = node.join("lobby");

@@ -25,12 +25,19 @@ impl<T> Backlog<T> {
 
     /// Something of so many bytes waits, from a frame to a persona.
     pub fn push(&mut self, from: FrameId, to: PersonaId, bytes: usize, what: T) {
-        if self.bytes + bytes > self.most {
+        if !self.offer(bytes, what) {
             self.lost.insert((from, to));
-        } else {
+        }
+    }
+
+    /// Something of so many bytes waits, if there is room. Tells whether there is; nobody else is told.
+    pub fn offer(&mut self, bytes: usize, what: T) -> bool {
+        let fits = self.bytes + bytes <= self.most;
+        if fits {
             self.bytes += bytes;
             self.waiting.push_back((bytes, what));
         }
+        fits
     }
 
     /// Bytes of the first that waits.

@@ -216,7 +216,9 @@ impl Node {
             }
             ToLeader::Ping => self.tell(frame, ToFrame::Pong),
             ToLeader::Pong => {}
-            ToLeader::Publish { request, topic, sealed } => self.on_publish(frame, request, topic, &sealed, now),
+            ToLeader::Publish { request, topic, name, body } => {
+                self.on_publish(frame, request, (topic, name), body, now);
+            }
             ToLeader::Serve(tag) => self.on_serve(frame, tag),
             ToLeader::Service { request, name, method, args } => {
                 self.on_service(frame, request, name, method, args, now);
@@ -246,7 +248,7 @@ impl Node {
 
     fn expire_topics(&mut self) {
         if self.topics.expires().is_some_and(|at| at <= self.clock.now) {
-            self.topics.expire(self.clock.now);
+            self.topics.expire(self.clock.now, self.clock.common_ms());
         }
     }
 

@@ -121,7 +121,7 @@ async fn a_node_of_version_1_is_told_which_versions_there_are() {
     // Its registration: a key, a signature with its length, the versions 1 to 1.
     node.send(Message::binary([[7].as_slice(), &[9; 32], &[64], &[9; 64], &[1, 1]].concat())).await;
 
-    let message = "this server speaks versions 4 to 5".into();
+    let message = "this server speaks version 6".into();
     assert_eq!(node.hear().await, ToNode::Refused { code: Code::VersionMismatch, message });
     assert_eq!(node.end().await, Some(CloseCode::Policy));
 }

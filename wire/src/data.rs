@@ -32,6 +32,16 @@ impl Data {
         self.len() == 0
     }
 
+    /// Bytes, or those of a text; a JSON value may be spelled in many ways.
+    #[must_use]
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            Self::Text(text) => Some(text.as_bytes()),
+            Self::Json(_) => None,
+        }
+    }
+
     /// Whether this may travel as one message.
     #[must_use]
     pub fn fits(&self) -> bool {

@@ -97,7 +97,7 @@ key_id! {
     TopicId
 }
 key_id! {
-    /// A topic's message: the SHA-256 of its sealed bytes.
+    /// A topic's message: the hash of who says it, where, and what its author calls it ([`crate::topic::message_id`]).
     MessageId
 }
 

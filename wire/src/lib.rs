@@ -36,8 +36,9 @@ pub mod uri;
 /// The version of everything in this crate that crosses between builds. Two parties talk when their ranges overlap.
 ///
 /// Version 2 made links a persona's: those of version 1 were between nodes. Version 3 seals signals. In version 4 who
-/// has no reason is shown no network address. Version 5 has the rendezvous tell doors ([`rendezvous::DOORS`]).
-pub const WIRE: VersionRange = VersionRange { min: 4, max: 5 };
+/// has no reason is shown no network address. Version 5 has the rendezvous tell doors. In version 6 topics are matched,
+/// and their messages have headers that leaders verify.
+pub const WIRE: VersionRange = VersionRange { min: 6, max: 6 };
 
 /// Versions that a party speaks, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -55,6 +55,12 @@ pub const MAX_SEALED_SIGNAL: usize = MAX_EARLY + 512;
 /// Topics that one frame may be in.
 pub const MAX_TOPICS_PER_FRAME: usize = 64;
 
+/// Messages of topics that a frame tells a new leader to have heard, and their authors at most: some 100 KB.
+pub const MAX_HEARD: usize = 4096;
+
+/// Authors of them.
+pub const MAX_HEARD_AUTHORS: usize = 1024;
+
 /// Peers that the person may block for one site.
 pub const MAX_BLOCKED: usize = 256;
 

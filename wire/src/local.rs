@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{
     VersionRange,
@@ -19,7 +20,7 @@ use crate::{
     rendezvous::IceEnds,
     rpc::Identity,
     status::{Path, Scope, Status},
-    topic::MatchKey,
+    topic::{HeardOf, MatchKey, MessageName},
 };
 
 /// A message with the leadership it belongs to.
@@ -129,9 +130,11 @@ pub enum ToLeader {
         request: u32,
         /// Which topic.
         topic: TopicId,
-        /// The sealed message.
+        /// What the message is called: the same when it is said again.
+        name: MessageName,
+        /// What is said, sealed.
         #[serde(with = "serde_bytes")]
-        sealed: Vec<u8>,
+        body: Vec<u8>,
     },
     /// The site serves this from now on.
     Serve(Tag),
@@ -197,8 +200,8 @@ pub struct Hello {
     pub watching: bool,
     /// What the site serves.
     pub serves: Vec<Tag>,
-    /// Topics that the site is in, and what their other members are shown.
-    pub joined: Vec<(TopicId, MatchKey)>,
+    /// Topics that the site is in.
+    pub joined: Vec<Membership>,
     /// Personas that the site's sessions talk with.
     pub talks: Vec<PersonaId>,
     /// Links that the frame holds and that are up.
@@ -207,6 +210,19 @@ pub struct Hello {
     pub hiding: Hiding,
     /// The same of its site.
     pub blocked: Blocked,
+}
+
+/// A topic that a frame is in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    /// Which.
+    pub topic: TopicId,
+    /// What other members are shown.
+    pub matching: MatchKey,
+    /// Since how many milliseconds.
+    pub since_ms: u64,
+    /// What the frame heard there lately: of all its topics at most [`MAX_HEARD`](crate::limits::MAX_HEARD) messages.
+    pub heard: Vec<(PersonaId, HeardOf)>,
 }
 
 /// Peers that the person blocked for a site. The latest decision counts, and goes where the site's frames go.
@@ -242,6 +258,8 @@ pub struct HeldLink {
     pub path: Path,
     /// Whether the peer may know our network addresses.
     pub direct: bool,
+    /// Its two ends.
+    pub bond: Bond,
 }
 
 /// From the leader to a frame.
@@ -314,13 +332,19 @@ pub enum ToFrame {
     Sites(Vec<SiteStatus>),
     /// The answer to [`ToLeader::Status`] and [`ToLeader::Watch`].
     Status(Status),
-    /// A message of a topic that the frame is in.
+    /// A message of a topic that the frame is in. Who says it is verified.
     Topic {
         /// Which topic.
         topic: TopicId,
-        /// The sealed message.
+        /// The author.
+        from: PersonaId,
+        /// What the author calls it.
+        name: MessageName,
+        /// When it was said, in milliseconds since 1970, by the author's clock.
+        time: u64,
+        /// What is said, sealed.
         #[serde(with = "serde_bytes")]
-        sealed: Vec<u8>,
+        body: Vec<u8>,
     },
     /// Who else is in a topic: the whole list, after each change.
     TopicPeers {
@@ -492,6 +516,10 @@ pub struct IdentityText {
     pub b: IdentityEnd,
 }
 
+/// The SHA-256 of what the ends of one link sign: no other link has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bond(#[serde(with = "serde_bytes")] pub [u8; 32]);
+
 /// One end of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityEnd {
@@ -511,6 +539,12 @@ impl IdentityText {
         let role: &[u8] = if *signer_is_a { b"A" } else { b"B" };
         let domain: &[u8] = b"bitters/peercon/2";
         [domain, role, &a.id.0, &b.id.0, &a.fingerprint, &b.fingerprint, &a.nonce, &b.nonce].concat()
+    }
+
+    /// The two ends and their connection, the same at both.
+    #[must_use]
+    pub fn bond(&self) -> Bond {
+        Bond(Sha256::digest(Self { signer_is_a: true, ..*self }.to_bytes()).into())
     }
 
     /// The persona that signs.

@@ -19,9 +19,6 @@ use crate::{
     sealed::SealedSignal,
 };
 
-/// From that version on a node tells the rendezvous where doors are ([`ToServer::Door`]), and is told ([`ToNode::Door`]).
-pub const DOORS: u16 = 5;
-
 /// From a node to the rendezvous.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToServer {
@@ -98,7 +95,7 @@ pub enum ToServer {
         /// Who left it.
         key: PersonaId,
     },
-    /// Where whoever looks up a key of mine may dial it. Since [`DOORS`].
+    /// Where whoever looks up a key of mine may dial it.
     Door {
         /// A registered key of this socket.
         key: PersonaId,
@@ -175,7 +172,7 @@ pub enum ToNode {
         /// For whom it was.
         to: PersonaId,
     },
-    /// Where the key that was looked up may be dialled. [`Here`](Self::Here) follows. Since [`DOORS`].
+    /// Where the key that was looked up may be dialled. [`Here`](Self::Here) follows.
     Door(Box<Address>),
 }
 

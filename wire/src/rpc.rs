@@ -123,6 +123,13 @@ pub enum Ask {
         /// The topic's name.
         name: String,
     },
+    /// The same, where only those are in it who know the secret, too. A node of before doesn't know the request, and so fails it.
+    JoinSecret {
+        /// The topic's name.
+        name: String,
+        /// Bytes, or a text for the bytes of its UTF-8; not empty.
+        secret: Data,
+    },
     /// Open a stream. `done` when the peer accepted it; then tells `bytes`, `credit`, `finished` and `failed`.
     Open {
         /// The persona.

@@ -54,9 +54,28 @@ fn distinct(mut names: Vec<String>) -> Vec<String> {
 }
 
 /// All that a site asks. A new variant doesn't compile below until it has its name there, and its vector with that.
-const ASKS: [&str; 20] = [
-    "address", "answer", "call", "cancel", "credit", "dial", "finish", "hangUp", "join", "open", "publish", "reply",
-    "reset", "serve", "service", "status", "stop", "unify", "watch", "write",
+const ASKS: [&str; 21] = [
+    "address",
+    "answer",
+    "call",
+    "cancel",
+    "credit",
+    "dial",
+    "finish",
+    "hangUp",
+    "join",
+    "joinSecret",
+    "open",
+    "publish",
+    "reply",
+    "reset",
+    "serve",
+    "service",
+    "status",
+    "stop",
+    "unify",
+    "watch",
+    "write",
 ];
 
 fn ask(ask: &Ask) -> &'static str {
@@ -70,6 +89,7 @@ fn ask(ask: &Ask) -> &'static str {
         Ask::HangUp { .. } => "hangUp",
         Ask::Finish => "finish",
         Ask::Join { .. } => "join",
+        Ask::JoinSecret { .. } => "joinSecret",
         Ask::Open { .. } => "open",
         Ask::Publish { .. } => "publish",
         Ask::Reply { .. } => "reply",

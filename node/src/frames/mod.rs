@@ -58,8 +58,8 @@ pub struct Frame {
     pub remote: Option<Remote>,
     /// What its site serves.
     pub serves: Set<Tag>,
-    /// Topics that its site is in.
-    pub joined: Set<TopicId>,
+    /// Topics that its site is in, and since when, in milliseconds since 1970.
+    pub joined: Map<TopicId, u64>,
     /// When it came first, counted in frames.
     pub age: u64,
     /// When it said hello last, counted in hellos.
@@ -161,7 +161,7 @@ impl Frames {
             presence: Presence::default(),
             remote: None,
             serves: Set::new(),
-            joined: Set::new(),
+            joined: Map::new(),
             age: recency,
             recency,
             services: Set::new(),
@@ -282,22 +282,22 @@ impl Frames {
 
     /// Topics of all frames.
     pub fn topics(&self) -> Set<TopicId> {
-        self.frames.values().flat_map(|frame| frame.joined.iter().copied()).collect()
+        self.frames.values().flat_map(|frame| frame.joined.keys().copied()).collect()
     }
 
     /// Topics with the personas that are in them.
     pub fn memberships(&self) -> Set<(TopicId, PersonaId)> {
-        self.frames.values().flat_map(|it| it.joined.iter().map(|topic| (*topic, it.persona()))).collect()
+        self.frames.values().flat_map(|it| it.joined.keys().map(|topic| (*topic, it.persona()))).collect()
     }
 
     /// Topics of a frame.
     pub fn topics_of(&self, id: FrameId) -> Vec<TopicId> {
-        self.frame(id).map_or_else(Vec::new, |frame| frame.joined.iter().copied().collect())
+        self.frame(id).map_or_else(Vec::new, |frame| frame.joined.keys().copied().collect())
     }
 
     /// Frames at a persona's place in a topic.
     pub fn in_topic(&self, Place { own, topic }: Place) -> impl Iterator<Item = (FrameId, &Frame)> {
-        self.of_persona(own).filter(move |(_, frame)| frame.joined.contains(&topic))
+        self.of_persona(own).filter(move |(_, frame)| frame.joined.contains_key(&topic))
     }
 
     /// Whether a persona is in a topic.

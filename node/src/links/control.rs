@@ -10,7 +10,7 @@ use bitters_wire::{
     limits::{MAX_LINK, MAX_SIGNAL, TOPIC_NEIGHBOURS},
     link::{Control, LinkMessage, Signal},
     sealed::SealedSignal,
-    topic::TopicMessage,
+    topic::{Published, TopicMessage},
 };
 
 use super::{Around, Links, LinksOutput, Offence, table::Way};
@@ -35,7 +35,7 @@ impl Links {
                 }
                 Ok(())
             }
-            Ok(LinkMessage::Topic(message)) => self.on_topic(link, pair, message, around.now),
+            Ok(LinkMessage::Topic(message)) => self.on_topic(link, pair, message, around),
             Err(_) => Err("an undecodable message"),
         };
         if let Err(offence) = done {
@@ -69,18 +69,31 @@ impl Links {
     }
 
     /// What is said of topics goes on to them, within the link's bounds, once the table knows which the peer is in.
-    fn on_topic(&mut self, link: LinkId, pair: Pair, message: TopicMessage, now: Instant) -> Result<(), Offence> {
-        if let TopicMessage::Publish { topic, sealed } = message {
-            return self.on_publish(link, pair, topic, sealed, now);
+    fn on_topic(
+        &mut self,
+        link: LinkId,
+        pair: Pair,
+        message: TopicMessage,
+        around: &Around<'_>,
+    ) -> Result<(), Offence> {
+        if let TopicMessage::Publish { topic, published } = message {
+            return self.on_publish(link, pair, topic, published, around.now);
         }
-        self.takes_control(link, now)?;
+        self.takes_control(link, around.now)?;
         match message {
-            TopicMessage::Joined(topic) => return self.on_joined(link, pair, topic),
-            TopicMessage::Left(topic) => self.on_left(link, pair, topic, now),
+            TopicMessage::Tags(tags) if tags.len() > MAX_MEMBERSHIPS => {
+                return Err("more topics than a persona may be in");
+            }
+            TopicMessage::Tags(tags) => self.on_tags(link, pair, &tags, around),
+            TopicMessage::Left(tag) => self.on_left(link, pair, tag, around),
             TopicMessage::Members { members, .. } if members.len() > TOPIC_NEIGHBOURS => {
                 return Err("more members at once than allowed");
             }
-            TopicMessage::Members { topic, members } => self.tell(LinksOutput::Members { pair, topic, members }),
+            TopicMessage::Members { topic, members } => {
+                if self.table.up(link).is_some_and(|up| up.is_in(topic)) {
+                    self.tell(LinksOutput::Members { pair, topic, members });
+                }
+            }
             TopicMessage::Publish { .. } => {}
         }
         Ok(())
@@ -91,51 +104,28 @@ impl Links {
         link: LinkId,
         pair: Pair,
         topic: TopicId,
-        sealed: Vec<u8>,
+        published: Published,
         now: Instant,
     ) -> Result<(), Offence> {
         let Some(up) = self.table.up_mut(link) else { return Ok(()) };
-        if !up.is_in(topic) && !up.is_lenient(now) {
-            return Err("a message of a topic that it isn't in");
+        if !up.budget.matched && !up.is_lenient(now) {
+            return Err("a message of a topic, in none of which it is");
         }
-        if up.budget.publishes.take(now) {
-            self.tell(LinksOutput::Publish { link: Some(link), pair, topic, sealed });
+        // What it said before it left may have waited.
+        if up.is_in(topic) && up.budget.publishes.take(now) {
+            self.tell(LinksOutput::Publish { link: Some(link), pair, topic, published });
         }
         Ok(())
     }
 
-    fn on_joined(&mut self, link: LinkId, pair: Pair, topic: TopicId) -> Result<(), Offence> {
-        let Some(up) = self.table.up_mut(link) else { return Ok(()) };
-        if up.joined.len() >= MAX_MEMBERSHIPS {
-            return Err("more topics than a persona may be in");
-        }
-        let comes = up.joined.insert(topic);
-        self.tell(LinksOutput::Joined { link, pair, topic, comes });
-        self.tell(LinksOutput::Status);
-        Ok(())
-    }
-
-    fn on_left(&mut self, link: LinkId, pair: Pair, topic: TopicId, now: Instant) {
-        let Some(up) = self.table.up_mut(link) else { return };
-        if up.joined.remove(&topic) {
-            up.hinted.remove(&topic);
-            up.want(now);
-            self.tell(LinksOutput::Left { pair, topic });
-            self.tell(LinksOutput::Plans);
-            self.tell(LinksOutput::Status);
-        }
+    /// Whether a link may bring what an author says of whom nothing was heard yet.
+    pub fn takes_author(&mut self, link: LinkId, now: Instant) -> bool {
+        self.table.up_mut(link).is_some_and(|up| up.budget.authors.take(now))
     }
 
     /// Whether a peer wasn't told yet who else is in a topic; it is now.
     pub fn hints(&mut self, link: LinkId, topic: TopicId) -> bool {
         self.table.up_mut(link).is_some_and(|up| up.hinted.insert(topic))
-    }
-
-    /// We left a topic: a link to a peer that is in it is kept for as long as if it had come up now.
-    pub fn part(&mut self, link: LinkId, topic: TopicId, now: Instant) {
-        if let Some(up) = self.table.up_mut(link).filter(|up| up.is_in(topic)) {
-            up.want(now);
-        }
     }
 
     /// The peer said where it can be dialled. The proxies are of its choice: our browser turns to those only if it may know our addresses.
@@ -221,6 +211,7 @@ impl Links {
         }
         let joined = std::mem::take(&mut up.joined);
         up.hinted.clear();
+        up.shown.clear();
         up.want(now);
         up.be_lenient(now);
         self.tell(LinksOutput::Resumed { link, pair, joined });

@@ -18,6 +18,7 @@ use bitters_wire::{
     link::Signal,
     packet::Packet,
     sealed::{MAX_SHOWN, Said},
+    topic::Published,
 };
 
 use super::{
@@ -39,8 +40,8 @@ const PEERS_OF_EACH: usize = 64;
 /// Packets that one signal may carry: each is answered at most once.
 const MAX_PACKETS: usize = 8;
 
-/// Messages in a topic that one signal may carry: no more fit, as they are sealed and signed.
-const MAX_SAID: usize = 16;
+/// Messages in a topic that one signal may carry: no more fit, as each has a header.
+const MAX_SAID: usize = 10;
 
 /// What is said in topics counts as so much at least each time: servers count signals, too.
 const MESSAGE: usize = 1024;
@@ -252,7 +253,7 @@ impl Links {
         if count == 0 || !may_speak || self.early.was_told(pair, topic, count) {
             return;
         }
-        let said: Vec<&[u8]> = around.topics.recently_ours(place, around.now).collect();
+        let said: Vec<&Published> = around.topics.recently_ours(place, around.now).collect();
         let blob = codec::encode(&said);
         if said.is_empty() || blob.len() > MAX_EARLY {
             return;
@@ -274,11 +275,11 @@ impl Links {
         way: Way,
         around: &Around<'_>,
     ) {
-        let Ok(said) = codec::decode::<Vec<Vec<u8>>>(blob, MAX_EARLY) else { return };
+        let Ok(said) = codec::decode::<Vec<Published>>(blob, MAX_EARLY) else { return };
         let bytes = blob.len().max(MESSAGE);
         if said.len() <= MAX_SAID && self.early.hear(pair, bytes, (way, vec![topic]), around.now) {
-            for sealed in said {
-                self.tell(LinksOutput::Publish { link: None, pair, topic, sealed });
+            for published in said {
+                self.tell(LinksOutput::Publish { link: None, pair, topic, published });
             }
         }
     }

@@ -66,7 +66,7 @@ impl Links {
     }
 
     fn adopt(&mut self, frame: FrameId, held: HeldLink, around: &Around<'_>) {
-        let HeldLink { link, own, peer, used, path, direct } = held;
+        let HeldLink { link, own, peer, used, path, direct, bond } = held;
         let pair = Pair { own, peer };
         if self.table.link(link).is_some() {
             return;
@@ -86,6 +86,7 @@ impl Links {
         }
         if stands_by {
             self.table.adopt_standby(link, frame, pair, around.now);
+            self.table.set_bond(link, bond);
             self.table.set_path(link, path);
             self.table.set_direct(link, direct);
             return;
@@ -95,6 +96,7 @@ impl Links {
             self.replace(rival);
         }
         self.table.adopt(link, frame, pair, around.now);
+        self.table.set_bond(link, bond);
         self.table.set_path(link, path);
         self.table.set_direct(link, direct);
         self.say_of_links(link, Control::Resume, around);

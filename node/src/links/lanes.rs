@@ -1,4 +1,5 @@
-//! What waits for a link: each site's packets in a lane of their own, so that a site which says much waits for itself.
+//! What waits for a link: each site's packets in a lane of their own, and what each author says in a topic, so that whoever says much waits for
+//! itself. Topics share the link with groups of sites, and their authors with sites.
 //!
 //! The frame that holds the link tells how much of it has gone on ([`LinkEvent::Drained`]); no more than a window is on its way
 //! there. Beyond that, the lane goes next of which the fewest bytes have gone (start-time fair queueing, Goyal, Vin and Cheng 1996): that of the
@@ -9,7 +10,7 @@
 //! [`LinkEvent::Drained`]: bitters_wire::local::LinkEvent::Drained
 
 use bitters_machine::map::Map;
-use bitters_wire::id::{FrameId, PersonaId};
+use bitters_wire::id::{FrameId, PersonaId, TopicId};
 
 use crate::{
     backlog::{Backlog, Lost},
@@ -21,6 +22,9 @@ const WINDOW: usize = 512 * 1024;
 
 /// Bytes of one site that wait for one link: eight streams that wait for nothing else.
 const MAX_WAITING: usize = 16 * 1024 * 1024;
+
+/// Bytes of one author in one topic that wait for one link: what is beyond isn't passed on there. Others may do so.
+const MAX_WAITING_OF_AUTHOR: usize = 1024 * 1024;
 
 /// What waits for its turn beside others.
 #[derive(Debug)]
@@ -88,6 +92,14 @@ impl Lanes {
     pub fn wait(&mut self, site: &str, from: FrameId, to: PersonaId, message: Vec<u8>) {
         let group = self.groups.entry(group_of(site), Queue::default);
         group.entry(site, || Backlog::new(MAX_WAITING)).push(from, to, message.len(), message);
+    }
+
+    /// What an author says in a topic, as a link message, waits for its turn. Where too much of that waits already, it is dropped.
+    pub fn wait_in_topic(&mut self, topic: TopicId, author: PersonaId, message: Vec<u8>) {
+        // No group of sites is called so.
+        let topic = self.groups.entry(&format!("topic {topic}"), Queue::default);
+        let lane = topic.entry(&author.to_string(), || Backlog::new(MAX_WAITING_OF_AUTHOR));
+        lane.offer(message.len(), message);
     }
 
     /// The message whose turn it is, if there is room for one; and who is to say something again.
@@ -170,6 +182,28 @@ mod tests {
         let (greedy, quiet): (Vec<u8>, Vec<u8>) = went.partition(|n| *n < 100);
         assert!(greedy.len().abs_diff(quiet.len()) <= 1, "{} and {}", greedy.len(), quiet.len());
         assert_eq!(greedy[..8], [0, 0, 0, 0, 1, 1, 1, 1], "each of them in its turn");
+    }
+
+    #[test]
+    fn who_floods_a_topic_waits_for_itself() {
+        let mut lanes = Lanes::default();
+        let says = |lanes: &mut Lanes, topic, author, n, bytes: usize| {
+            let mut message = vec![0; bytes];
+            message[0] = n;
+            lanes.wait_in_topic(TopicId([topic; 32]), PersonaId([author; 32]), message);
+        };
+        for n in 0..100 {
+            says(&mut lanes, 1, 1, n, 60 * 1024);
+        }
+        assert_eq!(sent(&mut lanes).len(), 9);
+        says(&mut lanes, 1, 2, 200, 100);
+        says(&mut lanes, 2, 1, 201, 100);
+        wait(&mut lanes, "quiet", 202, 100);
+        lanes.drained(usize::MAX);
+        let went = sent(&mut lanes);
+        assert!(went[..4].iter().filter(|n| **n >= 200).count() == 3, "{went:?}");
+        lanes.drained(usize::MAX);
+        assert_eq!(went.len() + sent(&mut lanes).len(), 3 + 17 - 9, "what was too much is dropped");
     }
 
     const FRAME: FrameId = FrameId::from_random([1; 16]);

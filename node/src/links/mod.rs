@@ -43,6 +43,7 @@ mod room;
 mod sealing;
 mod standbys;
 mod table;
+mod tags;
 
 use std::{collections::VecDeque, net::SocketAddr, time::Duration};
 
@@ -61,7 +62,7 @@ use bitters_wire::{
     packet::Packet,
     rendezvous::ToServer,
     sealed::SealedSignal,
-    topic::TopicMessage,
+    topic::{Published, TopicMessage},
 };
 
 use crate::{
@@ -201,7 +202,7 @@ pub enum LinksOutput {
     GivenUp(Pair),
     /// A peer hung up: all sessions with it are over.
     HungUp(Pair),
-    /// A peer is in a topic.
+    /// A peer is in a topic of ours, and wasn't, as far as we know.
     Joined {
         /// The link.
         link: LinkId,
@@ -209,8 +210,6 @@ pub enum LinksOutput {
         pair: Pair,
         /// Which topic.
         topic: TopicId,
-        /// Whether it wasn't, as far as we know.
-        comes: bool,
     },
     /// A peer wants to know where our door is, and asked in this way.
     Knocked(Pair, Way),
@@ -251,8 +250,8 @@ pub enum LinksOutput {
         pair: Pair,
         /// Which topic.
         topic: TopicId,
-        /// The sealed message.
-        sealed: Vec<u8>,
+        /// What somebody said.
+        published: Published,
     },
     /// A peer was reached at its address, so long after the dial began.
     Reached(PersonaId, Duration),
@@ -299,6 +298,12 @@ impl Links {
         let (table, redials) = (Table::new(epoch), Redials::new());
         let (leaving, knocks, early, unable) = (Map::new(), Knocks::new(), Early::new(), Map::new());
         Self { secret, table, redials, leaving, sealing, knocks, early, unable, rng, outbox: VecDeque::new() }
+    }
+
+    /// As if the ends of a link had signed this.
+    #[cfg(test)]
+    pub fn bind(&mut self, link: LinkId, bond: bitters_wire::local::Bond) {
+        self.table.set_bond(link, bond);
     }
 
     /// The links, to look at.
@@ -429,6 +434,37 @@ impl Links {
             up.lanes.wait(&frame.origin, id, to, message);
         }
         self.drive_lanes(link, around);
+    }
+
+    /// Has what an author says in a topic wait for its turn.
+    pub fn publish(
+        &mut self,
+        link: LinkId,
+        (topic, author): (TopicId, PersonaId),
+        message: Vec<u8>,
+        around: &Around<'_>,
+    ) {
+        if let Some(up) = self.table.up_mut(link) {
+            up.lanes.wait_in_topic(topic, author, message);
+        }
+        self.drive_lanes(link, around);
+    }
+
+    /// Says again to a peer what was said in a topic lately, for as long as that isn't too much. Tells whether it went.
+    pub fn replay(
+        &mut self,
+        link: LinkId,
+        of: (TopicId, PersonaId),
+        published: Published,
+        around: &Around<'_>,
+    ) -> bool {
+        let bytes = u32::try_from(published.len()).unwrap_or(u32::MAX);
+        let affords = self.table.up_mut(link).is_some_and(|up| up.budget.replays.take_many(bytes, around.now));
+        if affords {
+            let message = TopicMessage::Publish { topic: of.0, published };
+            self.publish(link, of, codec::encode(&LinkMessage::Topic(message)), around);
+        }
+        affords
     }
 
     /// Sends the bytes of a message to a peer.

@@ -341,6 +341,7 @@ impl Links {
         let Some(secret) = around.frames.secret(own).filter(|_| is_meant && text.signer() == own && !is_blocked) else {
             return self.refuse_identity(link, around);
         };
+        self.table.set_bond(link, text.bond());
         self.command(link, LinkCommand::Signed(secret.sign(&text.to_bytes())), around);
         self.judge_reason(link, Pair { own, peer: text.other() }, proof, around);
     }

@@ -178,6 +178,9 @@ impl Links {
 
     /// Our site accepted a peer: links to it may go directly.
     pub fn accept(&mut self, pair: Pair, around: &Around<'_>) {
+        if let Some(link) = self.table.up_to(pair) {
+            self.show_topics(link, around);
+        }
         if around.may_show(pair) {
             self.table.of_pair(pair).into_iter().for_each(|link| self.go_direct(link, around));
         }

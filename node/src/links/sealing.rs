@@ -9,7 +9,7 @@ use bitters_wire::{
     keys::PersonaSecret,
     link::Signal,
     sealed::{FRESH_MINUTES, ForMembers, Fresh, Opened, Said, SealedSignal},
-    topic::MatchKey,
+    topic::{MatchKey, TopicTag},
 };
 
 use crate::limits::{HEARD_SIGNALS, MAX_PERSONAS};
@@ -50,6 +50,11 @@ impl Sealing {
         let fresh = self.fresh();
         let sealed = ForMembers::seal(signal, keys, [from.id(), to], &fresh.nonce, || self.random.bytes());
         SealedSignal::seal(&said(Box::new(sealed)), from, to, minute.unwrap_or_default(), &fresh).ok()
+    }
+
+    /// A tag that stands for no topic.
+    pub fn padding(&mut self) -> TopicTag {
+        TopicTag(self.random.bytes())
     }
 
     fn fresh(&mut self) -> Fresh {

@@ -17,12 +17,15 @@ use bitters_wire::{
     id::{Epoch, FrameId, LinkId, PersonaId, TopicId},
     limits::DIAL_TIMEOUT,
     link::Signal,
+    local::Bond,
     status::Path,
 };
 
 use super::{attempt::Standing, lanes::Lanes};
 use crate::{
-    limits::{LINK_CONTROL, LINK_PUBLISHES, LINK_RESUMES, LINK_SIGNALS, LINK_STANDBYS, MAX_LINKS},
+    limits::{
+        LINK_AUTHORS, LINK_CONTROL, LINK_PUBLISHES, LINK_REPLAYS, LINK_RESUMES, LINK_SIGNALS, LINK_STANDBYS, MAX_LINKS,
+    },
     pair::Pair,
 };
 
@@ -67,6 +70,8 @@ pub struct Link {
     pub direct: bool,
     /// Why, besides that the site accepted it.
     pub because: Because,
+    /// Its two ends, once they sign.
+    pub bond: Option<Bond>,
 }
 
 /// Reasons for a link to go directly that nothing but the link tells.
@@ -91,7 +96,17 @@ impl Link {
             State::Connecting(_) | State::Opening(_) | State::Standby(_) | State::Up(_) => Path::Direct,
         };
         let because = Because::NONE;
-        Self { frame, own: pair.own, peer: Some(pair.peer), state, path, passage: None, direct: true, because }
+        Self {
+            frame,
+            own: pair.own,
+            peer: Some(pair.peer),
+            state,
+            path,
+            passage: None,
+            direct: true,
+            because,
+            bond: None,
+        }
     }
 
     /// When it is given up, unless it is up by then.
@@ -218,8 +233,10 @@ pub struct Up {
     pub opened: Option<(bool, Instant)>,
     /// Measured round trip in microseconds.
     pub rtt_us: Option<u32>,
-    /// Topics that the peer is in.
+    /// Topics of our persona's that the peer is in, too.
     pub joined: Set<TopicId>,
+    /// Topics that the peer was shown to be ours.
+    pub shown: Set<TopicId>,
     /// Topics whose other members the peer was told of.
     pub hinted: Set<TopicId>,
     /// When it came up for this leader, a site dialled the peer again, or the last topic in common was left; or when the peer was told last that
@@ -248,6 +265,8 @@ pub struct Up {
 pub struct Budget {
     /// Whether our site dialled it.
     pub dialled: bool,
+    /// Whether it showed that it was in a topic of our persona's.
+    pub matched: bool,
     /// Standbys that couldn't be had, one after the other.
     pub standby_failures: u32,
     /// No standby is tried before.
@@ -258,6 +277,10 @@ pub struct Budget {
     pub control: Bucket,
     /// How often the peer may pass on topic messages.
     pub publishes: Bucket,
+    /// Bytes that it may have said again when it comes.
+    pub replays: Bucket,
+    /// How many authors it may bring of whom nothing was heard yet.
+    pub authors: Bucket,
     /// How often the peer may have signals passed on, or pass them on to us.
     pub signals: Bucket,
     /// How often the peer may change its leader.
@@ -268,11 +291,14 @@ impl Budget {
     fn new(now: Instant) -> Self {
         Self {
             dialled: false,
+            matched: false,
             standby_failures: 0,
             standby_not_before: now,
             standbys: Bucket::new(LINK_STANDBYS, now),
             control: Bucket::new(LINK_CONTROL, now),
             publishes: Bucket::new(LINK_PUBLISHES, now),
+            replays: Bucket::new(LINK_REPLAYS, now),
+            authors: Bucket::new(LINK_AUTHORS, now),
             signals: Bucket::new(LINK_SIGNALS, now),
             resumes: Bucket::new(LINK_RESUMES, now),
         }
@@ -287,6 +313,7 @@ impl Up {
             opened: None,
             rtt_us: None,
             joined: Set::new(),
+            shown: Set::new(),
             hinted: Set::new(),
             last_packet: None,
             lenient_until: None,
@@ -369,7 +396,8 @@ impl Table {
         let id = self.name();
         let (state, passage) = (State::Opening(now), Some(passage));
         let (path, because) = (Path::Proxied, Because::NONE);
-        self.links.insert(id, Link { frame, own, peer: None, state, path, passage, direct: false, because });
+        let (peer, direct, bond) = (None, false, None);
+        self.links.insert(id, Link { frame, own, peer, state, path, passage, direct, because, bond });
         id
     }
 
@@ -494,6 +522,18 @@ impl Table {
     pub fn set_because(&mut self, id: LinkId, because: Because) {
         if let Some(link) = self.links.get_mut(&id) {
             link.because = because;
+        }
+    }
+
+    /// The two ends of a link, as they are known and as they have signed.
+    pub fn bond(&self, id: LinkId) -> Option<(Pair, Bond)> {
+        self.links.get(&id).and_then(|link| Some((link.pair()?, link.bond?)))
+    }
+
+    /// Its two ends sign.
+    pub fn set_bond(&mut self, id: LinkId, bond: Bond) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.bond = Some(bond);
         }
     }
 

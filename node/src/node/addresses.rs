@@ -97,7 +97,7 @@ impl Node {
 
     /// The server tells the doors of personas that serve something, and of no others.
     fn publish_doors(&mut self) {
-        if !self.uplink.knows_doors() {
+        if !self.uplink.is_registered() {
             return;
         }
         let mut serving = self.serving();

@@ -29,10 +29,19 @@ impl Clock {
         self.wall.map(|told| self.since(told))
     }
 
-    /// Minutes since 1970, as peers count them: by the server's clock, if a server told its time since the machine last slept.
+    /// Milliseconds since 1970, as peers count them: by the server's clock, if a server told its time since the machine last slept.
+    fn told_ms(&self) -> Option<u64> {
+        self.server.map(|told| self.since(told)).or_else(|| self.unix_ms())
+    }
+
+    /// The same; zero if the node was told nothing.
+    pub(super) fn common_ms(&self) -> u64 {
+        self.told_ms().unwrap_or_default()
+    }
+
+    /// The same in minutes.
     pub(super) fn minute(&self) -> Option<u32> {
-        let ms = self.server.map(|told| self.since(told)).or_else(|| self.unix_ms())?;
-        u32::try_from(ms / 60_000).ok()
+        u32::try_from(self.told_ms()? / 60_000).ok()
     }
 
     /// A server tells its time.

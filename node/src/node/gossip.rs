@@ -9,7 +9,7 @@ use bitters_wire::{
     link::LinkMessage,
     local::ToFrame,
     rendezvous::ToServer,
-    topic::{MatchKey, TopicMessage},
+    topic::{MatchKey, MessageName, Published, TopicMessage},
 };
 
 use super::Node;
@@ -18,11 +18,11 @@ use crate::{
     limits::{MAX_MEMBERSHIPS, MAX_TOPICS_PER_GROUP, MAX_TOPICS_PER_ORIGIN},
     pair::Pair,
     sites::accounts::Spend,
-    topics::{Introducer, Place},
+    topics::{LATELY, Place},
 };
 
-/// What a link message adds to a sealed message, with room.
-const WRAPPING: usize = 64;
+/// What a link message adds to a sealed body, with room: mostly the header.
+const WRAPPING: usize = 320;
 
 impl Node {
     pub(super) fn on_join(&mut self, id: FrameId, request: u32, joining: (TopicId, MatchKey), now: Instant) {
@@ -30,7 +30,7 @@ impl Node {
         let outcome = self.may_join(id, topic, now);
         let joins = outcome.is_ok();
         self.asked(id, request, outcome);
-        if joins && self.join_topic(id, joining) {
+        if joins && self.join_topic(id, joining, self.clock.common_ms()) {
             if let Some(frame) = self.frames.frame_mut(id) {
                 frame.peers_told.insert(topic, Vec::new());
             }
@@ -48,10 +48,10 @@ impl Node {
     /// Whether a frame's site may be in a topic. One membership is left for a persona that takes another's place.
     pub(super) fn has_room_for(&mut self, id: FrameId, topic: TopicId, now: Instant) -> Result<(), Failure> {
         let joined = self.frames.topics_of(id);
-        let of_site: Set<TopicId> = self.kin(id).flat_map(|(_, frame)| frame.joined.iter().copied()).collect();
+        let of_site: Set<TopicId> = self.kin(id).flat_map(|(_, frame)| frame.joined.keys().copied()).collect();
         let members = |(_, frame): (FrameId, &Frame)| {
             let persona = frame.persona();
-            frame.joined.iter().map(|topic| (*topic, persona)).collect::<Vec<_>>()
+            frame.joined.keys().map(|topic| (*topic, persona)).collect::<Vec<_>>()
         };
         let of_group: Set<(TopicId, PersonaId)> = self.clan(id).flat_map(members).collect();
         let refusal = if joined.contains(&topic) {
@@ -70,12 +70,13 @@ impl Node {
         Err(self.quota(id, refusal, now))
     }
 
-    /// A frame is in a topic now; tells whether it wasn't.
-    pub(super) fn join_topic(&mut self, id: FrameId, (topic, matching): (TopicId, MatchKey)) -> bool {
+    /// A frame is in a topic, since then (milliseconds since 1970); tells whether it wasn't.
+    pub(super) fn join_topic(&mut self, id: FrameId, (topic, matching): (TopicId, MatchKey), since: u64) -> bool {
         let Some(frame) = self.frames.frame_mut(id) else { return false };
-        if !frame.joined.insert(topic) {
+        if frame.joined.contains_key(&topic) {
             return false;
         }
+        frame.joined.insert(topic, since);
         let place = Place { own: frame.persona(), topic };
         self.topics.learn(topic, matching);
         if !self.topics.is_open(place) {
@@ -88,17 +89,11 @@ impl Node {
 
     /// A persona of ours is in a topic, and wasn't.
     pub(super) fn enter_topic(&mut self, place: Place) {
-        let Place { own, topic } = place;
         self.topics.open(place);
         if self.uplink.is_registered() {
             self.advertise(place);
         }
-        for (link, pair, is_member) in self.up_links(own, topic) {
-            if is_member {
-                self.topics.introduce(place, pair.peer, Introducer::Itself, &mut self.rng);
-            }
-            self.tell_topic(link, TopicMessage::Joined(topic));
-        }
+        self.show_topics(place.own);
         self.changed.topics.insert(place);
     }
 
@@ -114,7 +109,7 @@ impl Node {
         let Some(frame) = self.frames.frame_mut(id) else { return };
         frame.peers_told.remove(&topic);
         let own = frame.persona();
-        if frame.joined.remove(&topic) {
+        if frame.joined.remove(&topic).is_some() {
             self.after_leaving(Place { own, topic });
         }
     }
@@ -123,12 +118,7 @@ impl Node {
     pub(super) fn after_leaving(&mut self, place: Place) {
         let Place { own, topic } = place;
         if !self.frames.is_member(place) && self.topics.is_open(place) {
-            for (link, _, is_member) in self.up_links(own, topic) {
-                self.tell_topic(link, TopicMessage::Left(topic));
-                if is_member {
-                    self.links.part(link, topic, self.clock.now);
-                }
-            }
+            self.with_links(|links, around| links.leave_topic(place, around));
             self.topics.close(place);
             if self.uplink.is_registered() {
                 self.tell_server(ToServer::Withdraw { topic, key: own });
@@ -138,66 +128,105 @@ impl Node {
         self.changed.status = true;
     }
 
-    /// Tells a peer which topics our persona is in.
-    pub(super) fn introduce_ourselves(&mut self, link: LinkId, own: PersonaId) {
-        for place in self.topics.iter().filter(|place| place.own == own).collect::<Vec<_>>() {
-            self.tell_topic(link, TopicMessage::Joined(place.topic));
-        }
+    /// Shows the peers of a persona those of its topics that they are to see and haven't seen.
+    pub(super) fn show_topics(&mut self, own: PersonaId) {
+        let links: Vec<LinkId> = self.links.table().ups_of(own).map(|(link, _, _, _)| link).collect();
+        self.with_links(|known, around| links.into_iter().for_each(|link| known.show_topics(link, around)));
     }
 
-    pub(super) fn on_publish(&mut self, id: FrameId, request: u32, topic: TopicId, sealed: &[u8], now: Instant) {
-        let outcome = self.publish(id, topic, sealed, now);
+    pub(super) fn on_publish(
+        &mut self,
+        id: FrameId,
+        request: u32,
+        (topic, name): (TopicId, MessageName),
+        body: Vec<u8>,
+        now: Instant,
+    ) {
+        let outcome = self.publish(id, (topic, name), body, now);
         self.asked(id, request, outcome);
     }
 
-    fn publish(&mut self, id: FrameId, topic: TopicId, sealed: &[u8], now: Instant) -> Result<(), Failure> {
-        let Some(own) = self.frames.frame(id).filter(|frame| frame.joined.contains(&topic)).map(Frame::persona) else {
+    fn publish(
+        &mut self,
+        id: FrameId,
+        (topic, name): (TopicId, MessageName),
+        body: Vec<u8>,
+        now: Instant,
+    ) -> Result<(), Failure> {
+        let is_member = |frame: &&Frame| frame.joined.contains_key(&topic);
+        let Some(secret) = self.frames.frame(id).filter(is_member).map(|frame| frame.secret.clone()) else {
             return Err(Failure::new(Code::BadArgument, "published to a topic that wasn't joined"));
         };
-        if sealed.len() > MAX_LINK - WRAPPING {
+        if body.len() > MAX_LINK - WRAPPING {
             return Err(Failure::new(Code::TooLarge, format!("a message has at most {MAX_MESSAGE} bytes")));
         }
-        if !self.spend(id, Spend::Publish(sealed.len()), now) {
+        if !self.spend(id, Spend::Publish(body.len()), now) {
             return Err(self.quota(id, "this site publishes too much", now));
         }
+        let (place, time) = (Place { own: secret.id(), topic }, self.clock.common_ms());
+        let Some(key) = self.topics.matching(place).copied() else { return Ok(()) };
         // A frame says it again to a leader that may not have heard it.
-        if self.topics.is_new(own, sealed) {
-            let place = Place { own, topic };
-            self.topics.keep_ours(place, sealed, now);
-            self.spread(place, sealed, Some(id), None);
+        if self.topics.hear(place, (place.own, name), time) {
+            let published = Published::new((topic, &key), &secret, (time, name), body);
+            self.topics.keep_ours(place, &published, now);
+            self.spread(place, (place.own, name, time), published, (Some(id), None));
             self.with_links(|links, around| links.publish_early(place, around));
         }
         Ok(())
     }
 
-    /// A message came over a link, or by way of others.
-    pub(super) fn on_topic_message(&mut self, link: Option<LinkId>, pair: Pair, topic: TopicId, sealed: &[u8]) {
-        let place = Place { own: pair.own, topic };
-        if self.topics.is_open(place) && self.topics.is_new(pair.own, sealed) {
-            self.topics.keep(place, sealed, self.clock.now);
-            self.spread(place, sealed, None, link);
+    /// A message came over a link, or by way of others. What nobody can have said, or not lately, or too much of, goes nowhere.
+    pub(super) fn on_topic_message(&mut self, link: Option<LinkId>, pair: Pair, topic: TopicId, published: Published) {
+        let (place, now) = (Place { own: pair.own, topic }, self.clock.now);
+        let Some(key) = self.topics.matching(place) else { return };
+        let Ok(signed) = published.open((topic, key)) else { return };
+        let from = signed.header.from;
+        if !signed.header.is_fresh(self.clock.common_ms()) || !self.topics.takes(place, &signed.header) {
+            return;
+        }
+        let Ok(header) = signed.verify(topic) else { return };
+        let is_new = from != pair.peer && self.topics.is_new_author(place, from);
+        if is_new && link.is_some_and(|link| !self.links.takes_author(link, now)) {
+            return;
+        }
+        if self.topics.affords(place, from, published.len(), now)
+            && self.topics.hear(place, (from, header.name), header.time)
+        {
+            self.topics.keep(place, from, &published, now);
+            self.spread(place, (from, header.name, header.time), published, (None, link));
         }
     }
 
     /// Gives a message to all frames and neighbours of a persona in its topic but the one that it comes from.
-    fn spread(&mut self, place: Place, sealed: &[u8], from: Option<FrameId>, via: Option<LinkId>) {
+    fn spread(
+        &mut self,
+        place: Place,
+        (from, name, time): (PersonaId, MessageName, u64),
+        published: Published,
+        (by, via): (Option<FrameId>, Option<LinkId>),
+    ) {
         let topic = place.topic;
-        let frames: Vec<FrameId> =
-            self.frames.in_topic(place).map(|(id, _)| id).filter(|id| Some(*id) != from).collect();
-        for frame in frames {
-            self.tell(frame, ToFrame::Topic { topic, sealed: sealed.to_vec() });
+        for frame in self.hearers(place, time).filter(|id| Some(*id) != by).collect::<Vec<_>>() {
+            self.tell(frame, ToFrame::Topic { topic, from, name, time, body: published.body.clone() });
         }
         let links: Vec<LinkId> =
             self.links.table().in_topic(place.own, topic).map(|(id, _, _)| id).filter(|id| Some(*id) != via).collect();
         if links.is_empty() {
             return;
         }
-        let message = codec::encode(&LinkMessage::Topic(TopicMessage::Publish { topic, sealed: sealed.to_vec() }));
+        let message = codec::encode(&LinkMessage::Topic(TopicMessage::Publish { topic, published }));
         self.with_links(|known, around| {
             for link in links {
-                known.send(link, message.clone(), around);
+                known.publish(link, (topic, from), message.clone(), around);
             }
         });
+    }
+
+    /// Frames that hear what was said then: not what was said long before they came.
+    fn hearers(&self, place: Place, time: u64) -> impl Iterator<Item = FrameId> {
+        let lately = u64::try_from(LATELY.as_millis()).unwrap_or(u64::MAX);
+        let came_by = move |frame: &Frame| frame.joined.get(&place.topic).is_some_and(|since| time + lately >= *since);
+        self.frames.in_topic(place).filter(move |(_, frame)| came_by(frame)).map(|(id, _)| id)
     }
 
     /// Topics that lost all their neighbours ask the rendezvous for others.
@@ -246,10 +275,5 @@ impl Node {
             frame.peers_told.insert(topic, peers.clone());
             self.tell(id, ToFrame::TopicPeers { topic, peers });
         }
-    }
-
-    /// Links of a persona that are used, and whether the peer is in the topic.
-    fn up_links(&self, own: PersonaId, topic: TopicId) -> Vec<(LinkId, Pair, bool)> {
-        self.links.table().ups_of(own).map(|(id, pair, _, up)| (id, pair, up.is_in(topic))).collect()
     }
 }

@@ -8,9 +8,9 @@ use bitters_wire::{
     failure::{Code, Failure},
     id::{FrameId, PersonaId, TopicId},
     limits::MAX_TOPICS_PER_FRAME,
-    local::{DownReason, Hello, ToFrame, Welcome},
+    local::{DownReason, Hello, Membership, ToFrame, Welcome},
     rendezvous::{ToServer, register_text},
-    topic::MatchKey,
+    topic::{Header, Signed},
 };
 
 use super::Node;
@@ -190,17 +190,18 @@ impl Node {
         }
     }
 
-    fn bring_topics(&mut self, id: FrameId, joined: &[(TopicId, MatchKey)], now: Instant) {
-        let is_joined = |topic: TopicId| joined.iter().any(|(it, _)| *it == topic);
+    fn bring_topics(&mut self, id: FrameId, joined: &[Membership], now: Instant) {
+        let Some(own) = self.frames.frame(id).map(Frame::persona) else { return };
+        let is_joined = |topic: TopicId| joined.iter().any(|it| it.topic == topic);
         for topic in self.frames.topics_of(id).into_iter().filter(|topic| !is_joined(*topic)) {
             self.leave_topic(id, topic);
         }
-        for (topic, matching) in joined.iter().take(MAX_TOPICS_PER_FRAME) {
+        for Membership { topic, matching, since_ms, heard } in joined.iter().take(MAX_TOPICS_PER_FRAME) {
             if self.has_room_for(id, *topic, now).is_ok() {
-                self.join_topic(id, (*topic, *matching));
-                if let Some(own) = self.frames.frame(id).map(Frame::persona) {
-                    self.changed.topics.insert(Place { own, topic: *topic });
-                }
+                let place = Place { own, topic: *topic };
+                self.topics.learn_heard(place, heard);
+                self.join_topic(id, (*topic, *matching), self.clock.common_ms().saturating_sub(*since_ms));
+                self.changed.topics.insert(place);
             }
         }
     }
@@ -209,8 +210,13 @@ impl Node {
     fn catch_up(&mut self, id: FrameId, now: Instant) {
         let Some(own) = self.frames.frame(id).map(Frame::persona) else { return };
         for topic in self.frames.topics_of(id) {
-            for sealed in self.topics.recent(Place { own, topic }, now) {
-                self.tell(id, ToFrame::Topic { topic, sealed });
+            let place = Place { own, topic };
+            let Some(key) = self.topics.matching(place).copied() else { continue };
+            for published in self.topics.recent(place, now) {
+                // It was verified when it came.
+                if let Ok(Signed { header: Header { from, name, time, .. }, .. }) = published.open((topic, &key)) {
+                    self.tell(id, ToFrame::Topic { topic, from, name, time, body: published.body });
+                }
             }
         }
     }
@@ -235,7 +241,7 @@ impl Node {
         if went == Went::Away {
             self.mourn(&frame.secret, id, &frame.talks.keys().copied().collect::<Vec<_>>());
         }
-        for topic in frame.joined {
+        for topic in frame.joined.into_keys() {
             self.after_leaving(Place { own, topic });
         }
         self.forget_persona(own);
@@ -256,7 +262,6 @@ impl Node {
         self.acquaintances.forget(persona);
         self.link(LinksInput::PersonaGone(persona));
         self.seeds.unsow(persona);
-        self.topics.forget(persona);
         self.uplink.forget(persona);
         if self.uplink.is_registered() {
             self.tell_server(ToServer::Unregister(persona));

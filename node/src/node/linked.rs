@@ -68,7 +68,7 @@ impl Node {
         match output {
             LinksOutput::AddressFailed(peer) => self.seed_failed(&SeedId::Persona(peer)),
             LinksOutput::Adopted(link, pair) => {
-                self.introduce_ourselves(link, pair.own);
+                self.with_links(|links, around| links.show_topics(link, around));
                 self.link_is_there(pair);
             }
             LinksOutput::Command(frame, link, command) => self.tell(frame, ToFrame::Link(link, command)),
@@ -84,7 +84,7 @@ impl Node {
             LinksOutput::FrameGone(pair, frame) => self.tell_of_death(pair, frame),
             LinksOutput::GivenUp(pair) => self.topics.give_up(pair, now, &mut self.rng),
             LinksOutput::HungUp(pair) => self.on_hung_up(pair, now),
-            LinksOutput::Joined { link, pair, topic, comes } => self.on_peer_joined(link, pair, topic, comes),
+            LinksOutput::Joined { link, pair, topic } => self.on_peer_joined(link, pair, topic),
             LinksOutput::Knocked(pair, way) => self.on_knock(pair, way),
             LinksOutput::Left { pair, topic } => self.on_peer_left(pair, topic),
             LinksOutput::Lost(lost) => self.say_again(lost),
@@ -94,7 +94,9 @@ impl Node {
             LinksOutput::Needless { pair, joined } => self.topics.is_only_in(pair, &joined),
             LinksOutput::Packet(link, packet) => self.on_link_packet(link, packet, now),
             LinksOutput::Plans => self.changed.plans = true,
-            LinksOutput::Publish { link, pair, topic, sealed } => self.on_topic_message(link, pair, topic, &sealed),
+            LinksOutput::Publish { link, pair, topic, published } => {
+                self.on_topic_message(link, pair, topic, published);
+            }
             LinksOutput::Reached(peer, took) => self.seed_succeeded(SeedId::Persona(peer), took),
             LinksOutput::Resumed { link, pair, joined } => self.on_resumed(link, pair, &joined, now),
             LinksOutput::Server(message) => self.tell_server(message),
@@ -103,7 +105,7 @@ impl Node {
                 self.changed.sites = true;
             }
             LinksOutput::Up(link, pair) => {
-                self.introduce_ourselves(link, pair.own);
+                self.with_links(|links, around| links.show_topics(link, around));
                 self.tell_own_address(link, pair.own);
                 self.link_is_there(pair);
             }
@@ -126,22 +128,17 @@ impl Node {
         }
     }
 
-    fn on_peer_joined(&mut self, link: LinkId, pair: Pair, topic: TopicId, comes: bool) {
+    /// A linked peer came to a topic, or we to one in which it is: it hears what is being said and who else is there.
+    fn on_peer_joined(&mut self, link: LinkId, pair: Pair, topic: TopicId) {
         let place = Place { own: pair.own, topic };
         self.topics.linger_ends(place, pair.peer);
         self.changed.topics.insert(place);
-        if comes {
-            self.on_neighbour(link, pair, place);
-        }
-    }
-
-    /// A linked peer came to a topic: it hears what is being said and who else is there.
-    fn on_neighbour(&mut self, link: LinkId, pair: Pair, place: Place) {
-        let topic = place.topic;
         self.topics.introduce(place, pair.peer, Introducer::Itself, &mut self.rng);
         self.topics.search_ends(place);
-        for sealed in self.topics.recent(place, self.clock.now) {
-            self.tell_topic(link, TopicMessage::Publish { topic, sealed });
+        for (from, published) in self.topics.recent_for(place, pair.peer, self.clock.now) {
+            if !self.with_links(|links, around| links.replay(link, (topic, from), published, around)) {
+                break;
+            }
         }
         let others = self.links.table().in_topic(pair.own, topic).map(|(_, other, _)| other.peer);
         let mut members: Vec<PersonaId> = others.filter(|other| *other != pair.peer).collect();
@@ -163,6 +160,9 @@ impl Node {
     pub(super) fn on_members(&mut self, place: Place, members: &[PersonaId], by: Introducer) {
         for member in members.iter().filter(|member| **member != place.own) {
             self.topics.introduce(place, *member, by, &mut self.rng);
+            if let Some(link) = self.links.table().up_to(Pair { own: place.own, peer: *member }) {
+                self.with_links(|links, around| links.show_topics(link, around));
+            }
         }
         self.changed.plans = true;
     }
@@ -175,7 +175,7 @@ impl Node {
             self.topics.linger(place, pair.peer, now);
             self.changed.topics.insert(place);
         }
-        self.introduce_ourselves(link, pair.own);
+        self.with_links(|links, around| links.show_topics(link, around));
     }
 
     /// There is a way to a peer again: frames whose sessions talk with it are told.

@@ -167,7 +167,7 @@ impl Node {
             // The rendezvous takes topics of registered keys only.
             self.register_persona(persona);
         }
-        for topic in topics {
+        for topic in topics.into_keys() {
             let place = Place { own: persona, topic };
             if !self.topics.is_open(place) {
                 self.enter_topic(place);

@@ -18,6 +18,7 @@ mod room;
 mod signals;
 mod standbys;
 mod strangers;
+mod topics;
 
 use bitters_machine::Machine;
 use std::time::Duration;
@@ -71,11 +72,11 @@ fn a_frame_is_welcomed_with_its_own_persona_and_watched_once() {
 #[test]
 fn a_frame_that_comes_from_another_leader_hears_what_was_said_before_it_came() {
     let mut lab = Lab::without_server();
-    let brought = |frame, known| Hello { known, joined: vec![(LOBBY, matching(LOBBY))], ..hello(frame, SITE) };
+    let brought = |frame, known| Hello { known, joined: vec![is_in(LOBBY)], ..hello(frame, SITE) };
     lab.frame(TAB, ToLeader::Hello(brought(TAB, true)));
-    lab.frame(TAB, ToLeader::Publish { request: 1, topic: LOBBY, sealed: vec![7] });
+    lab.frame(TAB, page_says(1, LOBBY, vec![7]));
 
-    let told = |frame| Output::Frame(frame, ToFrame::Topic { topic: LOBBY, sealed: vec![7] });
+    let told = |frame| heard(frame, us(), LOBBY, vec![7]);
     assert!(lab.frame(OTHER, ToLeader::Hello(brought(OTHER, true))).contains(&told(OTHER)));
     assert!(!lab.frame(OTHER, ToLeader::Hello(brought(OTHER, true))).contains(&told(OTHER)), "it was here");
     assert!(!lab.frame(THIRD, ToLeader::Hello(brought(THIRD, false))).contains(&told(THIRD)), "it begins");
@@ -105,7 +106,7 @@ fn the_nodes_own_page_and_observers_see_the_whole_node() {
 fn a_frame_of_another_version_is_refused() {
     let mut lab = Lab::without_server();
     let hello = Hello { wire: VersionRange { min: 9, max: 9 }, ..hello(TAB, SITE) };
-    let text = "the frame (new) speaks wire versions 9 to 9, the leader (test) 4 to 5: reload the page";
+    let text = "the frame (new) speaks wire versions 9 to 9, the leader (test) 6 to 6: reload the page";
     let failure = Failure::new(Code::VersionMismatch, text);
     assert_eq!(
         lab.frame(TAB, ToLeader::Hello(hello)),
@@ -130,7 +131,7 @@ fn the_uplink_registers_personas_and_their_topics() {
     let mut lab = Lab::new();
     let outputs = lab.frame(TAB, ToLeader::Hello(hello(TAB, SITE)));
     assert!(outputs.contains(&Output::Uplink(UplinkCommand::Connect(URL.into()))));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, joins(1, LOBBY));
 
     lab.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
     let challenge = ToNode::Challenge { nonce: NONCE, wire: WIRE, unix_ms: 0 };
@@ -158,11 +159,11 @@ fn a_server_that_falls_silent_behind_an_open_socket_is_left_for_another() {
     let second = "wss://second.example/rendezvous";
     let mut lab = Lab::with_seeds(vec![Seed { latency_ms: Some(5), ..seed(URL) }, seed(second)]);
     lab.admit(TAB, SITE);
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, joins(1, LOBBY));
     lab.register(Vec::new());
     let link = lab.dialled(dials(alice()));
     lab.link(link, LinkEvent::Up(alice()));
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.peer(link, &in_topic(alice(), LOBBY));
     let without_pings = |outputs: Vec<Output>| {
         outputs.into_iter().filter(|it| !matches!(it, Output::Frame(_, ToFrame::Ping))).collect::<Vec<_>>()
     };
@@ -343,42 +344,42 @@ fn a_message_reaches_pages_and_neighbours_once() {
     let (mut lab, link) = Lab::linked();
     lab.admit(OTHER, SITE);
     for frame in [TAB, OTHER] {
-        lab.frame(frame, ToLeader::Join { request: 9, topic: LOBBY, matching: matching(LOBBY) });
+        lab.frame(frame, joins(9, LOBBY));
     }
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.peer(link, &in_topic(alice(), LOBBY));
 
-    let sealed = b"hello".to_vec();
-    let heard = |frame, sealed: &[u8]| Output::Frame(frame, ToFrame::Topic { topic: LOBBY, sealed: sealed.to_vec() });
-    let publish = |sealed: &[u8]| TopicMessage::Publish { topic: LOBBY, sealed: sealed.to_vec() };
-    let said_by_page = |request| ToLeader::Publish { request, topic: LOBBY, sealed: sealed.clone() };
-    let passed = [heard(OTHER, &sealed), said(link, &publish(&sealed)), asked(1, Ok(()))];
-    assert_eq!(lab.frame(TAB, said_by_page(1)), passed);
-    assert_eq!(lab.frame(TAB, said_by_page(2)), [asked(2, Ok(()))]);
-    assert_eq!(lab.peer(link, &publish(&sealed)), []);
-    assert_eq!(lab.peer(link, &publish(b"you")), [heard(TAB, b"you"), heard(OTHER, b"you")]);
+    let says = |request| page_says(request, LOBBY, b"hello");
+    let ours = peer_says(us(), LOBBY, b"hello");
+    let passed = [heard(OTHER, us(), LOBBY, b"hello"), said(link, &ours), asked(1, Ok(()))];
+    assert_eq!(lab.frame(TAB, says(1)), passed);
+    assert_eq!(lab.frame(TAB, says(2)), [asked(2, Ok(()))]);
+    assert_eq!(lab.peer(link, &ours), []);
+    let hers = peer_says(alice(), LOBBY, b"you");
+    assert_eq!(lab.peer(link, &hers), [TAB, OTHER].map(|frame| heard(frame, alice(), LOBBY, b"you")));
+    assert_eq!(lab.peer(link, &hers), []);
 }
 
 #[test]
 fn what_was_just_said_is_said_again_to_a_neighbour_that_comes() {
     let (mut lab, link) = Lab::linked();
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, joins(1, LOBBY));
     let sealed = b"hello".to_vec();
-    lab.frame(TAB, ToLeader::Publish { request: 2, topic: LOBBY, sealed: sealed.clone() });
+    lab.frame(TAB, page_says(2, LOBBY, sealed.clone()));
 
-    let outputs = lab.peer(link, &TopicMessage::Joined(LOBBY));
+    let outputs = lab.peer(link, &in_topic(alice(), LOBBY));
     let peers = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: vec![alice()] });
-    assert_eq!(outputs, [said(link, &TopicMessage::Publish { topic: LOBBY, sealed }), peers]);
+    assert_eq!(outputs, [said(link, &in_topic(us(), LOBBY)), said(link, &peer_says(us(), LOBBY, sealed)), peers]);
 }
 
 #[test]
 fn a_peer_is_missed_at_once_when_it_leaves_and_later_when_its_link_breaks() {
     let (mut lab, link) = Lab::linked();
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, joins(1, LOBBY));
     let nobody = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: Vec::new() });
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
-    assert_eq!(lab.peer(link, &TopicMessage::Left(LOBBY)), std::slice::from_ref(&nobody));
+    lab.peer(link, &in_topic(alice(), LOBBY));
+    assert_eq!(lab.peer(link, &left(alice(), LOBBY)), std::slice::from_ref(&nobody));
 
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.peer(link, &in_topic(alice(), LOBBY));
     assert!(!lab.link(link, LinkEvent::Down(DownReason::Closed)).contains(&nobody));
     lab.now = lab.now + Duration::from_secs(2);
     assert!(lab.input(Input::Timeout).contains(&nobody));
@@ -392,7 +393,7 @@ fn offenders_are_hung_up_on() {
     let offences = [
         Control::Address(address).encoded(),
         Control::Signal(Signal { blob: vec![0; MAX_SIGNAL + 1], ..dial(3) }).encoded(),
-        TopicMessage::Publish { topic: LOBBY, sealed: vec![1] }.encoded(),
+        peer_says(alice(), LOBBY, vec![1]).encoded(),
         TopicMessage::Members { topic: LOBBY, members: vec![PersonaId([1; 32]); 9] }.encoded(),
         vec![0xff; 40],
         vec![0; MAX_LINK + 1],
@@ -410,17 +411,26 @@ fn a_new_leader_adopts_links_and_has_their_story_told_again() {
     let mut lab = Lab::without_server();
     let link = LinkId { epoch: Epoch(2), number: 5 };
     let hello = Hello {
-        joined: vec![(LOBBY, matching(LOBBY))],
-        links: vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true }],
+        joined: vec![is_in(LOBBY)],
+        links: vec![HeldLink {
+            link,
+            own: us(),
+            peer: alice(),
+            used: true,
+            path: Path::Direct,
+            direct: true,
+            bond: BOND,
+        }],
         ..hello(TAB, SITE)
     };
     let outputs = lab.frame(TAB, ToLeader::Hello(hello));
-    let told =
-        [said(link, &Control::Resume), said(link, &TopicMessage::Joined(LOBBY)), Output::Frame(TAB, ToFrame::Peers(1))];
-    let said: Vec<Output> = outputs.into_iter().filter(|it| !matches!(it, Output::SaveSite(_))).skip(2).collect();
-    assert_eq!(said, told, "its site isn't told that everybody left");
+    let shown = said(link, &in_topic(us(), LOBBY));
+    let told = [said(link, &Control::Resume), shown.clone(), Output::Frame(TAB, ToFrame::Peers(1))];
+    let follows: Vec<Output> = outputs.into_iter().filter(|it| !matches!(it, Output::SaveSite(_))).skip(2).collect();
+    assert_eq!(follows, told, "its site isn't told that everybody left");
 
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    assert_eq!(lab.peer(link, &in_topic(alice(), LOBBY)), [shown], "she may have come since");
+    lab.frame(TAB, ToLeader::Pong);
     lab.now = lab.now + Duration::from_secs(2);
     let peers = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: vec![alice()] });
     assert_eq!(lab.input(Input::Timeout), [peers]);
@@ -535,11 +545,9 @@ fn a_site_that_asks_too_much_is_told_so() {
         })
     };
     let topic = |n: u8| TopicId([n; 32]);
-    let joined = (0..=64).filter(|n| {
-        !refused(lab.frame(TAB, ToLeader::Join { request: 1, topic: topic(*n), matching: matching(topic(*n)) }))
-    });
+    let joined = (0..=64).filter(|n| !refused(lab.frame(TAB, joins(1, topic(*n)))));
     assert_eq!(joined.count(), 64);
-    let said = |n: u32| ToLeader::Publish { request: n, topic: topic(0), sealed: n.to_le_bytes().to_vec() };
+    let said = |n: u32| page_says(n, topic(0), n.to_le_bytes().to_vec());
     assert_eq!((0..500).filter(|n| !refused(lab.frame(TAB, said(*n)))).count(), 400);
     let frames = (0..80_u8).map(|n| FrameId::from_random([n; 16]));
     let welcomed = frames.filter(|id| lab.node.frames.frame(*id).is_some() || lab.admit(*id, SITE));
@@ -565,10 +573,10 @@ fn seed(url: &str) -> Seed {
 fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
     let messages = vec![
         Control::Switch.encoded(),
-        TopicMessage::Joined(LOBBY).encoded(),
-        TopicMessage::Left(LOBBY).encoded(),
+        in_topic(alice(), LOBBY).encoded(),
+        left(alice(), LOBBY).encoded(),
         TopicMessage::Members { topic: LOBBY, members: vec![PersonaId([1; 32])] }.encoded(),
-        TopicMessage::Publish { topic: LOBBY, sealed: vec![1] }.encoded(),
+        peer_says(alice(), LOBBY, vec![1]).encoded(),
         Control::PassOn { to: PersonaId([1; 32]), signal: sealed(alice(), us(), dial(3)) }.encoded(),
         Control::PassedOn { from: PersonaId([1; 32]), signal: sealed(alice(), us(), dial(3)) }.encoded(),
         Control::HungUp.encoded(),

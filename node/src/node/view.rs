@@ -121,7 +121,7 @@ impl Node {
 
     fn part(&self, viewer: &Frame, now: Instant) -> Status {
         let site: Vec<&Frame> = self.frames.of_origin(&viewer.origin).map(|(_, frame)| frame).collect();
-        let topics: Set<TopicId> = site.iter().flat_map(|frame| frame.joined.iter().copied()).collect();
+        let topics: Set<TopicId> = site.iter().flat_map(|frame| frame.joined.keys().copied()).collect();
         let talks = site.iter().flat_map(|frame| &frame.talks).filter(|(_, at)| now.since(**at) <= TALK);
         let mut peers: Set<PersonaId> = talks.map(|(peer, _)| *peer).collect();
         for topic in &topics {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bitters_machine::{backoff, map::Map, rate::Bucket, time::Instant};
-use bitters_wire::{id::PersonaId, rendezvous::DOORS};
+use bitters_wire::id::PersonaId;
 
 use crate::limits::KEY_SIGNALS;
 
@@ -35,8 +35,6 @@ pub struct Challenge {
     pub nonce: [u8; 32],
     /// The server's name.
     pub server: String,
-    /// The newest version that both speak.
-    pub version: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,9 +125,9 @@ impl Uplink {
 
     /// Whether the server may introduce itself now; it may once. Tells what to sign.
     #[must_use]
-    pub fn challenge(&mut self, nonce: [u8; 32], version: u16) -> Option<Challenge> {
+    pub fn challenge(&mut self, nonce: [u8; 32]) -> Option<Challenge> {
         let State::Open { url, since, server } = &self.state else { return None };
-        let challenge = Challenge { nonce, server: server.clone(), version };
+        let challenge = Challenge { nonce, server: server.clone() };
         self.state = State::Registering { url: url.clone(), since: *since, challenge: challenge.clone() };
         Some(challenge)
     }
@@ -175,11 +173,6 @@ impl Uplink {
             State::Registered { challenge, .. } => Some(challenge),
             _ => None,
         }
-    }
-
-    /// Whether we are registered at a server that tells where doors are.
-    pub const fn knows_doors(&self) -> bool {
-        matches!(self.registered_by(), Some(challenge) if challenge.version >= DOORS)
     }
 
     /// Whether we are registered.
@@ -302,10 +295,10 @@ mod tests {
 
         uplink.connect(URL.into(), Instant::START);
         assert!(uplink.is_hopeful() && !uplink.is_due(Instant::START));
-        assert_eq!(uplink.challenge([7; 32], 5), None, "a server that speaks before its socket is open");
+        assert_eq!(uplink.challenge([7; 32]), None, "a server that speaks before its socket is open");
         uplink.open("node.localhost".into());
-        assert_eq!(uplink.challenge([7; 32], 5), Some(challenge()));
-        assert_eq!(uplink.challenge([8; 32], 5), None);
+        assert_eq!(uplink.challenge([7; 32]), Some(challenge()));
+        assert_eq!(uplink.challenge([8; 32]), None);
 
         let took = Duration::from_millis(30);
         assert_eq!(uplink.registered(Instant::from_millis(30)), Some((URL.into(), took)));
@@ -436,11 +429,11 @@ mod tests {
     fn registered(uplink: &mut Uplink, now: Instant) -> Uplink {
         uplink.connect(URL.into(), now);
         uplink.open("node.localhost".into());
-        assert!(uplink.challenge([7; 32], 5).is_some() && uplink.registered(now).is_some());
+        assert!(uplink.challenge([7; 32]).is_some() && uplink.registered(now).is_some());
         std::mem::replace(uplink, Uplink::new())
     }
 
     fn challenge() -> Challenge {
-        Challenge { nonce: [7; 32], server: "node.localhost".into(), version: 5 }
+        Challenge { nonce: [7; 32], server: "node.localhost".into() }
     }
 }

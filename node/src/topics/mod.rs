@@ -1,17 +1,18 @@
-//! Topics, first form: who might be in them, what was said in them, and what was seen.
+//! Topics: who might be in them, what was said in them, and what was heard.
 //!
 //! Each persona has its own place in a topic, and knows nothing of the places that others of this node have there.
 //!
-//! A message is known by the hash of its sealed bytes. The first time that a persona sees it, it is given to the persona's pages and passed on
-//! to the peers that it is linked to in the topic. Who is in a topic is told by frames and links and isn't kept here. What is kept belongs to
+//! A message is known by its author and the author's name for it. The first time that a persona hears it, it is given to the persona's pages and
+//! passed on to the peers that it is linked to in the topic. Who is in a topic is told by frames and links and isn't kept here. What is kept belongs to
 //! the way a topic is held together, and would change with it (HyParView, PlumTree): *candidates*, peers said to be in the topic, from
 //! which neighbours are dialled; *recent* messages, for a neighbour that comes while they are being said, or comes back
-//! after its link broke; and those who *linger*: a peer is missed only some time after its link broke.
+//! after its link broke; the *pace* of each author; and those who *linger*: a peer is missed only some time after its link broke.
 
 mod candidates;
-mod seen;
+mod pace;
+mod recent;
 
-use std::{collections::VecDeque, time::Duration};
+use std::time::Duration;
 
 use bitters_machine::{
     backoff,
@@ -20,29 +21,21 @@ use bitters_machine::{
 };
 use bitters_wire::{
     id::{PersonaId, TopicId},
-    topic::{MatchKey, message_id},
+    topic::{Header, Heard, HeardOf, MatchKey, MessageName, Published},
 };
 
-use self::{candidates::Candidates, seen::Seen};
+use self::{candidates::Candidates, pace::Pace, recent::Recent};
 use crate::{limits::MAX_MEMBERSHIPS, pair::Pair};
 
 /// A link takes that long to be made again, most of the time.
 const LINGER: Duration = Duration::from_secs(2);
-
-/// A link opens within that time, most of the time.
-const RECENT: Duration = Duration::from_secs(10);
-/// What is kept longer than wanted, so that a timer doesn't follow each message.
-const SLACK: Duration = Duration::from_secs(2);
-/// What a busy site says in a few seconds, as long as a link takes to be made again at worst.
-const MAX_RECENT: usize = 256;
-const MAX_RECENT_BYTES: usize = 256 * 1024;
 
 /// A topic that lost all its neighbours asks the rendezvous for others that often, after 5 s, 10 s and so on.
 const MAX_SEARCHES: u32 = 6;
 const FIRST_SEARCH: Duration = Duration::from_secs(5);
 const SEARCH_CAP: Duration = Duration::from_secs(300);
 
-pub use candidates::Introducer;
+pub use self::{candidates::Introducer, recent::LATELY};
 
 /// A persona's place in a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,19 +49,9 @@ pub struct Place {
 #[derive(Debug, Default)]
 struct Topic {
     candidates: Candidates,
-    recent: VecDeque<Recent>,
-    /// How many messages the persona's own pages said.
-    ours: u64,
+    recent: Recent,
+    pace: Pace,
     search: Option<Search>,
-}
-
-/// What was said lately.
-#[derive(Debug)]
-struct Recent {
-    at: Instant,
-    /// Whether a page of the persona's own said it.
-    ours: bool,
-    sealed: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +64,8 @@ struct Search {
 #[derive(Debug, Default)]
 pub struct Topics {
     open: Map<Place, Topic>,
-    seen: Map<PersonaId, Seen>,
+    /// What was heard in them, and in those that were left lately.
+    heard: Map<Place, Heard>,
     lingering: Map<(Place, PersonaId), Instant>,
     advertised: Set<Place>,
     /// What members of the topics that are open show each other.
@@ -134,11 +118,6 @@ impl Topics {
         }
     }
 
-    /// The last page of a persona is gone: what it saw the next one may hear.
-    pub fn forget(&mut self, own: PersonaId) {
-        self.seen.remove(&own);
-    }
-
     /// Whether a persona is in it.
     pub fn is_open(&self, place: Place) -> bool {
         self.open.contains_key(&place)
@@ -149,45 +128,68 @@ impl Topics {
         self.open.keys().copied()
     }
 
-    /// Whether a persona sees a message for the first time.
+    /// Whether a persona can hear a message, and hasn't yet.
+    pub fn takes(&self, place: Place, header: &Header) -> bool {
+        self.heard.get(&place).is_none_or(|heard| heard.takes(header.from, header.name, header.time))
+    }
+
+    /// Whether nothing was heard of an author yet.
+    pub fn is_new_author(&self, place: Place, from: PersonaId) -> bool {
+        self.heard.get(&place).is_none_or(|heard| heard.is_new(from))
+    }
+
+    /// A persona hears a message. Tells whether it can, and hasn't yet.
     #[must_use]
-    pub fn is_new(&mut self, own: PersonaId, sealed: &[u8]) -> bool {
-        self.seen.entry(own).or_default().insert(message_id(sealed))
+    pub fn hear(&mut self, place: Place, (from, name): (PersonaId, MessageName), time: u64) -> bool {
+        self.heard.entry(place).or_default().hear(from, name, time)
+    }
+
+    /// What pages of the persona heard while another led.
+    pub fn learn_heard(&mut self, place: Place, heard: &[(PersonaId, HeardOf)]) {
+        if !heard.is_empty() {
+            self.heard.entry(place).or_default().learn(heard);
+        }
+    }
+
+    /// Whether an author may say so many bytes more: one that says too much isn't heard for a while.
+    #[must_use]
+    pub fn affords(&mut self, place: Place, from: PersonaId, bytes: usize, now: Instant) -> bool {
+        self.open.get_mut(&place).is_some_and(|topic| topic.pace.affords(from, bytes, now))
     }
 
     /// Keeps a message of others for a while.
-    pub fn keep(&mut self, place: Place, sealed: &[u8], now: Instant) {
-        self.keep_of(place, sealed, false, now);
+    pub fn keep(&mut self, place: Place, from: PersonaId, published: &Published, now: Instant) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.recent.keep((from, false), published, now);
+        }
     }
 
     /// Keeps a message of the persona's own for a while.
-    pub fn keep_ours(&mut self, place: Place, sealed: &[u8], now: Instant) {
-        self.keep_of(place, sealed, true, now);
-    }
-
-    fn keep_of(&mut self, place: Place, sealed: &[u8], ours: bool, now: Instant) {
-        let Some(topic) = self.open.get_mut(&place) else { return };
-        topic.ours += u64::from(ours);
-        topic.recent.push_back(Recent { at: now, ours, sealed: sealed.to_vec() });
-        topic.trim(now);
+    pub fn keep_ours(&mut self, place: Place, published: &Published, now: Instant) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.recent.keep((place.own, true), published, now);
+        }
     }
 
     /// What was said lately, oldest first.
-    pub fn recent(&mut self, place: Place, now: Instant) -> Vec<Vec<u8>> {
-        let Some(topic) = self.open.get_mut(&place) else { return Vec::new() };
-        topic.trim(now);
-        topic.recent.iter().map(|it| it.sealed.clone()).collect()
+    pub fn recent(&self, place: Place, now: Instant) -> Vec<Published> {
+        self.open.get(&place).map(|topic| topic.recent.since_lately(now).cloned().collect()).unwrap_or_default()
+    }
+
+    /// The same with its authors, but for what the peer said.
+    pub fn recent_for(&self, place: Place, peer: PersonaId, now: Instant) -> Vec<(PersonaId, Published)> {
+        let recent = self.open.get(&place).into_iter().flat_map(|topic| topic.recent.with_authors(now));
+        recent.filter(|(from, _)| *from != peer).map(|(from, published)| (from, published.clone())).collect()
     }
 
     /// How many messages the persona's own pages said.
     pub fn count_ours(&self, place: Place) -> u64 {
-        self.open.get(&place).map_or(0, |topic| topic.ours)
+        self.open.get(&place).map_or(0, |topic| topic.recent.count_ours())
     }
 
     /// What the persona's own pages said lately, oldest first.
-    pub fn recently_ours(&self, place: Place, now: Instant) -> impl Iterator<Item = &[u8]> {
-        let recent = self.open.get(&place).into_iter().flat_map(|topic| &topic.recent);
-        recent.filter(move |it| it.ours && now.since(it.at) <= RECENT).map(|it| it.sealed.as_slice())
+    pub fn recently_ours(&self, place: Place, now: Instant) -> impl Iterator<Item = &Published> {
+        self.open.get(&place).into_iter().flat_map(move |topic| topic.recent.ours_lately(now))
     }
 
     /// A peer is said to be in a topic.
@@ -290,14 +292,19 @@ impl Topics {
         over.into_iter().map(|((place, _), _)| place).collect()
     }
 
-    /// Lets go of what was said too long ago: a site that says much in many topics has us keep only what it said lately.
-    pub fn expire(&mut self, now: Instant) {
-        self.open.values_mut().for_each(|topic| topic.trim(now));
+    /// Lets go of what was said too long ago: a site that says much in many topics has us keep only what it said lately. The time of day is in
+    /// milliseconds since 1970.
+    pub fn expire(&mut self, now: Instant, unix_ms: u64) {
+        self.open.values_mut().for_each(|topic| topic.recent.expire(now));
+        self.heard.retain(|_, heard| {
+            heard.forget(unix_ms);
+            !heard.is_empty()
+        });
     }
 
     /// When [`expire`](Self::expire) is due.
     pub fn expires(&self) -> Option<Instant> {
-        self.open.values().filter_map(|topic| Some(topic.recent.front()?.at + RECENT + SLACK)).min()
+        self.open.values().filter_map(|topic| topic.recent.expires()).min()
     }
 
     /// When something else is due.
@@ -308,17 +315,6 @@ impl Topics {
 }
 
 impl Topic {
-    fn trim(&mut self, now: Instant) {
-        let bytes = |it: &VecDeque<Recent>| it.iter().map(|it| it.sealed.len()).sum::<usize>();
-        while let Some(Recent { at, .. }) = self.recent.front() {
-            let fits = self.recent.len() <= MAX_RECENT && bytes(&self.recent) <= MAX_RECENT_BYTES;
-            if fits && now.since(*at) <= RECENT {
-                return;
-            }
-            self.recent.pop_front();
-        }
-    }
-
     fn search_soon(&mut self, now: Instant, rng: &mut fastrand::Rng) {
         let at = now + backoff(FIRST_SEARCH, 0, SEARCH_CAP, rng);
         self.search.get_or_insert(Search { at, tries: 0 });
@@ -327,13 +323,21 @@ impl Topic {
 
 #[cfg(test)]
 mod tests {
+    use bitters_wire::{keys::PersonaSecret, topic::FRESH_MS};
+
     use super::{candidates::MAX_CANDIDATES, *};
 
     #[test]
-    fn a_message_is_new_once() {
+    fn a_message_is_heard_once_by_who_comes_back_too() {
         let mut topics = lobby();
-        assert!(topics.is_new(US, b"hello"));
-        assert!(!topics.is_new(US, b"hello"));
+        assert!(topics.hear(LOBBY, SAID, NOW) && !topics.hear(LOBBY, SAID, NOW));
+        topics.close(LOBBY);
+        topics.open(LOBBY);
+        topics.expire(Instant::START, NOW + FRESH_MS);
+        assert!(!topics.hear(LOBBY, SAID, NOW), "it is fresh for others, and may be repeated");
+        topics.close(LOBBY);
+        topics.expire(Instant::START, NOW + 10 * FRESH_MS);
+        assert!(topics.heard.is_empty());
     }
 
     #[test]
@@ -341,9 +345,9 @@ mod tests {
         let other = Place { own: PersonaId([8; 32]), ..LOBBY };
         let mut topics = lobby();
         topics.open(other);
-        assert!(topics.is_new(US, b"hello") && topics.is_new(other.own, b"hello"));
-        topics.keep(LOBBY, b"hello", Instant::START);
-        assert_eq!(topics.recent(other, Instant::START), Vec::<Vec<u8>>::new());
+        assert!(topics.hear(LOBBY, SAID, NOW) && topics.hear(other, SAID, NOW));
+        topics.keep(LOBBY, peer(1), &said(1), Instant::START);
+        assert_eq!(topics.recent(other, Instant::START), []);
 
         introduce(&mut topics, 1, Introducer::Peer(peer(2)));
         assert_eq!(topics.candidates(other).count(), 0);
@@ -351,44 +355,9 @@ mod tests {
         topics.linger(LOBBY, peer(1), Instant::START);
         assert_eq!(topics.lingering(other).count(), 0);
         topics.close(other);
-        assert_eq!(topics.recent(LOBBY, Instant::START), [b"hello"]);
+        assert_eq!(topics.recent(LOBBY, Instant::START), [said(1)]);
         assert_eq!(topics.lingering(LOBBY).collect::<Vec<_>>(), [peer(1)]);
-        assert!(!topics.is_new(US, b"hello"));
-    }
-
-    #[test]
-    fn what_was_said_too_long_ago_is_let_go() {
-        let mut topics = lobby();
-        topics.keep(LOBBY, b"old", Instant::START);
-        topics.keep(LOBBY, b"young", Instant::from_millis(2500));
-        topics.expire(topics.expires().expect("something is kept"));
-        assert_eq!(topics.expires(), Some(Instant::from_millis(14_500)));
-        topics.expire(Instant::from_millis(14_500));
-        assert_eq!(topics.expires(), None);
-    }
-
-    #[test]
-    fn what_was_said_lately_is_kept_within_bounds() {
-        let mut topics = lobby();
-        let message = |n: u64| n.to_le_bytes().to_vec();
-        for n in 0..264 {
-            topics.keep(LOBBY, &message(n), Instant::from_millis(n));
-        }
-        let kept: Vec<Vec<u8>> = (8..264).map(message).collect();
-        assert_eq!(topics.recent(LOBBY, Instant::from_millis(264)), kept);
-
-        topics.keep(LOBBY, &vec![7; MAX_RECENT_BYTES - 8], Instant::from_millis(265));
-        assert_eq!(topics.recent(LOBBY, Instant::from_millis(265)).len(), 2);
-        topics.keep(LOBBY, &vec![8; MAX_RECENT_BYTES + 1], Instant::from_millis(266));
-        assert_eq!(topics.recent(LOBBY, Instant::from_millis(266)), Vec::<Vec<u8>>::new());
-    }
-
-    #[test]
-    fn what_was_said_long_ago_is_not_said_again() {
-        let mut topics = lobby();
-        topics.keep(LOBBY, b"hello", Instant::START);
-        assert_eq!(topics.recent(LOBBY, Instant::from_millis(10_000)), [b"hello"]);
-        assert_eq!(topics.recent(LOBBY, Instant::from_millis(10_001)), Vec::<Vec<u8>>::new());
+        assert!(!topics.hear(LOBBY, SAID, NOW));
     }
 
     #[test]
@@ -448,7 +417,21 @@ mod tests {
     }
 
     const LOBBY: Place = Place { own: US, topic: TopicId([3; 32]) };
+    const SAID: (PersonaId, MessageName) = (PersonaId([1; 32]), MessageName([1; 8]));
+    /// Milliseconds since 1970.
+    const NOW: u64 = 1_800_000_000_000;
     const US: PersonaId = PersonaId([7; 32]);
+
+    /// A message of some author's.
+    pub fn said(n: u32) -> Published {
+        message(n, 1)
+    }
+
+    /// One of so many bytes.
+    pub fn message(n: u32, bytes: usize) -> Published {
+        let (key, name) = (MatchKey::new([3; 32]), MessageName(u64::from(n).to_be_bytes()));
+        Published::new((LOBBY.topic, &key), &PersonaSecret::new([1; 32]), (NOW, name), vec![7; bytes])
+    }
 
     fn lobby() -> Topics {
         let mut topics = Topics::default();

@@ -262,8 +262,8 @@ impl Rendezvous {
         let Some(deadline) = connection.deadline() else {
             return Err(Refusal::ending(Code::BadArgument, "entered already"));
         };
-        let version = WIRE.common(wire).ok_or_else(Refusal::other_versions)?;
-        connection.enter(version);
+        WIRE.common(wire).ok_or_else(Refusal::other_versions)?;
+        connection.enter();
         let proxies = connection.challenge().proxies.to_vec();
         self.deadlines.remove(&(deadline, conn));
         self.send(conn, ToNode::Entered { proxies });
@@ -357,7 +357,7 @@ impl Rendezvous {
     fn on_lookup(&mut self, conn: ConnId, key: PersonaId) {
         let Some(holder) = self.keys.latest(key) else { return self.send(conn, ToNode::Missing(key)) };
         let door = self.registered(holder, key).door().cloned();
-        if let Some(door) = door.filter(|_| self.entered(conn).knows_doors()) {
+        if let Some(door) = door {
             self.send(conn, ToNode::Door(Box::new(door)));
         }
         self.send(conn, ToNode::Here(key));

@@ -19,10 +19,10 @@ declare global {
   }
 }
 
-/** Joins a topic and keeps what happens there. */
-export async function enter(page: Scripted, name: string): Promise<void> {
-  await page.evaluate(async (name) => {
-    const topic = await window.mine.join(name);
+/** Joins a topic, whose secret may be a text or bytes, and keeps what happens there. */
+export async function enter(page: Scripted, name: string, secret?: string | number[]): Promise<void> {
+  await page.evaluate(async ([name, secret]) => {
+    const topic = await window.mine.join(name, { secret: Array.isArray(secret) ? new Uint8Array(secret) : (secret ?? undefined) });
     const room: Room = { topic, heard: [], moves: topic.peers.map((peer) => `+${peer}`) };
     (window.rooms ??= {})[name] = room;
     topic.addEventListener("peerjoin", ({ detail }) => room.moves.push(`+${detail}`));
@@ -30,7 +30,7 @@ export async function enter(page: Scripted, name: string): Promise<void> {
     void (async () => {
       for await (const message of topic) room.heard.push(message);
     })();
-  }, name);
+  }, [name, secret] as const);
 }
 
 /** All of them enter, and see one another there. */

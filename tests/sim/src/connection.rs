@@ -83,11 +83,16 @@ impl Drained {
     }
 }
 
-/// What an end has signed.
-pub const fn identity(own: PersonaId, peer: PersonaId) -> IdentityText {
-    IdentityText { signer_is_a: true, a: end_of(own), b: end_of(peer) }
+/// What the first of these has signed: who is at its end, and at the other.
+pub fn identity(own: (PersonaId, End), peer: (PersonaId, End)) -> IdentityText {
+    let signer_is_a = own <= peer;
+    let (a, b) = if signer_is_a { (own, peer) } else { (peer, own) };
+    IdentityText { signer_is_a, a: end_of(a), b: end_of(b) }
 }
 
-const fn end_of(id: PersonaId) -> IdentityEnd {
-    IdentityEnd { id, fingerprint: [0; 32], nonce: [0; 16] }
+fn end_of((id, (frame, link)): (PersonaId, End)) -> IdentityEnd {
+    let mut nonce = *frame.0.as_bytes();
+    let number = link.epoch.0.to_be_bytes().into_iter().chain(link.number.to_be_bytes());
+    nonce.iter_mut().zip(number).for_each(|(byte, of_link)| *byte ^= of_link);
+    IdentityEnd { id, fingerprint: [0; 32], nonce }
 }

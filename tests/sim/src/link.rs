@@ -139,21 +139,24 @@ impl World {
     }
 
     pub(crate) fn on_stands(&mut self, end: End) {
-        let Some(remote) = self.end(end).and_then(|it| it.remote).and_then(|remote| self.end(remote)) else { return };
+        let Some(there) = self.end(end).and_then(|it| it.remote) else { return };
+        let Some(remote) = self.end(there) else { return };
         let (far, proven) = (remote.own, proof_of(&remote.door));
         let Some(connection) = self.end_mut(end).filter(|it| it.phase == Phase::New) else { return };
         connection.phase = Phase::Proving;
         let (own, peer) = (connection.own, *connection.peer.get_or_insert(far));
         let proof = proven.filter(|_| matches!(connection.door, Door::Introduced { .. }));
-        self.report(end, LinkEvent::Sign { text: identity(own, peer), proof });
+        self.report(end, LinkEvent::Sign { text: identity((own, end), (peer, there)), proof });
     }
 
     fn on_signed(&mut self, end: End, signature: &Signature) {
         let Some(connection) = self.end_mut(end).filter(|it| it.phase == Phase::Proving) else { return };
         connection.phase = Phase::Up;
         let (own, peer) = (connection.own, connection.peer.expect("it was proven"));
+        let there = connection.remote.expect("it was proven to somebody");
         let early = std::mem::take(&mut connection.early);
-        own.verify(&identity(own, peer).to_bytes(), signature).expect("the leader signs as the persona");
+        own.verify(&identity((own, end), (peer, there)).to_bytes(), signature)
+            .expect("the leader signs as the persona");
         self.evidence.ups += 1;
         self.report(end, LinkEvent::Up(peer));
         for bytes in early {

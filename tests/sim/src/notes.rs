@@ -35,8 +35,6 @@ pub struct Notes {
     own: Vec<Vec<u8>>,
     /// Who was asked to pass a signal on to whom.
     asked: BTreeSet<(PersonaId, PersonaId)>,
-    /// Who heard of whom that they joined which topic.
-    heard: BTreeSet<(PersonaId, PersonaId, TopicId)>,
     /// Who was in which topic at any time.
     joined: BTreeSet<(PersonaId, TopicId)>,
     /// Who was linked to whom at any time.
@@ -96,13 +94,12 @@ impl Notes {
     pub(crate) fn on_said(&mut self, browser: usize, persona: PersonaId, frame: FrameId, message: &ToLeader) {
         match message {
             ToLeader::Hello(hello) => {
-                self.joined.extend(hello.joined.iter().map(|(topic, _)| (persona, *topic)));
+                self.joined.extend(hello.joined.iter().map(|it| (persona, it.topic)));
                 if self.nosy.contains(&browser) {
                     self.own.extend([persona.0.to_vec(), frame.0.as_bytes().to_vec()]);
                 }
             }
             ToLeader::Join { topic, .. } => drop(self.joined.insert((persona, *topic))),
-            ToLeader::Publish { topic, sealed, .. } => drop(self.said.insert(sealed.clone(), *topic)),
             _ => {}
         }
     }
@@ -117,7 +114,9 @@ impl Notes {
         let message = codec::decode(bytes, MAX_LINK).expect("nodes say what can be decoded");
         match message {
             LinkMessage::Control(Control::PassOn { to, .. }) => drop(self.asked.insert((own, to))),
-            LinkMessage::Topic(TopicMessage::Joined(topic)) => drop(self.heard.insert((own, by, topic))),
+            LinkMessage::Topic(TopicMessage::Publish { topic, ref published }) => {
+                self.said.insert(codec::encode(published), topic);
+            }
             _ => {}
         }
         if let Some(secret) = nosy {
@@ -194,20 +193,20 @@ impl Notes {
 
     fn on_topic(&mut self, by: PersonaId, message: &TopicMessage) {
         match message {
-            TopicMessage::Joined(topic) => self.note_own_topic(by, "Joined", *topic),
-            TopicMessage::Left(topic) => self.note_own_topic(by, "Left", *topic),
+            TopicMessage::Tags(tags) => tags.iter().for_each(|tag| self.note(by, "Tags", &tag.0)),
+            TopicMessage::Left(tag) => self.note(by, "Left", &tag.0),
             TopicMessage::Members { topic, members } => {
                 self.note(by, "Members.topic", &topic.0);
                 for member in members {
                     self.note(by, "Members.members", &member.0);
-                    if !self.heard.contains(&(by, *member, *topic)) {
+                    if !self.met.contains(&(by, *member)) || !self.joined.contains(&(*member, *topic)) {
                         self.doubt();
                     }
                 }
             }
-            TopicMessage::Publish { topic, sealed } => {
+            TopicMessage::Publish { topic, published } => {
                 self.note_own_topic(by, "Publish.topic", *topic);
-                self.note(by, "Publish.sealed", sealed);
+                self.note(by, "Publish.published", &codec::encode(published));
             }
         }
     }

@@ -11,12 +11,12 @@ use bitters_wire::{
     packet::{Body, Packet, Service},
     rendezvous::{Gone, ToServer},
     sealed::{ForMembers, Fresh, Said, SealedSignal},
-    topic::TopicMessage,
+    topic::{TAGS_AT_ONCE, TopicMessage},
 };
 
 use crate::{
     World,
-    connection::{Connection, End, Phase},
+    connection::{Connection, End, Phase, identity},
     event::{Event, Turn},
     host::PROTOCOL,
     proxy::PROXY,
@@ -178,21 +178,26 @@ impl World {
     /// It speaks on its links.
     fn babble(&mut self, node: usize) {
         for end in self.ends_of_stranger(node) {
-            let Some(Connection { own, peer: Some(to), phase: Phase::Up, .. }) = self.strangers.ends.get(&end) else {
+            let Some(Connection { own, peer: Some(to), remote: Some(there), phase: Phase::Up, .. }) =
+                self.strangers.ends.get(&end)
+            else {
                 continue;
             };
-            let (own, to) = (*own, *to);
+            let (own, to) = ((*own, end), (*to, *there));
             let message = self.nonsense(node, own, to);
             self.evidence.strangers_said += 1;
             self.send(end, codec::encode(&message));
         }
     }
 
-    fn nonsense(&mut self, node: usize, own: PersonaId, to: PersonaId) -> LinkMessage {
+    fn nonsense(&mut self, node: usize, (own, end): (PersonaId, End), (to, there): (PersonaId, End)) -> LinkMessage {
         let topic = lobby().id();
         match self.rng.u8(0..10) {
             0..4 => LinkMessage::Packet(self.opening(node, own, to)),
-            4 => LinkMessage::Topic(TopicMessage::Joined(topic)),
+            4 => {
+                let tag = lobby().matching().tag(&identity((own, end), (to, there)).bond(), own);
+                LinkMessage::Topic(TopicMessage::Tags(vec![tag; TAGS_AT_ONCE]))
+            }
             5 => {
                 let members = (0..TOPIC_NEIGHBOURS).map(|_| PersonaId(self.bytes())).collect();
                 LinkMessage::Topic(TopicMessage::Members { topic, members })

@@ -80,7 +80,8 @@ impl TopicKey {
     /// Derives id and key from the name and a secret: who doesn't know both is in another topic.
     #[must_use]
     pub fn with_secret(name: &Name, secret: &[u8]) -> Self {
-        let derived = |info: &[u8]| derive(b"bitters/topic/secret/1", secret, &[info, b"\0", name.as_str().as_bytes()].concat());
+        let derived =
+            |info: &[u8]| derive(b"bitters/topic/secret/1", secret, &[info, b"\0", name.as_str().as_bytes()].concat());
         Self { id: TopicId(derived(b"id")), key: derived(b"key") }
     }
 
@@ -171,7 +172,13 @@ mod tests {
         let secret = |secret: &[u8]| TopicKey::with_secret(&name, secret);
         let sealed = secret(b"pepper").seal(&Data::Text("hello".into()), [3; 24]);
         assert!(secret(b"pepper").open(&sealed).is_ok());
-        let keys = [lobby(), secret(b""), secret(b"pepper"), secret(b"salt"), TopicKey::with_secret(&"lobb".try_into().unwrap(), b"y")];
+        let keys = [
+            lobby(),
+            secret(b""),
+            secret(b"pepper"),
+            secret(b"salt"),
+            TopicKey::with_secret(&"lobb".try_into().unwrap(), b"y"),
+        ];
         let ids = keys.iter().map(TopicKey::id).collect::<std::collections::HashSet<_>>();
         assert_eq!(ids.len(), keys.len());
         assert_eq!(keys.iter().filter(|key| key.open(&sealed).is_ok()).count(), 1);

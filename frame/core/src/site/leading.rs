@@ -113,7 +113,9 @@ impl Site {
             ToFrame::Service { request, reply } => self.on_service(request, reply),
             ToFrame::Sites(sites) => self.on_sites(sites),
             ToFrame::Status(status) => self.on_status(&status),
-            ToFrame::Topic { topic, sealed } => self.on_topic_message(topic, &sealed),
+            ToFrame::Topic { topic, from, name, time, body } => {
+                self.on_topic_message(topic, (from, name), time, &body);
+            }
             ToFrame::TopicPeers { topic, peers } => self.on_topic_peers(topic, peers),
         }
     }

@@ -35,7 +35,7 @@ use bitters_wire::{
     id::{Boot, Epoch, LinkId, PersonaId, TopicId},
     keys::PersonaSecret,
     limits::MAX_PENDING_REQUESTS,
-    local::{Blocked, HeldLink, Hiding, LinkCommand, LinkEvent, ToLeader},
+    local::{Blocked, Bond, HeldLink, Hiding, LinkCommand, LinkEvent, ToLeader},
     permission::SiteStatus,
     rpc::{Event, FIRST_FRAME_ID, Identity, RPC, SiteWelcome, Tell},
     status::Path,
@@ -101,6 +101,8 @@ pub struct Site {
     dialling: Map<LinkId, PersonaId>,
     /// Links that may go directly.
     direct: Set<LinkId>,
+    /// The ends of connections that aren't up, as they sign them.
+    bonds: Map<LinkId, Bond>,
     accepted: Accepted,
     /// What the person decided last of network addresses, as far as a leader told.
     hiding: Hiding,
@@ -190,6 +192,7 @@ impl Site {
             dialled: Map::new(),
             reachable: Set::new(),
             direct: Set::new(),
+            bonds: Map::new(),
             accepted: Accepted::new(),
             hiding: Hiding::default(),
             blocked: Blocked::default(),
@@ -371,13 +374,15 @@ impl Site {
             LinkEvent::Down(_) => {
                 self.dialling.remove(&link);
                 self.direct.remove(&link);
+                self.bonds.remove(&link);
                 self.links.remove(&link);
             }
             LinkEvent::Received(_) => self.note_use(link),
             LinkEvent::Up(peer) => {
-                if let Some(own) = self.dialling.remove(&link) {
+                if let (Some(own), Some(bond)) = (self.dialling.remove(&link), self.bonds.remove(&link)) {
                     let direct = self.direct.contains(&link);
-                    self.links.insert(link, HeldLink { link, own, peer, used: false, path: Path::Direct, direct });
+                    let held = HeldLink { link, own, peer, used: false, path: Path::Direct, direct, bond };
+                    self.links.insert(link, held);
                 }
             }
             LinkEvent::Path(path) => {
@@ -385,11 +390,8 @@ impl Site {
                     held.path = path;
                 }
             }
-            LinkEvent::Drained(_)
-            | LinkEvent::Forward(_)
-            | LinkEvent::RoundTrip(_)
-            | LinkEvent::Sign { .. }
-            | LinkEvent::Signal(_) => {}
+            LinkEvent::Sign { text, .. } => drop(self.bonds.insert(link, text.bond())),
+            LinkEvent::Drained(_) | LinkEvent::Forward(_) | LinkEvent::RoundTrip(_) | LinkEvent::Signal(_) => {}
         }
         self.send(ToLeader::Link(link, event));
     }

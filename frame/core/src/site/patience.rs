@@ -71,9 +71,10 @@ impl Said {
 impl From<&Ask> for Said {
     fn from(ask: &Ask) -> Self {
         let bytes = match ask {
-            Ask::Call { data, .. } | Ask::Publish { data, .. } | Ask::Reply { outcome: Outcome::Ok(data) } => {
-                Data::len(data)
-            }
+            Ask::Call { data, .. }
+            | Ask::JoinSecret { secret: data, .. }
+            | Ask::Publish { data, .. }
+            | Ask::Reply { outcome: Outcome::Ok(data) } => Data::len(data),
             Ask::Reply { outcome: Outcome::Err(text) }
             | Ask::Reset { reason: text }
             | Ask::Service { args: text, .. } => text.len(),

@@ -13,6 +13,7 @@ use bitters_wire::{
     packet::Service,
     rpc::{Ask, FIRST_FRAME_ID, Outcome, Request, Tell},
     status::Status,
+    topic::{MessageName, TopicKey},
 };
 
 use super::{Output, Site, acceptance::Accepts, patience::Said};
@@ -36,7 +37,7 @@ pub(super) enum Pending {
     /// A subscription to a topic.
     Join(TopicId),
     /// A message on its way into a topic.
-    Publish { topic: TopicId, sealed: Vec<u8> },
+    Publish { topic: TopicId, message: MessageName, body: Vec<u8> },
     /// Something served: a protocol or a method. Whether peers that use it are accepted.
     Serve { service: Service, direct: bool },
     /// A call of a node author's API.
@@ -144,7 +145,12 @@ impl Site {
                 self.send(ToLeader::HangUp { request: id, peer });
                 Ok(())
             }
-            Ask::Join { name: topic } => self.join(id, &name(&topic)?),
+            Ask::Join { name: topic } => self.join(id, TopicKey::of(&name(&topic)?)),
+            Ask::JoinSecret { name: topic, secret } => {
+                let secret = secret.bytes().filter(|secret| !secret.is_empty());
+                let secret = secret.ok_or_else(|| bad("a topic's secret is a text or bytes, and not empty"))?;
+                self.join(id, TopicKey::with_secret(&name(&topic)?, secret))
+            }
             Ask::Open { peer, protocol } => {
                 self.ask_open(id, persona(&peer)?, Service::Protocol(name(&protocol)?), now);
                 Ok(())
@@ -382,8 +388,9 @@ impl Site {
                 Pending::Join(topic) if !self.is_joined(*topic, request) => {
                     again.extend(self.joining(request, *topic));
                 }
-                Pending::Publish { topic, sealed } => {
-                    again.push(ToLeader::Publish { request, topic: *topic, sealed: sealed.clone() });
+                Pending::Publish { topic, message, body } => {
+                    let (topic, name, body) = (*topic, *message, body.clone());
+                    again.push(ToLeader::Publish { request, topic, name, body });
                 }
                 Pending::Service => lost.push(request),
                 Pending::Status => again.push(ToLeader::Status),

@@ -15,10 +15,11 @@ use bitters_wire::{
     id::FrameId,
     keys::NodeSecret,
     limits::MAX_SERVICE_JSON,
-    local::{Blocked, Dial, Door, Envelope, Hiding, ToFrame, Welcome},
+    local::{Blocked, Dial, Door, Envelope, Hello, Hiding, IdentityEnd, IdentityText, ToFrame, Welcome},
     permission::Permissions,
     rpc::{Ask, Outcome, RPC, Request},
     status::Scope,
+    topic::{Heard, MessageName},
 };
 
 use super::*;
@@ -213,6 +214,25 @@ fn topics_reach_every_subscription_but_the_publisher_s() {
 }
 
 #[test]
+fn a_topic_with_a_secret_is_another() {
+    let mut world = World::welcomed([ALICE, BOB]);
+    let secret = |secret| Ask::JoinSecret { name: "lobby".into(), secret };
+    world.ask(0, 1, Ask::Join { name: "lobby".into() });
+    world.ask(0, 2, secret(Data::Text("pepper".into())));
+    world.ask(1, 1, secret(Data::Bytes(b"pepper".to_vec())));
+    for (id, bad) in [(3, Data::Text(String::new())), (4, Data::Json("7".into()))] {
+        world.ask(0, id, secret(bad));
+        let tells = world.tells(0);
+        let Some(Event { tell: Tell::Failed(failure), .. }) = tells.last() else { panic!("{tells:?}") };
+        assert_eq!(failure.code, Code::BadArgument);
+    }
+    world.tells(1);
+    world.ask(1, 2, Ask::Publish { topic: 1, data: Data::Text("hello".into()) });
+    let tells = world.tells(0);
+    let [Event { id: 2, tell: Tell::Message { .. } }] = &tells[..] else { panic!("{tells:?}") };
+}
+
+#[test]
 fn peers_of_a_topic_come_and_go() {
     let mut world = World::welcomed([ALICE]);
     world.ask(0, 1, Ask::Join { name: "lobby".into() });
@@ -233,13 +253,21 @@ fn a_message_that_comes_twice_is_told_once() {
     world.ask(0, 1, Ask::Join { name: "lobby".into() });
     world.tells(0);
     let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
-    let sealed = key.seal(&persona(BOB), Data::Text("hello".into()), [1; 24]);
+    let body = key.seal(&Data::Text("hello".into()), [1; 24]);
+    let said = ToFrame::Topic { topic: key.id(), from: persona(BOB).id(), name: MessageName([1; 8]), time: NOW, body };
 
     for _ in 0..2 {
-        world.leader_says(0, ToFrame::Topic { topic: key.id(), sealed: sealed.clone() });
+        world.leader_says(0, said.clone());
     }
-
     assert_eq!(world.tells(0).len(), 1);
+
+    world.pass(Duration::from_secs(3));
+    let hello = world.registers_again();
+    let [joined] = &hello.joined[..] else { panic!("{:?}", hello.joined) };
+    assert_eq!((joined.topic, joined.since_ms), (key.id(), 3000));
+    let mut heard = Heard::default();
+    heard.learn(&joined.heard);
+    assert!(!heard.takes(persona(BOB).id(), MessageName([1; 8]), NOW), "the next leader knows what was heard");
 }
 
 #[test]
@@ -248,9 +276,9 @@ fn what_the_site_said_itself_is_not_told_when_it_comes_back() {
     world.ask(0, 1, Ask::Join { name: "lobby".into() });
     world.ask(0, 2, Ask::Publish { topic: 1, data: Data::Text("hello".into()) });
     world.tells(0);
-    let (topic, sealed) = world.published.clone().unwrap();
+    let (topic, name, body) = world.published.clone().unwrap();
 
-    world.leader_says(0, ToFrame::Topic { topic, sealed });
+    world.leader_says(0, ToFrame::Topic { topic, from: persona(ALICE).id(), name, time: NOW, body });
 
     assert_eq!(world.tells(0), []);
 }
@@ -327,17 +355,17 @@ fn the_next_leader_is_told_whom_sessions_talk_with_and_what_links_are_for() {
     for link in [used, standby] {
         let dial = Dial { own, peer: Some(peer), door: Door::Signals, direct: true, stun: Vec::new() };
         world.leader_says(0, ToFrame::Link(link, LinkCommand::Dial(dial)));
+        world.handle(0, Input::Link(link, LinkEvent::Sign { text: identities(link), proof: None }));
         world.handle(0, Input::Link(link, LinkEvent::Up(peer)));
     }
     world.leader_says(0, ToFrame::Link(used, LinkCommand::Send(vec![1])));
 
-    world.sites[0].machine.handle_input(Input::Connected, world.now);
-    let Some(Output::Leader(Envelope { message: ToLeader::Hello(hello), .. })) = world.sites[0].machine.poll_output()
-    else {
-        panic!("not registered again")
-    };
+    let hello = world.registers_again();
     assert_eq!(hello.talks, [persona(BOB).id()]);
-    let held = |link, used| HeldLink { link, own, peer, used, path: Path::Direct, direct: true };
+    let held = |link, used| {
+        let bond = identities(link).bond();
+        HeldLink { link, own, peer, used, path: Path::Direct, direct: true, bond }
+    };
     assert_eq!(hello.links, [held(used, true), held(standby, false)]);
 }
 
@@ -467,7 +495,7 @@ struct World {
     /// Dials come to no end.
     slow: bool,
     /// What was said in a topic last.
-    published: Option<(TopicId, Vec<u8>)>,
+    published: Option<(TopicId, MessageName, Vec<u8>)>,
 }
 
 struct Played {
@@ -534,6 +562,16 @@ impl World {
             .collect()
     }
 
+    /// What the first site says to a new leader first.
+    fn registers_again(&mut self) -> Hello {
+        let site = &mut self.sites[0].machine;
+        site.handle_input(Input::Connected, self.now);
+        let Some(Output::Leader(Envelope { message: ToLeader::Hello(hello), .. })) = site.poll_output() else {
+            panic!("not registered again")
+        };
+        hello
+    }
+
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some(next) = self.sites.iter().filter_map(|site| site.machine.poll_timeout()).min() {
@@ -569,10 +607,11 @@ impl World {
             ToLeader::Dial { request, .. } | ToLeader::Join { request, .. } => {
                 self.leader_says(site, ToFrame::Asked { request, outcome: Ok(()) });
             }
-            ToLeader::Publish { request, topic, sealed } => {
-                self.published = Some((topic, sealed.clone()));
+            ToLeader::Publish { request, topic, name, body } => {
+                self.published = Some((topic, name, body.clone()));
+                let from = persona(self.sites[site].origin).id();
                 for other in (0..self.sites.len()).filter(|other| *other != site) {
-                    self.leader_says(other, ToFrame::Topic { topic, sealed: sealed.clone() });
+                    self.leader_says(other, ToFrame::Topic { topic, from, name, time: NOW, body: body.clone() });
                 }
                 self.leader_says(site, ToFrame::Asked { request, outcome: Ok(()) });
             }
@@ -612,6 +651,12 @@ fn welcome(origin: &str) -> Welcome {
     }
 }
 
+/// What the ends of a link sign.
+fn identities(link: LinkId) -> IdentityText {
+    let end = |id, n| IdentityEnd { id, fingerprint: [n; 32], nonce: [u8::try_from(link.number).unwrap(); 16] };
+    IdentityText { signer_is_a: false, a: end(persona(BOB).id(), 1), b: end(persona(ALICE).id(), 2) }
+}
+
 fn persona(origin: &str) -> PersonaSecret {
     NodeSecret::new([9; 32]).persona(origin)
 }
@@ -624,6 +669,9 @@ fn call(peer: &str, method: &str, timeout: u32) -> Ask {
     let peer = persona(peer).id().to_string();
     Ask::Call { peer, method: method.into(), data: Data::Json("[1,2]".into()), timeout, idempotent: false }
 }
+
+/// Milliseconds since 1970.
+const NOW: u64 = 1_800_000_000_000;
 
 const ALICE: &str = "https://alice.example";
 const BOB: &str = "https://bob.example";

@@ -1,17 +1,19 @@
-//! A site's topics. Sealing and opening happen here: the leader sees hashes.
+//! A site's topics. Sealing and opening happen here: the leader sees who says something, and not what.
 
 use std::collections::VecDeque;
 
-use bitters_machine::map::{Map, Set};
+use bitters_machine::{
+    map::{Map, Set},
+    time::Instant,
+};
 use bitters_wire::{
     data::Data,
     failure::{Code, Failure},
-    id::{MessageId, PersonaId, TopicId},
-    limits::MAX_TOPICS_PER_FRAME,
-    local::ToLeader,
-    name::Name,
+    id::{PersonaId, TopicId},
+    limits::{MAX_HEARD, MAX_HEARD_AUTHORS, MAX_TOPICS_PER_FRAME},
+    local::{Membership, ToLeader},
     rpc::Tell,
-    topic::{MatchKey, TopicKey, message_id},
+    topic::{Heard, MessageName, TopicKey, message_id},
 };
 
 use super::{
@@ -26,24 +28,23 @@ pub(super) struct Topic {
     /// The site's requests for it, and whether each was told that it is in.
     subscriptions: Map<u32, bool>,
     peers: Set<PersonaId>,
-    /// The last messages that were told: around a change of leader one may come twice.
-    heard: VecDeque<MessageId>,
+    /// What was heard, and said: the next leader learns it here, and around its coming a message may come twice.
+    heard: Heard,
+    /// What the site said last: neighbours may repeat it to the next leader, who doesn't know whose it is.
+    said: VecDeque<MessageName>,
+    /// When the first of the site's requests came.
+    since: Instant,
 }
 
-/// A new leader repeats what was said in the last 10 s, at most 32 messages of each neighbour.
-const MAX_HEARD: usize = 512;
+/// Messages of the site's own that are remembered: what it may say in two seconds, more than goes unanswered while the leader changes.
+const MAX_SAID: usize = 512;
 
 impl Topic {
-    /// Whether the message is new.
-    fn hears(&mut self, message: MessageId) -> bool {
-        if self.heard.contains(&message) {
-            return false;
+    fn note_said(&mut self, message: MessageName) {
+        if self.said.len() == MAX_SAID {
+            self.said.pop_front();
         }
-        if self.heard.len() == MAX_HEARD {
-            self.heard.pop_front();
-        }
-        self.heard.push_back(message);
-        true
+        self.said.push_back(message);
     }
 
     /// Whether the leader knows.
@@ -58,13 +59,14 @@ impl Topic {
 }
 
 impl Site {
-    pub(super) fn join(&mut self, id: u32, name: &Name) -> Result<(), Failure> {
-        let key = TopicKey::of(name);
+    pub(super) fn join(&mut self, id: u32, key: TopicKey) -> Result<(), Failure> {
         let topic = key.id();
         if !self.topics.contains_key(&topic) && self.topics.len() >= MAX_TOPICS_PER_FRAME {
             return Err(Failure::new(Code::Quota, format!("a page is in at most {MAX_TOPICS_PER_FRAME} topics")));
         }
-        let new = Topic { key, subscriptions: Map::new(), peers: Set::new(), heard: VecDeque::new() };
+        let (peers, heard) = (Set::new(), Heard::default());
+        let (subscriptions, said) = (Map::new(), VecDeque::new());
+        let new = Topic { key, subscriptions, peers, heard, said, since: self.now };
         let entry = self.topics.entry(topic).or_insert(new);
         let joined = entry.joined();
         entry.subscriptions.insert(id, false);
@@ -84,9 +86,16 @@ impl Site {
         Some(ToLeader::Join { request, topic, matching })
     }
 
-    /// Topics that the site is in, and what their members show each other.
-    pub(super) fn joined(&self) -> Vec<(TopicId, MatchKey)> {
-        self.topics.iter().map(|(topic, entry)| (*topic, entry.key.matching())).collect()
+    /// Topics that the site is in.
+    pub(super) fn joined(&self) -> Vec<Membership> {
+        let share = self.topics.len().max(1);
+        let membership = |(topic, entry): (&TopicId, &Topic)| Membership {
+            topic: *topic,
+            matching: entry.key.matching(),
+            since_ms: u64::try_from(self.now.since(entry.since).as_millis()).unwrap_or(u64::MAX),
+            heard: entry.heard.tell(MAX_HEARD_AUTHORS / share, MAX_HEARD / share),
+        };
+        self.topics.iter().map(membership).collect()
     }
 
     /// The leader knows that the site is in the topic.
@@ -134,31 +143,35 @@ impl Site {
         let (Some(entry), Some(persona)) = (self.topics.get_mut(&topic), &self.persona) else {
             return Err(bad("no such topic"));
         };
-        let nonce = self.random.bytes();
-        let sealed = entry.key.seal(&persona.secret, data.clone(), nonce);
-        let (from, message) = (persona.id.to_string(), message_id(&sealed));
-        // Neighbours may repeat it to the next leader, who doesn't know whose it is.
-        entry.hears(message);
-        let message = message.to_string();
+        let (body, message) = (entry.key.seal(data, self.random.bytes()), MessageName(self.random.bytes()));
+        let (from, message_id) = (persona.id.to_string(), message_id(topic, persona.id, message).to_string());
+        entry.note_said(message);
         let others: Vec<_> = entry.told().into_iter().filter(|other| *other != subscription).collect();
         for other in others {
-            self.tell(other, Tell::Message { from: from.clone(), data: data.clone(), id: message.clone() });
+            self.tell(other, Tell::Message { from: from.clone(), data: data.clone(), id: message_id.clone() });
         }
-        self.requests.insert(id, Pending::Publish { topic, sealed: sealed.clone() });
-        self.send(ToLeader::Publish { request: id, topic, sealed });
+        self.requests.insert(id, Pending::Publish { topic, message, body: body.clone() });
+        self.send(ToLeader::Publish { request: id, topic, name: message, body });
         Ok(())
     }
 
-    pub(super) fn on_topic_message(&mut self, topic: TopicId, sealed: &[u8]) {
+    /// The leader verified who says it.
+    pub(super) fn on_topic_message(
+        &mut self,
+        topic: TopicId,
+        (from, name): (PersonaId, MessageName),
+        time: u64,
+        body: &[u8],
+    ) {
         let Some(entry) = self.topics.get_mut(&topic) else { return };
-        // A peer that doesn't know the topic's name, or forges, is not heard.
-        let Ok(said) = entry.key.open(sealed) else { return };
-        if !entry.hears(said.id) {
+        // A member may say what is no message.
+        let Ok(data) = entry.key.open(body) else { return };
+        if entry.said.contains(&name) || !entry.heard.hear(from, name, time) {
             return;
         }
-        let (from, id) = (said.from.to_string(), said.id.to_string());
+        let (from, id) = (from.to_string(), message_id(topic, from, name).to_string());
         for subscription in entry.told() {
-            self.tell(subscription, Tell::Message { from: from.clone(), data: said.data.clone(), id: id.clone() });
+            self.tell(subscription, Tell::Message { from: from.clone(), data: data.clone(), id: id.clone() });
         }
     }
 

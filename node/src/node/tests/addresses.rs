@@ -113,9 +113,9 @@ fn who_cannot_have_an_address_is_told_why() {
 fn certificates_that_cannot_be_kept_are_tried_a_dozen_times_in_an_hour() {
     let mut lab = at_server();
     let link = lab.dialled(dials(alice()));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, joins(1, LOBBY));
     let mut outputs = lab.link(link, LinkEvent::Up(alice()));
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.peer(link, &in_topic(alice(), LOBBY));
     let (end, mut tries) = (lab.now + Duration::from_secs(3600), 0);
     while lab.now < end {
         while let Some(at) = outputs.iter().position(|it| *it == certify(site())) {
@@ -317,8 +317,8 @@ fn a_broken_link_is_dialled_at_the_peers_address_when_no_server_helps() {
 fn a_peer_that_was_away_and_is_named_by_the_server_is_dialled_by_signals_at_once() {
     let (mut lab, link) = linked_and_listening();
     lab.peer(link, &Control::Address(far_address()));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.frame(TAB, joins(1, LOBBY));
+    lab.peer(link, &in_topic(alice(), LOBBY));
     lab.link(link, LinkEvent::Down(DownReason::Closed));
     let (_, in_vain) = dialled_in(&lab.later(Duration::from_millis(400))).expect("the topic wants it");
     lab.link(in_vain, LinkEvent::Signal(vec![4]));
@@ -398,7 +398,7 @@ fn a_leader_that_takes_over_dials_seeds_only_if_no_frame_brings_a_link() {
 
     let mut brought = first();
     let link = LinkId { epoch: Epoch(2), number: 9 };
-    let held = HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true };
+    let held = HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true, bond: BOND };
     brought.frame(OTHER, ToLeader::Hello(known(vec![held])));
     assert_eq!(dialled_in(&brought.later(Duration::from_secs(2))), None);
 

@@ -20,7 +20,7 @@ fn nothing_is_had_of_a_peer_that_the_person_blocked_until_they_take_it_back() {
         |request| asked(request, Err(Failure::new(Code::Denied, format!("{}: the person blocked it", alice()))));
     let dial = |request, address| ToLeader::Dial { request, peer: alice(), address };
     assert_eq!(lab.frame(TAB, dial(1, None)), [denied(1)]);
-    lab.frame(TAB, ToLeader::Join { request: 2, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, joins(2, LOBBY));
     let named = lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice(), peer(1)] });
     let dialled: Vec<_> = named.iter().filter(|it| dialled_in(std::slice::from_ref(it)).is_some()).collect();
     assert_eq!(dialled.len(), 1, "of the topic's members the other one alone");
@@ -84,7 +84,8 @@ fn whom_the_person_blocked_goes_where_the_sites_frames_go_and_the_latest_decisio
 fn a_leader_takes_no_link_over_to_a_peer_that_is_blocked() {
     let mut lab = Lab::new();
     let link = LinkId { epoch: Epoch(2), number: 6 };
-    let links = vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true }];
+    let links =
+        vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true, bond: BOND }];
     let blocked = Blocked { peers: vec![alice()], decided: 7 };
     let outputs = lab.frame(TAB, ToLeader::Hello(Hello { links, blocked, ..hello(TAB, SITE) }));
     assert!(outputs.contains(&command(TAB, link, LinkCommand::HangUp)), "{outputs:?}");

@@ -2,6 +2,8 @@
 
 use bitters_wire::{id::SessionId, limits::MAX_EARLY, sealed::Said};
 
+use bitters_wire::topic::Published;
+
 use super::{lab::*, *};
 use crate::pair::Pair;
 
@@ -58,7 +60,7 @@ fn strangers_neither_speak_nor_are_heard_before_there_is_a_link() {
 #[test]
 fn members_of_a_topic_speak_early_under_its_key_while_they_are_in_it() {
     let mut lab = among_strangers();
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, joins(1, LOBBY));
     let opening = vec![Packet { to_frame: None, ..answers(open()) }];
     lab.server(named(alice()));
     assert_eq!(lab.server(says_early(opening.clone())), [], "the server, or she herself, says that she is one");
@@ -89,8 +91,8 @@ fn who_says_on_a_link_that_it_is_a_member_does_not_speak_early_for_that() {
     let link = lab.linked_in(TAB, Pair { own: us(), peer: alice() });
     lab.node.acquaintances.forget(us());
     lab.frame(TAB, ToLeader::Serve(TAG));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.frame(TAB, joins(1, LOBBY));
+    lab.peer(link, &in_topic(alice(), LOBBY));
     lab.link(link, LinkEvent::Down(DownReason::Closed));
     assert_eq!(lab.server(says_early(vec![Packet { to_frame: None, ..answers(open()) }])), []);
 }
@@ -170,10 +172,10 @@ fn nobody_speaks_early_in_anothers_name_or_to_another_persona() {
 #[test]
 fn members_to_whom_a_link_is_being_made_hear_at_once_what_is_said_in_the_topic() {
     let mut lab = in_lobby_of_strangers();
-    lab.frame(TAB, ToLeader::Publish { request: 2, topic: LOBBY, sealed: b"one".to_vec() });
+    lab.frame(TAB, page_says(2, LOBBY, b"one".to_vec()));
     let dialled = lab.server(named(alice()));
     assert_eq!(published(&dialled), [vec![b"one".to_vec()]], "what was said before she was known");
-    let said = lab.frame(TAB, ToLeader::Publish { request: 3, topic: LOBBY, sealed: b"two".to_vec() });
+    let said = lab.frame(TAB, page_says(3, LOBBY, b"two".to_vec()));
     assert_eq!(
         published(&said),
         [vec![b"one".to_vec(), b"two".to_vec()]],
@@ -182,7 +184,7 @@ fn members_to_whom_a_link_is_being_made_hear_at_once_what_is_said_in_the_topic()
 
     let (_, link) = dialled_in(&dialled).expect("the link is made meanwhile");
     lab.link(link, LinkEvent::Up(alice()));
-    let said = lab.frame(TAB, ToLeader::Publish { request: 4, topic: LOBBY, sealed: b"three".to_vec() });
+    let said = lab.frame(TAB, page_says(4, LOBBY, b"three".to_vec()));
     assert_eq!(published(&said), Vec::<Vec<Vec<u8>>>::new());
 }
 
@@ -195,7 +197,7 @@ fn a_site_whose_page_is_gone_before_there_is_a_link_and_back_dials_at_once() {
         lab.input(Input::FrameGone(TAB));
         lab.now = lab.now + Duration::from_millis(100);
         lab.admit(TAB, SITE);
-        lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+        lab.frame(TAB, joins(1, LOBBY));
     }
 }
 
@@ -219,8 +221,8 @@ fn a_member_that_answered_and_is_back_without_its_page_is_dialled_again_when_it_
 #[test]
 fn a_member_that_dials_first_hears_it_once_it_is_known_to_be_one() {
     let mut lab = Lab::registered();
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
-    lab.frame(TAB, ToLeader::Publish { request: 2, topic: LOBBY, sealed: b"one".to_vec() });
+    lab.frame(TAB, joins(1, LOBBY));
+    lab.frame(TAB, page_says(2, LOBBY, b"one".to_vec()));
     let answered = lab.server(signals(alice(), us(), dial(1)));
     assert!(dialled_in(&answered).is_some() && published(&answered).is_empty(), "{answered:?}");
     assert_eq!(published(&lab.server(named(alice()))), [vec![b"one".to_vec()]]);
@@ -231,7 +233,7 @@ fn a_member_that_dials_first_hears_it_once_it_is_known_to_be_one() {
 fn a_member_whom_nobody_named_hears_it_once_its_signal_shows_that_it_is_one() {
     for topic in [LOBBY, ELSEWHERE] {
         let mut lab = in_lobby_of_strangers();
-        lab.frame(TAB, ToLeader::Publish { request: 2, topic: LOBBY, sealed: b"one".to_vec() });
+        lab.frame(TAB, page_says(2, LOBBY, b"one".to_vec()));
         let signal = sealed_for(topic, alice(), us(), &dial(1));
         let heard = published(&lab.server(ToNode::Signal { from: alice(), to: us(), signal }));
         assert_eq!(heard, if topic == LOBBY { vec![vec![b"one".to_vec()]] } else { vec![] });
@@ -242,25 +244,25 @@ fn a_member_whom_nobody_named_hears_it_once_its_signal_shows_that_it_is_one() {
 fn what_is_too_much_to_go_early_keeps_what_follows_from_overtaking_it() {
     let mut lab = in_lobby_of_strangers();
     lab.server(named(alice()));
-    let mut says = |request, sealed| lab.frame(TAB, ToLeader::Publish { request, topic: LOBBY, sealed });
+    let mut says = |request, sealed| lab.frame(TAB, page_says(request, LOBBY, sealed));
     assert_eq!(published(&says(2, vec![1; MAX_EARLY])).len(), 0);
     assert_eq!(published(&says(3, vec![2])).len(), 0);
 }
 
 #[test]
-fn a_dial_carries_eight_signals_of_what_is_said_in_topics() {
+fn a_dial_carries_so_many_signals_of_what_is_said_in_topics() {
     let mut lab = in_lobby_of_strangers();
     lab.server(named(alice()));
-    let went =
-        (0..20).map(|n| lab.frame(TAB, ToLeader::Publish { request: 2 + n, topic: LOBBY, sealed: vec![n as u8] }));
-    assert_eq!(went.map(|outputs| published(&outputs).len()).sum::<usize>(), 8);
+    let went = (0..20).map(|n| lab.frame(TAB, page_says(2 + n, LOBBY, vec![n as u8])));
+    // The last of them are of more than a KiB.
+    assert_eq!(went.map(|outputs| published(&outputs).len()).sum::<usize>(), 7);
 }
 
 #[test]
 fn what_members_say_early_is_heard_once_and_what_others_say_is_not() {
     let mut lab = in_lobby_of_strangers();
     let heard = |outputs: Vec<Output>| {
-        let told = |it| if let Output::Frame(_, ToFrame::Topic { sealed, .. }) = it { Some(sealed) } else { None };
+        let told = |it| if let Output::Frame(_, ToFrame::Topic { body, .. }) = it { Some(body) } else { None };
         outputs.into_iter().filter_map(told).collect::<Vec<_>>()
     };
     let two = [b"one".to_vec(), b"two".to_vec()];
@@ -286,9 +288,9 @@ fn what_is_heard_early_is_passed_on() {
     let mut lab = in_lobby_of_strangers();
     let (_, link) = dialled_in(&lab.server(named(peer(1)))).unwrap();
     lab.link(link, LinkEvent::Up(peer(1)));
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.peer(link, &in_topic(peer(1), LOBBY));
     let outputs = lab.server(publishes(LOBBY, &[b"one".to_vec()]));
-    let message = TopicMessage::Publish { topic: LOBBY, sealed: b"one".to_vec() };
+    let message = peer_says(alice(), LOBBY, b"one".to_vec());
     let passed_on = command(TAB, link, LinkCommand::Send(message.encoded()));
     assert!(outputs.contains(&passed_on), "{outputs:?}");
 }
@@ -298,7 +300,7 @@ fn who_hides_says_and_hears_nothing_early_in_topics() {
     let mut lab = in_lobby_of_strangers();
     lab.admit(THIRD, PAGE);
     lab.frame(THIRD, ToLeader::Hide(true));
-    lab.frame(TAB, ToLeader::Publish { request: 2, topic: LOBBY, sealed: vec![1] });
+    lab.frame(TAB, page_says(2, LOBBY, vec![1]));
     let dialled = lab.server(named(alice()));
     assert_eq!((published(&dialled).len(), told_by_server(&dialled)), (0, vec![(alice(), Said::Knock)]));
     let heard = lab.server(publishes(LOBBY, &[vec![2]]));
@@ -319,7 +321,7 @@ fn among_strangers() -> Lab {
 /// The site is in a topic, too.
 fn in_lobby_of_strangers() -> Lab {
     let mut lab = among_strangers();
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, joins(1, LOBBY));
     lab
 }
 
@@ -339,13 +341,15 @@ fn published(outputs: &[Output]) -> Vec<Vec<Vec<u8>>> {
         let Said::Published(sealed) = opened.said else { return None };
         let Signal { blob, .. } =
             sealed.open(&matching(LOBBY), [from, to], &opened.nonce).expect("it is for the lobby");
-        Some(codec::decode(&blob, MAX_EARLY).expect("messages"))
+        let said: Vec<Published> = codec::decode(&blob, MAX_EARLY).expect("messages");
+        Some(said.into_iter().map(|message| message.body).collect())
     };
     signals.filter_map(read).collect()
 }
 
 /// Alice says this in a topic, before there is a link.
 fn publishes(topic: TopicId, said: &[Vec<u8>]) -> ToNode {
+    let said: Vec<Published> = said.iter().map(|body| published_at(0, alice(), topic, body.clone())).collect();
     seals_for(topic, (alice(), us()), codec::encode(&said), Said::Published)
 }
 

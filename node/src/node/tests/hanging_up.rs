@@ -129,8 +129,8 @@ fn who_hangs_up_again_and_again_has_no_more_to_spend_for_it() {
 fn a_topic_that_both_are_in_dials_nobody_again_for_a_minute_at_either_end() {
     for hung_up_by_us in [true, false] {
         let (mut lab, link) = Lab::linked();
-        lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
-        lab.peer(link, &TopicMessage::Joined(LOBBY));
+        lab.frame(TAB, joins(1, LOBBY));
+        lab.peer(link, &in_topic(alice(), LOBBY));
         if hung_up_by_us {
             lab.frame(TAB, ToLeader::HangUp { request: 2, peer: alice() });
         } else {

@@ -4,27 +4,28 @@ use std::{cell::Cell, collections::BTreeMap, net::SocketAddr, sync::LazyLock, ti
 
 use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
-    VersionRange, WIRE,
+    WIRE,
     address::Owner,
     announce::LeaderKind,
     codec,
     failure::{Code, Failure},
     id::{Boot, Epoch, FrameId, LinkId, PersonaId, SessionId, Tag, TopicId},
     keys::{NodeSecret, PersonaSecret},
+    limits::MAX_LINK,
     link::{Control, LinkMessage, Signal},
-    local::{Blocked, Dial, Door, Hello, Hiding, LinkCommand, LinkEvent, ToFrame, ToLeader},
+    local::{Blocked, Bond, Dial, Door, Hello, Hiding, LinkCommand, LinkEvent, Membership, ToFrame, ToLeader},
     packet::{Body, Packet},
     permission::{Answer, Permission},
     rendezvous::{ToNode, ToServer},
     rpc::Identity,
     sealed::{ForMembers, Fresh, Opened, Said, SealedSignal},
     status::Scope,
-    topic::{MatchKey, TopicMessage},
+    topic::{MatchKey, MessageName, Published, TAGS_AT_ONCE, TopicMessage, TopicTag},
 };
 
 use crate::{
     Config, Input, Kept, KnownSite, Node, Output, Seed, SeedId, UplinkCommand, UplinkEvent, pair::Pair,
-    sites::acquaintances::Acquaintance,
+    sites::acquaintances::Acquaintance, topics::Place,
 };
 
 pub(super) const TAB: FrameId = FrameId::from_random([0xa0; 16]);
@@ -41,6 +42,9 @@ pub(super) const URL: &str = "wss://node.example/rendezvous";
 pub(super) const SERVER: &str = "node.example";
 pub(super) const NONCE: [u8; 32] = [5; 32];
 pub(super) const LOBBY: TopicId = TopicId([3; 32]);
+/// That of all links: tests don't carry tags from one to another.
+pub(super) const BOND: Bond = Bond([0xbd; 32]);
+const NO_TOPIC: TopicTag = TopicTag([0; 16]);
 pub(super) const TAG: Tag = Tag([7; 8]);
 pub(super) const SESSION: SessionId = SessionId(TAB.0);
 
@@ -102,13 +106,8 @@ impl Lab {
 
     /// The rendezvous takes the node in, and answers dials there.
     pub(super) fn register(&mut self, proxies: Vec<SocketAddr>) -> Vec<Output> {
-        self.register_at(WIRE, proxies)
-    }
-
-    /// The same, where the rendezvous speaks these versions.
-    pub(super) fn register_at(&mut self, wire: VersionRange, proxies: Vec<SocketAddr>) -> Vec<Output> {
         self.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
-        self.server(ToNode::Challenge { nonce: NONCE, wire, unix_ms: u64::from(MINUTE.get()) * 60_000 });
+        self.server(ToNode::Challenge { nonce: NONCE, wire: WIRE, unix_ms: u64::from(MINUTE.get()) * 60_000 });
         self.server(ToNode::Entered { proxies })
     }
 
@@ -148,8 +147,10 @@ impl Lab {
         {
             self.meet_all(&origin.clone());
         }
+        let mut own: Vec<Place> = self.node.topics.iter().collect();
         self.node.handle_input(input, self.now);
-        std::iter::from_fn(|| self.node.poll_output()).collect()
+        own.extend(self.node.topics.iter());
+        std::iter::from_fn(|| self.node.poll_output()).map(|output| without_padding(output, &own)).collect()
     }
 
     /// A site accepted all peers that tests know.
@@ -173,6 +174,9 @@ impl Lab {
     }
 
     pub(super) fn link_in(&mut self, frame: FrameId, link: LinkId, event: LinkEvent) -> Vec<Output> {
+        if let LinkEvent::Up(_) = event {
+            self.node.links.bind(link, BOND);
+        }
         self.frame(frame, ToLeader::Link(link, event))
     }
 
@@ -439,6 +443,81 @@ pub(super) fn opened_as(from: PersonaId, to: PersonaId, signal: &SealedSignal) -
 /// What members of a topic show each other.
 pub(super) const fn matching(topic: TopicId) -> MatchKey {
     MatchKey::new(topic.0)
+}
+
+/// The same, what stands for no topic set to zeros.
+fn without_padding(output: Output, own: &[Place]) -> Output {
+    let Output::Frame(frame, ToFrame::Link(link, LinkCommand::Send(bytes))) = &output else { return output };
+    let Ok(LinkMessage::Topic(TopicMessage::Tags(tags))) = codec::decode(bytes, MAX_LINK) else { return output };
+    let is_ours = |tag: &TopicTag| own.iter().any(|place| tag_of(place.own, place.topic) == *tag);
+    let mut tags: Vec<TopicTag> = tags.into_iter().map(|tag| if is_ours(&tag) { tag } else { NO_TOPIC }).collect();
+    tags.sort();
+    said_in(*frame, *link, &TopicMessage::Tags(tags))
+}
+
+fn tag_of(from: PersonaId, topic: TopicId) -> TopicTag {
+    matching(topic).tag(&BOND, from)
+}
+
+/// A persona shows on its link that it is in a topic.
+pub(super) fn in_topic(from: PersonaId, topic: TopicId) -> TopicMessage {
+    in_topics(from, &[topic])
+}
+
+/// The same of several.
+pub(super) fn in_topics(from: PersonaId, topics: &[TopicId]) -> TopicMessage {
+    let mut tags: Vec<TopicTag> = topics.iter().map(|topic| tag_of(from, *topic)).collect();
+    tags.resize(tags.len().next_multiple_of(TAGS_AT_ONCE), NO_TOPIC);
+    tags.sort();
+    TopicMessage::Tags(tags)
+}
+
+/// A persona says on its link that it left a topic.
+pub(super) fn left(from: PersonaId, topic: TopicId) -> TopicMessage {
+    TopicMessage::Left(tag_of(from, topic))
+}
+
+/// A page joins a topic.
+pub(super) fn joins(request: u32, topic: TopicId) -> ToLeader {
+    ToLeader::Join { request, topic, matching: matching(topic) }
+}
+
+/// A page has been in a topic for a moment.
+pub(super) fn is_in(topic: TopicId) -> Membership {
+    Membership { topic, matching: matching(topic), since_ms: 0, heard: Vec::new() }
+}
+
+/// A page says something in a topic.
+pub(super) fn page_says(request: u32, topic: TopicId, body: impl Into<Vec<u8>>) -> ToLeader {
+    let body = body.into();
+    ToLeader::Publish { request, topic, name: name_of(&body), body }
+}
+
+/// What somebody said in a topic so many milliseconds after 1970.
+pub(super) fn published_at(time: u64, from: PersonaId, topic: TopicId, body: impl Into<Vec<u8>>) -> Published {
+    let body = body.into();
+    Published::new((topic, &matching(topic)), &secret_of(from), (time, name_of(&body)), body)
+}
+
+/// What somebody said in a topic in this minute, on its way.
+pub(super) fn peer_says(from: PersonaId, topic: TopicId, body: impl Into<Vec<u8>>) -> TopicMessage {
+    let time = u64::from(MINUTE.get()) * 60_000;
+    TopicMessage::Publish { topic, published: published_at(time, from, topic, body) }
+}
+
+/// A frame hears what somebody said in a topic in this minute.
+pub(super) fn heard(frame: FrameId, from: PersonaId, topic: TopicId, body: impl Into<Vec<u8>>) -> Output {
+    let (body, time) = (body.into(), u64::from(MINUTE.get()) * 60_000);
+    Output::Frame(frame, ToFrame::Topic { topic, from, name: name_of(&body), time, body })
+}
+
+/// One that differs for what is said.
+pub(super) fn name_of(body: &[u8]) -> MessageName {
+    let mut name = [0; 8];
+    for (at, byte) in body.iter().enumerate() {
+        name[at % 8] ^= byte.rotate_left(u32::try_from(at / 8 % 8).expect("it is small"));
+    }
+    MessageName(name)
 }
 
 pub(super) fn send(message: ToServer) -> Output {

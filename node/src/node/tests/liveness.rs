@@ -50,7 +50,7 @@ fn a_frame_that_brings_a_link_and_freezes_before_we_lead_is_done_without() {
     let mut lab = Lab::without_server();
     let held = |number, used| {
         let link = LinkId { epoch: Epoch(2), number };
-        HeldLink { link, own: us(), peer: alice(), used, path: Path::Direct, direct: true }
+        HeldLink { link, own: us(), peer: alice(), used, path: Path::Direct, direct: true, bond: BOND }
     };
     let brings = |frame, link| Hello { known: true, links: vec![link], ..hello(frame, SITE) };
     lab.frame(TAB, ToLeader::Hello(brings(TAB, held(5, true))));
@@ -84,7 +84,7 @@ fn links_are_probed_after_a_sleep() {
     assert_eq!(lab.input(Input::WallClock(1_100_000))[0], probe);
 
     let (mut lab, link) = Lab::linked();
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, joins(1, LOBBY));
     lab.peer(link, &Control::Resume);
     let due = lab.node.poll_timeout().expect("something is awaited");
     assert!(lab.later(due.since(lab.now) + Duration::from_secs(60)).contains(&command(TAB, link, LinkCommand::Probe)));

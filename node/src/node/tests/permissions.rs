@@ -86,7 +86,7 @@ fn one_id_on_every_site_needs_consent_and_one_node_for_all_sites() {
 fn a_frame_becomes_the_person_and_a_site_again() {
     let (mut lab, link) = Lab::linked();
     lab.frame(TAB, ToLeader::Hello(Hello { identity: Identity::Person, links: held(link), ..hello(TAB, SITE) }));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, joins(1, LOBBY));
     lab.frame(TAB, ToLeader::Serve(TAG));
     let (site, person) = (home().persona(SITE), home().person());
     let peer = alice();
@@ -137,14 +137,15 @@ fn two_sites_with_the_persons_id_are_one_to_others() {
     }
     let person = home().person().id();
     let link = lab.linked_in(OTHER, Pair { own: person, peer: alice() });
-    let joined = said_in(OTHER, link, &TopicMessage::Joined(LOBBY));
-    let left = said_in(OTHER, link, &TopicMessage::Left(LOBBY));
-    let join = ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) };
-    assert!(lab.frame(OTHER, join.clone()).contains(&joined));
+    let joined = said_in(OTHER, link, &in_topic(person, LOBBY));
+    let left = said_in(OTHER, link, &left(person, LOBBY));
+    let join = joins(1, LOBBY);
+    lab.frame(OTHER, join.clone());
+    assert!(lab.peer_in(OTHER, link, &in_topic(alice(), LOBBY)).contains(&joined));
     assert!(!lab.frame(THIRD, join).contains(&joined), "it is there already");
 
-    let publish = ToLeader::Publish { request: 2, topic: LOBBY, sealed: vec![7] };
-    let heard = Output::Frame(THIRD, ToFrame::Topic { topic: LOBBY, sealed: vec![7] });
+    let publish = page_says(2, LOBBY, vec![7]);
+    let heard = heard(THIRD, person, LOBBY, vec![7]);
     assert!(lab.frame(OTHER, publish).contains(&heard), "another site of the same persona hears it");
 
     lab.frame(THIRD, ToLeader::Serve(TAG));
@@ -211,7 +212,7 @@ fn the_nodes_page_is_told_of_all_sites() {
     let outputs = watch(&mut lab, THIRD, PAGE);
     assert_eq!(sites_told(&outputs), [vec![observer.clone(), site(SITE, 1, Answer::Ask, 0)]]);
 
-    lab.frame(TAB, ToLeader::Publish { request: 1, topic: LOBBY, sealed: vec![1] });
+    lab.frame(TAB, page_says(1, LOBBY, vec![1]));
     assert_eq!(sites_told(&lab.later(Duration::from_millis(100))), Vec::<Vec<SiteStatus>>::new(), "it was no quota");
     for n in 0..21 {
         let answer = if n % 2 == 0 { Answer::No } else { Answer::Ask };
@@ -254,12 +255,12 @@ fn two_sites_of_one_node_look_like_two_of_two_nodes() {
     let mut lab = Lab::registered();
     lab.admit(OTHER, "https://b.example");
     for frame in [TAB, OTHER] {
-        lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+        lab.frame(frame, joins(1, LOBBY));
     }
     let own = home().persona("https://b.example").id();
     for peer in [us(), alice()] {
         let link = lab.linked_in(OTHER, Pair { own, peer });
-        lab.peer_in(OTHER, link, &TopicMessage::Joined(LOBBY));
+        lab.peer_in(OTHER, link, &in_topic(peer, LOBBY));
     }
     let status = |lab: &mut Lab, frame| {
         let outputs = lab.frame(frame, ToLeader::Status);
@@ -319,7 +320,7 @@ fn visited(origin: &str) -> KnownSite {
 }
 
 fn held(link: LinkId) -> Vec<HeldLink> {
-    vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true }]
+    vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true, bond: BOND }]
 }
 
 fn welcome_in(outputs: &[Output]) -> Welcome {

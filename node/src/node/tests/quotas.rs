@@ -41,13 +41,13 @@ fn frames_of_one_site_share_what_it_may_spend() {
     let frames = [TAB, OTHER, THIRD];
     for frame in frames {
         lab.admit(frame, SITE);
-        lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+        lab.frame(frame, super::lab::joins(1, LOBBY));
     }
     let published = |lab: &mut Lab, bytes: usize| {
         let outputs = (0..900_u32).flat_map(|n| {
             let mut sealed = n.to_le_bytes().to_vec();
             sealed.resize(bytes, 0);
-            lab.frame(frames[n as usize % 3], ToLeader::Publish { request: 9, topic: LOBBY, sealed })
+            lab.frame(frames[n as usize % 3], page_says(9, LOBBY, sealed))
         });
         outputs.filter(|it| matches!(it, Output::Frame(_, ToFrame::Asked { outcome: Ok(()), .. }))).count()
     };
@@ -204,7 +204,7 @@ fn asks_quietly(lab: &mut Lab, request: u32) -> Result<(), TestCaseError> {
     let outputs = lab.frame(OTHER, ToLeader::Join { request, topic, matching: matching(topic) });
     prop_assert!(done(&outputs, is_ok), "join");
     let sealed = [&[0xff], request.to_le_bytes().as_slice()].concat();
-    let outputs = lab.frame(OTHER, ToLeader::Publish { request, topic, sealed });
+    let outputs = lab.frame(OTHER, page_says(request, topic, sealed));
     prop_assert!(done(&outputs, is_ok), "publish");
     let peer = home().persona("https://quiet.example").id();
     prop_assert!(done(&lab.frame(OTHER, ToLeader::Dial { request, peer, address: None }), is_ok), "dial");
@@ -239,11 +239,7 @@ fn any_ask() -> impl Strategy<Value = ToLeader> {
         }),
         any::<u8>().prop_map(move |n| ToLeader::Leave(topic(n))),
         (any::<u32>(), any::<u8>(), 0..1000_usize).prop_map(move |(request, n, bytes)| {
-            ToLeader::Publish {
-                request,
-                topic: topic(n),
-                sealed: [request.to_le_bytes().to_vec(), vec![0; bytes]].concat(),
-            }
+            page_says(request, topic(n), [request.to_le_bytes().to_vec(), vec![0; bytes]].concat())
         }),
         any::<u64>().prop_map(|tag| ToLeader::Serve(bitters_wire::id::Tag(tag.to_le_bytes()))),
         any::<u32>().prop_map(service),

@@ -117,20 +117,6 @@ fn the_server_is_told_the_door_of_who_serves_something_for_as_long_as_that_is_so
 }
 
 #[test]
-fn a_server_of_before_is_told_no_door_and_the_peer_is_knocked_on() {
-    let mut lab = Lab::new().among_strangers();
-    lab.admit(TAB, SITE);
-    lab.register_at(VersionRange { min: 4, max: 4 }, vec![PROXY]);
-    lab.frame(TAB, ToLeader::Serve(TAG));
-    lab.frame(TAB, ToLeader::Certified { owner: site(), outcome: Ok(CERTIFICATE) });
-    let listening = lab.server(ToNode::Listening(token(site(), &CERTIFICATE)));
-    let tells = |it: &Output| matches!(it, Output::Uplink(UplinkCommand::Send(ToServer::Door { .. })));
-    assert!(!listening.iter().any(tells), "{listening:?}");
-    let asked = lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
-    assert_eq!(told_by_server(&asked), [(alice(), Said::Knock)]);
-}
-
-#[test]
 fn a_door_that_we_did_not_ask_for_or_of_another_is_not_dialled() {
     let mut lab = strangers();
     let door = |of| Said::Door(Box::new(door_of(of, &[TRAP], None)));
@@ -245,7 +231,7 @@ fn strangers_at_the_door_drive_out_neither_the_last_neighbours_of_a_topic_nor_wh
             lab.frame(TAB, ToLeader::Dial { request: 9, peer: peer(10), address: None });
         } else {
             // Those at the door say so.
-            lab.peer(link, &TopicMessage::Joined(LOBBY));
+            lab.peer(link, &in_topic(peer(n), LOBBY));
         }
         lab.peer(link, &Packet { to: us(), from: peer(n), ..speaks() });
         link
@@ -501,7 +487,7 @@ fn a_member_who_dials_is_answered_for_members_alone_and_others_at_the_door() {
 #[test]
 fn who_hides_is_reached_over_the_server_only() {
     let (mut lab, link) = met();
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, joins(1, LOBBY));
     lab.frame(TAB, accepts(alice()));
     lab.frame(TAB, ToLeader::Packet(speaks()));
     assert_eq!(lab.frame(TAB, ToLeader::Hide(true)), [], "a site can't have that");
@@ -621,8 +607,8 @@ fn at(dial: &Dial) -> (bool, &[SocketAddr]) {
 fn an_address_that_was_told_for_a_topic_is_no_reason_once_that_is_left() {
     let dials = told_and_lost(false, |lab, link| {
         lab.frame(TAB, ToLeader::Leave(LOBBY));
-        lab.frame(TAB, ToLeader::Join { request: 2, topic: ELSEWHERE, matching: matching(ELSEWHERE) });
-        lab.peer(link, &TopicMessage::Joined(ELSEWHERE));
+        lab.frame(TAB, joins(2, ELSEWHERE));
+        lab.peer(link, &in_topic(alice(), ELSEWHERE));
     });
     assert!(!dials.is_empty());
     for dial in dials {
@@ -638,9 +624,9 @@ fn what_a_peer_only_says_to_be_in_is_no_reason_because_a_link_at_its_address_cam
     lab.link(link, LinkEvent::Up(alice()));
     let address = Control::Address(door_of(alice(), &[TRAP], None));
     lab.peer(link, &address);
-    lab.frame(TAB, ToLeader::Join { request: 2, topic: ELSEWHERE, matching: matching(ELSEWHERE) });
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
-    lab.peer(link, &TopicMessage::Joined(ELSEWHERE));
+    lab.frame(TAB, joins(2, ELSEWHERE));
+    lab.peer(link, &in_topic(alice(), LOBBY));
+    lab.peer(link, &in_topic(alice(), ELSEWHERE));
     lab.input(Input::Uplink(UplinkEvent::Closed));
     lab.link(link, LinkEvent::Down(DownReason::Closed));
 
@@ -650,7 +636,7 @@ fn what_a_peer_only_says_to_be_in_is_no_reason_because_a_link_at_its_address_cam
     let (_, second) = dialled_in(&second).unwrap();
     lab.link(second, LinkEvent::Up(alice()));
     lab.peer(second, &address);
-    lab.peer(second, &TopicMessage::Joined(ELSEWHERE));
+    lab.peer(second, &in_topic(alice(), ELSEWHERE));
     lab.frame(TAB, ToLeader::Leave(LOBBY));
     lab.link(second, LinkEvent::Down(DownReason::Closed));
     let third = dials_in(&lab.within(Duration::from_secs(20)));
@@ -660,7 +646,7 @@ fn what_a_peer_only_says_to_be_in_is_no_reason_because_a_link_at_its_address_cam
 #[test]
 fn a_topic_is_no_reason_for_ever_because_a_link_was_made_for_it_twice() {
     let dials = told_and_lost(false, |lab, link| {
-        lab.peer(link, &TopicMessage::Joined(LOBBY));
+        lab.peer(link, &in_topic(alice(), LOBBY));
         lab.frame(TAB, ToLeader::Packet(speaks()));
         lab.link(link, LinkEvent::Down(DownReason::Closed));
         let outputs = no_server_has_alice(lab);
@@ -672,9 +658,9 @@ fn a_topic_is_no_reason_for_ever_because_a_link_was_made_for_it_twice() {
         };
         lab.link(*second, LinkEvent::Up(alice()));
         lab.peer(*second, &Control::Address(door_of(alice(), &[TRAP], Some(secret_of(alice()).grant()))));
-        lab.peer(*second, &TopicMessage::Joined(ELSEWHERE));
+        lab.frame(TAB, joins(2, ELSEWHERE));
+        lab.peer(*second, &in_topic(alice(), ELSEWHERE));
         lab.frame(TAB, ToLeader::Leave(LOBBY));
-        lab.frame(TAB, ToLeader::Join { request: 2, topic: ELSEWHERE, matching: matching(ELSEWHERE) });
         lab.frame(TAB, ToLeader::Packet(speaks()));
         lab.link(*second, LinkEvent::Down(DownReason::Closed));
     });
@@ -687,7 +673,7 @@ fn a_topic_is_no_reason_for_ever_because_a_link_was_made_for_it_twice() {
 #[test]
 fn an_address_that_was_told_is_dialled_as_long_as_there_is_a_reason() {
     for by_grant in [false, true] {
-        let join = |lab: &mut Lab, link: LinkId| drop(lab.peer(link, &TopicMessage::Joined(LOBBY)));
+        let join = |lab: &mut Lab, link: LinkId| drop(lab.peer(link, &in_topic(alice(), LOBBY)));
         let dials = told_and_lost(by_grant, |lab, link| {
             if by_grant { drop(lab.frame(TAB, ToLeader::Leave(LOBBY))) } else { join(lab, link) }
         });
@@ -700,7 +686,8 @@ fn an_address_that_was_told_is_dialled_as_long_as_there_is_a_reason() {
 fn a_link_that_was_direct_under_the_leader_before_is_no_reason_for_the_next_one() {
     let mut lab = Lab::new().among_strangers();
     let link = LinkId { epoch: Epoch(2), number: 6 };
-    let links = vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true }];
+    let links =
+        vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true, bond: BOND }];
     lab.frame(TAB, ToLeader::Hello(Hello { links, ..hello(TAB, SITE) }));
     lab.register(vec![PROXY]);
     lab.link(link, LinkEvent::Down(DownReason::Closed));
@@ -733,7 +720,7 @@ fn strangers() -> Lab {
 }
 
 /// And its site serves something: it has a door.
-fn at_door() -> Lab {
+pub(super) fn at_door() -> Lab {
     let mut lab = strangers();
     lab.frame(TAB, ToLeader::Serve(TAG));
     certify(&mut lab);
@@ -759,14 +746,14 @@ fn named_by_common_peer() -> (Lab, LinkId, Vec<Output>) {
     let (mut lab, link) = met();
     lab.admit(THIRD, PAGE);
     lab.frame(THIRD, ToLeader::Hide(true));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.frame(TAB, joins(1, LOBBY));
+    lab.peer(link, &in_topic(alice(), LOBBY));
     let named = lab.peer(link, &TopicMessage::Members { topic: LOBBY, members: vec![peer(1)] });
     (lab, link, named)
 }
 
 /// Somebody comes to the site's door, where there is room to open, and says who it is. And what follows.
-fn comes_to_door(lab: &mut Lab, peer: PersonaId) -> (LinkId, Vec<Output>) {
+pub(super) fn comes_to_door(lab: &mut Lab, peer: PersonaId) -> (LinkId, Vec<Output>) {
     let (link, _) = introduced_in(&lab.server(dialled(token(site(), &CERTIFICATE)))).expect("there is room to open");
     (link, lab.link(link, LinkEvent::Up(peer)))
 }
@@ -774,7 +761,7 @@ fn comes_to_door(lab: &mut Lab, peer: PersonaId) -> (LinkId, Vec<Output>) {
 /// A door, and the site is in a topic.
 fn in_lobby() -> Lab {
     let mut lab = at_door();
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, joins(1, LOBBY));
     lab
 }
 

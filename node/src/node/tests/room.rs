@@ -25,9 +25,9 @@ fn a_persona_has_twenty_four_links() {
 fn what_a_site_dials_takes_the_place_of_a_neighbour_that_its_topics_can_miss() {
     let mut lab = Lab::registered();
     let links = fill(&mut lab, &TENANTS[0], 24);
-    lab.frame(TAB, ToLeader::Join { request: 2, topic: TopicId([4; 32]), matching: matching(TopicId([4; 32])) });
-    for link in &links[..2] {
-        lab.peer(*link, &TopicMessage::Joined(TopicId([4; 32])));
+    lab.frame(TAB, joins(2, TopicId([4; 32])));
+    for (n, link) in (0..2).zip(&links) {
+        lab.peer(*link, &in_topic(peer(n), TopicId([4; 32])));
     }
     // The other topic has these two alone.
     for (n, lost) in (0..22).zip(&links[2..]) {
@@ -213,12 +213,13 @@ fn a_link_that_the_peer_does_not_need_is_hung_up_unless_we_do() {
 fn a_link_with_a_topic_in_common_stays_until_a_minute_after_one_end_left() {
     let left_by: [fn(&mut Lab, LinkId); 2] = [
         |lab, _| drop(lab.frame(TAB, ToLeader::Leave(LOBBY))),
-        |lab, link| drop(lab.peer(link, &TopicMessage::Left(LOBBY))),
+        |lab, link| drop(lab.peer(link, &left(alice(), LOBBY))),
     ];
     for leave in left_by {
         let (mut lab, link) = Lab::linked();
-        lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
-        lab.peer(link, &TopicMessage::Joined(LOBBY));
+        lab.frame(TAB, joins(1, LOBBY));
+        lab.peer(link, &in_topic(alice(), LOBBY));
+        lab.frame(TAB, ToLeader::Pong);
         assert_eq!(lab.within(10 * MINUTE), []);
 
         leave(&mut lab, link);
@@ -231,8 +232,8 @@ fn a_link_with_a_topic_in_common_stays_until_a_minute_after_one_end_left() {
 #[test]
 fn a_link_that_one_end_alone_has_a_topic_for_is_not_needed() {
     let (mut lab, link) = Lab::linked();
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
-    lab.peer(link, &TopicMessage::Joined(TopicId([4; 32])));
+    lab.frame(TAB, joins(1, LOBBY));
+    lab.peer(link, &in_topic(alice(), TopicId([4; 32])));
     assert!(lab.within(MINUTE).contains(&said(link, &Control::Idle)));
 }
 
@@ -290,10 +291,10 @@ const TENANTS: [Tenant; 4] = [
 /// Has so many peers dial a site, which all are in a topic with it.
 fn fill(lab: &mut Lab, tenant: &Tenant, count: u8) -> Vec<LinkId> {
     let (own, frame) = (home().persona(tenant.origin).id(), tenant.frame);
-    lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(frame, joins(1, LOBBY));
     let link = |n| {
         let link = lab.linked_in(frame, Pair { own, peer: peer(n) });
-        lab.peer_in(frame, link, &TopicMessage::Joined(LOBBY));
+        lab.peer_in(frame, link, &in_topic(peer(n), LOBBY));
         link
     };
     (0..count).map(link).collect()

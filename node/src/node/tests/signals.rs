@@ -43,8 +43,8 @@ fn who_dials_again_was_not_answered_for_all_that_it_knows() {
 #[test]
 fn what_a_common_peer_keeps_to_itself_goes_by_the_server_next() {
     let (mut lab, link) = Lab::linked();
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.frame(TAB, joins(1, LOBBY));
+    lab.peer(link, &in_topic(alice(), LOBBY));
     let named = lab.peer(link, &TopicMessage::Members { topic: LOBBY, members: vec![peer(1)] });
     let (_, dialled) = dialled_in(&named).expect("it is named");
     assert_eq!(signalled(&lab.link(dialled, LinkEvent::Signal(vec![4]))), [], "the common peer is asked");

@@ -32,7 +32,7 @@ fn a_persona_with_one_frame_does_without() {
 fn topics_alone_need_no_standby() {
     let (mut lab, used) = Lab::linked();
     lab.admit(OTHER, SITE);
-    assert_eq!(dialled_in(&lab.peer(used, &TopicMessage::Joined(LOBBY))), None);
+    assert_eq!(dialled_in(&lab.peer(used, &in_topic(alice(), LOBBY))), None);
 }
 
 #[test]
@@ -233,7 +233,9 @@ fn a_standby_is_let_go_when_no_session_speaks() {
 fn a_new_leader_keeps_apart_what_is_used_and_what_stands_by() {
     let mut lab = Lab::without_server();
     let [used, standby] = [5, 6].map(|number| LinkId { epoch: Epoch(2), number });
-    let held = |link, used| vec![HeldLink { link, own: us(), peer: alice(), used, path: Path::Direct, direct: true }];
+    let held = |link, used| {
+        vec![HeldLink { link, own: us(), peer: alice(), used, path: Path::Direct, direct: true, bond: BOND }]
+    };
     let outputs = lab.frame(OTHER, ToLeader::Hello(Hello { links: held(standby, false), ..hello(OTHER, SITE) }));
     assert!(!outputs.contains(&said_in(OTHER, standby, &Control::Resume)));
     let outputs = lab.frame(TAB, ToLeader::Hello(Hello { links: held(used, true), ..hello(TAB, SITE) }));
@@ -245,7 +247,8 @@ fn a_new_leader_keeps_apart_what_is_used_and_what_stands_by() {
 fn a_standby_that_stands_by_for_nothing_is_used() {
     let mut lab = Lab::without_server();
     let link = LinkId { epoch: Epoch(2), number: 6 };
-    let links = vec![HeldLink { link, own: us(), peer: alice(), used: false, path: Path::Direct, direct: true }];
+    let links =
+        vec![HeldLink { link, own: us(), peer: alice(), used: false, path: Path::Direct, direct: true, bond: BOND }];
     lab.frame(TAB, ToLeader::Hello(Hello { links, ..hello(TAB, SITE) }));
     assert_eq!(lab.later(Duration::from_millis(500))[0], said(link, &Control::Switch));
 }
@@ -316,7 +319,8 @@ fn a_new_leader_takes_nobody_for_dead_who_may_be_on_the_way() {
     for (known, told) in [(true, Refusal::NoRoute), (false, Refusal::FrameGone)] {
         let mut lab = Lab::without_server();
         let link = LinkId { epoch: Epoch(2), number: 5 };
-        let links = vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true }];
+        let links =
+            vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true, bond: BOND }];
         lab.frame(OTHER, ToLeader::Hello(Hello { known, links, ..hello(OTHER, SITE) }));
         let packet = packet();
         let refuse = |reason| said_in(OTHER, link, &packet.refuse(reason).expect("it is none"));
@@ -372,8 +376,8 @@ pub(super) fn standing_by() -> (Lab, LinkId, LinkId) {
 
 /// Both ends are in a topic, which needs the link.
 fn share_lobby(lab: &mut Lab, link: LinkId) {
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
-    lab.peer(link, &TopicMessage::Joined(LOBBY));
+    lab.frame(TAB, joins(1, LOBBY));
+    lab.peer(link, &in_topic(alice(), LOBBY));
     lab.frame(TAB, ToLeader::Pong);
 }
 

@@ -25,17 +25,17 @@ fn what_is_said_on_one_link_names_nothing_of_another_persona() {
     for (n, (frame, topic)) in (0..).zip([(TAB, LOBBY), (OTHER, GARDEN)]) {
         let link = links[n];
         outputs.extend(lab.frame(frame, ToLeader::Join { request: 1, topic, matching: matching(topic) }));
-        outputs.extend(lab.peer_in(frame, link, &TopicMessage::Joined(topic)));
-        outputs.extend(lab.frame(frame, ToLeader::Publish { request: 2, topic, sealed: vec![7] }));
+        outputs.extend(lab.peer_in(frame, link, &in_topic(alice(), topic)));
+        outputs.extend(lab.frame(frame, page_says(2, topic, vec![7])));
         let to_bob = lab.linked_in(frame, Pair { own: personas()[n], peer: bob() });
-        outputs.extend(lab.peer_in(frame, to_bob, &TopicMessage::Joined(topic)));
+        outputs.extend(lab.peer_in(frame, to_bob, &in_topic(bob(), topic)));
         outputs.extend(lab.peer_in(
             frame,
             link,
             &Control::PassOn { to: bob(), signal: sealed(alice(), bob(), dial(3)) },
         ));
-        outputs.extend(lab.peer_in(frame, link, &TopicMessage::Left(topic)));
-        outputs.extend(lab.peer_in(frame, link, &TopicMessage::Joined(topic)));
+        outputs.extend(lab.peer_in(frame, link, &left(alice(), topic)));
+        outputs.extend(lab.peer_in(frame, link, &in_topic(alice(), topic)));
         let owner = Owner::Persona(personas()[n]);
         let certificate = Certificate { fingerprint: KEPT.fingerprint, expires: KEPT.expires };
         outputs.extend(lab.frame(frame, ToLeader::Certified { owner, outcome: Ok(certificate) }));
@@ -99,7 +99,7 @@ fn a_frame_carries_links_of_its_own_persona_only() {
 fn with_its_last_frame_a_persona_s_links_end_and_others_notice_nothing() {
     let (mut lab, [_, link]) = Lab::both_linked_with_alice();
     for frame in [TAB, OTHER] {
-        lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+        lab.frame(frame, joins(1, LOBBY));
     }
     let gone = [
         send(ToServer::Withdraw { topic: LOBBY, key: us() }),
@@ -136,11 +136,11 @@ fn two_sites_in_one_topic_hear_nothing_of_each_other_from_the_leader() {
     let key = personas();
     for (n, frame) in [TAB, OTHER].into_iter().enumerate() {
         assert_eq!(
-            lab.frame(frame, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) }),
+            lab.frame(frame, joins(1, LOBBY)),
             [done(frame, 1), send(ToServer::Advertise { topic: LOBBY, key: key[n] })]
         );
     }
-    let publish = ToLeader::Publish { request: 2, topic: LOBBY, sealed: vec![7] };
+    let publish = page_says(2, LOBBY, vec![7]);
     assert_eq!(lab.frame(TAB, publish.clone()), [done(TAB, 2)]);
     assert_eq!(lab.frame(OTHER, publish), [done(OTHER, 2)], "for it that is new");
     assert_eq!(lab.within(Duration::from_secs(10)), []);
@@ -177,7 +177,8 @@ fn where_a_frame_went_is_told_to_peers_of_its_persona_only() {
 fn a_frame_that_becomes_another_persona_leaves_links_and_sessions_behind() {
     let (mut lab, used, standby) = standbys::standing_by();
     lab.frame(TAB, ToLeader::Hello(Hello { identity: Identity::Person, links: held(used), ..hello(TAB, SITE) }));
-    lab.frame(TAB, ToLeader::Join { request: 1, topic: LOBBY, matching: matching(LOBBY) });
+    lab.frame(TAB, joins(1, LOBBY));
+    lab.peer(used, &in_topic(alice(), LOBBY));
     let person = home().person();
     let (permission, answer) = (Permission::Person, Answer::Yes);
     let outputs = lab.frame(TAB, ToLeader::Permit { origin: SITE.into(), permission, answer });
@@ -200,11 +201,11 @@ fn a_frame_that_becomes_another_persona_leaves_links_and_sessions_behind() {
             said(used, &Control::FrameGone(TAB)),
             command(TAB, used, LinkCommand::HangUp),
             said_in(OTHER, standby, &Control::Switch),
-            said_in(OTHER, standby, &TopicMessage::Joined(LOBBY)),
+            said_in(OTHER, standby, &in_topic(us(), LOBBY)),
             Output::Frame(OTHER, ToFrame::PathRestored(alice())),
             send(ToServer::Register { key, signature }),
             send(ToServer::Advertise { topic: LOBBY, key }),
-            said_in(OTHER, standby, &TopicMessage::Left(LOBBY)),
+            said_in(OTHER, standby, &left(us(), LOBBY)),
             send(ToServer::Withdraw { topic: LOBBY, key: us() }),
             Output::Frame(TAB, ToFrame::Welcome(welcome)),
             Output::Frame(OTHER, ToFrame::Permissions(permissions)),
@@ -220,7 +221,7 @@ fn a_frame_that_becomes_another_persona_leaves_links_and_sessions_behind() {
 fn a_new_leader_adopts_links_of_the_frame_s_own_persona_only() {
     let [own, other] = personas();
     let [link, stray, own_end] = [5, 6, 7].map(|number| LinkId { epoch: Epoch(2), number });
-    let held = |link, own, peer| HeldLink { link, own, peer, used: true, path: Path::Direct, direct: true };
+    let held = |link, own, peer| HeldLink { link, own, peer, used: true, path: Path::Direct, direct: true, bond: BOND };
     let mut lab = Lab::without_server();
     lab.admit(OTHER, ANOTHER);
     let links = vec![held(link, own, alice()), held(stray, other, alice()), held(own_end, own, own)];
@@ -242,7 +243,7 @@ fn no_link_of_a_persona_ever_names_another_persona_of_the_node() {
     let mut sum = Evidence::default();
     for seed in 0..100 {
         let mut world = World::new(seed);
-        for _ in 0..300 {
+        for _ in 0..350 {
             world.act();
         }
         sum.said += world.evidence.said;
@@ -302,7 +303,7 @@ impl World {
         match self.rng.u8(0..30) {
             0 => self.input(ask(ToLeader::Join { request, topic, matching: matching(topic) })),
             1 => self.input(ask(ToLeader::Leave(topic))),
-            2 => self.input(ask(ToLeader::Publish { request, topic, sealed: request.to_be_bytes().to_vec() })),
+            2 => self.input(ask(page_says(request, topic, request.to_be_bytes().to_vec()))),
             3 => self.input(ask(ToLeader::Dial { request, peer, address: None })),
             4 => self.input(ask(ToLeader::Address { request })),
             5 => self.input(ask(ToLeader::Leaving { moves: is_so })),
@@ -353,7 +354,10 @@ impl World {
         };
         match event {
             LinkEvent::Down(_) => drop(self.links.remove(&link)),
-            LinkEvent::Up(_) => drop(self.links.insert(link, (frame, own, Some(peer)))),
+            LinkEvent::Up(_) => {
+                self.links.insert(link, (frame, own, Some(peer)));
+                self.lab.node.links.bind(link, BOND);
+            }
             _ => {}
         }
         self.input(Input::Frame(frame, ToLeader::Link(link, event)));
@@ -364,10 +368,10 @@ impl World {
         let other = peer(self.rng.u8(0..5));
         let signal = dial(self.rng.u32(..));
         match self.rng.u8(0..12) {
-            0 | 1 => TopicMessage::Joined(topic).encoded(),
-            2 => TopicMessage::Left(topic).encoded(),
+            0 | 1 => in_topic(from, topic).encoded(),
+            2 => left(from, topic).encoded(),
             3 => TopicMessage::Members { topic, members: vec![other] }.encoded(),
-            4 => TopicMessage::Publish { topic, sealed: vec![self.rng.u8(..)] }.encoded(),
+            4 => peer_says(other, topic, vec![self.rng.u8(..)]).encoded(),
             5 => Control::PassOn { to: other, signal: sealed(from, other, signal) }.encoded(),
             6 => Control::PassedOn { from: other, signal: sealed(other, own, signal) }.encoded(),
             7 => Control::Resume.encoded(),
@@ -493,7 +497,7 @@ fn bob() -> PersonaId {
 }
 
 fn held(link: LinkId) -> Vec<HeldLink> {
-    vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true }]
+    vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true, bond: BOND }]
 }
 
 /// The server leads one persona of the node to another.

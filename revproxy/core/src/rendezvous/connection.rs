@@ -11,7 +11,6 @@ use bitters_wire::{
     address::{Address, Token},
     failure::Code,
     id::{PersonaId, TopicId},
-    rendezvous::DOORS,
 };
 
 use super::{Config, refusal::Refusal, senders::Senders};
@@ -44,8 +43,6 @@ enum State {
 #[derive(Debug, Default)]
 pub(super) struct Entered {
     pub(super) keys: BTreeMap<PersonaId, Registration>,
-    /// The newest version that both speak.
-    version: u16,
     /// Signals that others send to all its keys.
     signals: Bucket,
 }
@@ -78,8 +75,8 @@ impl Connection {
     }
 
     /// Lets the node in, which met its deadline.
-    pub(super) fn enter(&mut self, version: u16) {
-        self.state = State::Entered(Entered { version, ..Entered::default() });
+    pub(super) fn enter(&mut self) {
+        self.state = State::Entered(Entered::default());
     }
 
     pub(super) const fn source(&self) -> Source {
@@ -122,11 +119,6 @@ impl Registration {
 }
 
 impl Entered {
-    /// Whether the node is told where doors are.
-    pub(super) const fn knows_doors(&self) -> bool {
-        self.version >= DOORS
-    }
-
     /// What the node said of a key, which it must have registered here.
     pub(super) fn registration(&mut self, key: PersonaId) -> Result<&mut Registration, Refusal> {
         self.keys.get_mut(&key).ok_or_else(|| Refusal::staying(Code::Denied, "the key is not registered here"))

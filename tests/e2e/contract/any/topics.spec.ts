@@ -38,6 +38,23 @@ test("a topic's messages go only to those who are in it, and have one id for all
   expect(ids).toEqual([expect.any(String), ids[0]]);
 });
 
+test("who doesn't know a topic's secret is in another, and hears nothing of it", async ({ a, b, more }) => {
+  const [guesses, knowsName] = [await more("b"), await more("a")];
+  await enter(a, "vault", "ß");
+  await enter(b, "vault", [0xc3, 0x9f]);
+  await enter(guesses, "vault", "ss");
+  await enter(knowsName, "vault");
+  await expect.poll(async () => {
+    await say(a, "vault", "psst");
+    return heard(b, "vault");
+  }).toContainEqual({ from: await idOf(a), data: "psst" });
+  await say(b, "vault", "here");
+  await expect.poll(() => heard(a, "vault")).toContainEqual({ from: await idOf(b), data: "here" });
+  for (const stranger of [guesses, knowsName]) {
+    expect([await heard(stranger, "vault"), await present(stranger, "vault")]).toEqual([[], []]);
+  }
+});
+
 test("bytes and text arrive as the kinds that were sent", async ({ a, b }) => {
   await together("kinds", a, b);
   await a.evaluate(async () => {

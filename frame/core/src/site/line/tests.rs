@@ -6,7 +6,10 @@ use bitters_wire::{
     failure::{Code, Failure},
     id::{Boot, Epoch, FrameId, LinkId},
     keys::{NodeSecret, PersonaSecret},
-    local::{Blocked, Dial, Door, DownReason, Envelope, Hiding, LinkCommand, LinkEvent, ToFrame, ToLeader, Welcome},
+    local::{
+        Blocked, Dial, Door, DownReason, Envelope, Hiding, IdentityEnd, IdentityText, LinkCommand, LinkEvent, ToFrame,
+        ToLeader, Welcome,
+    },
     permission::Permissions,
     rpc::{Event, Identity, RPC, Tell},
     status::Scope,
@@ -74,6 +77,9 @@ fn links_of_the_persona_before_are_hung_up_when_a_leader_gives_another() {
         let message = ToFrame::Link(link, LinkCommand::Dial(dial.clone()));
         frame.input(Input::Leader(Envelope { epoch: Epoch(7), boot: boot(1), message }));
     }
+    let [a, b] = [persona().id(), peer].map(|id| IdentityEnd { id, fingerprint: [1; 32], nonce: [2; 16] });
+    let text = IdentityText { signer_is_a: true, a, b };
+    frame.input(Input::Link(LINK, LinkEvent::Sign { text, proof: None }));
     frame.input(Input::Link(LINK, LinkEvent::Up(peer)));
     let hung_up = [LINK, OPENING].map(|link| Output::Link(link, LinkCommand::HangUp));
     let same = frame.input(Input::Leader(welcome(8, 2)));

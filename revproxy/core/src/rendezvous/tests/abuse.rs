@@ -34,9 +34,9 @@ fn garbage_ends_the_connection() {
 #[test]
 fn garbage_instead_of_entering_ends_the_connection() {
     for (bytes, code, why) in [
-        (vec![], Code::VersionMismatch, "this server speaks versions 4 to 5"),
-        (vec![0xff; 40], Code::VersionMismatch, "this server speaks versions 4 to 5"),
-        ([encode(&ENTER), vec![0]].concat(), Code::VersionMismatch, "this server speaks versions 4 to 5"),
+        (vec![], Code::VersionMismatch, "this server speaks version 6"),
+        (vec![0xff; 40], Code::VersionMismatch, "this server speaks version 6"),
+        ([encode(&ENTER), vec![0]].concat(), Code::VersionMismatch, "this server speaks version 6"),
         (vec![0; MAX_RENDEZVOUS + 1], Code::TooLarge, "the message is too long"),
     ] {
         let mut world = World::new();

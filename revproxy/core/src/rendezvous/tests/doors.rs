@@ -1,7 +1,6 @@
 //! Who is told where a key may be dialled.
 
 use bitters_wire::{
-    VersionRange, WIRE,
     address::{Address, Owner},
     failure::Code,
     rendezvous::{ToNode, ToServer},
@@ -51,15 +50,6 @@ fn nobody_has_a_door_told_that_is_anothers_or_not_listened_at() {
     assert_eq!(say(BOB, door(ALICE, 1)), denied);
     assert_eq!(say(BOB, door(BOB, 1)), denied);
     assert_eq!(look_up(&mut world).len(), 2, "hers is as it was");
-}
-
-#[test]
-fn a_node_of_before_is_told_no_doors() {
-    let mut world = at_door();
-    world.open(conn(CAROL));
-    world.say(conn(CAROL), &ToServer::Enter(VersionRange { min: 4, max: 4 }));
-    assert_eq!(world.say(conn(CAROL), &ToServer::Lookup(key(ALICE))), [sent(conn(CAROL), ToNode::Here(key(ALICE)))]);
-    assert_eq!(WIRE.min, 4, "else this is for nobody any longer");
 }
 
 /// Alice has a door, and Bob is there.

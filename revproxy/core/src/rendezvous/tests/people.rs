@@ -344,5 +344,5 @@ const B: ConnId = conn(BOB);
 const CAROL: u8 = 3;
 const CAROLS: ConnId = conn(CAROL);
 const AGAIN: ConnId = ConnId(200);
-const SPOKEN: &str = "this server speaks versions 4 to 5";
+const SPOKEN: &str = "this server speaks version 6";
 const ALONE: Load = Load { connections: 1, introductions: 0, keys: 1, nodes: 1, sources: 1, tokens: 0, topics: 0 };

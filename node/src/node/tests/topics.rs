@@ -1,0 +1,269 @@
+//! Topics among strangers, hostile members and wrong clocks: what is shown, heard and passed on.
+
+use bitters_wire::{
+    local::{Bond, Membership},
+    topic::{FRESH_MS, Heard, Published, TAGS_AT_ONCE, TopicMessage, TopicTag},
+};
+
+use super::{lab::*, *};
+use crate::pair::Pair;
+
+#[test]
+fn strangers_are_shown_no_topics_until_they_are_named_or_show_one() {
+    let (mut lab, link) = strangers();
+    let joined = lab.frame(TAB, joins(1, GARDEN));
+    assert!(!joined.iter().any(|it| says_on(it).is_some()), "{joined:?}");
+    assert_eq!(lab.peer(link, &in_topic(alice(), CELLAR)), [], "in which our site isn't");
+    let named = lab.server(ToNode::Members { topic: GARDEN, key: us(), members: vec![alice()] });
+    assert_eq!(named, [said(link, &in_topic(us(), GARDEN))], "and not the lobby");
+    let shown = lab.peer(link, &in_topic(alice(), LOBBY));
+    assert!(shown.contains(&said(link, &in_topic(us(), LOBBY))), "{shown:?}");
+    let joined = lab.frame(TAB, joins(2, CELLAR));
+    assert!(joined.contains(&said(link, &in_topic(us(), CELLAR))), "what is joined later, too: {joined:?}");
+}
+
+#[test]
+fn a_site_shows_all_its_topics_to_whom_it_accepts() {
+    let (mut lab, link) = strangers();
+    let accepted = lab.frame(TAB, ToLeader::Accepted { peer: alice(), ago_ms: 0 });
+    assert!(accepted.contains(&said(link, &in_topic(us(), LOBBY))), "{accepted:?}");
+}
+
+#[test]
+fn what_is_shown_is_padded_and_as_many_whatever_there_are() {
+    let (mut lab, link) = strangers();
+    for (n, topic) in (2..).zip([GARDEN, CELLAR]) {
+        lab.frame(TAB, joins(n, topic));
+    }
+    let outputs = lab.peer(link, &in_topic(alice(), LOBBY));
+    let shown = said(link, &in_topics(us(), &[LOBBY, GARDEN, CELLAR]));
+    assert!(outputs.contains(&shown), "{outputs:?}");
+    let TopicMessage::Tags(tags) = in_topics(us(), &[LOBBY, GARDEN, CELLAR]) else { unreachable!() };
+    assert_eq!(tags.len(), TAGS_AT_ONCE);
+}
+
+#[test]
+fn a_tag_that_is_carried_to_another_link_or_sent_back_shows_nothing() {
+    let elsewhere = matching(LOBBY).tag(&Bond([9; 32]), alice());
+    let sent_back = matching(LOBBY).tag(&BOND, us());
+    for tag in [elsewhere, sent_back, TopicTag([7; 16])] {
+        let (mut lab, link) = strangers();
+        assert_eq!(lab.peer(link, &TopicMessage::Tags(vec![tag; TAGS_AT_ONCE])), []);
+    }
+}
+
+#[test]
+fn a_recorded_message_is_not_heard_again_by_a_new_page_or_a_new_leader() {
+    let (mut lab, link) = in_lobby();
+    let recorded = peer_says(alice(), LOBBY, b"secret");
+    assert!(hears(&lab.peer(link, &recorded), TAB));
+    lab.now = lab.now + Duration::from_secs(11);
+    lab.admit(OTHER, SITE);
+    lab.frame(OTHER, joins(1, LOBBY));
+    assert_eq!(lab.peer(link, &recorded), [], "the leader remembers it");
+
+    let mut heard = Heard::default();
+    assert!(heard.hear(alice(), name_of(b"secret"), 0));
+    let joined = vec![Membership { heard: heard.tell(8, 8), ..is_in(LOBBY) }];
+    let mut next = Lab::registered();
+    next.frame(TAB, ToLeader::Hello(Hello { joined, known: true, ..hello(TAB, SITE) }));
+    let link = linked(&mut next, alice());
+    assert!(!hears(&next.peer(link, &recorded), TAB), "a page told the next one");
+}
+
+#[test]
+fn a_page_does_not_hear_what_was_said_long_before_it_came() {
+    for (age, is_heard) in [(10_000, true), (10_001, false)] {
+        let mut lab = Lab::registered();
+        lab.now = lab.now + Duration::from_secs(60);
+        lab.frame(TAB, joins(1, LOBBY));
+        let link = linked(&mut lab, alice());
+        let published = published_at(60_000 - age, alice(), LOBBY, b"before");
+        assert_eq!(hears(&lab.peer(link, &TopicMessage::Publish { topic: LOBBY, published }), TAB), is_heard);
+    }
+}
+
+#[test]
+fn what_is_dated_far_from_the_common_clock_is_not_heard_and_a_wrong_clock_of_ours_makes_no_difference() {
+    let mut lab = Lab::new();
+    lab.input(Input::WallClock(DAY));
+    lab.admit(TAB, SITE);
+    lab.peers_think(0);
+    lab.register(Vec::new());
+    lab.now = lab.now + Duration::from_millis(2 * FRESH_MS);
+    lab.peers_think(4);
+    let said = lab.frame(TAB, joins(1, LOBBY));
+    assert!(said.contains(&asked(1, Ok(()))));
+    let link = linked(&mut lab, alice());
+    for (n, (time, is_heard)) in
+        [(FRESH_MS + 1, true), (FRESH_MS - 1, false), (3 * FRESH_MS, true), (3 * FRESH_MS + 1, false), (DAY, false)]
+            .into_iter()
+            .enumerate()
+    {
+        let message = TopicMessage::Publish { topic: LOBBY, published: published_at(time, alice(), LOBBY, [n as u8]) };
+        let passed_on = hears(&lab.peer(link, &message), TAB);
+        // The page joined a moment ago, and hears nothing of what was said more than ten seconds before.
+        assert_eq!(passed_on, is_heard && time + 10_000 >= 2 * FRESH_MS, "{time}");
+    }
+}
+
+#[test]
+fn junk_goes_nowhere() {
+    let (mut lab, link) = in_lobby();
+    let other = linked(&mut lab, bob());
+    let mut bytes = 0;
+    for n in 0..2000_u32 {
+        let body = n.to_le_bytes().repeat(256);
+        let published = match n % 4 {
+            // Who doesn't know the name has another key.
+            0 => published_with(GARDEN, alice(), body),
+            // A member that speaks as another, or carries what another said elsewhere.
+            1 => forged(body),
+            2 => carried(body),
+            _ => published_at(DAY, alice(), LOBBY, body),
+        };
+        bytes += bytes_out(&lab.peer(link, &TopicMessage::Publish { topic: LOBBY, published }));
+    }
+    assert_eq!(bytes, 0);
+    let outputs = lab.peer(link, &peer_says(alice(), LOBBY, b"hello"));
+    assert!(hears(&outputs, TAB) && bytes_to(&outputs, other) > 0, "what is said goes on: {outputs:?}");
+}
+
+#[test]
+fn a_member_that_floods_is_bounded_and_others_come_through() {
+    let (mut lab, link) = in_lobby();
+    linked(&mut lab, bob());
+    let flood = (0..4000_u32).filter(|n| hears(&lab.peer(link, &peer_says(alice(), LOBBY, n.to_le_bytes())), TAB));
+    assert_eq!(flood.count(), 4 * 400, "as much as four sites may say at once");
+    let other = linked(&mut lab, peer(1));
+    assert!(hears(&lab.peer(other, &peer_says(peer(1), LOBBY, b"hello")), TAB));
+}
+
+#[test]
+fn a_link_brings_so_many_new_authors() {
+    let (mut lab, link) = in_lobby();
+    let made_up = (0..100_u32).flat_map(|n| (0..4_u8).map(move |m| (n, m)));
+    let heard = made_up.filter(|(n, m)| {
+        let author = PersonaSecret::new(
+            [n.to_le_bytes(), [*m, 1, 1, 1], [7; 4], [7; 4], [7; 4], [7; 4], [7; 4], [7; 4]]
+                .concat()
+                .try_into()
+                .unwrap(),
+        );
+        let published = published_by(&author, LOBBY, b"hello".to_vec());
+        hears(&lab.peer(link, &TopicMessage::Publish { topic: LOBBY, published }), TAB)
+    });
+    assert_eq!(heard.count(), 256);
+    assert!(hears(&lab.peer(link, &peer_says(alice(), LOBBY, b"of my own")), TAB));
+}
+
+#[test]
+fn who_comes_and_goes_gets_one_replay() {
+    let (mut lab, link) = in_lobby();
+    for n in 0..100_u32 {
+        lab.frame(TAB, page_says(10 + n, LOBBY, n.to_le_bytes().repeat(512)));
+    }
+    let (mut bytes_in, mut out) = (0, 0);
+    for _ in 0..200 {
+        for message in [left(alice(), LOBBY), in_topic(alice(), LOBBY)] {
+            bytes_in += message.encoded().len();
+            let outputs = lab.peer(link, &message);
+            out += bytes_out(&outputs);
+            lab.link(link, LinkEvent::Drained(u32::MAX));
+        }
+        lab.now = lab.now + Duration::from_millis(10);
+    }
+    let replay = 256 * 1024;
+    assert!(out > replay / 2, "{out}: there is one");
+    assert!(out <= replay + 2 * bytes_in, "{out} bytes for {bytes_in}");
+}
+
+#[test]
+fn what_a_peer_said_is_not_said_again_to_it() {
+    let (mut lab, link) = in_lobby();
+    lab.peer(link, &peer_says(alice(), LOBBY, b"mine"));
+    lab.peer(link, &left(alice(), LOBBY));
+    let outputs = lab.peer(link, &in_topic(alice(), LOBBY));
+    assert!(!outputs.iter().any(|it| matches!(says_on(it), Some((_, TopicMessage::Publish { .. })))), "{outputs:?}");
+}
+
+#[test]
+fn what_was_said_before_its_author_left_is_no_offence() {
+    let (mut lab, link) = in_lobby();
+    lab.peer(link, &left(alice(), LOBBY));
+    assert_eq!(lab.peer(link, &peer_says(alice(), LOBBY, b"late")), []);
+    assert_eq!(lab.peer(link, &Control::Switch).len(), 1, "the link is there");
+}
+
+const GARDEN: TopicId = TopicId([4; 32]);
+const CELLAR: TopicId = TopicId([5; 32]);
+/// Milliseconds.
+const DAY: u64 = 86_400_000;
+
+fn bob() -> PersonaId {
+    peer(7)
+}
+
+/// A site in the lobby, linked with somebody whom it doesn't know.
+fn strangers() -> (Lab, LinkId) {
+    let mut lab = reasons::at_door();
+    lab.frame(TAB, joins(9, LOBBY));
+    let (link, _) = reasons::comes_to_door(&mut lab, alice());
+    (lab, link)
+}
+
+/// A site in the lobby, linked with another member.
+fn in_lobby() -> (Lab, LinkId) {
+    let mut lab = Lab::registered();
+    lab.frame(TAB, joins(9, LOBBY));
+    let link = linked(&mut lab, alice());
+    (lab, link)
+}
+
+/// A member of the lobby to whom there is a link.
+fn linked(lab: &mut Lab, member: PersonaId) -> LinkId {
+    let link = lab.linked_in(TAB, Pair { own: us(), peer: member });
+    lab.peer(link, &in_topic(member, LOBBY));
+    link
+}
+
+fn hears(outputs: &[Output], frame: FrameId) -> bool {
+    outputs.iter().any(|it| matches!(it, Output::Frame(to, ToFrame::Topic { .. }) if *to == frame))
+}
+
+fn says_on(output: &Output) -> Option<(LinkId, TopicMessage)> {
+    let Output::Frame(_, ToFrame::Link(link, LinkCommand::Send(bytes))) = output else { return None };
+    match codec::decode(bytes, MAX_LINK) {
+        Ok(LinkMessage::Topic(message)) => Some((*link, message)),
+        _ => None,
+    }
+}
+
+fn bytes_out(outputs: &[Output]) -> usize {
+    outputs.iter().filter_map(says_on).map(|(_, message)| message.encoded().len()).sum()
+}
+
+fn bytes_to(outputs: &[Output], link: LinkId) -> usize {
+    outputs.iter().filter_map(says_on).filter(|(to, _)| *to == link).map(|(_, message)| message.encoded().len()).sum()
+}
+
+/// Said in another topic, and sent in the lobby.
+fn published_with(topic: TopicId, from: PersonaId, body: Vec<u8>) -> Published {
+    published_at(0, from, topic, body)
+}
+
+fn published_by(author: &PersonaSecret, topic: TopicId, body: Vec<u8>) -> Published {
+    Published::new((topic, &matching(topic)), author, (0, name_of(&body)), body)
+}
+
+/// Signed in another topic, and sealed for the lobby: that is, by a member who has no other's signature.
+fn forged(body: Vec<u8>) -> Published {
+    Published::new((GARDEN, &matching(LOBBY)), &secret_of(bob()), (0, name_of(&body)), body)
+}
+
+/// Another's header with another body.
+fn carried(body: Vec<u8>) -> Published {
+    let mut published = published_at(0, bob(), LOBBY, b"hello");
+    published.body = body;
+    published
+}
