@@ -5,7 +5,7 @@ import type { Code, Executed } from "./error.js";
 import type { Scope, Status } from "./status.js";
 
 /** Versions of the wire that this SDK speaks. */
-export const VERSIONS = { min: 1, max: 1 };
+export const VERSIONS = { min: 1, max: 2 };
 
 /** A variant without content is a string, one with content an object of one key. */
 type Variant<T> = { [K in keyof T]: T[K] extends undefined ? K : { [P in K]: T[K] } }[keyof T];
@@ -98,6 +98,7 @@ export interface Tells {
   message: { from: string; data: WireData; id: string };
   next: string;
   peer: string;
+  more: boolean;
   peerJoin: string;
   peerLeave: string;
   reply: WireData;

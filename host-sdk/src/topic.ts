@@ -36,6 +36,8 @@ export interface Topic<T = Received> {
 export class Topic<T = Received> extends EventTarget {
   /** The topic's name. */
   declare readonly name: string;
+  /** Whether there are more members than `peers` tells. */
+  readonly more: boolean = false;
   readonly #port: Port;
   readonly #talk: Talk;
   readonly #peers = new Set<string>();
@@ -59,10 +61,11 @@ export class Topic<T = Received> extends EventTarget {
         if (this.#peers.size < this.#peers.add(peer).size) tellOf(this, "peerjoin", peer);
       },
       peerLeave: (peer) => this.#left(peer),
+      more: (more) => void ((this as { more: boolean }).more = more),
     };
   }
 
-  /** Who else is there: personas' ids. */
+  /** Who else is there: personas' ids, at most 256. */
   get peers(): string[] {
     return [...this.#peers];
   }

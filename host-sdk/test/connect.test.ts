@@ -23,7 +23,7 @@ describe("connecting", () => {
   it("says hello to that origin alone, with the frame's nonce", async () => {
     const { frame } = await connected({ identity: "person" });
     expect(frame.iframe.posted[0]?.targetOrigin).toBe(NODE);
-    expect(frame.hello).toEqual({ bitters: "hello", nonce: "n1", versions: { min: 1, max: 1 }, identity: "person" });
+    expect(frame.hello).toEqual({ bitters: "hello", nonce: "n1", versions: { min: 1, max: 2 }, identity: "person" });
   });
 
   it("shows the badge as it is told", async () => {

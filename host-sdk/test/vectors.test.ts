@@ -206,6 +206,12 @@ const effects: Record<string, (node: BittersNode, frame: FakeFrame, tells: Tell[
     await settled();
     expect((await joining).peers).toEqual([PEER]);
   },
+  more: async (node, frame, [tell]) => {
+    const joining = node.join("lobby");
+    for (const told of ["done", tell] as const) frame.tell(1, told);
+    await settled();
+    expect((await joining).more).toBe(true);
+  },
   peerLeave: async (node, frame, [tell]) => {
     const joining = node.join("lobby");
     for (const told of ["done", event("peerJoin").tell, tell]) frame.tell(1, told);

@@ -17,6 +17,7 @@ mod spending;
 #[cfg(test)]
 mod tests;
 mod view;
+mod words;
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -94,13 +95,14 @@ struct Part {
 }
 
 /// All that is due at times, in the order in which it is done. Links, which come first, tell themselves what is due.
-const PARTS: [Part; 11] = [
+const PARTS: [Part; 12] = [
     Part { what: "packets that were held back go on", due: |it| it.traffic.due(), drive: Node::release_packets },
     Part { what: "a peer is looked up again", due: |it| it.dials.again(), drive: Node::look_again },
     Part { what: "a dial has waited for too long", due: |it| it.dials.deadline(), drive: Node::end_dials },
     Part { what: "a frame is asked, or judged", due: Node::frames_due, drive: Node::watch_frames },
     Part { what: "a topic asks for peers, or misses one", due: |it| it.topics.next(), drive: Node::drive_topics },
     Part { what: "what was said is forgotten", due: |it| it.topics.expires(), drive: Node::expire_topics },
+    Part { what: "a member says that it is there, or is missed", due: Node::next_word, drive: Node::drive_words },
     Part { what: "the rendezvous is turned to, asked or left", due: Node::uplink_due, drive: Node::drive_uplink },
     Part {
         what: "an address is made, or waits in vain",
@@ -242,6 +244,7 @@ impl Node {
         let now = self.clock.now;
         let missed = self.topics.end_lingering(now);
         self.changed.status |= !missed.is_empty();
+        self.say_here_still(&missed);
         self.changed.topics.extend(missed);
         self.search_topics(now);
     }

@@ -73,6 +73,9 @@ pub const MAX_PENDING_REQUESTS: usize = 1024;
 /// Linked nodes that a topic aims for; the rendezvous names at most as many at a time.
 pub const TOPIC_NEIGHBOURS: usize = 8;
 
+/// Members of a topic that a site is told (the SDK's contract).
+pub const MAX_PEERS_TOLD: usize = 256;
+
 /// Characters of a service call's arguments or result as JSON text.
 pub const MAX_SERVICE_JSON: usize = MAX_MESSAGE;
 

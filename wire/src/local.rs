@@ -350,8 +350,10 @@ pub enum ToFrame {
     TopicPeers {
         /// Which topic.
         topic: TopicId,
-        /// Personas other than the frame's own, in order of their keys.
+        /// Personas other than the frame's own, in order of their keys: at most [`MAX_PEERS_TOLD`](crate::limits::MAX_PEERS_TOLD).
         peers: Vec<PersonaId>,
+        /// Whether there are more.
+        more: bool,
     },
     /// The answer to [`Hello`].
     Welcome(Welcome),

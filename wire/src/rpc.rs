@@ -23,7 +23,12 @@ use serde::{Deserialize, Serialize};
 use crate::{VersionRange, data::Data, failure::Failure, status::Scope, status::Status};
 
 /// Versions of what a frame and the SDK say. They are not the wire's: a site bundles the SDK and keeps it for years.
-pub const RPC: VersionRange = VersionRange { min: 1, max: 1 };
+///
+/// Since version 2 a site is told whether a topic has more members than it is told of ([`MORE`]).
+pub const RPC: VersionRange = VersionRange { min: 1, max: 2 };
+
+/// The first version that has [`Tell::More`].
+pub const MORE: u16 = 2;
 
 /// The first number of the frame's own.
 pub const FIRST_FRAME_ID: u32 = 1 << 31;
@@ -118,7 +123,7 @@ pub enum Ask {
         /// The persona.
         peer: String,
     },
-    /// Be in a topic. Lasts; tells `message`, `peerJoin` and `peerLeave`.
+    /// Be in a topic. Lasts; tells `message`, `peerJoin`, `peerLeave` and `more`.
     Join {
         /// The topic's name.
         name: String,
@@ -255,6 +260,8 @@ pub enum Tell {
         /// The message's id.
         id: String,
     },
+    /// Whether a topic has more members than are told. Since [`MORE`].
+    More(bool),
     /// One of a service's sequence: JSON text.
     Next(String),
     /// The peer that was dialled: its persona.

@@ -105,7 +105,7 @@ fn ask(ask: &Ask) -> &'static str {
 }
 
 /// All that a frame tells; likewise.
-const TELLS: [&str; 22] = [
+const TELLS: [&str; 23] = [
     "address",
     "badge",
     "bytes",
@@ -119,6 +119,7 @@ const TELLS: [&str; 22] = [
     "incomingCall",
     "incomingStream",
     "message",
+    "more",
     "next",
     "peer",
     "peerJoin",
@@ -145,6 +146,7 @@ fn tell(tell: &Tell) -> &'static str {
         Tell::IncomingCall { .. } => "incomingCall",
         Tell::IncomingStream { .. } => "incomingStream",
         Tell::Message { .. } => "message",
+        Tell::More(_) => "more",
         Tell::Next(_) => "next",
         Tell::Peer(_) => "peer",
         Tell::PeerJoin(_) => "peerJoin",

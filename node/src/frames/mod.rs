@@ -70,8 +70,8 @@ pub struct Frame {
     pub talks: Map<PersonaId, Instant>,
     /// Sessions that it opened, and when it spoke in them last.
     pub sessions: Map<SessionId, Instant>,
-    /// The peers of its topics, as it was told.
-    pub peers_told: Map<TopicId, Vec<PersonaId>>,
+    /// The peers of its topics, as it was told, and whether there are more.
+    pub peers_told: Map<TopicId, (Vec<PersonaId>, bool)>,
     /// Until then it isn't told who is in its topics: it brought them along, and we are only learning.
     pub settles_at: Instant,
     /// What it was told of the node's status, if it wants that.

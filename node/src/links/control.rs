@@ -10,7 +10,7 @@ use bitters_wire::{
     limits::{MAX_LINK, MAX_SIGNAL, TOPIC_NEIGHBOURS},
     link::{Control, LinkMessage, Signal},
     sealed::SealedSignal,
-    topic::{Published, TopicMessage},
+    topic::{MAX_WORDS, Published, TopicMessage},
 };
 
 use super::{Around, Links, LinksOutput, Offence, table::Way};
@@ -88,6 +88,14 @@ impl Links {
             TopicMessage::Left(tag) => self.on_left(link, pair, tag, around),
             TopicMessage::Members { members, .. } if members.len() > TOPIC_NEIGHBOURS => {
                 return Err("more members at once than allowed");
+            }
+            TopicMessage::Here { words, .. } if words.len() > MAX_WORDS => {
+                return Err("more words at once than allowed");
+            }
+            TopicMessage::Here { topic, words } => {
+                if self.table.up(link).is_some_and(|up| up.is_in(topic)) {
+                    self.tell(LinksOutput::Words { link, pair, topic, words });
+                }
             }
             TopicMessage::Members { topic, members } => {
                 if self.table.up(link).is_some_and(|up| up.is_in(topic)) {

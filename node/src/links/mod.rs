@@ -62,7 +62,7 @@ use bitters_wire::{
     packet::Packet,
     rendezvous::ToServer,
     sealed::SealedSignal,
-    topic::{Published, TopicMessage},
+    topic::{Published, TopicMessage, Word},
 };
 
 use crate::{
@@ -272,6 +272,17 @@ pub enum LinksOutput {
     Up(LinkId, Pair),
     /// Somebody is to know this.
     Warning(Audience, String),
+    /// A peer passes on what members of a topic said of themselves.
+    Words {
+        /// The link.
+        link: LinkId,
+        /// Between whom.
+        pair: Pair,
+        /// Which topic.
+        topic: TopicId,
+        /// At most as many as one message may have.
+        words: Vec<Word>,
+    },
 }
 
 /// All links of a node.

@@ -5,7 +5,8 @@ use bitters_wire::{
     codec,
     failure::{Code, Failure},
     id::{FrameId, LinkId, PersonaId, TopicId},
-    limits::{MAX_LINK, MAX_MESSAGE, MAX_TOPICS_PER_FRAME},
+    keys::PersonaSecret,
+    limits::{MAX_LINK, MAX_MESSAGE, MAX_PEERS_TOLD, MAX_TOPICS_PER_FRAME},
     link::LinkMessage,
     local::ToFrame,
     rendezvous::ToServer,
@@ -32,7 +33,7 @@ impl Node {
         self.asked(id, request, outcome);
         if joins && self.join_topic(id, joining, self.clock.common_ms()) {
             if let Some(frame) = self.frames.frame_mut(id) {
-                frame.peers_told.insert(topic, Vec::new());
+                frame.peers_told.insert(topic, (Vec::new(), false));
             }
             self.changed.plans = true;
         }
@@ -108,16 +109,18 @@ impl Node {
     pub(super) fn leave_topic(&mut self, id: FrameId, topic: TopicId) {
         let Some(frame) = self.frames.frame_mut(id) else { return };
         frame.peers_told.remove(&topic);
-        let own = frame.persona();
+        let secret = frame.secret.clone();
         if frame.joined.remove(&topic).is_some() {
-            self.after_leaving(Place { own, topic });
+            self.after_leaving(&secret, topic);
         }
     }
 
     /// A frame of a persona left the topic, or is gone: perhaps the last one.
-    pub(super) fn after_leaving(&mut self, place: Place) {
-        let Place { own, topic } = place;
+    pub(super) fn after_leaving(&mut self, secret: &PersonaSecret, topic: TopicId) {
+        let own = secret.id();
+        let place = Place { own, topic };
         if !self.frames.is_member(place) && self.topics.is_open(place) {
+            self.say_gone(secret, topic);
             self.with_links(|links, around| links.leave_topic(place, around));
             self.topics.close(place);
             if self.uplink.is_registered() {
@@ -247,10 +250,12 @@ impl Node {
         }
     }
 
-    /// Peers of a persona in a topic, in order. Frames of the persona itself are none.
+    /// Peers of a persona in a topic, in order: its neighbours, and who says that it is there. Frames of the persona itself are none.
     pub(super) fn topic_peers(&self, place: Place) -> Set<PersonaId> {
         let linked = self.links.table().in_topic(place.own, place.topic).map(|(_, pair, _)| pair.peer);
-        linked.chain(self.topics.lingering(place)).collect()
+        let there = self.topics.roster(place).into_iter().flat_map(|roster| roster.members(self.clock.common_ms()));
+        let others = there.filter(|persona| *persona != place.own);
+        linked.chain(self.topics.lingering(place)).chain(others).collect()
     }
 
     /// Tells frames who else is in their topics, where that changed.
@@ -269,11 +274,22 @@ impl Node {
         }
     }
 
-    fn tell_peers_of(&mut self, id: FrameId, topic: TopicId, peers: Vec<PersonaId>) {
+    /// Those whom the frame was told already are told on, where there are more than it is told.
+    fn tell_peers_of(&mut self, id: FrameId, topic: TopicId, mut peers: Vec<PersonaId>) {
         let Some(frame) = self.frames.frame_mut(id) else { return };
-        if frame.peers_told.get(&topic) != Some(&peers) {
-            frame.peers_told.insert(topic, peers.clone());
-            self.tell(id, ToFrame::TopicPeers { topic, peers });
+        let before = frame.peers_told.get(&topic);
+        let more = peers.len() > MAX_PEERS_TOLD;
+        if more {
+            let was_told = |peer: &PersonaId| before.is_some_and(|(told, _)| told.contains(peer));
+            let (mut old, mut new): (Vec<PersonaId>, Vec<PersonaId>) = peers.into_iter().partition(was_told);
+            old.truncate(MAX_PEERS_TOLD);
+            new.truncate(MAX_PEERS_TOLD - old.len());
+            peers = Set::from_iter(old.into_iter().chain(new)).into_iter().collect();
+        }
+        let told = (peers, more);
+        if before != Some(&told) {
+            frame.peers_told.insert(topic, told.clone());
+            self.tell(id, ToFrame::TopicPeers { topic, peers: told.0, more });
         }
     }
 }

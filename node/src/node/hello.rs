@@ -242,7 +242,7 @@ impl Node {
             self.mourn(&frame.secret, id, &frame.talks.keys().copied().collect::<Vec<_>>());
         }
         for topic in frame.joined.into_keys() {
-            self.after_leaving(Place { own, topic });
+            self.after_leaving(&frame.secret, topic);
         }
         self.forget_persona(own);
         for request in frame.services {

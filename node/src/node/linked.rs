@@ -104,6 +104,7 @@ impl Node {
                 self.changed.status = true;
                 self.changed.sites = true;
             }
+            LinksOutput::Words { link, pair, topic, words } => self.on_words(link, pair, topic, words),
             LinksOutput::Up(link, pair) => {
                 self.with_links(|links, around| links.show_topics(link, around));
                 self.tell_own_address(link, pair.own);
@@ -140,6 +141,7 @@ impl Node {
                 break;
             }
         }
+        self.greet_neighbour(link, place);
         let others = self.links.table().in_topic(pair.own, topic).map(|(_, other, _)| other.peer);
         let mut members: Vec<PersonaId> = others.filter(|other| *other != pair.peer).collect();
         self.rng.shuffle(&mut members);

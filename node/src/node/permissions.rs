@@ -172,7 +172,7 @@ impl Node {
             if !self.topics.is_open(place) {
                 self.enter_topic(place);
             }
-            self.after_leaving(Place { own: old, topic });
+            self.after_leaving(&before, topic);
             self.changed.topics.insert(place);
         }
         self.forget_persona(old);

@@ -367,7 +367,7 @@ fn what_was_just_said_is_said_again_to_a_neighbour_that_comes() {
     lab.frame(TAB, page_says(2, LOBBY, sealed.clone()));
 
     let outputs = lab.peer(link, &in_topic(alice(), LOBBY));
-    let peers = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: vec![alice()] });
+    let peers = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: vec![alice()], more: false });
     assert_eq!(outputs, [said(link, &in_topic(us(), LOBBY)), said(link, &peer_says(us(), LOBBY, sealed)), peers]);
 }
 
@@ -375,7 +375,7 @@ fn what_was_just_said_is_said_again_to_a_neighbour_that_comes() {
 fn a_peer_is_missed_at_once_when_it_leaves_and_later_when_its_link_breaks() {
     let (mut lab, link) = Lab::linked();
     lab.frame(TAB, joins(1, LOBBY));
-    let nobody = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: Vec::new() });
+    let nobody = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: Vec::new(), more: false });
     lab.peer(link, &in_topic(alice(), LOBBY));
     assert_eq!(lab.peer(link, &left(alice(), LOBBY)), std::slice::from_ref(&nobody));
 
@@ -432,7 +432,7 @@ fn a_new_leader_adopts_links_and_has_their_story_told_again() {
     assert_eq!(lab.peer(link, &in_topic(alice(), LOBBY)), [shown], "she may have come since");
     lab.frame(TAB, ToLeader::Pong);
     lab.now = lab.now + Duration::from_secs(2);
-    let peers = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: vec![alice()] });
+    let peers = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: vec![alice()], more: false });
     assert_eq!(lab.input(Input::Timeout), [peers]);
 }
 

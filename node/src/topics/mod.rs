@@ -11,6 +11,7 @@
 mod candidates;
 mod pace;
 mod recent;
+mod roster;
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use bitters_machine::{
 };
 use bitters_wire::{
     id::{PersonaId, TopicId},
-    topic::{Header, Heard, HeardOf, MatchKey, MessageName, Published},
+    topic::{Header, Heard, HeardOf, MatchKey, MessageName, Published, Word},
 };
 
 use self::{candidates::Candidates, pace::Pace, recent::Recent};
@@ -35,7 +36,7 @@ const MAX_SEARCHES: u32 = 6;
 const FIRST_SEARCH: Duration = Duration::from_secs(5);
 const SEARCH_CAP: Duration = Duration::from_secs(300);
 
-pub use self::{candidates::Introducer, recent::LATELY};
+pub use self::{candidates::Introducer, recent::LATELY, roster::Roster};
 
 /// A persona's place in a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +52,7 @@ struct Topic {
     candidates: Candidates,
     recent: Recent,
     pace: Pace,
+    roster: Roster,
     search: Option<Search>,
 }
 
@@ -157,6 +159,54 @@ impl Topics {
         self.open.get_mut(&place).is_some_and(|topic| topic.pace.affords(from, bytes, now))
     }
 
+    /// Who says that it is there.
+    pub fn roster(&self, place: Place) -> Option<&Roster> {
+        self.open.get(&place).map(|topic| &topic.roster)
+    }
+
+    /// Takes the word of a member, which was verified.
+    pub fn take_word(&mut self, place: Place, word: Word) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.roster.take(word);
+        }
+    }
+
+    /// The persona says its own word.
+    pub fn say_word(&mut self, place: Place, word: Word, now: Instant, rng: &mut fastrand::Rng) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.roster.take(word);
+            topic.roster.said(word.every, now, rng);
+        }
+    }
+
+    /// Nobody is there to hear the persona's word.
+    pub fn rest(&mut self, place: Place) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.roster.rest();
+        }
+    }
+
+    /// Where a persona's own word is due.
+    pub fn words_due(&self, now: Instant) -> Vec<Place> {
+        let is_due = |topic: &Topic| topic.roster.due().is_some_and(|at| at <= now);
+        self.open.iter().filter(|(_, topic)| is_due(topic)).map(|(place, _)| *place).collect()
+    }
+
+    /// When the next one is.
+    pub fn next_word(&self) -> Option<Instant> {
+        self.open.values().filter_map(|topic| topic.roster.due()).min()
+    }
+
+    /// Forgets words that are over by this time, in milliseconds since 1970; tells where somebody is missed.
+    pub fn expire_words(&mut self, now: u64) -> Vec<Place> {
+        self.open.iter_mut().filter_map(|(place, topic)| topic.roster.expire(now).then_some(*place)).collect()
+    }
+
+    /// When the next one is over, in milliseconds since 1970.
+    pub fn next_word_end(&self) -> Option<u64> {
+        self.open.values().filter_map(|topic| topic.roster.next_end()).min()
+    }
+
     /// Keeps a message of others for a while.
     pub fn keep(&mut self, place: Place, from: PersonaId, published: &Published, now: Instant) {
         if let Some(topic) = self.open.get_mut(&place) {
@@ -204,6 +254,7 @@ impl Topics {
         if let Some(topic) = self.open.get_mut(&place) {
             topic.candidates.remove(peer);
         }
+        self.miss(place, peer);
     }
 
     /// A peer can't be reached: nothing is tried for the sake of topics until somebody names it again.
@@ -286,10 +337,19 @@ impl Topics {
         self.lingering.range(range).map(|((_, persona), _)| *persona)
     }
 
-    /// Ends the lingering of those whose time is over; tells in which topics.
+    /// Ends the lingering of those whose time is over: they are missed. Tells in which topics.
     pub fn end_lingering(&mut self, now: Instant) -> Set<Place> {
         let over = self.lingering.extract(|_, until| *until <= now);
+        for ((place, persona), _) in &over {
+            self.miss(*place, *persona);
+        }
         over.into_iter().map(|((place, _), _)| place).collect()
+    }
+
+    fn miss(&mut self, place: Place, persona: PersonaId) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.roster.miss(persona);
+        }
     }
 
     /// Lets go of what was said too long ago: a site that says much in many topics has us keep only what it said lately. The time of day is in

@@ -5,10 +5,7 @@ use std::{
     time::Duration,
 };
 
-use bitters_wire::{
-    id::{FrameId, PersonaId},
-    limits::TOPIC_NEIGHBOURS,
-};
+use bitters_wire::id::{FrameId, PersonaId};
 
 use crate::{World, connection::Phase, model::Settled, tab::Tab};
 
@@ -75,7 +72,8 @@ impl World {
         self.tabs.iter().filter(|(_, tab)| tab.host.joined).map(|(frame, _)| *frame).collect()
     }
 
-    fn must_see_everybody(&self) {
+    /// All members of the topic see all others, and nobody else.
+    pub fn must_see_everybody(&self) {
         let members = self.members();
         let everybody: BTreeSet<String> =
             members.iter().map(|frame| self.persona_of(&self.tabs[frame]).to_string()).collect();
@@ -83,10 +81,8 @@ impl World {
             let tab = &self.tabs[frame];
             let own = self.persona_of(tab).to_string();
             let seen = &tab.host.peers;
-            let strangers = seen.difference(&everybody).count();
-            // A page sees whom its persona is linked to, and no more are looked for than these.
-            let enough = seen.len() >= TOPIC_NEIGHBOURS.min(everybody.len() - 1);
-            let well = enough && strangers == 0 && !seen.contains(&own);
+            let well =
+                everybody.iter().all(|it| seen.contains(it) != (*it == own)) && seen.len() + 1 == everybody.len();
             self.must(well, || format!("{frame} of {own} sees {seen:?} of {everybody:?}"));
         }
     }

@@ -231,6 +231,7 @@ impl World {
             Tell::IncomingStream { stream, .. } => self.on_incoming(frame, stream),
             Tell::Message { data, .. } => self.on_message(frame, data),
             Tell::Peer(_) => self.on_answered(frame, id, true),
+            Tell::More(_) => self.must(false, || format!("{frame} is told of more members than there are")),
             Tell::PeerJoin(peer) => self.on_peer(frame, id, &peer, true),
             Tell::PeerLeave(peer) => self.on_peer(frame, id, &peer, false),
             Tell::Reply(data) => self.on_reply(frame, id, &data),

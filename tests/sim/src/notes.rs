@@ -117,6 +117,11 @@ impl Notes {
             LinkMessage::Topic(TopicMessage::Publish { topic, ref published }) => {
                 self.said.insert(codec::encode(published), topic);
             }
+            LinkMessage::Topic(TopicMessage::Here { topic, ref words }) => {
+                // Who is in a topic is told to its members.
+                self.met.extend(words.iter().map(|word| (own, word.from)));
+                self.said.extend(words.iter().map(|word| (codec::encode(word), topic)));
+            }
             _ => {}
         }
         if let Some(secret) = nosy {
@@ -195,6 +200,10 @@ impl Notes {
         match message {
             TopicMessage::Tags(tags) => tags.iter().for_each(|tag| self.note(by, "Tags", &tag.0)),
             TopicMessage::Left(tag) => self.note(by, "Left", &tag.0),
+            TopicMessage::Here { topic, words } => {
+                self.note_own_topic(by, "Here.topic", *topic);
+                words.iter().for_each(|word| self.note(by, "Here.word", &codec::encode(word)));
+            }
             TopicMessage::Members { topic, members } => {
                 self.note(by, "Members.topic", &topic.0);
                 for member in members {

@@ -105,6 +105,10 @@ impl World {
     /// took more than `patience`.
     #[must_use]
     pub fn rest(&mut self, patience: Duration) -> Option<Instant> {
+        // Members of a topic say again and again that they are there.
+        for page in self.tabs.keys().copied().collect::<Vec<_>>() {
+            self.leave(page);
+        }
         let until = self.now + patience;
         while let Some(next) = self.next_timer() {
             if next.since(self.stirred) > REST {

@@ -8,6 +8,7 @@
 mod heard;
 mod matching;
 mod published;
+mod word;
 
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, aead::Aead, aead::Payload};
 use hkdf::Hkdf;
@@ -25,6 +26,7 @@ use crate::{
 pub use heard::{Heard, HeardOf};
 pub use matching::{MatchKey, TAGS_AT_ONCE, TopicTag};
 pub use published::{FRESH_MS, Header, MessageName, NotOfTopic, Published, Signed, message_id};
+pub use word::{MAX_WORDS, Word};
 
 /// What the two ends of a link say to each other about topics.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,13 @@ pub enum TopicMessage {
         topic: TopicId,
         /// Personas that the sender is linked to.
         members: Vec<PersonaId>,
+    },
+    /// Words of members that they are there, at most [`MAX_WORDS`].
+    Here {
+        /// Which topic.
+        topic: TopicId,
+        /// The words.
+        words: Vec<Word>,
     },
     /// What somebody said.
     Publish {

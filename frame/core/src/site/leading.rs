@@ -116,7 +116,7 @@ impl Site {
             ToFrame::Topic { topic, from, name, time, body } => {
                 self.on_topic_message(topic, (from, name), time, &body);
             }
-            ToFrame::TopicPeers { topic, peers } => self.on_topic_peers(topic, peers),
+            ToFrame::TopicPeers { topic, peers, more } => self.on_topic_peers(topic, peers, more),
         }
     }
 

@@ -71,6 +71,8 @@ pub struct Site {
     /// The leader that was asked to listen to this frame's channel.
     calling: Option<Calling>,
     host: Host,
+    /// The version that is spoken with it.
+    rpc: u16,
     /// Which id the site wants, and which it has.
     identity: Identity,
     granted: Identity,
@@ -174,6 +176,7 @@ impl Site {
             vigil: Vigil::default(),
             calling: None,
             host: Host::Absent,
+            rpc: RPC.min,
             identity: Identity::Site,
             granted: Identity::Site,
             consent: Consent::default(),
@@ -310,7 +313,7 @@ impl Site {
             self.tell(0, Tell::Failed(Failure::new(Code::VersionMismatch, text)));
             return self.outbox.push_back(Output::CloseHost);
         };
-        self.host = Host::Waiting(rpc);
+        (self.host, self.rpc) = (Host::Waiting(rpc), rpc);
         self.identity = identity;
         if identity != self.granted && self.line.is_some() {
             // The leader heard a hello before the site said what it wants.

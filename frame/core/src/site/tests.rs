@@ -35,7 +35,7 @@ fn a_site_is_told_who_it_is_once_both_it_and_the_leader_are_there() {
         id: persona(ALICE).id().to_string(),
         version: env!("CARGO_PKG_VERSION").into(),
         scope: Scope::Site,
-        rpc: 1,
+        rpc: 2,
     };
     assert_eq!(world.tells(0), [Event { id: 0, tell: Tell::Welcome(welcome) }]);
 }
@@ -240,11 +240,15 @@ fn peers_of_a_topic_come_and_go() {
     let topic = *world.sites[0].machine.topics.keys().next().unwrap();
     let bob = persona(BOB).id();
 
-    world.leader_says(0, ToFrame::TopicPeers { topic, peers: vec![bob] });
-    world.leader_says(0, ToFrame::TopicPeers { topic, peers: vec![] });
+    world.leader_says(0, ToFrame::TopicPeers { topic, peers: vec![bob], more: true });
+    world.leader_says(0, ToFrame::TopicPeers { topic, peers: vec![], more: true });
 
-    let joined = Event { id: 1, tell: Tell::PeerJoin(bob.to_string()) };
-    assert_eq!(world.tells(0), [joined, Event { id: 1, tell: Tell::PeerLeave(bob.to_string()) }]);
+    let tells = [Tell::PeerJoin(bob.to_string()), Tell::More(true), Tell::PeerLeave(bob.to_string())];
+    assert_eq!(world.tells(0), tells.map(|tell| Event { id: 1, tell }));
+
+    world.sites[0].machine.rpc = 1;
+    world.leader_says(0, ToFrame::TopicPeers { topic, peers: vec![], more: false });
+    assert_eq!(world.tells(0), [], "an SDK of before doesn't know the word");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use bitters_wire::{
     id::{PersonaId, TopicId},
     limits::{MAX_HEARD, MAX_HEARD_AUTHORS, MAX_TOPICS_PER_FRAME},
     local::{Membership, ToLeader},
-    rpc::Tell,
+    rpc::{MORE, Tell},
     topic::{Heard, MessageName, TopicKey, message_id},
 };
 
@@ -28,6 +28,8 @@ pub(super) struct Topic {
     /// The site's requests for it, and whether each was told that it is in.
     subscriptions: Map<u32, bool>,
     peers: Set<PersonaId>,
+    /// Whether there are more.
+    more: bool,
     /// What was heard, and said: the next leader learns it here, and around its coming a message may come twice.
     heard: Heard,
     /// What the site said last: neighbours may repeat it to the next leader, who doesn't know whose it is.
@@ -66,7 +68,7 @@ impl Site {
         }
         let (peers, heard) = (Set::new(), Heard::default());
         let (subscriptions, said) = (Map::new(), VecDeque::new());
-        let new = Topic { key, subscriptions, peers, heard, said, since: self.now };
+        let new = Topic { key, subscriptions, peers, more: false, heard, said, since: self.now };
         let entry = self.topics.entry(topic).or_insert(new);
         let joined = entry.joined();
         entry.subscriptions.insert(id, false);
@@ -105,7 +107,11 @@ impl Site {
             return; // Asked twice, because the leader changed.
         }
         let peers: Vec<_> = entry.peers.iter().map(PersonaId::to_string).collect();
+        let more = entry.more && self.rpc >= MORE;
         self.tell(id, Tell::Done);
+        if more {
+            self.tell(id, Tell::More(true));
+        }
         for peer in peers {
             self.tell(id, Tell::PeerJoin(peer));
         }
@@ -175,14 +181,16 @@ impl Site {
         }
     }
 
-    pub(super) fn on_topic_peers(&mut self, topic: TopicId, peers: Vec<PersonaId>) {
+    pub(super) fn on_topic_peers(&mut self, topic: TopicId, peers: Vec<PersonaId>, more: bool) {
         let Some(entry) = self.topics.get_mut(&topic) else { return };
         let peers = Set::from_iter(peers);
         let before = std::mem::replace(&mut entry.peers, peers.clone());
         let told = entry.told();
         let left = before.difference(&peers).map(|peer| Tell::PeerLeave(peer.to_string()));
         let came = peers.difference(&before).map(|peer| Tell::PeerJoin(peer.to_string()));
-        let tells: Vec<_> = left.chain(came).collect();
+        // SDKs of before fail a topic of which they are told what they don't know.
+        let changed = std::mem::replace(&mut entry.more, more) != more && self.rpc >= MORE;
+        let tells: Vec<_> = left.chain(came).chain(changed.then_some(Tell::More(more))).collect();
         for subscription in told {
             for tell in &tells {
                 self.tell(subscription, tell.clone());

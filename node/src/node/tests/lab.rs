@@ -58,6 +58,8 @@ pub(super) struct Lab {
     pub(super) acquainted: bool,
     /// Whether it is of interest that frames may speak before there is a link.
     pub(super) speaks_early: bool,
+    /// Whether it is of interest what members of topics say of themselves.
+    pub(super) tells_words: bool,
 }
 
 impl Lab {
@@ -86,7 +88,7 @@ impl Lab {
         // Where tests have one thread, another was here before.
         MINUTE.set(0);
         let node = Node::new(config, Instant::START);
-        Self { node, now: Instant::START, answers: true, acquainted: true, speaks_early: false }
+        Self { node, now: Instant::START, answers: true, acquainted: true, speaks_early: false, tells_words: false }
     }
 
     /// The same, where nobody was accepted yet.
@@ -130,6 +132,7 @@ impl Lab {
     pub(super) fn input(&mut self, input: Input) -> Vec<Output> {
         let mut outputs = self.take(input);
         outputs.retain(|it| self.speaks_early || !matches!(it, Output::Frame(_, ToFrame::Early(_))));
+        outputs.retain(|it| self.tells_words || !matches!(said_of_topics(it), Some((_, TopicMessage::Here { .. }))));
         let question = send(ToServer::ARE_YOU_THERE);
         if self.answers && outputs.contains(&question) {
             outputs.retain(|it| *it != question);
@@ -201,6 +204,23 @@ impl Lab {
         while let Some(due) = self.node.poll_timeout().filter(|due| *due <= end) {
             self.now = due.max(self.now);
             outputs.extend(self.input(Input::Timeout));
+        }
+        self.now = end;
+        outputs
+    }
+
+    /// The same, where frames that are asked say that they are there.
+    pub(super) fn within_while_frames_answer(&mut self, pause: Duration) -> Vec<Output> {
+        let end = self.now + pause;
+        let mut outputs = Vec::new();
+        while let Some(due) = self.node.poll_timeout().filter(|due| *due <= end) {
+            let within = self.within(due.since(self.now));
+            for output in within {
+                match output {
+                    Output::Frame(frame, ToFrame::Ping) => drop(self.frame(frame, ToLeader::Pong)),
+                    other => outputs.push(other),
+                }
+            }
         }
         self.now = end;
         outputs
@@ -445,14 +465,24 @@ pub(super) const fn matching(topic: TopicId) -> MatchKey {
     MatchKey::new(topic.0)
 }
 
+/// What is said of topics on a link.
+pub(super) fn said_of_topics(output: &Output) -> Option<(LinkId, TopicMessage)> {
+    let Output::Frame(_, ToFrame::Link(link, LinkCommand::Send(bytes))) = output else { return None };
+    match codec::decode(bytes, MAX_LINK) {
+        Ok(LinkMessage::Topic(message)) => Some((*link, message)),
+        _ => None,
+    }
+}
+
 /// The same, what stands for no topic set to zeros.
 fn without_padding(output: Output, own: &[Place]) -> Output {
-    let Output::Frame(frame, ToFrame::Link(link, LinkCommand::Send(bytes))) = &output else { return output };
-    let Ok(LinkMessage::Topic(TopicMessage::Tags(tags))) = codec::decode(bytes, MAX_LINK) else { return output };
+    let (Output::Frame(frame, _), Some((link, TopicMessage::Tags(tags)))) = (&output, said_of_topics(&output)) else {
+        return output;
+    };
     let is_ours = |tag: &TopicTag| own.iter().any(|place| tag_of(place.own, place.topic) == *tag);
     let mut tags: Vec<TopicTag> = tags.into_iter().map(|tag| if is_ours(&tag) { tag } else { NO_TOPIC }).collect();
     tags.sort();
-    said_in(*frame, *link, &TopicMessage::Tags(tags))
+    said_in(*frame, link, &TopicMessage::Tags(tags))
 }
 
 fn tag_of(from: PersonaId, topic: TopicId) -> TopicTag {

@@ -220,7 +220,7 @@ fn a_link_with_a_topic_in_common_stays_until_a_minute_after_one_end_left() {
         lab.frame(TAB, joins(1, LOBBY));
         lab.peer(link, &in_topic(alice(), LOBBY));
         lab.frame(TAB, ToLeader::Pong);
-        assert_eq!(lab.within(10 * MINUTE), []);
+        assert_eq!(lab.within_while_frames_answer(10 * MINUTE), []);
 
         leave(&mut lab, link);
         lab.frame(TAB, ToLeader::Pong);

@@ -224,7 +224,7 @@ fn a_standby_beside_the_link_it_stands_by_for_is_had_again_from_a_frame_that_cam
 fn a_standby_is_let_go_when_no_session_speaks() {
     let (mut lab, used, standby) = standing_by();
     share_lobby(&mut lab, used);
-    assert_eq!(lab.within(Duration::from_secs(119)), []);
+    assert_eq!(lab.within_while_frames_answer(Duration::from_secs(119)), []);
     let gone = said(used, &Control::StandbyGone { attempt: number(standby) });
     assert_eq!(lab.later(Duration::from_secs(1)), [command(OTHER, standby, LinkCommand::HangUp), gone]);
 }

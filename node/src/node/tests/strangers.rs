@@ -210,7 +210,7 @@ fn a_frame_that_becomes_another_persona_leaves_links_and_sessions_behind() {
             Output::Frame(TAB, ToFrame::Welcome(welcome)),
             Output::Frame(OTHER, ToFrame::Permissions(permissions)),
             Output::SaveSite(KnownSite { origin: SITE.into(), permissions, visited: Some(0), ..KnownSite::default() }),
-            Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: Vec::new() }),
+            Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: Vec::new(), more: false }),
         ]
     );
     let packet = Packet { to: alice(), to_frame: None, from: us(), from_frame: TAB, session: SESSION, body: open() };

@@ -2,7 +2,7 @@
 
 use bitters_wire::{
     local::{Bond, Membership},
-    topic::{FRESH_MS, Heard, Published, TAGS_AT_ONCE, TopicMessage, TopicTag},
+    topic::{FRESH_MS, Heard, Published, TAGS_AT_ONCE, TopicMessage, TopicTag, Word},
 };
 
 use super::{lab::*, *};
@@ -12,7 +12,7 @@ use crate::pair::Pair;
 fn strangers_are_shown_no_topics_until_they_are_named_or_show_one() {
     let (mut lab, link) = strangers();
     let joined = lab.frame(TAB, joins(1, GARDEN));
-    assert!(!joined.iter().any(|it| says_on(it).is_some()), "{joined:?}");
+    assert!(!joined.iter().any(|it| said_of_topics(it).is_some()), "{joined:?}");
     assert_eq!(lab.peer(link, &in_topic(alice(), CELLAR)), [], "in which our site isn't");
     let named = lab.server(ToNode::Members { topic: GARDEN, key: us(), members: vec![alice()] });
     assert_eq!(named, [said(link, &in_topic(us(), GARDEN))], "and not the lobby");
@@ -184,7 +184,10 @@ fn what_a_peer_said_is_not_said_again_to_it() {
     lab.peer(link, &peer_says(alice(), LOBBY, b"mine"));
     lab.peer(link, &left(alice(), LOBBY));
     let outputs = lab.peer(link, &in_topic(alice(), LOBBY));
-    assert!(!outputs.iter().any(|it| matches!(says_on(it), Some((_, TopicMessage::Publish { .. })))), "{outputs:?}");
+    assert!(
+        !outputs.iter().any(|it| matches!(said_of_topics(it), Some((_, TopicMessage::Publish { .. })))),
+        "{outputs:?}"
+    );
 }
 
 #[test]
@@ -193,6 +196,122 @@ fn what_was_said_before_its_author_left_is_no_offence() {
     lab.peer(link, &left(alice(), LOBBY));
     assert_eq!(lab.peer(link, &peer_says(alice(), LOBBY, b"late")), []);
     assert_eq!(lab.peer(link, &Control::Switch).len(), 1, "the link is there");
+}
+
+#[test]
+fn members_are_told_of_by_others_and_missed_when_three_of_their_words_are() {
+    let (mut lab, link) = in_lobby();
+    let here = |time, every| here(&[word(bob(), time, every)]);
+    assert_eq!(lab.peer(link, &here(0, 8)), [peers_are(&[alice(), bob()])]);
+    assert_eq!(lab.peer(link, &here(0, 8)), [], "once");
+    lab.frame(TAB, ToLeader::Pong);
+    let missed = lab.within(Duration::from_secs(30));
+    assert!(missed.contains(&peers_are(&[alice()])), "{missed:?}");
+    assert_eq!(lab.peer(link, &here(0, 8)), [], "what was recorded makes no ghost");
+}
+
+#[test]
+fn who_leaves_says_so_and_others_pass_that_on() {
+    let (mut lab, link) = in_lobby();
+    let other = linked(&mut lab, peer(1));
+    lab.tells_words = true;
+    lab.peer(link, &here(&[word(bob(), 0, 8)]));
+    let left = here(&[word(bob(), 1, 0)]);
+    assert_eq!(lab.peer(link, &left), [said(other, &left), peers_are(&[alice(), peer(1)])]);
+    let ours = lab.frame(TAB, ToLeader::Leave(LOBBY));
+    for link in [link, other] {
+        let last = |(to, message): (LinkId, TopicMessage)| match message {
+            TopicMessage::Here { words, .. } => {
+                to == link && words.iter().any(|word| word.from == us() && word.is_last())
+            }
+            _ => false,
+        };
+        assert!(ours.iter().filter_map(said_of_topics).any(last), "{ours:?}");
+    }
+}
+
+#[test]
+fn a_neighbour_that_comes_hears_who_is_there_and_one_that_goes_is_missed_at_once() {
+    let (mut lab, link) = in_lobby();
+    lab.tells_words = true;
+    lab.peer(link, &here(&[word(bob(), 0, 8), word(alice(), 0, 8)]));
+    let second = lab.linked_in(TAB, Pair { own: us(), peer: peer(1) });
+    let heard = lab.peer(second, &in_topic(peer(1), LOBBY));
+    let words = heard.iter().filter_map(said_of_topics).filter_map(|(to, message)| match message {
+        TopicMessage::Here { words, .. } if to == second => Some(words),
+        _ => None,
+    });
+    let mut told: Vec<PersonaId> = words.flatten().map(|word| word.from).collect();
+    told.sort();
+    let mut there = [us(), alice(), bob()];
+    there.sort();
+    assert_eq!(told, there);
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    let missed = lab.within(Duration::from_secs(2));
+    assert!(missed.contains(&peers_are(&[bob(), peer(1)])), "{missed:?}");
+}
+
+#[test]
+fn a_member_says_that_it_is_there_for_as_long_as_others_are_who_are_no_neighbours() {
+    let (mut lab, link) = in_lobby();
+    lab.tells_words = true;
+    let says = |outputs: Vec<Output>| {
+        let ours = |(_, message)| match message {
+            TopicMessage::Here { words, .. } => words.iter().any(|word| word.from == us()),
+            _ => false,
+        };
+        outputs.iter().filter_map(said_of_topics).filter(|it| ours(it.clone())).count()
+    };
+    assert_eq!(says(lab.within_while_frames_answer(Duration::from_secs(60))), 0, "neighbours see it");
+    let mut spoke = 0;
+    for second in 60..90 {
+        let bobs = here(&[word(bob(), second * 1000, 8)]);
+        spoke += says(lab.peer(link, &bobs)) + says(lab.within_while_frames_answer(Duration::from_secs(1)));
+    }
+    assert!((4..15).contains(&spoke), "{spoke} in half a minute");
+    lab.peer(link, &here(&[word(bob(), 90_000, 0)]));
+    lab.within_while_frames_answer(Duration::from_secs(8));
+    assert_eq!(says(lab.within_while_frames_answer(Duration::from_secs(60))), 0);
+}
+
+#[test]
+fn nobody_says_that_another_is_there() {
+    let (mut lab, link) = in_lobby();
+    let mut forged = word(bob(), 0, 8);
+    forged.from = peer(1);
+    assert_eq!(lab.peer(link, &here(&[forged])), []);
+}
+
+#[test]
+fn of_a_large_topic_256_are_told_and_that_there_are_more() {
+    let (mut lab, link) = in_lobby();
+    let mut told = (Vec::new(), false);
+    for n in 0..300_u16 {
+        let author = PersonaSecret::new([n.to_be_bytes().repeat(16)].concat().try_into().unwrap());
+        let words = here(&[Word::sign(LOBBY, &author, lab.now.as_millis(), 120)]);
+        for output in lab.peer(link, &words) {
+            if let Output::Frame(_, ToFrame::TopicPeers { peers, more, .. }) = output {
+                assert!(told.0.iter().all(|peer| peers.contains(peer)), "nobody is told to have left");
+                told = (peers, more);
+            }
+        }
+        lab.now = lab.now + Duration::from_millis(250);
+    }
+    assert_eq!((told.0.len(), told.1), (256, true));
+}
+
+fn word(from: PersonaId, time: u64, every: u16) -> Word {
+    Word::sign(LOBBY, &secret_of(from), time, every)
+}
+
+fn here(words: &[Word]) -> TopicMessage {
+    TopicMessage::Here { topic: LOBBY, words: words.to_vec() }
+}
+
+fn peers_are(peers: &[PersonaId]) -> Output {
+    let mut peers = peers.to_vec();
+    peers.sort();
+    Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers, more: false })
 }
 
 const GARDEN: TopicId = TopicId([4; 32]);
@@ -231,20 +350,17 @@ fn hears(outputs: &[Output], frame: FrameId) -> bool {
     outputs.iter().any(|it| matches!(it, Output::Frame(to, ToFrame::Topic { .. }) if *to == frame))
 }
 
-fn says_on(output: &Output) -> Option<(LinkId, TopicMessage)> {
-    let Output::Frame(_, ToFrame::Link(link, LinkCommand::Send(bytes))) = output else { return None };
-    match codec::decode(bytes, MAX_LINK) {
-        Ok(LinkMessage::Topic(message)) => Some((*link, message)),
-        _ => None,
-    }
-}
-
 fn bytes_out(outputs: &[Output]) -> usize {
-    outputs.iter().filter_map(says_on).map(|(_, message)| message.encoded().len()).sum()
+    outputs.iter().filter_map(said_of_topics).map(|(_, message)| message.encoded().len()).sum()
 }
 
 fn bytes_to(outputs: &[Output], link: LinkId) -> usize {
-    outputs.iter().filter_map(says_on).filter(|(to, _)| *to == link).map(|(_, message)| message.encoded().len()).sum()
+    outputs
+        .iter()
+        .filter_map(said_of_topics)
+        .filter(|(to, _)| *to == link)
+        .map(|(_, message)| message.encoded().len())
+        .sum()
 }
 
 /// Said in another topic, and sent in the lobby.

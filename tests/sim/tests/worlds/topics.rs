@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bitters_sim::{Evidence, Gossip};
+use bitters_sim::{Evidence, Gossip, ORIGINS};
+use bitters_wire::id::FrameId;
 
 use crate::{prove, seeds, world};
 
@@ -20,6 +21,25 @@ fn leaders_come_and_go() {
     let sum = tell_all(STORMY, 40);
     assert_lively(sum);
     prove(|| sum.leaders_died > 20 && sum.leaders_restarted > 20, sum);
+}
+
+#[test]
+fn sixteen_browsers_that_join_at_once_list_all_others_within_five_seconds_and_no_ghosts_after_thirty() {
+    for seed in seeds(20) {
+        let mut world = world(seed, 16);
+        world.sociable = 0;
+        world.make_peace();
+        let pages: Vec<FrameId> = (0..16).map(|browser| world.open_tab(browser, ORIGINS[browser % 3])).collect();
+        world.run_for(Duration::from_secs(5));
+        pages.iter().for_each(|page| world.join(*page));
+        world.run_for(Duration::from_secs(5));
+        world.must_see_everybody();
+
+        pages[..8].iter().for_each(|page| world.kill_tab(*page));
+        world.run_for(Duration::from_secs(30));
+        world.must_see_everybody();
+        world.must_have_one_link_each();
+    }
 }
 
 /// Tells the story of each seed, and shows that all came together at its end.

@@ -1,0 +1,121 @@
+//! Who is in topics, by their own words: said by our personas, and passed on for others.
+//!
+//! Neighbours see from their link that a persona is there. So it says that for as long only as there are members who aren't its neighbours: in a small
+//! topic nothing is said while nothing happens.
+
+use std::time::Duration;
+
+use bitters_machine::{map::Set, time::Instant};
+use bitters_wire::{
+    id::{LinkId, PersonaId, TopicId},
+    keys::PersonaSecret,
+    topic::{MAX_WORDS, TopicMessage, Word},
+};
+
+use super::Node;
+use crate::{
+    pair::Pair,
+    topics::{Place, Roster},
+};
+
+impl Node {
+    /// A peer passes on what members said of themselves. What is news goes on to others.
+    pub(super) fn on_words(&mut self, link: LinkId, pair: Pair, topic: TopicId, words: Vec<Word>) {
+        let (place, now) = (Place { own: pair.own, topic }, self.clock.common_ms());
+        let mut news = Vec::new();
+        for word in words {
+            let Some(roster) = self.topics.roster(place) else { return };
+            // A clone of ours says of itself what we say.
+            if word.from == place.own || !roster.takes(&word, now) {
+                continue;
+            }
+            let is_new = roster.is_new(word.from) && word.from != pair.peer;
+            if is_new && !self.links.takes_author(link, self.clock.now) || word.verify(topic).is_err() {
+                continue;
+            }
+            self.topics.take_word(place, word);
+            news.push(word);
+        }
+        if !news.is_empty() {
+            self.changed.topics.insert(place);
+            self.pass_words_on(place, &news, Some(link));
+            if self.topics.roster(place).is_some_and(|roster| roster.due().is_none()) && self.has_far_members(place) {
+                self.say_here(place, None);
+            }
+        }
+    }
+
+    /// Whether there are members who aren't neighbours.
+    fn has_far_members(&self, place: Place) -> bool {
+        let near: Set<PersonaId> =
+            self.links.table().in_topic(place.own, place.topic).map(|(_, pair, _)| pair.peer).collect();
+        let Some(roster) = self.topics.roster(place) else { return false };
+        roster.members(self.clock.common_ms()).any(|it| it != place.own && !near.contains(&it))
+    }
+
+    fn pass_words_on(&mut self, place: Place, words: &[Word], via: Option<LinkId>) {
+        let links = self.links.table().in_topic(place.own, place.topic).map(|(link, _, _)| link);
+        for link in links.filter(|link| Some(*link) != via).collect::<Vec<_>>() {
+            self.tell_words(link, place.topic, words);
+        }
+    }
+
+    fn tell_words(&mut self, link: LinkId, topic: TopicId, words: &[Word]) {
+        for words in words.chunks(MAX_WORDS) {
+            self.tell_topic(link, TopicMessage::Here { topic, words: words.to_vec() });
+        }
+    }
+
+    /// A neighbour came: it hears who is there, and that we are, which it passes on. Before the first came, nobody could hear it.
+    pub(super) fn greet_neighbour(&mut self, link: LinkId, place: Place) {
+        let now = self.clock.common_ms();
+        if self.topics.roster(place).is_some_and(|roster| roster.is_new(place.own)) {
+            self.say_here(place, Some(link));
+        }
+        let Some(roster) = self.topics.roster(place) else { return };
+        let words: Vec<Word> = roster.words(now).collect();
+        self.tell_words(link, place.topic, &words);
+    }
+
+    /// Neighbours are missed. They may be there still, and miss us: others tell them.
+    pub(super) fn say_here_still(&mut self, places: &Set<Place>) {
+        places.iter().for_each(|place| self.say_here(*place, None));
+    }
+
+    /// A persona says that it is in a topic; to all neighbours but the one who is told everything anyway.
+    fn say_here(&mut self, place: Place, but: Option<LinkId>) {
+        let Some(every) = self.topics.roster(place).map(Roster::every) else { return };
+        let Some(secret) = self.frames.secret(place.own) else { return };
+        let word = Word::sign(place.topic, secret, self.clock.common_ms(), every);
+        self.topics.say_word(place, word, self.clock.now, &mut self.rng);
+        self.pass_words_on(place, &[word], but);
+    }
+
+    /// A persona leaves: its neighbours pass that on.
+    pub(super) fn say_gone(&mut self, secret: &PersonaSecret, topic: TopicId) {
+        let word = Word::sign(topic, secret, self.clock.common_ms(), 0);
+        self.pass_words_on(Place { own: word.from, topic }, &[word], None);
+    }
+
+    /// Says what is due, and misses whose words are over.
+    pub(super) fn drive_words(&mut self) {
+        let (now, common) = (self.clock.now, self.clock.common_ms());
+        for place in self.topics.words_due(now) {
+            if self.has_far_members(place) {
+                self.say_here(place, None);
+            } else {
+                self.topics.rest(place);
+            }
+        }
+        let missed = self.topics.expire_words(common);
+        self.changed.topics.extend(missed);
+    }
+
+    /// When that is.
+    pub(super) fn next_word(&self) -> Option<Instant> {
+        let common = self.clock.common_ms();
+        let ends =
+            self.topics.next_word_end().map(|end| self.clock.now + Duration::from_millis(end.saturating_sub(common)));
+        ends.into_iter().chain(self.topics.next_word()).min()
+    }
+}

@@ -1,0 +1,194 @@
+//! Who is in a topic, by their own words.
+//!
+//! A member says that it is there when it comes, and again and again: the more members there are, the rarer, so that the words of all are about as
+//! many. It is missed when three of its words are missing, or when it says that it left. A neighbour is missed when its link is gone: that the
+//! table of links knows.
+
+use std::time::Duration;
+
+use bitters_machine::{backoff, map::Map, time::Instant};
+use bitters_wire::{
+    id::PersonaId,
+    topic::{FRESH_MS, Word},
+};
+
+/// Seconds from one word to the next where members are few: three missing ones are noticed within half a minute.
+const FEW: u16 = 8;
+
+/// Words a second that the members of a large topic say.
+const WORDS: usize = 2;
+
+/// Seconds at most.
+const MANY: u16 = 120;
+
+/// Words that are missing before their author is missed, and what a word may take to spread, in milliseconds.
+const MISSING: u64 = 3;
+const SPREADS: u64 = 2000;
+
+/// Milliseconds between two words of one author, but for its last one.
+const PACE: u64 = 2000;
+
+/// Members that are remembered. While there are as many, no other is taken in.
+const MAX_MEMBERS: usize = 512;
+
+/// What was said last by somebody.
+#[derive(Debug)]
+struct Member {
+    word: Word,
+    /// Its link is gone: it is there again when it says something new.
+    is_missed: bool,
+}
+
+/// Members of one topic, and those who left it lately.
+#[derive(Debug, Default)]
+pub struct Roster {
+    members: Map<PersonaId, Member>,
+    /// When the persona's own next word is due.
+    due: Option<Instant>,
+}
+
+/// When a word is true no longer, in milliseconds since 1970. Who left is remembered for as long as its words before that could be believed.
+fn ends(word: &Word) -> u64 {
+    let every = if word.is_last() { MANY } else { word.every };
+    word.time.saturating_add(MISSING * 1000 * u64::from(every)).saturating_add(SPREADS)
+}
+
+impl Roster {
+    /// Whether a word, of the time `now`, says something new and can be true.
+    pub fn takes(&self, word: &Word, now: u64) -> bool {
+        let is_news = match self.members.get(&word.from) {
+            Some(Member { word: last, .. }) => {
+                let pause = if word.is_last() || last.is_last() { 1 } else { PACE };
+                word.time >= last.time.saturating_add(pause)
+            }
+            None => self.members.len() < MAX_MEMBERS,
+        };
+        is_news && word.every <= MANY && word.time <= now.saturating_add(FRESH_MS) && ends(word) > now
+    }
+
+    /// Whether nothing was heard of a persona.
+    pub fn is_new(&self, persona: PersonaId) -> bool {
+        !self.members.contains_key(&persona)
+    }
+
+    /// Takes a word that was verified.
+    pub fn take(&mut self, word: Word) {
+        self.members.insert(word.from, Member { word, is_missed: false });
+    }
+
+    /// A persona is no neighbour any longer: it is missed, unless it says something again.
+    pub fn miss(&mut self, persona: PersonaId) {
+        if let Some(member) = self.members.get_mut(&persona) {
+            member.is_missed = true;
+        }
+    }
+
+    /// Those who are there.
+    pub fn members(&self, now: u64) -> impl Iterator<Item = PersonaId> {
+        let there = self.members.iter().filter(|(_, it)| !it.is_missed && !it.word.is_last());
+        there.filter(move |(_, it)| ends(&it.word) > now).map(|(persona, _)| *persona)
+    }
+
+    /// What a newcomer is told: the words as they were said.
+    pub fn words(&self, now: u64) -> impl Iterator<Item = Word> {
+        self.members.values().filter(move |it| !it.is_missed && ends(&it.word) > now).map(|it| it.word)
+    }
+
+    /// Seconds until the persona's own next word.
+    pub fn every(&self) -> u16 {
+        u16::try_from(self.members.len() / WORDS).unwrap_or(MANY).clamp(FEW, MANY)
+    }
+
+    /// The persona said its word: the next is due before it is missing.
+    pub fn said(&mut self, every: u16, now: Instant, rng: &mut fastrand::Rng) {
+        let pause = Duration::from_secs(every.into()) * 3 / 5;
+        self.due = Some(now + backoff(pause, 0, pause, rng));
+    }
+
+    /// Nobody is there to hear a word.
+    pub const fn rest(&mut self) {
+        self.due = None;
+    }
+
+    /// When the persona's own next word is due.
+    pub const fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Forgets whose words are over. Tells whether somebody is missed for that.
+    pub fn expire(&mut self, now: u64) -> bool {
+        let over = self.members.extract(|_, it| ends(&it.word) <= now);
+        over.iter().any(|(_, it)| !it.is_missed && !it.word.is_last())
+    }
+
+    /// When the next is missed, in milliseconds since 1970.
+    pub fn next_end(&self) -> Option<u64> {
+        self.members.values().map(|it| ends(&it.word)).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bitters_wire::{id::TopicId, keys::PersonaSecret};
+
+    use super::*;
+
+    #[test]
+    fn a_member_is_there_until_three_words_are_missing() {
+        let mut roster = Roster::default();
+        roster.take(word(1, NOW, FEW));
+        let end = roster.next_end().unwrap();
+        assert!(end - NOW <= 30_000);
+        assert_eq!(roster.members(end - 1).count(), 1);
+        assert_eq!((roster.members(end).count(), roster.words(end).count()), (0, 0));
+        assert!(roster.expire(end) && roster.is_new(id(1)));
+    }
+
+    #[test]
+    fn who_left_or_is_missed_is_not_there_again_for_what_it_said_before() {
+        let mut roster = Roster::default();
+        for (n, leave) in [(1, true), (2, false)] {
+            roster.take(word(n, NOW, FEW));
+            if leave {
+                roster.take(word(n, NOW + 5000, 0));
+            } else {
+                roster.miss(id(n));
+            }
+            assert!(!roster.takes(&word(n, NOW, FEW), NOW + 5000));
+        }
+        assert_eq!(roster.members(NOW + 5000).count(), 0);
+        assert_eq!(roster.words(NOW + 5000).count(), 1, "newcomers hear that it left");
+        assert!([1, 2].iter().all(|n| roster.takes(&word(*n, NOW + 5001, FEW), NOW + 5001)));
+    }
+
+    #[test]
+    fn words_are_bounded_and_of_our_time() {
+        let mut roster = Roster::default();
+        roster.take(word(1, NOW, FEW));
+        assert!(!roster.takes(&word(1, NOW + PACE - 1, FEW), NOW) && roster.takes(&word(1, NOW + PACE, FEW), NOW));
+        assert!(roster.takes(&word(1, NOW + 1, 0), NOW), "who leaves says so at once");
+        assert!(!roster.takes(&word(2, NOW, MANY + 1), NOW));
+        assert!(!roster.takes(&word(2, NOW + FRESH_MS + 1, FEW), NOW));
+        assert!(!roster.takes(&word(2, NOW - 30_000, FEW), NOW), "recorded");
+        for n in 0..MAX_MEMBERS {
+            roster.take(word(u16::try_from(n).unwrap(), NOW, FEW));
+        }
+        assert!(!roster.takes(&word(u16::MAX, NOW, FEW), NOW));
+        assert_eq!(roster.every(), MANY);
+    }
+
+    /// Milliseconds since 1970.
+    const NOW: u64 = 1_800_000_000_000;
+
+    fn id(n: u16) -> PersonaId {
+        let mut id = [7; 32];
+        id[..2].copy_from_slice(&n.to_be_bytes());
+        PersonaId(id)
+    }
+
+    fn word(n: u16, time: u64, every: u16) -> Word {
+        let mut word = Word::sign(TopicId([3; 32]), &PersonaSecret::new([1; 32]), time, every);
+        word.from = id(n);
+        word
+    }
+}
