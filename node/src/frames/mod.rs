@@ -58,8 +58,8 @@ pub struct Frame {
     pub remote: Option<Remote>,
     /// What its site serves.
     pub serves: Set<Tag>,
-    /// Topics that its site is in, and since when, in milliseconds since 1970.
-    pub joined: Map<TopicId, u64>,
+    /// Topics that its site is in, and since when.
+    pub joined: Map<TopicId, Instant>,
     /// When it came first, counted in frames.
     pub age: u64,
     /// When it said hello last, counted in hellos.

@@ -84,6 +84,9 @@ impl Links {
             TopicMessage::Tags(tags) if tags.len() > MAX_MEMBERSHIPS => {
                 return Err("more topics than a persona may be in");
             }
+            TopicMessage::Tags(_) | TopicMessage::Left(_) if !self.affords_tags(link, pair, around) => {
+                return Err("too many messages");
+            }
             TopicMessage::Tags(tags) => self.on_tags(link, pair, &tags, around),
             TopicMessage::Left(tag) => self.on_left(link, pair, tag, around),
             TopicMessage::Members { members, .. } if members.len() > TOPIC_NEIGHBOURS => {

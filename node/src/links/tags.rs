@@ -54,6 +54,13 @@ impl Links {
         of_own.filter(|topic| are_said.contains(topic) || it.because.topics.contains(topic)).collect()
     }
 
+    /// Whether the peer may have us compare what it shows with all our topics: each costs a hash.
+    pub(super) fn affords_tags(&mut self, link: LinkId, pair: Pair, around: &Around<'_>) -> bool {
+        let topics = around.topics.iter().filter(|place| place.own == pair.own).count();
+        let cost = u32::try_from(topics / TAGS_AT_ONCE).unwrap_or(u32::MAX);
+        self.table.up_mut(link).is_some_and(|up| up.budget.control.take_many(cost, around.now))
+    }
+
     /// The peer shows in which topics it is. It may have come to one after it was shown that we are there: it is shown again.
     pub(super) fn on_tags(&mut self, link: LinkId, pair: Pair, tags: &[TopicTag], around: &Around<'_>) {
         let Some((_, bond)) = self.table.bond(link) else { return };

@@ -17,11 +17,13 @@ pub(super) struct Clock {
     wall: Option<(u64, Instant)>,
     /// The same by the server's clock, and when it told. It counts more: a browser's clock may be wrong by days.
     server: Option<(u64, Instant)>,
+    /// By how many milliseconds the server's clock was ahead of the wall's then. After a sleep that is what is left of it.
+    ahead: Option<i64>,
 }
 
 impl Clock {
     pub(super) const fn new(now: Instant) -> Self {
-        Self { now, due: None, wall: None, server: None }
+        Self { now, due: None, wall: None, server: None, ahead: None }
     }
 
     /// Milliseconds since 1970, as far as the node was told.
@@ -31,7 +33,8 @@ impl Clock {
 
     /// Milliseconds since 1970, as peers count them: by the server's clock, if a server told its time since the machine last slept.
     fn told_ms(&self) -> Option<u64> {
-        self.server.map(|told| self.since(told)).or_else(|| self.unix_ms())
+        let corrected = || Some(self.unix_ms()?.saturating_add_signed(self.ahead.unwrap_or_default()));
+        self.server.map(|told| self.since(told)).or_else(corrected)
     }
 
     /// The same; zero if the node was told nothing.
@@ -44,9 +47,12 @@ impl Clock {
         u32::try_from(self.told_ms()? / 60_000).ok()
     }
 
-    /// A server tells its time.
-    pub(super) const fn hear_server(&mut self, ms: u64) {
+    /// A server tells its time. Tells by how many milliseconds that is ahead of the browser's, which may be less than nothing.
+    pub(super) fn hear_server(&mut self, ms: u64) -> Option<i64> {
         self.server = Some((ms, self.now));
+        let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+        self.ahead = self.unix_ms().map(|wall| signed(ms).saturating_sub(signed(wall)));
+        self.ahead
     }
 
     /// The machine slept: the node's own clock may have stood still since the server told its time.

@@ -1,5 +1,7 @@
 //! Topics: joined and left, published to, and told of.
 
+use std::time::Duration;
+
 use bitters_machine::{map::Set, time::Instant};
 use bitters_wire::{
     codec,
@@ -31,7 +33,7 @@ impl Node {
         let outcome = self.may_join(id, topic, now);
         let joins = outcome.is_ok();
         self.asked(id, request, outcome);
-        if joins && self.join_topic(id, joining, self.clock.common_ms()) {
+        if joins && self.join_topic(id, joining, now) {
             if let Some(frame) = self.frames.frame_mut(id) {
                 frame.peers_told.insert(topic, (Vec::new(), false));
             }
@@ -71,8 +73,8 @@ impl Node {
         Err(self.quota(id, refusal, now))
     }
 
-    /// A frame is in a topic, since then (milliseconds since 1970); tells whether it wasn't.
-    pub(super) fn join_topic(&mut self, id: FrameId, (topic, matching): (TopicId, MatchKey), since: u64) -> bool {
+    /// A frame is in a topic, since then; tells whether it wasn't.
+    pub(super) fn join_topic(&mut self, id: FrameId, (topic, matching): (TopicId, MatchKey), since: Instant) -> bool {
         let Some(frame) = self.frames.frame_mut(id) else { return false };
         if frame.joined.contains_key(&topic) {
             return false;
@@ -227,8 +229,9 @@ impl Node {
 
     /// Frames that hear what was said then: not what was said long before they came.
     fn hearers(&self, place: Place, time: u64) -> impl Iterator<Item = FrameId> {
-        let lately = u64::try_from(LATELY.as_millis()).unwrap_or(u64::MAX);
-        let came_by = move |frame: &Frame| frame.joined.get(&place.topic).is_some_and(|since| time + lately >= *since);
+        let (age, now) = (Duration::from_millis(self.clock.common_ms().saturating_sub(time)), self.clock.now);
+        let came_by =
+            move |frame: &Frame| frame.joined.get(&place.topic).is_some_and(|at| age <= now.since(*at) + LATELY);
         self.frames.in_topic(place).filter(move |(_, frame)| came_by(frame)).map(|(id, _)| id)
     }
 

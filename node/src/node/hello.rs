@@ -200,7 +200,7 @@ impl Node {
             if self.has_room_for(id, *topic, now).is_ok() {
                 let place = Place { own, topic: *topic };
                 self.topics.learn_heard(place, heard);
-                self.join_topic(id, (*topic, *matching), self.clock.common_ms().saturating_sub(*since_ms));
+                self.join_topic(id, (*topic, *matching), now - Duration::from_millis(*since_ms));
                 self.changed.topics.insert(place);
             }
         }

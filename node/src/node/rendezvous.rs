@@ -30,6 +30,19 @@ const IMPATIENCE: Duration = Duration::from_secs(10);
 /// Seeds that a persona dials on a cold start.
 const COLD_DIALS: usize = 3;
 
+/// Milliseconds by which clocks differ that are worth a word.
+const CLOCKS_DIFFER: u64 = 60_000;
+
+/// So many milliseconds, about.
+fn in_words(ms: u64) -> String {
+    let minutes = ms / 60_000;
+    match minutes {
+        0..120 => format!("{minutes} min"),
+        120..2880 => format!("{} h", minutes / 60),
+        _ => format!("{} days", minutes / 1440),
+    }
+}
+
 impl Node {
     pub(super) fn on_uplink(&mut self, event: UplinkEvent, now: Instant) {
         match event {
@@ -49,7 +62,7 @@ impl Node {
         }
         match message {
             ToNode::Challenge { nonce, wire, unix_ms } => {
-                self.clock.hear_server(unix_ms);
+                self.on_servers_time(unix_ms);
                 match WIRE.common(wire) {
                     Some(_) => self.on_challenge(nonce),
                     None => self.refuse_version(wire.min, wire.max),
@@ -105,6 +118,19 @@ impl Node {
             );
             self.warn(Audience::Everyone, &text);
             self.close_uplink();
+        }
+    }
+
+    /// What peers say is dated by the clocks of servers, as browsers' are often wrong.
+    fn on_servers_time(&mut self, unix_ms: u64) {
+        let before = self.clock.common_ms();
+        let ahead = self.clock.hear_server(unix_ms).unwrap_or_default();
+        if self.clock.common_ms().abs_diff(before) > CLOCKS_DIFFER {
+            self.topics.put_clock(self.clock.common_ms());
+        }
+        if ahead.unsigned_abs() > CLOCKS_DIFFER {
+            let (by, which) = (in_words(ahead.unsigned_abs()), if ahead < 0 { "fast" } else { "slow" });
+            self.warn(Audience::Everyone, &format!("this browser's clock is {by} {which}: the server's counts"));
         }
     }
 

@@ -146,6 +146,11 @@ impl Topics {
         self.heard.entry(place).or_default().hear(from, name, time)
     }
 
+    /// The clock was put: it is this time, in milliseconds since 1970.
+    pub fn put_clock(&mut self, now: u64) {
+        self.heard.values_mut().for_each(|heard| heard.put_clock(now));
+    }
+
     /// What pages of the persona heard while another led.
     pub fn learn_heard(&mut self, place: Place, heard: &[(PersonaId, HeardOf)]) {
         if !heard.is_empty() {

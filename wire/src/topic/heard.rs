@@ -84,6 +84,11 @@ impl Heard {
         self.sweep();
     }
 
+    /// The clock was put: what was heard by it before is remembered for a while longer.
+    pub const fn put_clock(&mut self, now: u64) {
+        (self.latest, self.swept) = (now, now);
+    }
+
     /// Whether nothing is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -91,10 +96,10 @@ impl Heard {
     }
 
     fn sweep(&mut self) {
-        let oldest = self.latest.saturating_sub(KEPT_MS);
+        let kept = self.latest.saturating_sub(KEPT_MS)..=self.latest.saturating_add(KEPT_MS);
         self.swept = self.latest;
         self.authors.retain(|_, author| {
-            author.names.retain(|_, time| *time >= oldest);
+            author.names.retain(|_, time| kept.contains(time));
             !author.names.is_empty()
         });
     }
@@ -188,6 +193,17 @@ mod tests {
         assert!(!heard.takes(author(1), name(1), NOW));
         assert!(heard.hear(author(2), name(3), NOW + 4 * FRESH_MS));
         assert!(heard.is_new(author(1)));
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_by_a_day_costs_no_memory() {
+        let day = 24 * 60 * 60 * 1000;
+        let mut heard = Heard::default();
+        assert!(heard.hear(author(1), name(1), NOW + day), "our own, by the wrong clock");
+        heard.put_clock(NOW);
+        assert!(heard.hear(author(2), name(2), NOW) && heard.hear(author(2), name(3), NOW + SWEPT_EVERY_MS));
+        assert!(!heard.takes(author(2), name(2), NOW));
+        assert!(heard.is_new(author(1)), "nobody takes it for fresh");
     }
 
     #[test]

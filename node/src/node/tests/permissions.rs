@@ -331,7 +331,7 @@ fn welcome_in(outputs: &[Output]) -> Welcome {
     welcome.unwrap_or_else(|| panic!("{outputs:?}"))
 }
 
-fn statuses_to<const N: usize>(frame: FrameId, outputs: &[Output]) -> [Status; N] {
+pub(super) fn statuses_to<const N: usize>(frame: FrameId, outputs: &[Output]) -> [Status; N] {
     let told = outputs.iter().filter_map(|it| match it {
         Output::Frame(to, ToFrame::Status(status)) if *to == frame => Some(status.clone()),
         _ => None,

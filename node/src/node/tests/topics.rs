@@ -108,6 +108,44 @@ fn what_is_dated_far_from_the_common_clock_is_not_heard_and_a_wrong_clock_of_our
 }
 
 #[test]
+fn a_page_that_joins_while_our_clock_is_a_day_fast_hears_and_is_heard_and_its_site_is_told() {
+    let mut lab = Lab::new();
+    lab.input(Input::WallClock(DAY));
+    lab.admit(TAB, SITE);
+    lab.frame(TAB, joins(1, LOBBY));
+    lab.peers_think(0);
+    lab.register(Vec::new());
+    let link = linked(&mut lab, alice());
+    assert!(hears(&lab.peer(link, &peer_says(alice(), LOBBY, b"hello")), TAB));
+    let said_at = |outputs: Vec<Output>| match outputs.iter().find_map(said_of_topics) {
+        Some((_, TopicMessage::Publish { topic, published })) => {
+            published.open((topic, &matching(topic))).unwrap().header.time
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(said_at(lab.frame(TAB, page_says(2, LOBBY, b"one"))), 0);
+    let told = lab.frame(TAB, ToLeader::Status);
+    let [status] = permissions::statuses_to(TAB, &told);
+    assert!(status.warnings.iter().any(|it| it.contains("24 h fast")), "{:?}", status.warnings);
+
+    // The machine sleeps for ten minutes, and hears nothing of the server after that.
+    lab.input(Input::WallClock(DAY + 600_000));
+    assert_eq!(said_at(lab.frame(TAB, page_says(3, LOBBY, b"two"))), 600_000);
+}
+
+#[test]
+fn who_shows_topics_again_and_again_is_hung_up_on() {
+    let (mut lab, link) = in_lobby();
+    for n in 0..60_u8 {
+        lab.frame(TAB, joins(10, TopicId([100 + n; 32])));
+    }
+    let shows = |_: &_| {
+        !lab.peer(link, &in_topic(alice(), CELLAR)).iter().any(|it| *it == command(TAB, link, LinkCommand::HangUp))
+    };
+    assert!((100..1000).contains(&(0..5000).take_while(shows).count()));
+}
+
+#[test]
 fn junk_goes_nowhere() {
     let (mut lab, link) = in_lobby();
     let other = linked(&mut lab, bob());
