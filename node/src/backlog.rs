@@ -40,6 +40,11 @@ impl<T> Backlog<T> {
         fits
     }
 
+    /// Bytes of all that waits.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Bytes of the first that waits.
     pub fn next_bytes(&self) -> Option<usize> {
         self.waiting.front().map(|(bytes, _)| *bytes)

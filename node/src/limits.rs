@@ -100,7 +100,7 @@ pub const STATUSES: Rate = Rate { per_second: 100, burst: 200 };
 pub const LINK_PUBLISHES: Rate = Rate { per_second: 2000, burst: 4000 };
 
 /// Authors that one link brings to a topic's members, who heard nothing of them yet: a large topic's at once, then people who come.
-pub const LINK_AUTHORS: Rate = Rate { per_second: 4, burst: 256 };
+pub const LINK_AUTHORS: Rate = Rate { per_second: 1, burst: 256 };
 
 /// Bytes that are said again to a peer that comes to a topic, or back to it: all that is kept of one, and then little.
 pub const LINK_REPLAYS: Rate = Rate { per_second: 2 * 1024, burst: 256 * 1024 };

@@ -2,7 +2,7 @@
 
 pub mod presence;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use bitters_machine::{
     map::{Map, Set},
@@ -58,8 +58,8 @@ pub struct Frame {
     pub remote: Option<Remote>,
     /// What its site serves.
     pub serves: Set<Tag>,
-    /// Topics that its site is in, and since when.
-    pub joined: Map<TopicId, Instant>,
+    /// Topics that its site is in, since when, and for how long it was before that, under another leader.
+    pub joined: Map<TopicId, (Instant, Duration)>,
     /// When it came first, counted in frames.
     pub age: u64,
     /// When it said hello last, counted in hellos.

@@ -10,7 +10,7 @@ use bitters_wire::{
     limits::{MAX_LINK, MAX_SIGNAL, TOPIC_NEIGHBOURS},
     link::{Control, LinkMessage, Signal},
     sealed::SealedSignal,
-    topic::{MAX_WORDS, Published, TopicMessage},
+    topic::{MAX_WORDS, Published, TopicMessage, Word},
 };
 
 use super::{Around, Links, LinksOutput, Offence, table::Way};
@@ -76,11 +76,15 @@ impl Links {
         message: TopicMessage,
         around: &Around<'_>,
     ) -> Result<(), Offence> {
-        if let TopicMessage::Publish { topic, published } = message {
-            return self.on_publish(link, pair, topic, published, around.now);
+        // These have bounds of their own.
+        let is_bounded = matches!(message, TopicMessage::Here { .. } | TopicMessage::Publish { .. });
+        if !is_bounded {
+            self.takes_control(link, around.now)?;
         }
-        self.takes_control(link, around.now)?;
         match message {
+            TopicMessage::Publish { topic, published } => {
+                return self.on_publish(link, pair, topic, published, around.now);
+            }
             TopicMessage::Tags(tags) if tags.len() > MAX_MEMBERSHIPS => {
                 return Err("more topics than a persona may be in");
             }
@@ -95,19 +99,24 @@ impl Links {
             TopicMessage::Here { words, .. } if words.len() > MAX_WORDS => {
                 return Err("more words at once than allowed");
             }
-            TopicMessage::Here { topic, words } => {
-                if self.table.up(link).is_some_and(|up| up.is_in(topic)) {
-                    self.tell(LinksOutput::Words { link, pair, topic, words });
-                }
-            }
+            TopicMessage::Here { topic, words } => self.on_here(link, pair, topic, words, around.now),
             TopicMessage::Members { topic, members } => {
                 if self.table.up(link).is_some_and(|up| up.is_in(topic)) {
                     self.tell(LinksOutput::Members { pair, topic, members });
                 }
             }
-            TopicMessage::Publish { .. } => {}
         }
         Ok(())
+    }
+
+    /// Words count as messages. What is too much isn't heard: others may pass it on, too.
+    fn on_here(&mut self, link: LinkId, pair: Pair, topic: TopicId, words: Vec<Word>, now: Instant) {
+        let count = u32::try_from(words.len().max(1)).unwrap_or(u32::MAX);
+        if let Some(up) = self.table.up_mut(link).filter(|up| up.is_in(topic))
+            && up.budget.publishes.take_many(count, now)
+        {
+            self.tell(LinksOutput::Words { link, pair, topic, words });
+        }
     }
 
     fn on_publish(
@@ -119,11 +128,11 @@ impl Links {
         now: Instant,
     ) -> Result<(), Offence> {
         let Some(up) = self.table.up_mut(link) else { return Ok(()) };
-        if !up.budget.matched && !up.is_lenient(now) {
-            return Err("a message of a topic, in none of which it is");
+        if !up.budget.showed && !up.is_lenient(now) {
+            return Err("a message of a topic, none of which it was shown");
         }
         // What it said before it left may have waited.
-        if up.is_in(topic) && up.budget.publishes.take(now) {
+        if up.was_in.contains(&topic) && up.budget.publishes.take(now) {
             self.tell(LinksOutput::Publish { link: Some(link), pair, topic, published });
         }
         Ok(())
@@ -223,6 +232,7 @@ impl Links {
         let joined = std::mem::take(&mut up.joined);
         up.hinted.clear();
         up.shown.clear();
+        up.was_in.clear();
         up.want(now);
         up.be_lenient(now);
         self.tell(LinksOutput::Resumed { link, pair, joined });

@@ -23,8 +23,11 @@ const WINDOW: usize = 512 * 1024;
 /// Bytes of one site that wait for one link: eight streams that wait for nothing else.
 const MAX_WAITING: usize = 16 * 1024 * 1024;
 
-/// Bytes of one author in one topic that wait for one link: what is beyond isn't passed on there. Others may do so.
+/// Bytes of one author in one topic that wait for one link, and of all: what is beyond isn't passed on there. Others may do so. Of each author
+/// something may wait whatever others have said.
 const MAX_WAITING_OF_AUTHOR: usize = 1024 * 1024;
+const MAX_WAITING_OF_TOPIC: usize = 4 * 1024 * 1024;
+const SOMETHING: usize = 16 * 1024;
 
 /// What waits for its turn beside others.
 #[derive(Debug)]
@@ -98,8 +101,12 @@ impl Lanes {
     pub fn wait_in_topic(&mut self, topic: TopicId, author: PersonaId, message: Vec<u8>) {
         // No group of sites is called so.
         let topic = self.groups.entry(&format!("topic {topic}"), Queue::default);
+        let waiting: usize = topic.turns.values().map(|lane| lane.what.bytes()).sum();
         let lane = topic.entry(&author.to_string(), || Backlog::new(MAX_WAITING_OF_AUTHOR));
-        lane.offer(message.len(), message);
+        let is_full = waiting + message.len() > MAX_WAITING_OF_TOPIC && lane.bytes() + message.len() > SOMETHING;
+        if !is_full {
+            lane.offer(message.len(), message);
+        }
     }
 
     /// The message whose turn it is, if there is room for one; and who is to say something again.

@@ -461,21 +461,26 @@ impl Links {
         self.drive_lanes(link, around);
     }
 
-    /// Says again to a peer what was said in a topic lately, for as long as that isn't too much. Tells whether it went.
+    /// Says again to a peer what was said in a topic lately, in order: the latest of it, if all is too much.
     pub fn replay(
         &mut self,
         link: LinkId,
-        of: (TopicId, PersonaId),
-        published: Published,
+        topic: TopicId,
+        mut recent: Vec<(PersonaId, Published)>,
         around: &Around<'_>,
-    ) -> bool {
-        let bytes = u32::try_from(published.len()).unwrap_or(u32::MAX);
-        let affords = self.table.up_mut(link).is_some_and(|up| up.budget.replays.take_many(bytes, around.now));
-        if affords {
-            let message = TopicMessage::Publish { topic: of.0, published };
-            self.publish(link, of, codec::encode(&LinkMessage::Topic(message)), around);
+    ) {
+        let last = recent.iter().rev();
+        let goes = last.take_while(|(_, published)| self.affords_replay(link, published.len(), around.now)).count();
+        for (from, published) in recent.split_off(recent.len() - goes) {
+            let message = TopicMessage::Publish { topic, published };
+            self.publish(link, (topic, from), codec::encode(&LinkMessage::Topic(message)), around);
         }
-        affords
+    }
+
+    /// Whether so many bytes may be said again to a peer that comes.
+    pub fn affords_replay(&mut self, link: LinkId, bytes: usize, now: Instant) -> bool {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.table.up_mut(link).is_some_and(|up| up.budget.replays.take_many(bytes, now))
     }
 
     /// Sends the bytes of a message to a peer.

@@ -235,6 +235,8 @@ pub struct Up {
     pub rtt_us: Option<u32>,
     /// Topics of our persona's that the peer is in, too.
     pub joined: Set<TopicId>,
+    /// Those, and topics that one of the two left since.
+    pub was_in: Set<TopicId>,
     /// Topics that the peer was shown to be ours.
     pub shown: Set<TopicId>,
     /// Topics whose other members the peer was told of.
@@ -267,6 +269,8 @@ pub struct Budget {
     pub dialled: bool,
     /// Whether it showed that it was in a topic of our persona's.
     pub matched: bool,
+    /// Whether it was shown any.
+    pub showed: bool,
     /// Standbys that couldn't be had, one after the other.
     pub standby_failures: u32,
     /// No standby is tried before.
@@ -292,6 +296,7 @@ impl Budget {
         Self {
             dialled: false,
             matched: false,
+            showed: false,
             standby_failures: 0,
             standby_not_before: now,
             standbys: Bucket::new(LINK_STANDBYS, now),
@@ -313,6 +318,7 @@ impl Up {
             opened: None,
             rtt_us: None,
             joined: Set::new(),
+            was_in: Set::new(),
             shown: Set::new(),
             hinted: Set::new(),
             last_packet: None,

@@ -33,6 +33,7 @@ impl Links {
         if new.is_empty() {
             return;
         }
+        up.budget.showed = true;
         let keys = new.iter().filter_map(|topic| around.topics.matching(Place { own: pair.own, topic: *topic }));
         // In the order of their bytes, which says nothing.
         let mut tags: Set<TopicTag> = keys.map(|key| key.tag(&bond, pair.own)).collect();
@@ -68,6 +69,7 @@ impl Links {
         let mut new = Vec::new();
         for (topic, tag) in around.tags(pair, bond) {
             if tags.contains(&tag) && up.joined.insert(topic) {
+                up.was_in.insert(topic);
                 up.shown.remove(&topic);
                 up.budget.matched = true;
                 new.push(topic);

@@ -17,7 +17,7 @@ use bitters_wire::{
 
 use super::Node;
 use crate::{
-    frames::Frame,
+    frames::{Frame, Went},
     limits::{MAX_MEMBERSHIPS, MAX_TOPICS_PER_GROUP, MAX_TOPICS_PER_ORIGIN},
     pair::Pair,
     sites::accounts::Spend,
@@ -33,7 +33,7 @@ impl Node {
         let outcome = self.may_join(id, topic, now);
         let joins = outcome.is_ok();
         self.asked(id, request, outcome);
-        if joins && self.join_topic(id, joining, now) {
+        if joins && self.join_topic(id, joining, (now, Duration::ZERO)) {
             if let Some(frame) = self.frames.frame_mut(id) {
                 frame.peers_told.insert(topic, (Vec::new(), false));
             }
@@ -73,8 +73,13 @@ impl Node {
         Err(self.quota(id, refusal, now))
     }
 
-    /// A frame is in a topic, since then; tells whether it wasn't.
-    pub(super) fn join_topic(&mut self, id: FrameId, (topic, matching): (TopicId, MatchKey), since: Instant) -> bool {
+    /// A frame is in a topic, since then, and was for so long before that; tells whether we didn't know.
+    pub(super) fn join_topic(
+        &mut self,
+        id: FrameId,
+        (topic, matching): (TopicId, MatchKey),
+        since: (Instant, Duration),
+    ) -> bool {
         let Some(frame) = self.frames.frame_mut(id) else { return false };
         if frame.joined.contains_key(&topic) {
             return false;
@@ -113,16 +118,18 @@ impl Node {
         frame.peers_told.remove(&topic);
         let secret = frame.secret.clone();
         if frame.joined.remove(&topic).is_some() {
-            self.after_leaving(&secret, topic);
+            self.after_leaving(&secret, topic, Went::Away);
         }
     }
 
     /// A frame of a persona left the topic, or is gone: perhaps the last one.
-    pub(super) fn after_leaving(&mut self, secret: &PersonaSecret, topic: TopicId) {
+    pub(super) fn after_leaving(&mut self, secret: &PersonaSecret, topic: TopicId, went: Went) {
         let own = secret.id();
         let place = Place { own, topic };
         if !self.frames.is_member(place) && self.topics.is_open(place) {
-            self.say_gone(secret, topic);
+            if went == Went::Away {
+                self.say_gone(secret, topic);
+            }
             self.with_links(|links, around| links.leave_topic(place, around));
             self.topics.close(place);
             if self.uplink.is_registered() {
@@ -171,7 +178,7 @@ impl Node {
         let (place, time) = (Place { own: secret.id(), topic }, self.clock.common_ms());
         let Some(key) = self.topics.matching(place).copied() else { return Ok(()) };
         // A frame says it again to a leader that may not have heard it.
-        if self.topics.hear(place, (place.own, name), time) {
+        if self.topics.hear(place, (place.own, name), time, true) {
             let published = Published::new((topic, &key), &secret, (time, name), body);
             self.topics.keep_ours(place, &published, now);
             self.spread(place, (place.own, name, time), published, (Some(id), None));
@@ -184,21 +191,30 @@ impl Node {
     pub(super) fn on_topic_message(&mut self, link: Option<LinkId>, pair: Pair, topic: TopicId, published: Published) {
         let (place, now) = (Place { own: pair.own, topic }, self.clock.now);
         let Some(key) = self.topics.matching(place) else { return };
-        let Ok(signed) = published.open((topic, key)) else { return };
+        // Members pass on what they have verified.
+        let Ok(signed) = published.open((topic, key)) else { return self.punish_for_topic(link, pair) };
         let from = signed.header.from;
         if !signed.header.is_fresh(self.clock.common_ms()) || !self.topics.takes(place, &signed.header) {
             return;
         }
-        let Ok(header) = signed.verify(topic) else { return };
-        let is_new = from != pair.peer && self.topics.is_new_author(place, from);
+        let Ok(header) = signed.verify(topic) else { return self.punish_for_topic(link, pair) };
+        let is_near = from == pair.peer || from == place.own;
+        let is_new = !is_near && self.topics.is_new_author(place, from);
         if is_new && link.is_some_and(|link| !self.links.takes_author(link, now)) {
             return;
         }
         if self.topics.affords(place, from, published.len(), now)
-            && self.topics.hear(place, (from, header.name), header.time)
+            && self.topics.hear(place, (from, header.name), header.time, is_near)
         {
             self.topics.keep(place, from, &published, now);
             self.spread(place, (from, header.name, header.time), published, (None, link));
+        }
+    }
+
+    /// A peer says what no member can have said or passed on.
+    pub(super) fn punish_for_topic(&mut self, link: Option<LinkId>, pair: Pair) {
+        if let Some(link) = link {
+            self.with_links(|links, around| links.punish(link, pair, "what no member of a topic says", around));
         }
     }
 
@@ -211,7 +227,9 @@ impl Node {
         (by, via): (Option<FrameId>, Option<LinkId>),
     ) {
         let topic = place.topic;
-        for frame in self.hearers(place, time).filter(|id| Some(*id) != by).collect::<Vec<_>>() {
+        let is_blocked = self.blocks.includes(Pair { own: place.own, peer: from });
+        for frame in self.hearers(place, time).filter(|_| !is_blocked).filter(|id| Some(*id) != by).collect::<Vec<_>>()
+        {
             self.tell(frame, ToFrame::Topic { topic, from, name, time, body: published.body.clone() });
         }
         let links: Vec<LinkId> =
@@ -230,8 +248,9 @@ impl Node {
     /// Frames that hear what was said then: not what was said long before they came.
     fn hearers(&self, place: Place, time: u64) -> impl Iterator<Item = FrameId> {
         let (age, now) = (Duration::from_millis(self.clock.common_ms().saturating_sub(time)), self.clock.now);
-        let came_by =
-            move |frame: &Frame| frame.joined.get(&place.topic).is_some_and(|at| age <= now.since(*at) + LATELY);
+        let came_by = move |frame: &Frame| {
+            frame.joined.get(&place.topic).is_some_and(|(at, before)| age <= now.since(*at) + *before + LATELY)
+        };
         self.frames.in_topic(place).filter(move |(_, frame)| came_by(frame)).map(|(id, _)| id)
     }
 
@@ -258,7 +277,8 @@ impl Node {
         let linked = self.links.table().in_topic(place.own, place.topic).map(|(_, pair, _)| pair.peer);
         let there = self.topics.roster(place).into_iter().flat_map(|roster| roster.members(self.clock.common_ms()));
         let others = there.filter(|persona| *persona != place.own);
-        linked.chain(self.topics.lingering(place)).chain(others).collect()
+        let all = linked.chain(self.topics.lingering(place)).chain(others);
+        all.filter(|peer| !self.blocks.includes(Pair { own: place.own, peer: *peer })).collect()
     }
 
     /// Tells frames who else is in their topics, where that changed.

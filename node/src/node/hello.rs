@@ -10,7 +10,7 @@ use bitters_wire::{
     limits::MAX_TOPICS_PER_FRAME,
     local::{DownReason, Hello, Membership, ToFrame, Welcome},
     rendezvous::{ToServer, register_text},
-    topic::{Header, Signed},
+    topic::{FRESH_MS, Header, Signed},
 };
 
 use super::Node;
@@ -200,7 +200,7 @@ impl Node {
             if self.has_room_for(id, *topic, now).is_ok() {
                 let place = Place { own, topic: *topic };
                 self.topics.learn_heard(place, heard);
-                self.join_topic(id, (*topic, *matching), now - Duration::from_millis(*since_ms));
+                self.join_topic(id, (*topic, *matching), (now, Duration::from_millis((*since_ms).min(FRESH_MS))));
                 self.changed.topics.insert(place);
             }
         }
@@ -242,7 +242,7 @@ impl Node {
             self.mourn(&frame.secret, id, &frame.talks.keys().copied().collect::<Vec<_>>());
         }
         for topic in frame.joined.into_keys() {
-            self.after_leaving(&frame.secret, topic);
+            self.after_leaving(&frame.secret, topic, went);
         }
         self.forget_persona(own);
         for request in frame.services {

@@ -133,14 +133,12 @@ impl Node {
     fn on_peer_joined(&mut self, link: LinkId, pair: Pair, topic: TopicId) {
         let place = Place { own: pair.own, topic };
         self.topics.linger_ends(place, pair.peer);
+        self.topics.find(place, pair.peer);
         self.changed.topics.insert(place);
         self.topics.introduce(place, pair.peer, Introducer::Itself, &mut self.rng);
         self.topics.search_ends(place);
-        for (from, published) in self.topics.recent_for(place, pair.peer, self.clock.now) {
-            if !self.with_links(|links, around| links.replay(link, (topic, from), published, around)) {
-                break;
-            }
-        }
+        let recent = self.topics.recent_for(place, pair.peer, self.clock.now);
+        self.with_links(|links, around| links.replay(link, topic, recent, around));
         self.greet_neighbour(link, place);
         let others = self.links.table().in_topic(pair.own, topic).map(|(_, other, _)| other.peer);
         let mut members: Vec<PersonaId> = others.filter(|other| *other != pair.peer).collect();
@@ -153,7 +151,7 @@ impl Node {
 
     fn on_peer_left(&mut self, pair: Pair, topic: TopicId) {
         let place = Place { own: pair.own, topic };
-        self.topics.left(place, pair.peer);
+        self.topics.left(place, pair.peer, self.clock.now);
         self.topics.linger_ends(place, pair.peer);
         self.changed.topics.insert(place);
     }

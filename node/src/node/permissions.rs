@@ -15,7 +15,7 @@ use bitters_wire::{
 use super::Node;
 use crate::{
     api::Output,
-    frames::Frame,
+    frames::{Frame, Went},
     links::LinksInput,
     pair::Pair,
     sites::accounts::Spend,
@@ -172,7 +172,7 @@ impl Node {
             if !self.topics.is_open(place) {
                 self.enter_topic(place);
             }
-            self.after_leaving(&before, topic);
+            self.after_leaving(&before, topic, Went::Away);
             self.changed.topics.insert(place);
         }
         self.forget_persona(old);

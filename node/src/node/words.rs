@@ -18,6 +18,9 @@ use crate::{
     topics::{Place, Roster},
 };
 
+/// Bytes of a word.
+const WORD: usize = 112;
+
 impl Node {
     /// A peer passes on what members said of themselves. What is news goes on to others.
     pub(super) fn on_words(&mut self, link: LinkId, pair: Pair, topic: TopicId, words: Vec<Word>) {
@@ -26,20 +29,26 @@ impl Node {
         for word in words {
             let Some(roster) = self.topics.roster(place) else { return };
             // A clone of ours says of itself what we say.
-            if word.from == place.own || !roster.takes(&word, now) {
+            if !roster.takes(&word, now) || (word.from == place.own && !word.is_last()) {
                 continue;
             }
             let is_new = roster.is_new(word.from) && word.from != pair.peer;
-            if is_new && !self.links.takes_author(link, self.clock.now) || word.verify(topic).is_err() {
+            if is_new && !self.links.takes_author(link, self.clock.now) {
                 continue;
             }
-            self.topics.take_word(place, word);
+            if word.verify(topic).is_err() {
+                return self.punish_for_topic(Some(link), pair);
+            }
+            self.topics.take_word(place, word, self.clock.now);
             news.push(word);
         }
         if !news.is_empty() {
             self.changed.topics.insert(place);
             self.pass_words_on(place, &news, Some(link));
-            if self.topics.roster(place).is_some_and(|roster| roster.due().is_none()) && self.has_far_members(place) {
+            // Others hear of a clone of ours that it left.
+            let is_ours = news.iter().any(|word| word.from == place.own);
+            let rests = self.topics.roster(place).is_some_and(|roster| roster.due().is_none());
+            if is_ours || (rests && self.has_far_members(place)) {
                 self.say_here(place, None);
             }
         }
@@ -73,8 +82,11 @@ impl Node {
             self.say_here(place, Some(link));
         }
         let Some(roster) = self.topics.roster(place) else { return };
-        let words: Vec<Word> = roster.words(now).collect();
-        self.tell_words(link, place.topic, &words);
+        let (ours, others): (Vec<Word>, Vec<Word>) = roster.words(now).partition(|word| word.from == place.own);
+        self.tell_words(link, place.topic, &ours);
+        if self.links.affords_replay(link, others.len() * WORD, self.clock.now) {
+            self.tell_words(link, place.topic, &others);
+        }
     }
 
     /// Neighbours are missed. They may be there still, and miss us: others tell them.
@@ -85,6 +97,11 @@ impl Node {
     /// A persona says that it is in a topic; to all neighbours but the one who is told everything anyway.
     fn say_here(&mut self, place: Place, but: Option<LinkId>) {
         let Some(every) = self.topics.roster(place).map(Roster::every) else { return };
+        let pause = self.topics.roster(place).map(|it| it.pause(place.own, self.clock.common_ms())).unwrap_or_default();
+        if !pause.is_zero() {
+            // Others would not take it.
+            return self.topics.postpone_word(place, self.clock.now + pause);
+        }
         let Some(secret) = self.frames.secret(place.own) else { return };
         let word = Word::sign(place.topic, secret, self.clock.common_ms(), every);
         self.topics.say_word(place, word, self.clock.now, &mut self.rng);

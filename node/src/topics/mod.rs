@@ -140,10 +140,11 @@ impl Topics {
         self.heard.get(&place).is_none_or(|heard| heard.is_new(from))
     }
 
-    /// A persona hears a message. Tells whether it can, and hasn't yet.
+    /// A persona hears a message, of one who is near or of others. Tells whether it can, and hasn't yet.
     #[must_use]
-    pub fn hear(&mut self, place: Place, (from, name): (PersonaId, MessageName), time: u64) -> bool {
-        self.heard.entry(place).or_default().hear(from, name, time)
+    pub fn hear(&mut self, place: Place, (from, name): (PersonaId, MessageName), time: u64, is_near: bool) -> bool {
+        let heard = self.heard.entry(place).or_default();
+        if is_near { heard.hear_near(from, name, time) } else { heard.hear(from, name, time) }
     }
 
     /// The clock was put: it is this time, in milliseconds since 1970.
@@ -170,16 +171,23 @@ impl Topics {
     }
 
     /// Takes the word of a member, which was verified.
-    pub fn take_word(&mut self, place: Place, word: Word) {
+    pub fn take_word(&mut self, place: Place, word: Word, now: Instant) {
         if let Some(topic) = self.open.get_mut(&place) {
-            topic.roster.take(word);
+            topic.roster.take(word, now);
+        }
+    }
+
+    /// The persona's next word is due then.
+    pub fn postpone_word(&mut self, place: Place, until: Instant) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.roster.postpone(until);
         }
     }
 
     /// The persona says its own word.
     pub fn say_word(&mut self, place: Place, word: Word, now: Instant, rng: &mut fastrand::Rng) {
         if let Some(topic) = self.open.get_mut(&place) {
-            topic.roster.take(word);
+            topic.roster.take(word, now);
             topic.roster.said(word.every, now, rng);
         }
     }
@@ -255,11 +263,11 @@ impl Topics {
     }
 
     /// A peer said that it left a topic.
-    pub fn left(&mut self, place: Place, peer: PersonaId) {
+    pub fn left(&mut self, place: Place, peer: PersonaId, now: Instant) {
         if let Some(topic) = self.open.get_mut(&place) {
             topic.candidates.remove(peer);
         }
-        self.miss(place, peer);
+        self.miss(place, peer, now);
     }
 
     /// A peer can't be reached: nothing is tried for the sake of topics until somebody names it again.
@@ -345,15 +353,22 @@ impl Topics {
     /// Ends the lingering of those whose time is over: they are missed. Tells in which topics.
     pub fn end_lingering(&mut self, now: Instant) -> Set<Place> {
         let over = self.lingering.extract(|_, until| *until <= now);
-        for ((place, persona), _) in &over {
-            self.miss(*place, *persona);
+        for ((place, persona), until) in &over {
+            self.miss(*place, *persona, *until - LINGER);
         }
         over.into_iter().map(|((place, _), _)| place).collect()
     }
 
-    fn miss(&mut self, place: Place, persona: PersonaId) {
+    fn miss(&mut self, place: Place, persona: PersonaId, since: Instant) {
         if let Some(topic) = self.open.get_mut(&place) {
-            topic.roster.miss(persona);
+            topic.roster.miss(persona, since);
+        }
+    }
+
+    /// A member is a neighbour.
+    pub fn find(&mut self, place: Place, persona: PersonaId) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.roster.find(persona);
         }
     }
 
@@ -395,11 +410,11 @@ mod tests {
     #[test]
     fn a_message_is_heard_once_by_who_comes_back_too() {
         let mut topics = lobby();
-        assert!(topics.hear(LOBBY, SAID, NOW) && !topics.hear(LOBBY, SAID, NOW));
+        assert!(topics.hear(LOBBY, SAID, NOW, false) && !topics.hear(LOBBY, SAID, NOW, false));
         topics.close(LOBBY);
         topics.open(LOBBY);
         topics.expire(Instant::START, NOW + FRESH_MS);
-        assert!(!topics.hear(LOBBY, SAID, NOW), "it is fresh for others, and may be repeated");
+        assert!(!topics.hear(LOBBY, SAID, NOW, false), "it is fresh for others, and may be repeated");
         topics.close(LOBBY);
         topics.expire(Instant::START, NOW + 10 * FRESH_MS);
         assert!(topics.heard.is_empty());
@@ -410,7 +425,7 @@ mod tests {
         let other = Place { own: PersonaId([8; 32]), ..LOBBY };
         let mut topics = lobby();
         topics.open(other);
-        assert!(topics.hear(LOBBY, SAID, NOW) && topics.hear(other, SAID, NOW));
+        assert!(topics.hear(LOBBY, SAID, NOW, false) && topics.hear(other, SAID, NOW, false));
         topics.keep(LOBBY, peer(1), &said(1), Instant::START);
         assert_eq!(topics.recent(other, Instant::START), []);
 
@@ -422,7 +437,7 @@ mod tests {
         topics.close(other);
         assert_eq!(topics.recent(LOBBY, Instant::START), [said(1)]);
         assert_eq!(topics.lingering(LOBBY).collect::<Vec<_>>(), [peer(1)]);
-        assert!(!topics.hear(LOBBY, SAID, NOW));
+        assert!(!topics.hear(LOBBY, SAID, NOW, false));
     }
 
     #[test]
@@ -439,7 +454,7 @@ mod tests {
 
         topics.forget_ways(pair(0));
         assert_eq!(topics.ways(pair(0)), [].into());
-        topics.left(LOBBY, peer(0));
+        topics.left(LOBBY, peer(0), Instant::START);
         assert_eq!(topics.candidates(LOBBY).count(), MAX_CANDIDATES - 1);
     }
 

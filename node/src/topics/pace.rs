@@ -1,5 +1,7 @@
 //! How much each author says in a topic.
 
+use std::time::Duration;
+
 use bitters_machine::{
     map::Map,
     rate::{Bucket, Rate},
@@ -9,9 +11,11 @@ use bitters_wire::id::PersonaId;
 
 use crate::limits::{PUBLISHED_KIB, PUBLISHES};
 
-/// Authors that are kept in mind. One that is forgotten was silent for longest; whoever makes up others brings them over some link, which may bring
-/// few (`LINK_AUTHORS`).
-const MAX_AUTHORS: usize = 256;
+/// Authors that are kept in mind. While as many have spoken lately, no other is heard: else whoever has many keys would be heard without bound.
+const MAX_AUTHORS: usize = 1024;
+
+/// After so much silence an author may say as much as a new one.
+const REST: Duration = Duration::from_secs(10);
 
 /// Four sites may have one persona, and what waited for a link comes at once.
 const SITES: u32 = 4;
@@ -36,12 +40,16 @@ impl Pace {
             Bucket::new(Rate { per_second: SITES * per_second, burst: SITES * burst }, now)
         };
         let new = || Author { messages: of_sites(PUBLISHES), kib: of_sites(PUBLISHED_KIB), spoke: now };
+        if !self.0.contains_key(&from) && self.0.len() >= MAX_AUTHORS {
+            self.0.retain(|_, author| now.since(author.spoke) < REST);
+            if self.0.len() >= MAX_AUTHORS {
+                return false;
+            }
+        }
         let author = self.0.entry(from).or_insert_with(new);
         author.spoke = now;
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-        let affords = author.messages.take(now) && author.kib.take_many(kib, now);
-        self.0.shed(MAX_AUTHORS, |author| author.spoke);
-        affords
+        author.messages.take(now) && author.kib.take_many(kib, now)
     }
 }
 
@@ -56,12 +64,14 @@ mod tests {
         assert_eq!(said(ALICE, 1), 4 * PUBLISHES.burst as usize);
         assert_eq!(said(ALICE, 1), 0);
         assert_eq!(said(BOB, 256 * 1024), 4 * PUBLISHED_KIB.burst as usize / 256);
-        for n in 0..=u64::try_from(MAX_AUTHORS).unwrap() {
+        let author = |n: usize| {
             let mut id = [9; 32];
-            id[..8].copy_from_slice(&n.to_be_bytes());
-            assert!(pace.affords(PersonaId(id), 1, Instant::from_millis(n)));
-        }
-        assert_eq!(pace.0.len(), MAX_AUTHORS);
+            id[..8].copy_from_slice(&(n as u64).to_be_bytes());
+            PersonaId(id)
+        };
+        assert!((2..MAX_AUTHORS).all(|n| pace.affords(author(n), 1, Instant::START)));
+        assert!(!pace.affords(author(0), 1, Instant::START), "nobody is forgotten who may have said all that it may");
+        assert!(pace.affords(author(0), 1, Instant::START + REST));
     }
 
     const ALICE: PersonaId = PersonaId([0xa1; 32]);

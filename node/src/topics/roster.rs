@@ -35,7 +35,9 @@ const MAX_MEMBERS: usize = 512;
 #[derive(Debug)]
 struct Member {
     word: Word,
-    /// Its link is gone: it is there again when it says something new.
+    /// When it came to us.
+    taken: Instant,
+    /// Its link is gone: it is there again when it says something new, or another link shows it.
     is_missed: bool,
 }
 
@@ -45,6 +47,8 @@ pub struct Roster {
     members: Map<PersonaId, Member>,
     /// When the persona's own next word is due.
     due: Option<Instant>,
+    /// When the first may be over, in milliseconds since 1970.
+    next_end: Option<u64>,
 }
 
 /// When a word is true no longer, in milliseconds since 1970. Who left is remembered for as long as its words before that could be believed.
@@ -58,7 +62,7 @@ impl Roster {
     pub fn takes(&self, word: &Word, now: u64) -> bool {
         let is_news = match self.members.get(&word.from) {
             Some(Member { word: last, .. }) => {
-                let pause = if word.is_last() || last.is_last() { 1 } else { PACE };
+                let pause = if word.is_last() && !last.is_last() { 1 } else { PACE };
                 word.time >= last.time.saturating_add(pause)
             }
             None => self.members.len() < MAX_MEMBERS,
@@ -72,15 +76,35 @@ impl Roster {
     }
 
     /// Takes a word that was verified.
-    pub fn take(&mut self, word: Word) {
-        self.members.insert(word.from, Member { word, is_missed: false });
+    pub fn take(&mut self, word: Word, now: Instant) {
+        let end = ends(&word);
+        self.next_end = Some(self.next_end.map_or(end, |next| next.min(end)));
+        self.members.insert(word.from, Member { word, taken: now, is_missed: false });
     }
 
-    /// A persona is no neighbour any longer: it is missed, unless it says something again.
-    pub fn miss(&mut self, persona: PersonaId) {
-        if let Some(member) = self.members.get_mut(&persona) {
+    /// A persona is no neighbour any longer since then: it is missed, unless it said something after that, or says something again.
+    pub fn miss(&mut self, persona: PersonaId, since: Instant) {
+        if let Some(member) = self.members.get_mut(&persona).filter(|it| it.taken <= since) {
             member.is_missed = true;
         }
+    }
+
+    /// A persona is a neighbour.
+    pub fn find(&mut self, persona: PersonaId) {
+        if let Some(member) = self.members.get_mut(&persona) {
+            member.is_missed = false;
+        }
+    }
+
+    /// How long the persona itself is to wait until others take its next word, at this time.
+    pub fn pause(&self, own: PersonaId, now: u64) -> Duration {
+        let next = self.members.get(&own).map_or(0, |it| it.word.time.saturating_add(PACE));
+        Duration::from_millis(next.saturating_sub(now))
+    }
+
+    /// The persona's next word is due then.
+    pub const fn postpone(&mut self, until: Instant) {
+        self.due = Some(until);
     }
 
     /// Those who are there.
@@ -117,13 +141,17 @@ impl Roster {
 
     /// Forgets whose words are over. Tells whether somebody is missed for that.
     pub fn expire(&mut self, now: u64) -> bool {
+        if self.next_end.is_none_or(|end| end > now) {
+            return false;
+        }
         let over = self.members.extract(|_, it| ends(&it.word) <= now);
+        self.next_end = self.members.values().map(|it| ends(&it.word)).min();
         over.iter().any(|(_, it)| !it.is_missed && !it.word.is_last())
     }
 
-    /// When the next is missed, in milliseconds since 1970.
-    pub fn next_end(&self) -> Option<u64> {
-        self.members.values().map(|it| ends(&it.word)).min()
+    /// When the next may be missed, in milliseconds since 1970.
+    pub const fn next_end(&self) -> Option<u64> {
+        self.next_end
     }
 }
 
@@ -136,7 +164,7 @@ mod tests {
     #[test]
     fn a_member_is_there_until_three_words_are_missing() {
         let mut roster = Roster::default();
-        roster.take(word(1, NOW, FEW));
+        roster.take(word(1, NOW, FEW), Instant::START);
         let end = roster.next_end().unwrap();
         assert!(end - NOW <= 30_000);
         assert_eq!(roster.members(end - 1).count(), 1);
@@ -148,30 +176,45 @@ mod tests {
     fn who_left_or_is_missed_is_not_there_again_for_what_it_said_before() {
         let mut roster = Roster::default();
         for (n, leave) in [(1, true), (2, false)] {
-            roster.take(word(n, NOW, FEW));
+            roster.take(word(n, NOW, FEW), Instant::START);
             if leave {
-                roster.take(word(n, NOW + 5000, 0));
+                roster.take(word(n, NOW + 5000, 0), Instant::START);
             } else {
-                roster.miss(id(n));
+                roster.miss(id(n), Instant::START);
             }
             assert!(!roster.takes(&word(n, NOW, FEW), NOW + 5000));
         }
         assert_eq!(roster.members(NOW + 5000).count(), 0);
         assert_eq!(roster.words(NOW + 5000).count(), 1, "newcomers hear that it left");
-        assert!([1, 2].iter().all(|n| roster.takes(&word(*n, NOW + 5001, FEW), NOW + 5001)));
+        assert!([1, 2].iter().all(|n| roster.takes(&word(*n, NOW + 7000, FEW), NOW + 7000)));
+        assert!(!roster.takes(&word(1, NOW + 6999, FEW), NOW + 7000), "who comes and goes does so no faster");
+    }
+
+    #[test]
+    fn a_neighbour_that_was_lost_is_there_if_it_said_so_since_or_is_found_again() {
+        let mut roster = Roster::default();
+        let lost = Instant::from_millis(100);
+        roster.take(word(1, NOW, FEW), lost + Duration::from_millis(1));
+        roster.miss(id(1), lost);
+        assert_eq!(roster.members(NOW).count(), 1);
+        roster.miss(id(1), lost + Duration::from_secs(1));
+        assert_eq!((roster.members(NOW).count(), roster.words(NOW).count()), (0, 0));
+        roster.find(id(1));
+        assert_eq!(roster.members(NOW).count(), 1);
+        assert_eq!(roster.pause(id(1), NOW + 500), Duration::from_millis(1500));
     }
 
     #[test]
     fn words_are_bounded_and_of_our_time() {
         let mut roster = Roster::default();
-        roster.take(word(1, NOW, FEW));
+        roster.take(word(1, NOW, FEW), Instant::START);
         assert!(!roster.takes(&word(1, NOW + PACE - 1, FEW), NOW) && roster.takes(&word(1, NOW + PACE, FEW), NOW));
         assert!(roster.takes(&word(1, NOW + 1, 0), NOW), "who leaves says so at once");
         assert!(!roster.takes(&word(2, NOW, MANY + 1), NOW));
         assert!(!roster.takes(&word(2, NOW + FRESH_MS + 1, FEW), NOW));
         assert!(!roster.takes(&word(2, NOW - 30_000, FEW), NOW), "recorded");
         for n in 0..MAX_MEMBERS {
-            roster.take(word(u16::try_from(n).unwrap(), NOW, FEW));
+            roster.take(word(u16::try_from(n).unwrap(), NOW, FEW), Instant::START);
         }
         assert!(!roster.takes(&word(u16::MAX, NOW, FEW), NOW));
         assert_eq!(roster.every(), MANY);

@@ -202,7 +202,13 @@ impl Notes {
             TopicMessage::Left(tag) => self.note(by, "Left", &tag.0),
             TopicMessage::Here { topic, words } => {
                 self.note_own_topic(by, "Here.topic", *topic);
-                words.iter().for_each(|word| self.note(by, "Here.word", &codec::encode(word)));
+                for word in words {
+                    self.note(by, "Here.from", &word.from.0);
+                    // Others say it themselves, of two topics maybe at the same time, and sign it.
+                    if word.from == by {
+                        self.note(by, "Here.word", &codec::encode(word));
+                    }
+                }
             }
             TopicMessage::Members { topic, members } => {
                 self.note(by, "Members.topic", &topic.0);

@@ -13,8 +13,9 @@ use crate::id::PersonaId;
 /// Names remembered of one author: 20 s of what a site may say.
 const MAX_NAMES: usize = 4096;
 
-/// Authors remembered. While there are as many, no other is heard.
+/// Authors remembered. While there are as many, no other is heard, but for a few who are *near*: the persona itself and its neighbours.
 const MAX_AUTHORS: usize = 1024;
+const MAX_NEAR: usize = 64;
 
 /// What is older than that beside the latest is forgotten: nobody takes it for fresh. The latest may be dated as far ahead as is fresh, and a clock
 /// may be put back by as much.
@@ -47,13 +48,10 @@ pub struct Heard {
 }
 
 impl Heard {
-    /// Whether a message can be heard that wasn't yet.
+    /// Whether a message wasn't heard yet, and is dated after what was forgotten of its author.
     #[must_use]
     pub fn takes(&self, from: PersonaId, name: MessageName, time: u64) -> bool {
-        match self.authors.get(&from) {
-            Some(author) => author.takes(name, time),
-            None => self.authors.len() < MAX_AUTHORS,
-        }
+        self.authors.get(&from).is_none_or(|author| author.takes(name, time))
     }
 
     /// Whether nothing was heard of an author yet.
@@ -65,8 +63,25 @@ impl Heard {
     /// A message is heard. Tells whether that can be, and it wasn't yet.
     #[must_use]
     pub fn hear(&mut self, from: PersonaId, name: MessageName, time: u64) -> bool {
+        self.hear_within(MAX_AUTHORS, (from, name), time)
+    }
+
+    /// The same of one who is near.
+    #[must_use]
+    pub fn hear_near(&mut self, from: PersonaId, name: MessageName, time: u64) -> bool {
+        self.hear_within(MAX_AUTHORS + MAX_NEAR, (from, name), time)
+    }
+
+    fn hear_within(&mut self, authors: usize, (from, name): (PersonaId, MessageName), time: u64) -> bool {
         if !self.takes(from, name, time) {
             return false;
+        }
+        if self.is_new(from) && self.authors.len() >= authors {
+            self.latest = self.latest.max(time);
+            self.sweep();
+            if self.authors.len() >= authors {
+                return false;
+            }
         }
         let author = self.authors.entry(from).or_default();
         author.names.insert(name, time);
@@ -129,7 +144,6 @@ impl Heard {
             author.floor = author.floor.max(of.floor);
             for (name, time) in &of.names {
                 author.names.insert(*name, *time);
-                self.latest = self.latest.max(*time);
             }
             author.keep(MAX_NAMES);
         }
@@ -223,8 +237,9 @@ mod tests {
         let mut heard = Heard::default();
         assert!((0..MAX_AUTHORS as u64).all(|n| heard.hear(author(n), name(n), NOW)));
         assert!(!heard.hear(author(MAX_AUTHORS as u64), name(0), NOW), "or it could be heard twice");
-        assert!(heard.hear(author(0), name(MAX_AUTHORS as u64), NOW + KEPT_MS + 1));
-        assert!(heard.hear(author(MAX_AUTHORS as u64), name(0), NOW + KEPT_MS + 1));
+        assert!(heard.hear_near(author(MAX_AUTHORS as u64), name(0), NOW));
+        assert!(!heard.hear_near(author(MAX_AUTHORS as u64), name(0), NOW));
+        assert!(heard.hear(author(MAX_AUTHORS as u64 + 1), name(0), NOW + KEPT_MS + 1), "all others are forgotten");
         heard.forget(NOW + 3 * KEPT_MS);
         assert!(heard.is_empty());
     }

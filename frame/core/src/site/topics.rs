@@ -172,7 +172,7 @@ impl Site {
         let Some(entry) = self.topics.get_mut(&topic) else { return };
         // A member may say what is no message.
         let Ok(data) = entry.key.open(body) else { return };
-        if entry.said.contains(&name) || !entry.heard.hear(from, name, time) {
+        if entry.said.contains(&name) || !entry.heard.hear_near(from, name, time) {
             return;
         }
         let (from, id) = (from.to_string(), message_id(topic, from, name).to_string());

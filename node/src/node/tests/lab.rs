@@ -1,6 +1,13 @@
 //! A node on its bench, and whom it meets there.
 
-use std::{cell::Cell, collections::BTreeMap, net::SocketAddr, sync::LazyLock, time::Duration};
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    net::SocketAddr,
+    sync::LazyLock,
+    time::Duration,
+};
 
 use bitters_machine::{Machine, time::Instant};
 use bitters_wire::{
@@ -543,11 +550,9 @@ pub(super) fn heard(frame: FrameId, from: PersonaId, topic: TopicId, body: impl 
 
 /// One that differs for what is said.
 pub(super) fn name_of(body: &[u8]) -> MessageName {
-    let mut name = [0; 8];
-    for (at, byte) in body.iter().enumerate() {
-        name[at % 8] ^= byte.rotate_left(u32::try_from(at / 8 % 8).expect("it is small"));
-    }
-    MessageName(name)
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    MessageName(hasher.finish().to_be_bytes())
 }
 
 pub(super) fn send(message: ToServer) -> Output {
