@@ -96,8 +96,8 @@ impl Node {
 
     /// A persona says that it is in a topic; to all neighbours but the one who is told everything anyway.
     fn say_here(&mut self, place: Place, but: Option<LinkId>) {
-        let Some(every) = self.topics.roster(place).map(Roster::every) else { return };
-        let pause = self.topics.roster(place).map(|it| it.pause(place.own, self.clock.common_ms())).unwrap_or_default();
+        let Some(roster) = self.topics.roster(place) else { return };
+        let (every, pause) = (roster.every(), roster.pause(place.own, self.clock.common_ms()));
         if !pause.is_zero() {
             // Others would not take it.
             return self.topics.postpone_word(place, self.clock.now + pause);
@@ -118,7 +118,7 @@ impl Node {
     pub(super) fn drive_words(&mut self) {
         let (now, common) = (self.clock.now, self.clock.common_ms());
         for place in self.topics.words_due(now) {
-            if self.has_far_members(place) {
+            if self.topics.roster(place).is_some_and(Roster::owes) || self.has_far_members(place) {
                 self.say_here(place, None);
             } else {
                 self.topics.rest(place);

@@ -47,6 +47,8 @@ pub struct Roster {
     members: Map<PersonaId, Member>,
     /// When the persona's own next word is due.
     due: Option<Instant>,
+    /// Whether it had something to say, which had to wait.
+    owes: bool,
     /// When the first may be over, in milliseconds since 1970.
     next_end: Option<u64>,
 }
@@ -104,7 +106,12 @@ impl Roster {
 
     /// The persona's next word is due then.
     pub const fn postpone(&mut self, until: Instant) {
-        self.due = Some(until);
+        (self.due, self.owes) = (Some(until), true);
+    }
+
+    /// Whether the persona's next word is to be said whoever is there.
+    pub const fn owes(&self) -> bool {
+        self.owes
     }
 
     /// Those who are there.
@@ -126,7 +133,7 @@ impl Roster {
     /// The persona said its word: the next is due before it is missing.
     pub fn said(&mut self, every: u16, now: Instant, rng: &mut fastrand::Rng) {
         let pause = Duration::from_secs(every.into()) * 3 / 5;
-        self.due = Some(now + backoff(pause, 0, pause, rng));
+        (self.due, self.owes) = (Some(now + backoff(pause, 0, pause, rng)), false);
     }
 
     /// Nobody is there to hear a word.

@@ -353,6 +353,44 @@ fn a_member_says_that_it_is_there_for_as_long_as_others_are_who_are_no_neighbour
 }
 
 #[test]
+fn who_misses_a_neighbour_says_that_it_is_there_itself_though_it_said_so_just_before() {
+    // When the last word was: long ago, and less than is left between two words.
+    for before in [5000, 500] {
+        let (mut lab, link) = in_lobby();
+        let other = linked(&mut lab, peer(1));
+        lab.tells_words = true;
+        lab.within_while_frames_answer(Duration::from_secs(5));
+        let lost = lab.link(link, LinkEvent::Down(DownReason::Closed));
+        assert_eq!(ours_to(other, &lost), 0);
+        lab.within_while_frames_answer(Duration::from_millis(2000 - before.min(1500)));
+        if before == 500 {
+            // A far member has us say a word.
+            assert_eq!(ours_to(other, &lab.peer(other, &here(&[word(bob(), 5000, 8)]))), 1);
+            lab.peer(other, &here(&[word(bob(), 5001, 0)]));
+        }
+        assert_eq!(ours_to(other, &lab.within_while_frames_answer(Duration::from_secs(4))), 1);
+    }
+}
+
+#[test]
+fn where_a_clone_of_ours_left_others_hear_that_we_are_there() {
+    let (mut lab, link) = in_lobby();
+    lab.tells_words = true;
+    lab.within_while_frames_answer(Duration::from_secs(5));
+    lab.peer(link, &here(&[word(us(), 5000, 0)]));
+    assert_eq!(ours_to(link, &lab.within_while_frames_answer(Duration::from_secs(3))), 1);
+}
+
+/// How many of our words a peer is told.
+fn ours_to(link: LinkId, outputs: &[Output]) -> usize {
+    let words = outputs.iter().filter_map(said_of_topics).filter_map(|(to, message)| match message {
+        TopicMessage::Here { words, .. } if to == link => Some(words),
+        _ => None,
+    });
+    words.flatten().filter(|word| word.from == us() && !word.is_last()).count()
+}
+
+#[test]
 fn nobody_says_that_another_is_there() {
     let (mut lab, link) = in_lobby();
     let mut forged = word(bob(), 0, 8);
