@@ -20,7 +20,7 @@ export interface ConnectOptions {
   /** Gives it up. */
   signal?: AbortSignal | undefined;
   /**
-   * Milliseconds, from when the page is shown if it is prerendered. Unless told otherwise: 10,000 for a node of which nothing is heard, 30,000
+   * Milliseconds, from when the page is shown if it is prerendered. Unless told otherwise: 10,000 for a node of which nothing is heard, 45,000
    * for one that began to load, and none while the person is asked.
    */
   timeout?: number | undefined;

@@ -8,8 +8,8 @@ export interface Limits {
   timeout?: number | undefined;
 }
 
-/** Milliseconds that a node which said that it began has to be ready: a first visit loads some 360 KiB, over the slowest networks 15 a second. */
-export const BEGUN_WITHIN = 30_000;
+/** Milliseconds that a node which said that it began has to be ready: a first visit loads 425 KiB, over the slowest networks 15 a second. */
+export const BEGUN_WITHIN = 45_000;
 
 /** The longest that a browser's timer can wait. */
 const MAX_DELAY = 2 ** 31 - 1;

@@ -20,10 +20,11 @@ export class SlowLine implements AsyncDisposable {
 
   private constructor(port: number, rate: number) {
     this.#rate = rate;
-    this.#net = createServer((near) => {
-      const far = connect(port, "127.0.0.1");
-      // What is slow is what a first visit waits for; neither end's death is news.
-      pipeline(near, far, () => {});
+    this.#net = createServer({ allowHalfOpen: true }, (near) => {
+      const far = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+      // The server may end an idle connection whose last bytes are still on this line: they arrive. Neither end's death is news.
+      near.pipe(far);
+      for (const socket of [near, far]) socket.on("error", () => {});
       pipeline(far, this.#throttle(), near, () => {});
       for (const socket of [near, far]) {
         this.#sockets.add(socket);

@@ -26,7 +26,7 @@ const ANSWER: Duration = Duration::from_secs(3);
 const GREETING: Duration = Duration::from_secs(10);
 
 /// A worker whose module is on its way over a slow network: as long as a site waits for a node that has begun.
-const LOADING: Duration = Duration::from_secs(30);
+const LOADING: Duration = Duration::from_secs(45);
 
 /// A leader that answered a call is there: our hello reached it within that time, or never will.
 const HEARING: Duration = Duration::from_secs(2);
@@ -270,15 +270,15 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_is_being_loaded_has_half_a_minute() {
+    fn a_worker_that_is_being_loaded_has_as_long_as_sites_wait() {
         let mut watch = Watch::default();
         watch.vigil.loads(watch.now);
         assert_eq!(watch.vigil.poll_timeout(), None, "nobody waits");
         watch.vigil.greeted(watch.now);
         watch.vigil.loads(watch.now);
-        assert_eq!(watch.next(), (30_000, Some(Act::Call)));
+        assert_eq!(watch.next(), (45_000, Some(Act::Call)));
         watch.vigil.loads(watch.now);
-        assert_eq!(watch.next(), (33_000, Some(Act::Succeed)));
+        assert_eq!(watch.next(), (48_000, Some(Act::Succeed)));
     }
 
     #[test]
