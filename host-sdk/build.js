@@ -46,7 +46,7 @@ async function write(name, entry, more) {
   const options = { bundle: true, entryPoints: [entry], format: "esm", legalComments: "none", minify: true, target: "es2022", write: false };
   const built = await build({ ...options, ...more });
   Object.assign(mangleCache, built.mangleCache);
-  const compress = { hoist_funs: true, inline: 0, passes: 3, unsafe_arrows: true };
+  const compress = { conditionals: false, hoist_funs: true, inline: 0, passes: 3, unsafe_arrows: true };
   const { code } = await minify(built.outputFiles[0].text, { compress, ecma: 2020, module: true });
   writeFileSync(`dist/${name}`, code);
 }

@@ -73,7 +73,7 @@ export async function connect(options: ConnectOptions = {}): Promise<BittersNode
     };
     const within = (timeout: number): void => {
       limited?.unlimit();
-      limited = limit({ signal, timeout }, (error) => close(nonce || error.code != "Timeout" ? error : new BittersError("NoNode", `no node at ${iframe.src}`)));
+      limited = limit({ signal, timeout }, (error) => close(nonce || error.code != "Timeout" ? error : new BittersError("NoNode", "no node at " + iframe.src)));
     };
     const show = (url: URL): void => {
       owner = url.origin;
@@ -90,7 +90,7 @@ export async function connect(options: ConnectOptions = {}): Promise<BittersNode
     const onWelcome = ({ id, scope, version }: SiteWelcome): void => {
       limited?.unlimit();
       port.welcomed();
-      node ??= new BittersNode(port, owner as string, () => close(new BittersError("Closed", "the node was closed")), revive);
+      node ??= new BittersNode(port, owner as string, () => close(new BittersError("Closed", "node closed")), revive);
       onNews({ id, scope, version });
       resolve(node);
       if (gone) tellOf(node, "back");
@@ -145,5 +145,5 @@ function locate(given: string | URL | undefined): URL | undefined {
   } catch {
     // As bad as another protocol.
   }
-  throw badArgument("no web URL");
+  throw badArgument("no URL");
 }

@@ -1,7 +1,7 @@
 // What sites say to one another, and what they call things.
 
 import { BittersError, badArgument } from "./error.js";
-import { unsendable, walk, whole } from "./json.js";
+import { tagOf, unsendable, walk, whole } from "./json.js";
 import type { WireData } from "./rpc.js";
 
 /** A JSON value. */
@@ -48,7 +48,7 @@ export function toJson(value: unknown): string {
     return fitting(JSON.stringify(value));
   } catch (cause) {
     // Of a getter or a `toJSON` of the site's, or of a stack that was almost full.
-    throw cause instanceof BittersError ? cause : badArgument("no bytes, text or JSON", cause);
+    throw cause instanceof BittersError ? cause : badArgument("no JSON", cause);
   }
 }
 
@@ -68,7 +68,7 @@ export function fromJson(text: string): Json {
  */
 export function viewOf(data: unknown): Uint8Array | undefined {
   const isView = ArrayBuffer.isView(data);
-  if (!isView && !/ArrayBuffer]$/.test({}.toString.call(data))) return undefined;
+  if (!isView && !/ArrayBuffer$/.test(tagOf(data))) return undefined;
   try {
     if (!isView) return new Uint8Array(data as ArrayBuffer);
     // Throws where its length would be 0 for want of a buffer. A DataView's length does so by itself.

@@ -15,7 +15,7 @@ export function whole(text: string, place?: string): string {
 }
 
 export function unsendable(what: unknown, place?: string, cause?: unknown): BittersError {
-  return badArgument(`can't send ${what}${place ? ` at ${place}` : ""}`, cause);
+  return badArgument("can't send " + what + (place ? " at " + place : ""), cause);
 }
 
 /**
@@ -38,12 +38,12 @@ export function walk(root: unknown, count: (characters: number) => void): void {
   const enter = (value: Record<string, unknown>): void => {
     if (within.includes(value)) refuse("a cycle");
     if (within.push(value) > MAX_DEPTH) refuse("what is nested so deep");
-    if (Array.isArray(value)) for (let at = 0; at < value.length; at++) step(`${at}`, value[at]);
+    if (Array.isArray(value)) for (let at = 0; at < value.length; at++) step("" + at, value[at]);
     else {
       // Of any realm. Arguments and some of the language's own objects look plain but for their tags.
       const parent = Object.getPrototypeOf(value);
       const tag = tagOf(value);
-      if (tag != "Object" || (parent && Object.getPrototypeOf(parent))) refuse(`a ${tag == "Object" ? parent.constructor.name : tag}`);
+      if (tag != "Object" || (parent && Object.getPrototypeOf(parent))) refuse("a " + (tag == "Object" ? parent.constructor.name : tag));
       for (const key in value) if (value[key] !== undefined && Object.hasOwn(value, key)) step(whole(key, keys.join(".")), value[key]);
     }
     within.pop();
@@ -60,6 +60,6 @@ export function walk(root: unknown, count: (characters: number) => void): void {
   visit(root, "");
 }
 
-function tagOf(value: unknown): string {
+export function tagOf(value: unknown): string {
   return {}.toString.call(value).slice(8, -1);
 }

@@ -7,7 +7,7 @@ import type { Port } from "./port.js";
 export type Badge = "auto" | "hidden" | HTMLElement;
 
 const BADGES = {
-  auto: "position:fixed;right:12px;bottom:12px;width:132px;height:36px;z-index:2147483647;",
+  auto: "position:fixed;width:132px;height:36px;right:12px;bottom:12px;z-index:2147483647;",
   // Not `display: none`: its frame must run.
   hidden: "position:fixed;width:1px;height:1px;opacity:0;",
   within: "display:block;width:100%;height:36px;",
@@ -42,7 +42,7 @@ export class Place {
   /** As small as the site wants it. */
   dress(): void {
     const badge = this.#badge;
-    this.iframe.style.cssText = `border:0;color-scheme:light dark;${BADGES[typeof badge == "string" ? badge : "within"]}`;
+    this.iframe.style.cssText = "border:0;color-scheme:light dark;" + BADGES[typeof badge == "string" ? badge : "within"];
     this.iframe.inert = badge == "hidden";
   }
 

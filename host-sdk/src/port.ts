@@ -183,7 +183,7 @@ export class Port {
     } catch (cause) {
       // Then it is over already, and there is nothing to take leave of.
       if (kind == "failed") talk.over();
-      talk.fail(cause instanceof BittersError ? cause : new BittersError("VersionMismatch", `the node said ${kind}`, { cause }));
+      talk.fail(cause instanceof BittersError ? cause : new BittersError("VersionMismatch", "the node said " + kind, { cause }));
     }
   }
 

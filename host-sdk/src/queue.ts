@@ -31,7 +31,7 @@ export class Queue<T> implements AsyncIterableIterator<T> {
       this.#bytes += size;
       this.#wake();
     } else {
-      this.end(new BittersError("Quota", "read too slowly"));
+      this.end(new BittersError("Quota", "too slow"));
       this.#onEnd();
     }
   }

@@ -42,6 +42,7 @@ export interface Asks {
   join: { name: string };
   joinSecret: { name: string; secret: WireData };
   open: { peer: string; protocol: string };
+  presence: { topic: number; value?: string | undefined };
   publish: { topic: number; data: WireData };
   reply: { outcome: { err: string } | { ok: WireData } };
   reset: { reason: string };
@@ -101,6 +102,7 @@ export interface Tells {
   more: boolean;
   peerJoin: string;
   peerLeave: string;
+  presence: { peer: string; value?: string | undefined };
   reply: WireData;
   scope: Scope;
   status: Status;

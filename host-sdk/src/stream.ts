@@ -79,7 +79,7 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
     end() {
       if (writeEnded) return;
       writeEnded = true;
-      output.error(new BittersError("Closed", "not read any more"));
+      output.error(new BittersError("Closed", "not read"));
       wake();
       drained();
       halfEnded();
@@ -120,12 +120,12 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
   );
 
   const handOver = async (chunk: unknown): Promise<void> => {
-    if (writeEnded) throw new BittersError("Closed", "the stream was closed");
+    if (writeEnded) throw new BittersError("Closed", "stream closed");
     const bytes = viewOf(chunk);
     if (!bytes) throw badArgument("no bytes");
     const { length } = bytes;
     for (let at = 0; at < length; ) {
-      if (failure ?? writeEnded) throw failure ?? new BittersError("Closed", "not read any more");
+      if (failure ?? writeEnded) throw failure ?? new BittersError("Closed", "not read");
       // By the site, while they waited for the reader.
       if (bytes.length < length) throw detached();
       // Copied, as the site keeps its buffer; the copy is transferred.

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import type { BittersNode, Topic } from "../src/index.js";
-import { ALICE, BOB, type FakeFrame, connected, failing, settled } from "./frame.js";
+import { ALICE, BOB, FakeFrame, connected, failing, settled } from "./frame.js";
 import { page } from "./page.js";
 
 afterEach(() => {
@@ -170,5 +170,70 @@ describe("a topic", () => {
       await frame.begun("join");
       expect((await joining).name).toBe(name);
     }
+  });
+});
+
+describe("what members of a topic show", () => {
+  it("is told, with an event, until they show something else, or nothing, or leave", async () => {
+    const { frame, topic, id } = await joined();
+    const news: [string, unknown][] = [];
+    topic.addEventListener("presence", ({ detail }) => news.push([detail, topic.presence.get(detail)]));
+    expect(topic.presence.get(BOB)).toBeUndefined();
+    for (const value of ['{"at":1}', "null", undefined, "{", "[2]"]) frame.tell(id, { presence: { peer: BOB, value } });
+    frame.tell(id, { peerJoin: BOB });
+    await settled();
+    expect(news).toEqual([{ at: 1 }, null, undefined, undefined, [2]].map((value) => [BOB, value]));
+    frame.tell(id, { peerLeave: BOB });
+    await settled();
+    expect([topic.presence.get(BOB), news.length]).toEqual([undefined, 5]);
+  });
+
+  it("is each reader's own", async () => {
+    const { frame, topic, id } = await joined();
+    frame.tell(id, { presence: { peer: BOB, value: '{"at":1}' } });
+    await settled();
+    (topic.presence.get(BOB) as { at: number }).at = 2;
+    expect(topic.presence.get(BOB)).toEqual({ at: 1 });
+  });
+
+  it("is shown as JSON; what isn't JSON is refused before anybody hears of it", async () => {
+    const { frame, topic, id } = await joined();
+    for (const bad of [() => 1, 1n, Symbol("s")]) await failing(topic.presence.set(bad as never), { code: "BadArgument" });
+    for (const [value, text] of [[{ a: "ß" }, '{"a":"ß"}'], [null, "null"], [undefined, undefined]] as const) {
+      const showing = topic.presence.set(value);
+      const asked = await frame.take("presence");
+      expect(asked.ask).toEqual({ topic: id, value: text });
+      frame.tell(asked.id, "done");
+      await showing;
+    }
+  });
+
+  it("is refused by the node in its own words", async () => {
+    const { frame, topic } = await joined();
+    const showing = topic.presence.set("x".repeat(5000));
+    const { id } = await frame.take("presence");
+    frame.tell(id, { failed: { code: "TooLarge", message: "what is shown", retryable: false } });
+    await failing(showing, { code: "TooLarge" });
+  });
+
+  it("is shown again by the next document, the last, and once the topic is joined", async () => {
+    const { frame, topic } = await joined();
+    for (const value of [1, 2]) {
+      const showing = topic.presence.set(value);
+      frame.tell((await frame.take("presence")).id, "done");
+      await showing;
+    }
+    const next = FakeFrame.newest("n2");
+    next.welcome();
+    const joining = await next.take("join");
+    expect(await next.all("presence")).toEqual([]);
+    next.tell(joining.id, "done");
+    expect((await next.take("presence")).ask).toEqual({ topic: joining.id, value: "2" });
+  });
+
+  it("is nothing after it was left", async () => {
+    const { topic } = await joined();
+    topic.leave();
+    await failing(topic.presence.set(1), { code: "Closed" });
   });
 });

@@ -66,6 +66,12 @@ const drives: Record<string, Drive> = {
   join: async (node) => node.join("lobby").catch(() => {}),
   joinSecret: async (node) => node.join("lobby", { secret: "pepper" }).catch(() => {}),
   open: async (node) => node.open(PEER, "file").catch(() => {}),
+  presence: async (node, frame) => {
+    const joining = node.join("lobby");
+    frame.tell(1, "done");
+    const { presence } = await joining;
+    for (const value of [{ typing: true }, undefined]) presence.set(value).catch(() => {});
+  },
   publish: async (node, frame) => {
     const joining = node.join("lobby");
     frame.tell(1, "done");
@@ -211,6 +217,16 @@ const effects: Record<string, (node: BittersNode, frame: FakeFrame, tells: Tell[
     for (const told of ["done", tell] as const) frame.tell(1, told);
     await settled();
     expect((await joining).more).toBe(true);
+  },
+  presence: async (node, frame, tells) => {
+    const joining = node.join("lobby");
+    frame.tell(1, "done");
+    const { presence } = await joining;
+    for (const [at, tell] of tells.entries()) {
+      frame.tell(1, tell);
+      await settled();
+      expect(presence.get(PEER)).toEqual([{ typing: true }, undefined][at]);
+    }
   },
   peerLeave: async (node, frame, [tell]) => {
     const joining = node.join("lobby");

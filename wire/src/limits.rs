@@ -76,6 +76,9 @@ pub const TOPIC_NEIGHBOURS: usize = 8;
 /// Members of a topic that a site is told (the SDK's contract).
 pub const MAX_PEERS_TOLD: usize = 256;
 
+/// Bytes of what a site shows of itself in a topic, as JSON text (the SDK's contract).
+pub const MAX_PRESENCE: usize = 4096;
+
 /// Characters of a service call's arguments or result as JSON text.
 pub const MAX_SERVICE_JSON: usize = MAX_MESSAGE;
 

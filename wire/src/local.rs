@@ -154,6 +154,14 @@ pub enum ToLeader {
         /// The frame's request.
         request: u32,
     },
+    /// What the page shows of its persona in a topic that it is in.
+    Show {
+        /// Which topic.
+        topic: TopicId,
+        /// What, sealed: at most [`MAX_SHOWN`](crate::topic::MAX_SHOWN) bytes; none: nothing.
+        #[serde(with = "serde_bytes")]
+        shows: Vec<u8>,
+    },
     /// One status is wanted now.
     Status,
     /// The site doesn't serve this any longer.
@@ -194,6 +202,8 @@ pub struct Hello {
     pub build: String,
     /// Whether an earlier leader took it in.
     pub known: bool,
+    /// By how many milliseconds a server's clock is ahead of the browser's, as an earlier leader told ([`ToFrame::Clock`]).
+    pub ahead_ms: i64,
     /// Whether the page is visible.
     pub visible: bool,
     /// Whether the site wants statuses.
@@ -221,8 +231,22 @@ pub struct Membership {
     pub matching: MatchKey,
     /// Since how many milliseconds.
     pub since_ms: u64,
+    /// What the page shows there.
+    pub shows: Option<Showing>,
     /// What the frame heard there lately: of all its topics at most [`MAX_HEARD`](crate::limits::MAX_HEARD) messages.
     pub heard: Vec<(PersonaId, HeardOf)>,
+}
+
+/// What a page shows of its persona in a topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Showing {
+    /// Of which one: another's would have its peers see that the two are one.
+    pub of: PersonaId,
+    /// Since how many milliseconds.
+    pub since_ms: u64,
+    /// What, sealed: at most [`MAX_SHOWN`](crate::topic::MAX_SHOWN) bytes; none: nothing.
+    #[serde(with = "serde_bytes")]
+    pub what: Vec<u8>,
 }
 
 /// Peers that the person blocked for a site. The latest decision counts, and goes where the site's frames go.
@@ -286,6 +310,8 @@ pub enum ToFrame {
         /// Who is to answer with it.
         owner: Owner,
     },
+    /// By how many milliseconds a server's clock is ahead of the browser's. The next leader learns it from the frame's hello.
+    Clock(i64),
     /// A frame of a persona that the site talks with is gone, and its sessions with it.
     FrameGone {
         /// Whose.
@@ -330,6 +356,16 @@ pub enum ToFrame {
     Hides(Hiding),
     /// All sites that the node knows, by their origins; to frames of the node's own page that watch, one now and one after each change.
     Sites(Vec<SiteStatus>),
+    /// What a member of a topic shows: one that the frame was told of, or its own persona; after each change.
+    Shown {
+        /// Which topic.
+        topic: TopicId,
+        /// Who.
+        from: PersonaId,
+        /// What, sealed; none: nothing.
+        #[serde(with = "serde_bytes")]
+        shows: Vec<u8>,
+    },
     /// The answer to [`ToLeader::Status`] and [`ToLeader::Watch`].
     Status(Status),
     /// A message of a topic that the frame is in. Who says it is verified.
@@ -342,6 +378,8 @@ pub enum ToFrame {
         name: MessageName,
         /// When it was said, in milliseconds since 1970, by the author's clock.
         time: u64,
+        /// How many milliseconds ago that is, as far as the clocks agree.
+        ago_ms: u32,
         /// What is said, sealed.
         #[serde(with = "serde_bytes")]
         body: Vec<u8>,

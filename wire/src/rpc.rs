@@ -24,10 +24,10 @@ use crate::{VersionRange, data::Data, failure::Failure, status::Scope, status::S
 
 /// Versions of what a frame and the SDK say. They are not the wire's: a site bundles the SDK and keeps it for years.
 ///
-/// Since version 2 a site is told whether a topic has more members than it is told of ([`MORE`]).
+/// Since version 2 a site is told whether a topic has more members than it is told of, and what they show ([`MORE`]).
 pub const RPC: VersionRange = VersionRange { min: 1, max: 2 };
 
-/// The first version that has [`Tell::More`].
+/// The first version that has [`Tell::More`] and [`Tell::Presence`].
 pub const MORE: u16 = 2;
 
 /// The first number of the frame's own.
@@ -123,7 +123,7 @@ pub enum Ask {
         /// The persona.
         peer: String,
     },
-    /// Be in a topic. Lasts; tells `message`, `peerJoin`, `peerLeave` and `more`.
+    /// Be in a topic. Lasts; tells `message`, `peerJoin`, `peerLeave`, `more` and `presence`.
     Join {
         /// The topic's name.
         name: String,
@@ -175,6 +175,14 @@ pub enum Ask {
         method: String,
         /// The arguments: a JSON array as text.
         args: String,
+    },
+    /// What the page shows of itself to the members of a topic, until it shows something else or leaves. Replies `done` or `failed`.
+    Presence {
+        /// The id of the `join`.
+        topic: u32,
+        /// JSON text of at most [`MAX_PRESENCE`](crate::limits::MAX_PRESENCE) bytes; none: nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
     },
     /// The status now. Replies `status`.
     Status,
@@ -270,6 +278,14 @@ pub enum Tell {
     PeerJoin(String),
     /// Somebody left a topic.
     PeerLeave(String),
+    /// A member of a topic shows something, or nothing any longer: after it came, or the site's own persona. Since [`MORE`].
+    Presence {
+        /// Who.
+        peer: String,
+        /// JSON text.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<String>,
+    },
     /// A call's result.
     Reply(Data),
     /// Id 0: the scope changed. Else: the scope that `unify` came to.

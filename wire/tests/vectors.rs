@@ -54,7 +54,7 @@ fn distinct(mut names: Vec<String>) -> Vec<String> {
 }
 
 /// All that a site asks. A new variant doesn't compile below until it has its name there, and its vector with that.
-const ASKS: [&str; 21] = [
+const ASKS: [&str; 22] = [
     "address",
     "answer",
     "call",
@@ -66,6 +66,7 @@ const ASKS: [&str; 21] = [
     "join",
     "joinSecret",
     "open",
+    "presence",
     "publish",
     "reply",
     "reset",
@@ -91,6 +92,7 @@ fn ask(ask: &Ask) -> &'static str {
         Ask::Join { .. } => "join",
         Ask::JoinSecret { .. } => "joinSecret",
         Ask::Open { .. } => "open",
+        Ask::Presence { .. } => "presence",
         Ask::Publish { .. } => "publish",
         Ask::Reply { .. } => "reply",
         Ask::Reset { .. } => "reset",
@@ -105,7 +107,7 @@ fn ask(ask: &Ask) -> &'static str {
 }
 
 /// All that a frame tells; likewise.
-const TELLS: [&str; 23] = [
+const TELLS: [&str; 24] = [
     "address",
     "badge",
     "bytes",
@@ -124,6 +126,7 @@ const TELLS: [&str; 23] = [
     "peer",
     "peerJoin",
     "peerLeave",
+    "presence",
     "reply",
     "scope",
     "status",
@@ -151,6 +154,7 @@ fn tell(tell: &Tell) -> &'static str {
         Tell::Peer(_) => "peer",
         Tell::PeerJoin(_) => "peerJoin",
         Tell::PeerLeave(_) => "peerLeave",
+        Tell::Presence { .. } => "presence",
         Tell::Reply(_) => "reply",
         Tell::Scope(_) => "scope",
         Tell::Status(_) => "status",

@@ -60,6 +60,8 @@ pub struct Frame {
     pub serves: Set<Tag>,
     /// Topics that its site is in, since when, and for how long it was before that, under another leader.
     pub joined: Map<TopicId, (Instant, Duration)>,
+    /// What its site shows of itself in these, since when, and for how long it did before that.
+    pub shows: Map<TopicId, (Instant, Duration, Vec<u8>)>,
     /// When it came first, counted in frames.
     pub age: u64,
     /// When it said hello last, counted in hellos.
@@ -70,8 +72,8 @@ pub struct Frame {
     pub talks: Map<PersonaId, Instant>,
     /// Sessions that it opened, and when it spoke in them last.
     pub sessions: Map<SessionId, Instant>,
-    /// The peers of its topics, as it was told, and whether there are more.
-    pub peers_told: Map<TopicId, (Vec<PersonaId>, bool)>,
+    /// Who is in its topics, as it was told.
+    pub peers_told: Map<TopicId, PeersTold>,
     /// Until then it isn't told who is in its topics: it brought them along, and we are only learning.
     pub settles_at: Instant,
     /// What it was told of the node's status, if it wants that.
@@ -80,6 +82,19 @@ pub struct Frame {
     pub watch_sites: Option<Watch<Vec<SiteStatus>>>,
     /// It asked for statuses too often: one answer to all of that comes then.
     pub status_due: Option<Instant>,
+}
+
+/// Who is in a topic, as a frame was told.
+#[derive(Debug, Default)]
+pub struct PeersTold {
+    /// Those, in order.
+    pub peers: Vec<PersonaId>,
+    /// Whether there are more.
+    pub more: bool,
+    /// When those of them, and its own persona, began to show what they do; none: they show nothing.
+    pub shown: Map<PersonaId, Option<u64>>,
+    /// It joined here, and so knows of nothing that was shown before.
+    pub is_new: bool,
 }
 
 /// What the node decides when it takes a frame in.
@@ -162,6 +177,7 @@ impl Frames {
             remote: None,
             serves: Set::new(),
             joined: Map::new(),
+            shows: Map::new(),
             age: recency,
             recency,
             services: Set::new(),
@@ -382,6 +398,7 @@ mod tests {
             remote: false,
             wire: WIRE,
             build: String::new(),
+            ahead_ms: 0,
             known: false,
             visible,
             watching: false,

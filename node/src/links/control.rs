@@ -10,7 +10,7 @@ use bitters_wire::{
     limits::{MAX_LINK, MAX_SIGNAL, TOPIC_NEIGHBOURS},
     link::{Control, LinkMessage, Signal},
     sealed::SealedSignal,
-    topic::{MAX_WORDS, Published, TopicMessage, Word},
+    topic::{MAX_SHOWN, MAX_WORDS, Published, TopicMessage, Word},
 };
 
 use super::{Around, Links, LinksOutput, Offence, table::Way};
@@ -96,8 +96,10 @@ impl Links {
             TopicMessage::Members { members, .. } if members.len() > TOPIC_NEIGHBOURS => {
                 return Err("more members at once than allowed");
             }
-            TopicMessage::Here { words, .. } if words.len() > MAX_WORDS => {
-                return Err("more words at once than allowed");
+            TopicMessage::Here { words, .. }
+                if words.len() > MAX_WORDS || words.iter().any(|word| word.shows.len() > MAX_SHOWN) =>
+            {
+                return Err("more words at once than allowed, or longer ones");
             }
             TopicMessage::Here { topic, words } => self.on_here(link, pair, topic, words, around.now),
             TopicMessage::Members { topic, members } => {
@@ -132,8 +134,9 @@ impl Links {
             return Err("a message of a topic, none of which it was shown");
         }
         // What it said before it left may have waited.
-        if up.was_in.contains(&topic) && up.budget.publishes.take(now) {
-            self.tell(LinksOutput::Publish { link: Some(link), pair, topic, published });
+        if up.was_in.contains(&topic) {
+            let beyond = !up.budget.publishes.take(now);
+            self.tell(LinksOutput::Publish { link: Some(link), pair, topic, published, beyond });
         }
         Ok(())
     }

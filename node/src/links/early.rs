@@ -279,7 +279,7 @@ impl Links {
         let bytes = blob.len().max(MESSAGE);
         if said.len() <= MAX_SAID && self.early.hear(pair, bytes, (way, vec![topic]), around.now) {
             for published in said {
-                self.tell(LinksOutput::Publish { link: None, pair, topic, published });
+                self.tell(LinksOutput::Publish { link: None, pair, topic, published, beyond: false });
             }
         }
     }

@@ -252,6 +252,8 @@ pub enum LinksOutput {
         topic: TopicId,
         /// What somebody said.
         published: Published,
+        /// Whether the link brings more than it may: then only who says little is heard.
+        beyond: bool,
     },
     /// A peer was reached at its address, so long after the dial began.
     Reached(PersonaId, Duration),

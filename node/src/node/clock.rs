@@ -17,7 +17,8 @@ pub(super) struct Clock {
     wall: Option<(u64, Instant)>,
     /// The same by the server's clock, and when it told. It counts more: a browser's clock may be wrong by days.
     server: Option<(u64, Instant)>,
-    /// By how many milliseconds the server's clock was ahead of the wall's then. After a sleep that is what is left of it.
+    /// By how many milliseconds the server's clock was ahead of the wall's then. After a sleep that is what is left of it, and after a change of
+    /// leader what frames tell of it.
     ahead: Option<i64>,
 }
 
@@ -42,6 +43,11 @@ impl Clock {
         self.told_ms().unwrap_or_default()
     }
 
+    /// How many milliseconds ago that was, as peers count them.
+    pub(super) fn ago_ms(&self, time: u64) -> u32 {
+        u32::try_from(self.common_ms().saturating_sub(time)).unwrap_or(u32::MAX)
+    }
+
     /// The same in minutes.
     pub(super) fn minute(&self) -> Option<u32> {
         u32::try_from(self.told_ms()? / 60_000).ok()
@@ -53,6 +59,18 @@ impl Clock {
         let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
         self.ahead = self.unix_ms().map(|wall| signed(ms).saturating_sub(signed(wall)));
         self.ahead
+    }
+
+    /// An earlier leader heard from a server by how many milliseconds its clock is ahead of the browser's.
+    pub(super) fn learn(&mut self, ahead: i64) {
+        if ahead != 0 {
+            self.ahead.get_or_insert(ahead);
+        }
+    }
+
+    /// By how many milliseconds a server's clock is ahead of the browser's, as far as the node knows.
+    pub(super) fn ahead(&self) -> i64 {
+        self.ahead.unwrap_or_default()
     }
 
     /// The machine slept: the node's own clock may have stood still since the server told its time.

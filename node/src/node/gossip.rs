@@ -17,7 +17,7 @@ use bitters_wire::{
 
 use super::Node;
 use crate::{
-    frames::{Frame, Went},
+    frames::{Frame, PeersTold, Went},
     limits::{MAX_MEMBERSHIPS, MAX_TOPICS_PER_GROUP, MAX_TOPICS_PER_ORIGIN},
     pair::Pair,
     sites::accounts::Spend,
@@ -35,7 +35,7 @@ impl Node {
         self.asked(id, request, outcome);
         if joins && self.join_topic(id, joining, (now, Duration::ZERO)) {
             if let Some(frame) = self.frames.frame_mut(id) {
-                frame.peers_told.insert(topic, (Vec::new(), false));
+                frame.peers_told.insert(topic, PeersTold { is_new: true, ..PeersTold::default() });
             }
             self.changed.plans = true;
         }
@@ -116,6 +116,7 @@ impl Node {
     pub(super) fn leave_topic(&mut self, id: FrameId, topic: TopicId) {
         let Some(frame) = self.frames.frame_mut(id) else { return };
         frame.peers_told.remove(&topic);
+        frame.shows.remove(&topic);
         let secret = frame.secret.clone();
         if frame.joined.remove(&topic).is_some() {
             self.after_leaving(&secret, topic, Went::Away);
@@ -136,6 +137,8 @@ impl Node {
                 self.tell_server(ToServer::Withdraw { topic, key: own });
             }
         }
+        // What that frame showed it shows no longer.
+        self.show_anew(place);
         self.changed.topics.insert(place);
         self.changed.status = true;
     }
@@ -188,7 +191,13 @@ impl Node {
     }
 
     /// A message came over a link, or by way of others. What nobody can have said, or not lately, or too much of, goes nowhere.
-    pub(super) fn on_topic_message(&mut self, link: Option<LinkId>, pair: Pair, topic: TopicId, published: Published) {
+    pub(super) fn on_topic_message(
+        &mut self,
+        (link, beyond): (Option<LinkId>, bool),
+        pair: Pair,
+        topic: TopicId,
+        published: Published,
+    ) {
         let (place, now) = (Place { own: pair.own, topic }, self.clock.now);
         let Some(key) = self.topics.matching(place) else { return };
         // Members pass on what they have verified.
@@ -197,12 +206,16 @@ impl Node {
         if !signed.header.is_fresh(self.clock.common_ms()) || !self.topics.takes(place, &signed.header) {
             return;
         }
-        let Ok(header) = signed.verify(topic) else { return self.punish_for_topic(link, pair) };
         let is_near = from == pair.peer || from == place.own;
         let is_new = !is_near && self.topics.is_new_author(place, from);
         if is_new && link.is_some_and(|link| !self.links.takes_author(link, now)) {
             return;
         }
+        // Or who floods the link would have it bring nothing of others.
+        if beyond && !self.topics.says_little(place, from, now) {
+            return;
+        }
+        let Ok(header) = signed.verify(topic) else { return self.punish_for_topic(link, pair) };
         if self.topics.affords(place, from, published.len(), now)
             && self.topics.hear(place, (from, header.name), header.time, is_near)
         {
@@ -230,7 +243,8 @@ impl Node {
         let is_blocked = self.blocks.includes(Pair { own: place.own, peer: from });
         for frame in self.hearers(place, time).filter(|_| !is_blocked).filter(|id| Some(*id) != by).collect::<Vec<_>>()
         {
-            self.tell(frame, ToFrame::Topic { topic, from, name, time, body: published.body.clone() });
+            let ago_ms = self.clock.ago_ms(time);
+            self.tell(frame, ToFrame::Topic { topic, from, name, time, ago_ms, body: published.body.clone() });
         }
         let links: Vec<LinkId> =
             self.links.table().in_topic(place.own, topic).map(|(id, _, _)| id).filter(|id| Some(*id) != via).collect();
@@ -286,13 +300,15 @@ impl Node {
         for place in std::mem::take(&mut self.changed.topics) {
             let members: Vec<(FrameId, Instant)> =
                 self.frames.in_topic(place).map(|(id, frame)| (id, frame.settles_at)).collect();
+            let there = self.topic_peers(place);
+            self.topics.keep_shown(place, |persona| *persona == place.own || there.contains(persona));
             for (id, settles_at) in members {
                 if now < settles_at {
                     self.view.deferred.insert((settles_at, place));
                     continue;
                 }
-                let peers: Vec<PersonaId> = self.topic_peers(place).into_iter().collect();
-                self.tell_peers_of(id, place.topic, peers);
+                self.tell_peers_of(id, place.topic, there.iter().copied().collect());
+                self.tell_shown(id, place);
             }
         }
     }
@@ -303,16 +319,34 @@ impl Node {
         let before = frame.peers_told.get(&topic);
         let more = peers.len() > MAX_PEERS_TOLD;
         if more {
-            let was_told = |peer: &PersonaId| before.is_some_and(|(told, _)| told.contains(peer));
+            let was_told = |peer: &PersonaId| before.is_some_and(|told| told.peers.contains(peer));
             let (mut old, mut new): (Vec<PersonaId>, Vec<PersonaId>) = peers.into_iter().partition(was_told);
             old.truncate(MAX_PEERS_TOLD);
             new.truncate(MAX_PEERS_TOLD - old.len());
             peers = Set::from_iter(old.into_iter().chain(new)).into_iter().collect();
         }
-        let told = (peers, more);
-        if before != Some(&told) {
-            frame.peers_told.insert(topic, told.clone());
-            self.tell(id, ToFrame::TopicPeers { topic, peers: told.0, more });
+        if before.is_none_or(|told| told.peers != peers || told.more != more) {
+            let told = frame.peers_told.entry(topic).or_default();
+            (told.peers, told.more) = (peers.clone(), more);
+            told.shown.retain(|persona, _| *persona == frame.persona || peers.contains(persona));
+            self.tell(id, ToFrame::TopicPeers { topic, peers, more });
         }
+    }
+
+    /// Tells a frame what those show of whom it was told, and what its own persona shows.
+    fn tell_shown(&mut self, id: FrameId, Place { own, topic }: Place) {
+        let Some(roster) = self.topics.roster(Place { own, topic }) else { return };
+        let Some(told) = self.frames.frame_mut(id).and_then(|frame| frame.peers_told.get_mut(&topic)) else { return };
+        let mut news = Vec::new();
+        for from in told.peers.iter().copied().chain([own]) {
+            // A frame that came from another leader may know what its persona showed there.
+            let shown = roster.shown_by(from).or((from == own).then_some((None, &[])));
+            if let Some((since, shows)) = shown
+                && told.shown.insert(from, since).or(told.is_new.then_some(None)) != Some(since)
+            {
+                news.push(ToFrame::Shown { topic, from, shows: shows.to_vec() });
+            }
+        }
+        news.into_iter().for_each(|it| self.tell(id, it));
     }
 }

@@ -8,9 +8,9 @@ use bitters_wire::{
     failure::{Code, Failure},
     id::{FrameId, PersonaId, TopicId},
     limits::MAX_TOPICS_PER_FRAME,
-    local::{DownReason, Hello, Membership, ToFrame, Welcome},
+    local::{DownReason, Hello, Membership, Showing, ToFrame, Welcome},
     rendezvous::{ToServer, register_text},
-    topic::{FRESH_MS, Header, Signed},
+    topic::{FRESH_MS, Header, MAX_SHOWN, Signed},
 };
 
 use super::Node;
@@ -38,12 +38,16 @@ impl Node {
         };
         self.reign.succeeds |= hello.known;
         self.meet(hello);
+        self.clock.learn(hello.ahead_ms);
         let was_watched = self.frames.frame(id).is_some_and(|frame| frame.remote.is_none());
         let new = self.admit(hello, wire, now);
         if !hello.remote && !was_watched {
             self.act(Output::WatchFrame(id));
         }
         self.welcome(id);
+        if self.is_clock_wrong() {
+            self.tell(id, ToFrame::Clock(self.clock.ahead()));
+        }
         // A frame hears of its sessions once it is taken in.
         self.refresh_blocks();
         self.on_watch(id, hello.watching, now);
@@ -196,14 +200,25 @@ impl Node {
         for topic in self.frames.topics_of(id).into_iter().filter(|topic| !is_joined(*topic)) {
             self.leave_topic(id, topic);
         }
-        for Membership { topic, matching, since_ms, heard } in joined.iter().take(MAX_TOPICS_PER_FRAME) {
+        for Membership { topic, matching, since_ms, shows, heard } in joined.iter().take(MAX_TOPICS_PER_FRAME) {
             if self.has_room_for(id, *topic, now).is_ok() {
                 let place = Place { own, topic: *topic };
                 self.topics.learn_heard(place, heard);
                 self.join_topic(id, (*topic, *matching), (now, Duration::from_millis((*since_ms).min(FRESH_MS))));
                 self.changed.topics.insert(place);
+                self.bring_shown(id, place, shows.as_ref(), now);
             }
         }
+    }
+
+    fn bring_shown(&mut self, id: FrameId, place: Place, shows: Option<&Showing>, now: Instant) {
+        let Some(frame) = self.frames.frame_mut(id) else { return };
+        frame.shows.remove(&place.topic);
+        if let Some(shows) = shows.filter(|shows| shows.of == place.own && shows.what.len() <= MAX_SHOWN) {
+            let since = (now, Duration::from_millis(shows.since_ms), shows.what.clone());
+            frame.shows.insert(place.topic, since);
+        }
+        self.show_anew(place);
     }
 
     /// A frame that comes from another leader hears what was said here before it came; what it heard there it drops.
@@ -215,7 +230,8 @@ impl Node {
             for published in self.topics.recent(place, now) {
                 // It was verified when it came.
                 if let Ok(Signed { header: Header { from, name, time, .. }, .. }) = published.open((topic, &key)) {
-                    self.tell(id, ToFrame::Topic { topic, from, name, time, body: published.body });
+                    let ago_ms = self.clock.ago_ms(time);
+                    self.tell(id, ToFrame::Topic { topic, from, name, time, ago_ms, body: published.body });
                 }
             }
         }

@@ -94,8 +94,8 @@ impl Node {
             LinksOutput::Needless { pair, joined } => self.topics.is_only_in(pair, &joined),
             LinksOutput::Packet(link, packet) => self.on_link_packet(link, packet, now),
             LinksOutput::Plans => self.changed.plans = true,
-            LinksOutput::Publish { link, pair, topic, published } => {
-                self.on_topic_message(link, pair, topic, published);
+            LinksOutput::Publish { link, pair, topic, published, beyond } => {
+                self.on_topic_message((link, beyond), pair, topic, published);
             }
             LinksOutput::Reached(peer, took) => self.seed_succeeded(SeedId::Persona(peer), took),
             LinksOutput::Resumed { link, pair, joined } => self.on_resumed(link, pair, &joined, now),

@@ -158,6 +158,8 @@ impl Node {
         frame.identity = identity;
         let (topics, origin) = (frame.joined.clone(), frame.origin.clone());
         frame.peers_told.clear();
+        // The same bytes of both would have peers see that they are one: the frame seals it anew.
+        frame.shows.clear();
         self.acquaintances.add(persona, self.sites.accepted(&origin));
         self.refresh_blocks();
         self.mourn(&before, id, &talks);

@@ -9,6 +9,7 @@ use bitters_wire::{
     failure::Code,
     id::PersonaId,
     limits::TOPIC_NEIGHBOURS,
+    local::ToFrame,
     rendezvous::{ToNode, ToServer},
 };
 
@@ -124,7 +125,13 @@ impl Node {
     /// What peers say is dated by the clocks of servers, as browsers' are often wrong.
     fn on_servers_time(&mut self, unix_ms: u64) {
         let before = self.clock.common_ms();
-        let ahead = self.clock.hear_server(unix_ms).unwrap_or_default();
+        let (knew, ahead) = (self.clock.ahead(), self.clock.hear_server(unix_ms).unwrap_or_default());
+        if ahead.abs_diff(knew) > CLOCKS_DIFFER {
+            // The next leader is to hear what neighbours say before it heard a server, and they it.
+            for id in self.frames.iter().map(|(id, _)| id).collect::<Vec<_>>() {
+                self.tell(id, ToFrame::Clock(ahead));
+            }
+        }
         if self.clock.common_ms().abs_diff(before) > CLOCKS_DIFFER {
             self.topics.put_clock(self.clock.common_ms());
         }
@@ -132,6 +139,11 @@ impl Node {
             let (by, which) = (in_words(ahead.unsigned_abs()), if ahead < 0 { "fast" } else { "slow" });
             self.warn(Audience::Everyone, &format!("this browser's clock is {by} {which}: the server's counts"));
         }
+    }
+
+    /// Whether the browser's clock is wrong, as far as the node knows.
+    pub(super) fn is_clock_wrong(&self) -> bool {
+        self.clock.ahead().unsigned_abs() > CLOCKS_DIFFER
     }
 
     fn on_refused(&mut self, code: Code, message: &str) {

@@ -11,7 +11,9 @@ mod liveness;
 #[cfg(not(target_family = "wasm"))]
 mod pairs;
 mod permissions;
+mod presence;
 mod quotas;
+mod rate;
 mod reasons;
 mod remote;
 mod room;
@@ -433,7 +435,8 @@ fn a_new_leader_adopts_links_and_has_their_story_told_again() {
     lab.frame(TAB, ToLeader::Pong);
     lab.now = lab.now + Duration::from_secs(2);
     let peers = Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: vec![alice()], more: false });
-    assert_eq!(lab.input(Input::Timeout), [peers]);
+    let nothing = Output::Frame(TAB, ToFrame::Shown { topic: LOBBY, from: us(), shows: Vec::new() });
+    assert_eq!(lab.input(Input::Timeout), [peers, nothing]);
 }
 
 #[test]

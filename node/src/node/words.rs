@@ -7,19 +7,27 @@ use std::time::Duration;
 
 use bitters_machine::{map::Set, time::Instant};
 use bitters_wire::{
-    id::{LinkId, PersonaId, TopicId},
+    id::{FrameId, LinkId, PersonaId, TopicId},
     keys::PersonaSecret,
-    topic::{MAX_WORDS, TopicMessage, Word},
+    topic::{MAX_SHOWN, MAX_WORDS, TopicMessage, Word},
 };
 
 use super::Node;
 use crate::{
+    frames::Frame,
     pair::Pair,
     topics::{Place, Roster},
 };
 
-/// Bytes of a word.
+/// Bytes of a word, but for what it shows.
 const WORD: usize = 112;
+
+/// Bytes of words in one message: they go past what is long.
+const AT_ONCE: usize = 64 * 1024;
+
+fn size(word: &Word) -> usize {
+    WORD + word.shows.len()
+}
 
 impl Node {
     /// A peer passes on what members said of themselves. What is news goes on to others.
@@ -39,7 +47,7 @@ impl Node {
             if word.verify(topic).is_err() {
                 return self.punish_for_topic(Some(link), pair);
             }
-            self.topics.take_word(place, word, self.clock.now);
+            self.topics.take_word(place, word.clone(), self.clock.now);
             news.push(word);
         }
         if !news.is_empty() {
@@ -70,8 +78,16 @@ impl Node {
     }
 
     fn tell_words(&mut self, link: LinkId, topic: TopicId, words: &[Word]) {
-        for words in words.chunks(MAX_WORDS) {
+        let mut rest = words;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fits = |word: &&Word| {
+                bytes += size(word);
+                bytes <= AT_ONCE
+            };
+            let (words, others) = rest.split_at(rest.iter().take(MAX_WORDS).take_while(fits).count());
             self.tell_topic(link, TopicMessage::Here { topic, words: words.to_vec() });
+            rest = others;
         }
     }
 
@@ -84,9 +100,9 @@ impl Node {
         let Some(roster) = self.topics.roster(place) else { return };
         let (ours, others): (Vec<Word>, Vec<Word>) = roster.words(now).partition(|word| word.from == place.own);
         self.tell_words(link, place.topic, &ours);
-        if self.links.affords_replay(link, others.len() * WORD, self.clock.now) {
-            self.tell_words(link, place.topic, &others);
-        }
+        let affords = |word: &Word| self.links.affords_replay(link, size(word), self.clock.now);
+        let others: Vec<Word> = others.into_iter().take_while(affords).collect();
+        self.tell_words(link, place.topic, &others);
     }
 
     /// Neighbours are missed. They may be there still, and miss us: others tell them.
@@ -103,14 +119,46 @@ impl Node {
             return self.topics.postpone_word(place, self.clock.now + pause);
         }
         let Some(secret) = self.frames.secret(place.own) else { return };
-        let word = Word::sign(place.topic, secret, self.clock.common_ms(), every);
-        self.topics.say_word(place, word, self.clock.now, &mut self.rng);
+        let word = Word::sign(place.topic, secret, (self.clock.common_ms(), every), self.shown_by_us(place));
+        self.topics.say_word(place, word.clone(), self.clock.now, &mut self.rng);
+        // Our pages hear what it shows.
+        self.changed.topics.insert(place);
         self.pass_words_on(place, &[word], but);
+    }
+
+    /// A page shows something of its persona.
+    pub(super) fn on_show(&mut self, id: FrameId, topic: TopicId, shows: Vec<u8>) {
+        let now = self.clock.now;
+        let Some(frame) = self.frames.frame_mut(id) else { return };
+        if !frame.joined.contains_key(&topic) || shows.len() > MAX_SHOWN {
+            return;
+        }
+        frame.shows.insert(topic, (now, Duration::ZERO, shows));
+        let place = Place { own: frame.persona(), topic };
+        self.show_anew(place);
+    }
+
+    /// Says what a persona shows in a topic, if that isn't what it said last.
+    pub(super) fn show_anew(&mut self, place: Place) {
+        let Some(roster) = self.topics.roster(place) else { return };
+        if roster.shown_by(place.own).map_or(&[][..], |(_, what)| what) != self.shown_by_us(place) {
+            self.say_here(place, None);
+        }
+    }
+
+    /// What a persona shows: of all its pages the one counts that changed it last.
+    fn shown_by_us(&self, place: Place) -> Vec<u8> {
+        let of_frame = |frame: &Frame| {
+            let (at, before, shows) = frame.shows.get(&place.topic)?;
+            (!shows.is_empty()).then(|| (self.clock.now.since(*at) + *before, shows.clone()))
+        };
+        let all = self.frames.in_topic(place).filter_map(|(_, frame)| of_frame(frame));
+        all.min_by_key(|(age, _)| *age).map(|(_, shows)| shows).unwrap_or_default()
     }
 
     /// A persona leaves: its neighbours pass that on.
     pub(super) fn say_gone(&mut self, secret: &PersonaSecret, topic: TopicId) {
-        let word = Word::sign(topic, secret, self.clock.common_ms(), 0);
+        let word = Word::sign(topic, secret, (self.clock.common_ms(), 0), Vec::new());
         self.pass_words_on(Place { own: word.from, topic }, &[word], None);
     }
 

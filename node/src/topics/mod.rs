@@ -165,9 +165,22 @@ impl Topics {
         self.open.get_mut(&place).is_some_and(|topic| topic.pace.affords(from, bytes, now))
     }
 
+    /// Whether an author says so little that it is heard where there is no room for all.
+    #[must_use]
+    pub fn says_little(&mut self, place: Place, from: PersonaId, now: Instant) -> bool {
+        self.open.get_mut(&place).is_some_and(|topic| topic.pace.says_little(from, now))
+    }
+
     /// Who says that it is there.
     pub fn roster(&self, place: Place) -> Option<&Roster> {
         self.open.get(&place).map(|topic| &topic.roster)
+    }
+
+    /// Forgets what is shown by any but these.
+    pub fn keep_shown(&mut self, place: Place, there: impl Fn(&PersonaId) -> bool) {
+        if let Some(topic) = self.open.get_mut(&place) {
+            topic.roster.keep_shown(there);
+        }
     }
 
     /// Takes the word of a member, which was verified.
@@ -187,8 +200,8 @@ impl Topics {
     /// The persona says its own word.
     pub fn say_word(&mut self, place: Place, word: Word, now: Instant, rng: &mut fastrand::Rng) {
         if let Some(topic) = self.open.get_mut(&place) {
-            topic.roster.take(word, now);
             topic.roster.said(word.every, now, rng);
+            topic.roster.take(word, now);
         }
     }
 

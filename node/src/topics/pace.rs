@@ -17,6 +17,9 @@ const MAX_AUTHORS: usize = 1024;
 /// After so much silence an author may say as much as a new one.
 const REST: Duration = Duration::from_secs(10);
 
+/// What an author says where others have used up what a link may bring.
+const LITTLE: Rate = Rate { per_second: 4, burst: 8 };
+
 /// Four sites may have one persona, and what waited for a link comes at once.
 const SITES: u32 = 4;
 
@@ -24,6 +27,7 @@ const SITES: u32 = 4;
 struct Author {
     messages: Bucket,
     kib: Bucket,
+    little: Bucket,
     spoke: Instant,
 }
 
@@ -39,7 +43,12 @@ impl Pace {
             let Rate { per_second, burst } = rate;
             Bucket::new(Rate { per_second: SITES * per_second, burst: SITES * burst }, now)
         };
-        let new = || Author { messages: of_sites(PUBLISHES), kib: of_sites(PUBLISHED_KIB), spoke: now };
+        let new = || Author {
+            messages: of_sites(PUBLISHES),
+            kib: of_sites(PUBLISHED_KIB),
+            little: Bucket::new(LITTLE, now),
+            spoke: now,
+        };
         if !self.0.contains_key(&from) && self.0.len() >= MAX_AUTHORS {
             self.0.retain(|_, author| now.since(author.spoke) < REST);
             if self.0.len() >= MAX_AUTHORS {
@@ -50,6 +59,13 @@ impl Pace {
         author.spoke = now;
         let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
         author.messages.take(now) && author.kib.take_many(kib, now)
+    }
+
+    /// Whether an author is heard where there is no room for all: it may say little more. Of whom nothing was heard lately it isn't noted, as
+    /// nobody has verified yet who says it.
+    #[must_use]
+    pub fn says_little(&mut self, from: PersonaId, now: Instant) -> bool {
+        self.0.get_mut(&from).is_none_or(|author| author.little.take(now))
     }
 }
 

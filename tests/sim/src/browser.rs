@@ -41,6 +41,8 @@ pub struct Browser {
     pub workers: Vec<Worker>,
     /// In which namespace of locks new pages and workers are: another one after each time that the person deleted the data.
     pub space: u32,
+    /// By how many milliseconds its clock is ahead.
+    pub ahead: i64,
     /// The machine is suspended.
     pub asleep: bool,
     /// What came meanwhile.
@@ -107,6 +109,7 @@ impl Browser {
             sites,
             workers,
             space: 0,
+            ahead: 0,
             asleep: false,
             waiting,
         }

@@ -75,6 +75,8 @@ pub enum News {
 /// How the world changes by itself.
 #[derive(Clone, Copy, Debug)]
 pub enum Turn {
+    /// A hostile member does something.
+    Intrigues(usize),
     /// The server has pinged a socket in vain.
     Missed(ConnId),
     /// Browsers that were apart meet again.

@@ -111,6 +111,22 @@ evidence! {
     answered,
     /// Requests of other kinds that failed.
     refused,
+    /// Browsers whose clocks were wrong.
+    clocks_wrong,
+    /// Messages that hostile members of a topic didn't pass on, counted at each link.
+    insiders_kept_back,
+    /// Messages that they said again to a newcomer.
+    insiders_replayed,
+    /// Those of them that were said so long before the newcomer came that it must not hear them.
+    insiders_replayed_late,
+    /// Messages that they spelled anew.
+    insiders_respelled,
+    /// Messages that they said as others.
+    insiders_forged,
+    /// Messages that they said as authors that they made up.
+    insiders_invented,
+    /// Messages that they said at once, as themselves.
+    insiders_flooded,
     /// Messages that hostile nodes sent to the server.
     strangers_messages,
     /// Those that the server refused.

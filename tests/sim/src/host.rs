@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use bitters_machine::time::Instant;
 use bitters_wire::{
     data::Data,
     failure::{Executed, Failure},
@@ -17,7 +18,7 @@ use crate::{
     World,
     event::{Event, Fact, Pipe},
     hostile::{Because, Dialled},
-    model::{Call, Heard, Settled},
+    model::{Call, Heard, Said, Settled},
     story::OBSERVER,
 };
 
@@ -30,6 +31,8 @@ pub struct Host {
     pub lobby: Option<u32>,
     /// Whether it is in.
     pub joined: bool,
+    /// When it asked to be, last.
+    pub since: Option<Instant>,
     /// What waits for an answer.
     pub asked: BTreeMap<u32, Asked>,
     /// Streams, by their numbers here.
@@ -38,10 +41,16 @@ pub struct Host {
     pub address: Option<String>,
     /// Who else is in the lobby, as it was told.
     pub peers: BTreeSet<String>,
+    /// What those show, and its own persona.
+    pub shown: BTreeMap<String, String>,
+    /// What it shows there itself, last.
+    pub shows: Option<String>,
     /// The number of its watch of the node.
     pub watch: Option<u32>,
     /// What it heard in the lobby since it joined.
     pub heard: Heard,
+    /// The number of the latest message that it heard of each page since then.
+    latest: BTreeMap<FrameId, usize>,
     /// What it heard and said there before it left, and under which leader it left.
     past: (BTreeSet<String>, Epoch),
     /// What it said there.
@@ -143,18 +152,32 @@ impl World {
         let host = self.host(frame);
         let Some(topic) = host.lobby.filter(|_| host.joined) else { return };
         host.said += 1;
-        let data = Data::Text(said(frame, host.said));
+        let (number, text) = (host.said, said(frame, host.said));
+        let from = host.id.clone().expect("it joined");
+        let at = self.now;
+        self.model.said.insert(text.clone(), Said { author: frame, from, number, at });
+        let data = Data::Text(text);
         self.ask_once(frame, Ask::Publish { topic, data });
+    }
+
+    /// The page shows something else of itself in the lobby, if it is there.
+    pub fn show(&mut self, frame: FrameId) {
+        let host = self.host(frame);
+        let Some(topic) = host.lobby.filter(|_| host.joined) else { return };
+        let value = format!("\"{frame} {}\"", host.next);
+        host.shows = Some(value.clone());
+        self.ask_once(frame, Ask::Presence { topic, value: Some(value) });
     }
 
     /// The page joins the lobby, if it is welcomed and not there.
     pub fn join(&mut self, frame: FrameId) {
-        let room = self.tabs[&frame].room;
+        let (room, now) = (self.tabs[&frame].room, self.now);
         let host = self.host(frame);
         if host.id.is_some() && host.lobby.is_none() {
             let join = self.ask(frame, Ask::Join { name: room.into() });
             let host = self.host(frame);
             host.lobby = Some(join);
+            host.since = Some(now);
             host.asked.insert(join, Asked::Join);
         }
     }
@@ -169,6 +192,9 @@ impl World {
         host.past.1 = epoch;
         host.joined = false;
         host.peers.clear();
+        host.shown.clear();
+        host.shows = None;
+        host.latest.clear();
         host.asked.insert(lobby, Asked::Leave);
         self.evidence.left += 1;
         self.ask_about(frame, lobby, Ask::Cancel);
@@ -229,8 +255,9 @@ impl World {
             Tell::Finished => self.on_finished(frame, id),
             Tell::IncomingCall { call, data, .. } => self.on_call(frame, call, &data),
             Tell::IncomingStream { stream, .. } => self.on_incoming(frame, stream),
-            Tell::Message { data, .. } => self.on_message(frame, data),
+            Tell::Message { from, data, .. } => self.on_message(frame, &from, data),
             Tell::Peer(_) => self.on_answered(frame, id, true),
+            Tell::Presence { peer, value } => self.on_presence(frame, id, &peer, value.as_deref()),
             Tell::More(_) => self.must(false, || format!("{frame} is told of more members than there are")),
             Tell::PeerJoin(peer) => self.on_peer(frame, id, &peer, true),
             Tell::PeerLeave(peer) => self.on_peer(frame, id, &peer, false),
@@ -261,6 +288,7 @@ impl World {
                 let host = self.host(frame);
                 host.asked.remove(&id);
                 host.joined = true;
+                self.show(frame);
             }
             Some(Asked::Leave) => {}
             Some(_) => self.on_answered(frame, id, true),
@@ -374,11 +402,29 @@ impl World {
             return;
         }
         let news = if came { host.peers.insert(peer.to_owned()) } else { host.peers.remove(peer) };
+        if !came {
+            host.shown.remove(peer);
+        }
         self.must(news, || format!("{frame} is told twice whether {peer} is in the lobby: {came}"));
     }
 
-    fn on_message(&mut self, frame: FrameId, data: Data) {
+    fn on_presence(&mut self, frame: FrameId, id: u32, peer: &str, value: Option<&str>) {
+        let host = self.host(frame);
+        if host.lobby != Some(id) {
+            return;
+        }
+        let is_there = host.peers.contains(peer) || host.id.as_deref() == Some(peer);
+        let before = match value {
+            Some(value) => host.shown.insert(peer.to_owned(), value.to_owned()),
+            None => host.shown.remove(peer),
+        };
+        self.must(is_there, || format!("{frame} is told what {peer} shows, who isn't there"));
+        self.must(before.as_deref() != value, || format!("{frame} is told twice what {peer} shows: {value:?}"));
+    }
+
+    fn on_message(&mut self, frame: FrameId, from: &str, data: Data) {
         let Data::Text(text) = data else { return self.must(false, || format!("{frame} hears {data:?}")) };
+        self.must_be_said(frame, from, &text);
         self.evidence.heard += 1;
         let epoch = self.browsers[self.tabs[&frame].browser].epoch;
         let host = self.host(frame);
@@ -392,7 +438,30 @@ impl World {
         let times = *times;
         self.must(times == 1 && (excused || !own && !is_past), || format!("{frame} hears an echo"));
     }
+
+    /// What a page hears was said, by whom it hears it from, and not long before the page came.
+    fn must_be_said(&mut self, frame: FrameId, from: &str, text: &str) {
+        let Some(Said { author, from: by, number, at }) = self.model.said.get(text).cloned() else {
+            let by_insider = self.insiders.may_have_said(from, text);
+            return self.must(by_insider, || format!("{frame} hears of {from} what nobody said: {text}"));
+        };
+        let host = self.host(frame);
+        let since = host.since.expect("it joined");
+        let latest = host.latest.entry(author).or_default();
+        let last = std::mem::replace(latest, number.max(*latest));
+        self.must(from == by, || format!("{frame} hears of {from} what {by} said"));
+        self.must(at + LATELY + CLOCKS_DIFFER >= since, || format!("{frame}, there since {since:?}, hears of {at:?}"));
+        // What was said before it came may come in any order: hostile members say it again, too. So may what is said while a page has no links.
+        let is_ordered = !self.insiders.keep_back.is_empty() && at >= since + CLOCKS_DIFFER;
+        self.must(last < number || !is_ordered, || format!("{frame} hears {number} of {author} after {last}"));
+    }
 }
+
+/// What was said by then is heard by who comes.
+pub const LATELY: Duration = Duration::from_secs(10);
+
+/// Clocks of nodes differ by as much as the server's time took to come.
+const CLOCKS_DIFFER: Duration = Duration::from_millis(100);
 
 /// What a page says when it speaks for the `n`th time.
 pub fn said(frame: FrameId, n: usize) -> String {

@@ -1,6 +1,6 @@
 //! Workers come, lead, die and are restarted.
 
-use bitters_machine::Machine;
+use bitters_machine::{Machine, time::Instant};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
@@ -21,6 +21,7 @@ use crate::{
     fault::Whom,
     story::OBSERVER,
     tab::BUILD,
+    timers::Who,
 };
 
 /// When all stories begin.
@@ -169,12 +170,22 @@ impl World {
         for (frame, port, envelope) in inbox {
             self.on_heard(browser, id, frame, port, envelope);
         }
-        self.tell_node(browser, id, Input::WallClock(self.unix_ms()));
+        self.tell_node(browser, id, Input::WallClock(self.clock_of(browser)));
     }
 
     /// The time of day.
     pub(crate) fn unix_ms(&self) -> u64 {
-        EPOCH_MS + self.now.as_millis()
+        Self::unix_ms_at(self.now)
+    }
+
+    /// The time of day then.
+    pub(crate) fn unix_ms_at(at: Instant) -> u64 {
+        EPOCH_MS + at.as_millis()
+    }
+
+    /// What time it is by a browser's clock.
+    pub(crate) fn clock_of(&self, browser: usize) -> u64 {
+        self.unix_ms().saturating_add_signed(self.browsers[browser].ahead)
     }
 
     fn config(&mut self, browser: usize) -> Config {
@@ -259,7 +270,8 @@ impl World {
         while let Some(output) = lead.node.poll_output() {
             outputs.push(output);
         }
-        worker.wake = lead.node.poll_timeout();
+        let before = std::mem::replace(&mut worker.wake, lead.node.poll_timeout());
+        self.timers.put(Who::Worker(browser, id), before, worker.wake);
         let asks = |output: &Output| *output == Output::Uplink(UplinkCommand::Send(ToServer::ARE_YOU_THERE));
         if !outputs.iter().all(asks) || is_timer && outputs.is_empty() {
             self.stirred = now;

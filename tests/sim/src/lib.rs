@@ -12,6 +12,7 @@
 //! | the database | may have no room for certificates |
 //! | the server | stops, or falls silent behind its open sockets; a middlebox forgets a socket; among hostile nodes it drops and delays signals |
 //! | hostile nodes | sockets, keys and ends of connections, without a browser; they do at once what strangers can do |
+//! | hostile members | browsers whose nodes are honest, and whose links aren't: what is sent there is kept back, and other things are said |
 //! | a frozen page | takes nothing in and its timers wait; all of it comes at once when it thaws |
 //! | a suspended machine | the same for all of a browser |
 //!
@@ -21,12 +22,14 @@ mod browser;
 mod chance;
 mod connection;
 mod convergence;
+mod crowd;
 mod event;
 mod evidence;
 mod fault;
 mod gossip;
 mod host;
 mod hostile;
+mod insider;
 mod leader;
 mod link;
 mod model;
@@ -40,6 +43,7 @@ mod stranger;
 mod stream;
 mod strike;
 mod tab;
+mod timers;
 mod uplink;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -48,6 +52,7 @@ use bitters_machine::{agenda::Agenda, time::Instant};
 use bitters_wire::{id::FrameId, keys::NodeSecret, rendezvous::ToNode};
 
 pub use browser::{Browser, WorkerId};
+pub use crowd::Crowd;
 pub use evidence::Evidence;
 pub use fault::Pair;
 pub use gossip::Gossip;
@@ -59,7 +64,9 @@ pub use story::{Harm, ORIGINS, Story};
 pub use tab::Tab;
 
 use event::{Event, News, Pipe, Turn};
+use insider::Insiders;
 use stranger::Strangers;
+use timers::{Timers, Who};
 use uplink::{SERVER, Server};
 
 /// More can't happen at one moment, not even when a machine wakes.
@@ -98,8 +105,10 @@ pub struct World {
     stirred: Instant,
     rng: fastrand::Rng,
     agenda: Agenda<Event, Pipe>,
+    timers: Timers,
     server: Server,
     strangers: Strangers,
+    insiders: Insiders,
     /// Browsers that can't reach each other.
     apart: Vec<Pair>,
     /// Ports opened so far.
@@ -133,8 +142,10 @@ impl World {
             stirred: Instant::START,
             rng,
             agenda: Agenda::default(),
+            timers: Timers::default(),
             server,
             strangers: Strangers::default(),
+            insiders: Insiders::default(),
             apart: Vec::new(),
             ports: 0,
             tracing: false,
@@ -174,29 +185,23 @@ impl World {
     /// When something happens in a browser next.
     #[must_use]
     pub fn next_timer(&self) -> Option<Instant> {
-        let awake = |browser: usize| !self.browsers[browser].asleep;
-        let workers = self.browsers.iter().filter(|it| !it.asleep).flat_map(|it| &it.workers).filter_map(|it| it.wake);
-        let tabs = self.tabs.values().filter(|it| awake(it.browser) && !it.frozen).filter_map(|it| it.wake);
-        workers.chain(tabs).chain(self.agenda.next()).min()
+        self.next_wake().into_iter().chain(self.agenda.next()).min()
     }
 
     fn step(&mut self) {
         let now = self.now;
-        let due = |wake: Option<Instant>| wake.is_some_and(|at| at <= now);
-        let worker = (self.browsers.iter().enumerate().filter(|(_, it)| !it.asleep))
-            .find_map(|(n, it)| it.workers.iter().find(|it| due(it.wake)).map(|it| (n, it.id)));
-        if let Some((browser, worker)) = worker {
-            return self.tick_worker(browser, worker);
-        }
-        let browsers = &self.browsers;
-        let tab = self.tabs.iter().find(|(_, it)| due(it.wake) && !it.frozen && !browsers[it.browser].asleep);
-        if let Some(frame) = tab.map(|(id, _)| *id) {
-            self.stirred = now;
-            self.tick_tab(frame);
-        } else if due(self.server.poll_timeout()) {
-            self.tick_server();
-        } else if let Some(event) = self.agenda.take() {
-            self.happen(event);
+        match self.due() {
+            Some(Who::Worker(browser, worker)) => self.tick_worker(browser, worker),
+            Some(Who::Tab(frame)) => {
+                self.stirred = now;
+                self.tick_tab(frame);
+            }
+            None if self.server.poll_timeout().is_some_and(|at| at <= now) => self.tick_server(),
+            None => {
+                if let Some(event) = self.agenda.take() {
+                    self.happen(event);
+                }
+            }
         }
     }
 
@@ -240,6 +245,7 @@ impl World {
 
     fn on_turn(&mut self, turn: Turn) {
         match turn {
+            Turn::Intrigues(browser) => self.intrigue(browser),
             Turn::Missed(conn) => self.miss_socket(conn),
             Turn::Repaired(pair) => self.repair(pair),
             Turn::Speaks(silence) if silence == self.evidence.server_silences => self.unmute_server(),

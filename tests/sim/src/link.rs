@@ -63,7 +63,9 @@ impl World {
             LinkCommand::Send(bytes) => {
                 let drained =
                     self.tabs.get_mut(&end.0).and_then(|tab| tab.links.get_mut(&end.1)?.drained.add(bytes.len()));
-                self.send(end, bytes);
+                if !self.keeps_back(end, &bytes) {
+                    self.send(end, bytes);
+                }
                 if let Some(drained) = drained {
                     self.report(end, LinkEvent::Drained(drained));
                 }
@@ -180,6 +182,7 @@ impl World {
         let Some(connection) = self.end_mut(end) else { return };
         if connection.phase == Phase::Up {
             self.count(&bytes);
+            self.remember_as(end, &bytes);
             self.report(end, LinkEvent::Received(bytes));
         } else {
             connection.early.push(bytes);

@@ -31,7 +31,22 @@ pub struct Model {
     pub addresses: Vec<String>,
     /// Which frames were handed the packet that opens a session.
     pub opened: BTreeMap<SessionId, BTreeSet<FrameId>>,
+    /// What pages said in the lobby.
+    pub said: BTreeMap<String, Said>,
     gone: BTreeSet<FrameId>,
+}
+
+/// What a page said in the lobby.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// Which page.
+    pub author: FrameId,
+    /// Its site's id.
+    pub from: String,
+    /// How many messages it had said with that.
+    pub number: usize,
+    /// When.
+    pub at: Instant,
 }
 
 /// A stream; side 0 opened it.

@@ -214,7 +214,9 @@ impl World {
     /// A frame makes a certificate, if it can be kept. One that is tried in vain is tried again seldom.
     pub(crate) fn certify(&mut self, frame: FrameId, owner: Owner) {
         let now = self.now;
-        let browser = &mut self.browsers[self.tabs[&frame].browser];
+        let browser = self.tabs[&frame].browser;
+        let expires = self.clock_of(browser) + MONTH_MS;
+        let browser = &mut self.browsers[browser];
         browser.certifying.push_back(now);
         while browser.certifying.front().is_some_and(|at| now.since(*at) > CERTIFYING_SPAN) {
             browser.certifying.pop_front();
@@ -226,7 +228,7 @@ impl World {
             Err("no room".to_owned())
         } else {
             let fingerprint = self.bytes();
-            Ok(Certificate { fingerprint, expires: self.unix_ms() + MONTH_MS })
+            Ok(Certificate { fingerprint, expires })
         };
         self.later(5, 60, Event::Frame(frame, Fact::Certified(owner, outcome)));
     }

@@ -18,6 +18,7 @@ use crate::{
     connection::{Connection, End, Phase},
     event::{Event, Fact, News, Pipe},
     host::{Host, LOBBY},
+    timers::Who,
 };
 
 /// A page.
@@ -143,7 +144,9 @@ impl World {
         while let Some(output) = tab.site.poll_output() {
             outputs.push(output);
         }
-        tab.wake = tab.site.poll_timeout().map(|at| if tab.visible { at } else { late(at.max(now)) });
+        let wake = tab.site.poll_timeout().map(|at| if tab.visible { at } else { late(at.max(now)) });
+        let before = std::mem::replace(&mut tab.wake, wake);
+        self.timers.put(Who::Tab(frame), before, wake);
         for output in outputs {
             self.perform(frame, output);
         }

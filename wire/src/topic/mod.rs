@@ -26,7 +26,7 @@ use crate::{
 pub use heard::{Heard, HeardOf};
 pub use matching::{MatchKey, TAGS_AT_ONCE, TopicTag};
 pub use published::{FRESH_MS, Header, MessageName, NotOfTopic, Published, Signed, message_id};
-pub use word::{MAX_WORDS, Word};
+pub use word::{MAX_SHOWN, MAX_WORDS, Word};
 
 /// What the two ends of a link say to each other about topics.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub enum TopicMessage {
         /// Personas that the sender is linked to.
         members: Vec<PersonaId>,
     },
-    /// Words of members that they are there, at most [`MAX_WORDS`].
+    /// Words of members that they are there, at most [`MAX_WORDS`], none of which shows more than [`MAX_SHOWN`] bytes.
     Here {
         /// Which topic.
         topic: TopicId,
@@ -63,6 +63,15 @@ pub enum TopicMessage {
 pub struct TopicKey {
     id: TopicId,
     key: [u8; 32],
+}
+
+/// The message that a page said just before another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct After {
+    /// What its author calls it.
+    pub name: MessageName,
+    /// How many milliseconds before.
+    pub ms: u16,
 }
 
 /// Why a sealed body was refused.
@@ -106,10 +115,10 @@ impl TopicKey {
         MatchKey::of_topic(&self.key)
     }
 
-    /// Seals `data`. `nonce` is random, and never used twice.
+    /// Seals `data`, and which message the page said just before. `nonce` is random, and never used twice.
     #[must_use]
-    pub fn seal(&self, data: &Data, nonce: [u8; NONCE]) -> Vec<u8> {
-        let plain = codec::encode(data);
+    pub fn seal(&self, data: &Data, after: Option<After>, nonce: [u8; NONCE]) -> Vec<u8> {
+        let plain = codec::encode(&(data, after));
         let payload = Payload { msg: &plain, aad: &self.id.0 };
         let sealed = self.cipher().encrypt(&nonce.into(), payload).expect("a message is far below the cipher's bound");
         [nonce.as_slice(), &sealed].concat()
@@ -119,12 +128,12 @@ impl TopicKey {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open(&self, sealed: &[u8]) -> Result<Data, OpenError> {
+    pub fn open(&self, sealed: &[u8]) -> Result<(Data, Option<After>), OpenError> {
         let (nonce, body) = sealed.split_first_chunk::<NONCE>().ok_or(OpenError::NotOfTopic)?;
         let payload = Payload { msg: body, aad: &self.id.0 };
         let plain = self.cipher().decrypt(nonce.into(), payload).map_err(|_| OpenError::NotOfTopic)?;
-        let data: Data = codec::decode(&plain, MAX_LOCAL).map_err(|_| OpenError::NotOfTopic)?;
-        if data.fits() { Ok(data) } else { Err(OpenError::TooLarge) }
+        let (data, after): (Data, _) = codec::decode(&plain, MAX_LOCAL).map_err(|_| OpenError::NotOfTopic)?;
+        if data.fits() { Ok((data, after)) } else { Err(OpenError::TooLarge) }
     }
 
     fn cipher(&self) -> XChaCha20Poly1305 {
@@ -170,8 +179,9 @@ mod tests {
     #[test]
     fn what_is_said_is_opened_by_who_knows_the_name() {
         let data = Data::Text("hello".into());
-        let sealed = lobby().seal(&data, [3; 24]);
-        assert_eq!(lobby().open(&sealed), Ok(data));
+        let after = Some(After { name: MessageName([4; 8]), ms: 3 });
+        let sealed = lobby().seal(&data, after, [3; 24]);
+        assert_eq!(lobby().open(&sealed), Ok((data, after)));
         assert_eq!(named("lobbies").open(&sealed), Err(OpenError::NotOfTopic));
     }
 
@@ -179,7 +189,7 @@ mod tests {
     fn who_knows_the_name_without_the_secret_is_in_another_topic() {
         let name = "lobby".try_into().unwrap();
         let secret = |secret: &[u8]| TopicKey::with_secret(&name, secret);
-        let sealed = secret(b"pepper").seal(&Data::Text("hello".into()), [3; 24]);
+        let sealed = secret(b"pepper").seal(&Data::Text("hello".into()), None, [3; 24]);
         assert!(secret(b"pepper").open(&sealed).is_ok());
         let keys = [
             lobby(),
@@ -198,7 +208,7 @@ mod tests {
         #[test]
         fn nothing_else_opens(mut garbage in prop::collection::vec(any::<u8>(), 0..200), flip in any::<prop::sample::Index>()) {
             prop_assert_eq!(lobby().open(&garbage), Err(OpenError::NotOfTopic));
-            garbage = lobby().seal(&Data::Bytes(garbage), [9; 24]);
+            garbage = lobby().seal(&Data::Bytes(garbage), None, [9; 24]);
             let at = flip.index(garbage.len());
             garbage[at] ^= 1;
             prop_assert_eq!(lobby().open(&garbage), Err(OpenError::NotOfTopic));

@@ -32,6 +32,7 @@ impl Site {
             wire: WIRE,
             build: self.config.build.clone(),
             known: self.standing.0 > Epoch::default(),
+            ahead_ms: self.ahead_ms,
             visible: self.config.visible,
             watching: self.watching(),
             serves: self.served(),
@@ -88,6 +89,7 @@ impl Site {
                     self.outbox.push_back(Output::Certify(owner));
                 }
             }
+            ToFrame::Clock(ahead_ms) => self.ahead_ms = ahead_ms,
             ToFrame::Early(peer) => self.on_early(peer, now),
             ToFrame::FrameGone { persona, frame } => {
                 self.endpoint_input(bitters_session::Input::FrameGone(persona, frame), now);
@@ -113,9 +115,10 @@ impl Site {
             ToFrame::Service { request, reply } => self.on_service(request, reply),
             ToFrame::Sites(sites) => self.on_sites(sites),
             ToFrame::Status(status) => self.on_status(&status),
-            ToFrame::Topic { topic, from, name, time, body } => {
-                self.on_topic_message(topic, (from, name), time, &body);
+            ToFrame::Topic { topic, from, name, time, ago_ms, body } => {
+                self.on_topic_message(topic, (from, name), (time, ago_ms), &body);
             }
+            ToFrame::Shown { topic, from, shows } => self.on_shown(topic, from, &shows),
             ToFrame::TopicPeers { topic, peers, more } => self.on_topic_peers(topic, peers, more),
         }
     }
@@ -171,6 +174,7 @@ impl Site {
             self.hang_up();
             self.end_sessions();
             self.tell(0, Tell::Identity(id.to_string()));
+            self.show_anew();
         }
     }
 

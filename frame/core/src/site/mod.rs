@@ -10,6 +10,7 @@ mod consent;
 mod dials;
 mod leading;
 mod line;
+mod order;
 mod patience;
 mod peers;
 mod petition;
@@ -108,6 +109,8 @@ pub struct Site {
     accepted: Accepted,
     /// What the person decided last of network addresses, as far as a leader told.
     hiding: Hiding,
+    /// By how many milliseconds a server's clock is ahead of the browser's, as far as a leader told.
+    ahead_ms: i64,
     /// Whom they blocked for the site.
     blocked: Blocked,
     /// When the last input came.
@@ -198,6 +201,7 @@ impl Site {
             bonds: Map::new(),
             accepted: Accepted::new(),
             hiding: Hiding::default(),
+            ahead_ms: 0,
             blocked: Blocked::default(),
             now: Instant::START,
             dialling: Map::new(),
@@ -272,6 +276,7 @@ impl Machine for Site {
                 self.on_time(now);
                 self.on_consent_time(now);
                 self.end_late_calls(now);
+                self.hear_late(now);
                 self.endpoint_input(bitters_session::Input::Timeout, now);
             }
             Input::TooLarge { id, bytes } => self.on_too_large(id, bytes, now),
@@ -292,7 +297,8 @@ impl Machine for Site {
     fn poll_timeout(&self) -> Option<Instant> {
         let endpoint = self.persona.as_ref().and_then(|persona| persona.endpoint.poll_timeout());
         let calls = self.call_deadlines().map(|(_, deadline)| deadline).min();
-        [endpoint, calls, self.consent.due(), self.vigil.poll_timeout()].into_iter().flatten().min()
+        let due = [endpoint, calls, self.consent.due(), self.early_messages_due(), self.vigil.poll_timeout()];
+        due.into_iter().flatten().min()
     }
 }
 

@@ -77,7 +77,8 @@ impl From<&Ask> for Said {
             | Ask::Reply { outcome: Outcome::Ok(data) } => Data::len(data),
             Ask::Reply { outcome: Outcome::Err(text) }
             | Ask::Reset { reason: text }
-            | Ask::Service { args: text, .. } => text.len(),
+            | Ask::Service { args: text, .. }
+            | Ask::Presence { value: Some(text), .. } => text.len(),
             Ask::Write { bytes } => bytes.len(),
             _ => 0,
         };

@@ -167,6 +167,7 @@ impl Site {
                 self.send_or_lose(id, ToLeader::Service { request: id, name, method, args });
                 Ok(())
             }
+            Ask::Presence { topic, value } => self.show(id, topic, value),
             Ask::Status => {
                 self.requests.insert(id, Pending::Status);
                 self.send(ToLeader::Status);

@@ -15,11 +15,11 @@ use bitters_wire::{
     id::FrameId,
     keys::NodeSecret,
     limits::MAX_SERVICE_JSON,
-    local::{Blocked, Dial, Door, Envelope, Hello, Hiding, IdentityEnd, IdentityText, ToFrame, Welcome},
+    local::{Blocked, Dial, Door, Envelope, Hello, Hiding, IdentityEnd, IdentityText, Showing, ToFrame, Welcome},
     permission::Permissions,
     rpc::{Ask, Outcome, RPC, Request},
     status::Scope,
-    topic::{Heard, MessageName},
+    topic::{After, Heard, MessageName},
 };
 
 use super::*;
@@ -252,13 +252,90 @@ fn peers_of_a_topic_come_and_go() {
 }
 
 #[test]
+fn what_peers_show_is_told_once_to_each_subscription_and_only_what_can_be_shown() {
+    let mut world = World::welcomed([ALICE]);
+    world.ask(0, 1, Ask::Join { name: "lobby".into() });
+    world.tells(0);
+    let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
+    let (topic, bob) = (key.id(), persona(BOB).id());
+    let shown = |data: Option<Data>| {
+        let shows = data.map(|data| key.seal(&data, None, [1; 24])).unwrap_or_default();
+        ToFrame::Shown { topic, from: bob, shows }
+    };
+    let json = |text: &str| Some(Data::Json(text.into()));
+    let presence = |value: Option<&str>| Tell::Presence { peer: bob.to_string(), value: value.map(str::to_owned) };
+
+    world.leader_says(0, ToFrame::TopicPeers { topic, peers: vec![bob], more: false });
+    for data in [json("1"), json("1"), None, json("2"), Some(Data::Text("3".into())), json(&"4".repeat(4097))] {
+        world.leader_says(0, shown(data));
+    }
+    let told =
+        [Tell::PeerJoin(bob.to_string()), presence(Some("1")), presence(None), presence(Some("2")), presence(None)];
+    assert_eq!(world.tells(0), told.map(|tell| Event { id: 1, tell }));
+
+    world.leader_says(0, shown(json(&"4".repeat(4096))));
+    world.tells(0);
+    world.ask(0, 2, Ask::Join { name: "lobby".into() });
+    let told = [Tell::Done, Tell::PeerJoin(bob.to_string()), presence(Some(&"4".repeat(4096)))];
+    assert_eq!(world.tells(0), told.map(|tell| Event { id: 2, tell }));
+
+    world.leader_says(0, ToFrame::TopicPeers { topic, peers: vec![], more: false });
+    world.leader_says(0, ToFrame::TopicPeers { topic, peers: vec![bob], more: false });
+    world.tells(0);
+    world.ask(0, 3, Ask::Join { name: "lobby".into() });
+    assert_eq!(world.tells(0).len(), 2, "who left shows nothing");
+    world.sites[0].machine.rpc = 1;
+    world.leader_says(0, shown(json("5")));
+    assert_eq!(world.tells(0), [], "an SDK of before doesn't know the word");
+}
+
+#[test]
+fn what_the_page_shows_is_sealed_and_told_to_the_next_leader_too() {
+    let mut world = World::welcomed([ALICE]);
+    world.ask(0, 1, Ask::Join { name: "lobby".into() });
+    world.tells(0);
+    world.ask(0, 2, Ask::Presence { topic: 1, value: Some("{}".into()) });
+    assert_eq!(world.tells(0), [Event { id: 2, tell: Tell::Done }]);
+    let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
+    let (topic, shows) = world.shown.take().unwrap();
+    assert_eq!((topic, key.open(&shows)), (key.id(), Ok((Data::Json("{}".into()), None))));
+
+    world.pass(Duration::from_secs(3));
+    let showing = Showing { of: persona(ALICE).id(), since_ms: 3000, what: shows.clone() };
+    assert_eq!(world.registers_again().joined[0].shows, Some(showing), "the same bytes");
+    world.leader_says(0, ToFrame::Welcome(welcome(BOB)));
+    let (_, anew) = world.shown.take().expect("the site is another persona");
+    assert!(anew != shows && key.open(&anew) == key.open(&shows), "whose peers see it in other bytes");
+
+    world.ask(0, 3, Ask::Presence { topic: 1, value: None });
+    assert_eq!(world.shown, Some((topic, Vec::new())));
+    world.tells(0);
+    for (id, ask, code) in [
+        (4, Ask::Presence { topic: 1, value: Some("x".repeat(4097)) }, Code::TooLarge),
+        (5, Ask::Presence { topic: 3, value: None }, Code::Closed),
+    ] {
+        world.ask(0, id, ask);
+        let tells = world.tells(0);
+        let [Event { tell: Tell::Failed(failure), .. }] = &tells[..] else { panic!("{tells:?}") };
+        assert_eq!(failure.code, code);
+    }
+}
+
+#[test]
 fn a_message_that_comes_twice_is_told_once() {
     let mut world = World::welcomed([ALICE]);
     world.ask(0, 1, Ask::Join { name: "lobby".into() });
     world.tells(0);
     let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
-    let body = key.seal(&Data::Text("hello".into()), [1; 24]);
-    let said = ToFrame::Topic { topic: key.id(), from: persona(BOB).id(), name: MessageName([1; 8]), time: NOW, body };
+    let body = key.seal(&Data::Text("hello".into()), None, [1; 24]);
+    let said = ToFrame::Topic {
+        topic: key.id(),
+        from: persona(BOB).id(),
+        name: MessageName([1; 8]),
+        time: NOW,
+        ago_ms: 0,
+        body,
+    };
 
     for _ in 0..2 {
         world.leader_says(0, said.clone());
@@ -275,6 +352,56 @@ fn a_message_that_comes_twice_is_told_once() {
 }
 
 #[test]
+fn what_a_page_says_is_told_after_what_it_said_before_unless_that_does_not_come() {
+    let mut world = World::welcomed([ALICE]);
+    world.ask(0, 1, Ask::Join { name: "lobby".into() });
+    world.tells(0);
+    let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
+    let (topic, from) = (key.id(), persona(BOB).id());
+    let said = |n: u8| {
+        let (name, after) = (MessageName([n; 8]), Some(After { name: MessageName([n - 1; 8]), ms: 200 }));
+        let body = key.seal(&Data::Text(n.to_string()), after, [n; 24]);
+        ToFrame::Topic { topic, from, name, time: NOW, ago_ms: 0, body }
+    };
+    let mut hears = |n| {
+        world.leader_says(0, said(n));
+        texts(world.tells(0))
+    };
+    assert_eq!(hears(9), ["9"], "what was said before it came doesn't come");
+    world.pass(Duration::from_millis(200));
+    let mut hears = |n| {
+        world.leader_says(0, said(n));
+        texts(world.tells(0))
+    };
+    assert_eq!(hears(3), [""; 0]);
+    assert_eq!(hears(4), [""; 0]);
+    assert_eq!(hears(2), [""; 0], "nobody said what was before");
+    world.pass(Duration::from_secs(2));
+    assert_eq!(texts(world.tells(0)), ["2", "3", "4"]);
+    world.leader_says(0, said(6));
+    world.leader_says(0, said(5));
+    assert_eq!(texts(world.tells(0)), ["5", "6"]);
+}
+
+/// What a page is told that others said.
+fn texts(tells: Vec<Event>) -> Vec<String> {
+    let said = |event: Event| match event.tell {
+        Tell::Message { data: Data::Text(text), .. } => Some(text),
+        _ => None,
+    };
+    tells.into_iter().filter_map(said).collect()
+}
+
+#[test]
+fn the_next_leader_is_told_how_far_the_clock_is_off() {
+    let mut world = World::welcomed([ALICE]);
+    assert_eq!(world.registers_again().ahead_ms, 0);
+    let mut world = World::welcomed([ALICE]);
+    world.leader_says(0, ToFrame::Clock(-1234));
+    assert_eq!(world.registers_again().ahead_ms, -1234);
+}
+
+#[test]
 fn what_the_site_said_itself_is_not_told_when_it_comes_back() {
     let mut world = World::welcomed([ALICE]);
     world.ask(0, 1, Ask::Join { name: "lobby".into() });
@@ -282,7 +409,7 @@ fn what_the_site_said_itself_is_not_told_when_it_comes_back() {
     world.tells(0);
     let (topic, name, body) = world.published.clone().unwrap();
 
-    world.leader_says(0, ToFrame::Topic { topic, from: persona(ALICE).id(), name, time: NOW, body });
+    world.leader_says(0, ToFrame::Topic { topic, from: persona(ALICE).id(), name, time: NOW, ago_ms: 0, body });
 
     assert_eq!(world.tells(0), []);
 }
@@ -500,6 +627,7 @@ struct World {
     slow: bool,
     /// What was said in a topic last.
     published: Option<(TopicId, MessageName, Vec<u8>)>,
+    shown: Option<(TopicId, Vec<u8>)>,
 }
 
 struct Played {
@@ -521,6 +649,7 @@ impl World {
             deaf: false,
             slow: false,
             published: None,
+            shown: None,
         };
         for site in 0..N {
             world.handle(site, Input::Started);
@@ -611,11 +740,15 @@ impl World {
             ToLeader::Dial { request, .. } | ToLeader::Join { request, .. } => {
                 self.leader_says(site, ToFrame::Asked { request, outcome: Ok(()) });
             }
+            ToLeader::Show { topic, shows } => self.shown = Some((topic, shows)),
             ToLeader::Publish { request, topic, name, body } => {
                 self.published = Some((topic, name, body.clone()));
                 let from = persona(self.sites[site].origin).id();
                 for other in (0..self.sites.len()).filter(|other| *other != site) {
-                    self.leader_says(other, ToFrame::Topic { topic, from, name, time: NOW, body: body.clone() });
+                    self.leader_says(
+                        other,
+                        ToFrame::Topic { topic, from, name, time: NOW, ago_ms: 0, body: body.clone() },
+                    );
                 }
                 self.leader_says(site, ToFrame::Asked { request, outcome: Ok(()) });
             }

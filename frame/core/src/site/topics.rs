@@ -1,6 +1,6 @@
 //! A site's topics. Sealing and opening happen here: the leader sees who says something, and not what.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use bitters_machine::{
     map::{Map, Set},
@@ -10,14 +10,15 @@ use bitters_wire::{
     data::Data,
     failure::{Code, Failure},
     id::{PersonaId, TopicId},
-    limits::{MAX_HEARD, MAX_HEARD_AUTHORS, MAX_TOPICS_PER_FRAME},
-    local::{Membership, ToLeader},
+    limits::{MAX_HEARD, MAX_HEARD_AUTHORS, MAX_PRESENCE, MAX_TOPICS_PER_FRAME},
+    local::{Membership, Showing, ToLeader},
     rpc::{MORE, Tell},
-    topic::{Heard, MessageName, TopicKey, message_id},
+    topic::{After, Heard, MessageName, TopicKey, message_id},
 };
 
 use super::{
     Site,
+    order::{Message, Order},
     requests::{Pending, bad},
 };
 
@@ -30,11 +31,26 @@ pub(super) struct Topic {
     peers: Set<PersonaId>,
     /// Whether there are more.
     more: bool,
+    /// What those show of themselves, and the site's own persona: JSON text.
+    shown: Map<PersonaId, String>,
+    /// What this page shows: JSON text, or nothing, if it has stopped.
+    shows: Option<Shows>,
     /// What was heard, and said: the next leader learns it here, and around its coming a message may come twice.
     heard: Heard,
     /// What the site said last: neighbours may repeat it to the next leader, who doesn't know whose it is.
     said: VecDeque<MessageName>,
+    /// What came too early.
+    order: Order,
     /// When the first of the site's requests came.
+    since: Instant,
+}
+
+/// What the page shows.
+#[derive(Debug)]
+struct Shows {
+    value: Option<String>,
+    /// The same, sealed for one persona.
+    sealed: Vec<u8>,
     since: Instant,
 }
 
@@ -54,6 +70,21 @@ impl Topic {
         self.subscriptions.values().any(|told| *told)
     }
 
+    fn new(key: TopicKey, since: Instant) -> Self {
+        Self {
+            key,
+            subscriptions: Map::new(),
+            peers: Set::new(),
+            more: false,
+            shown: Map::new(),
+            shows: None,
+            heard: Heard::default(),
+            said: VecDeque::new(),
+            order: Order::default(),
+            since,
+        }
+    }
+
     /// Subscriptions that were told that they are in.
     fn told(&self) -> Vec<u32> {
         self.subscriptions.iter().filter(|(_, told)| **told).map(|(id, _)| *id).collect()
@@ -66,10 +97,7 @@ impl Site {
         if !self.topics.contains_key(&topic) && self.topics.len() >= MAX_TOPICS_PER_FRAME {
             return Err(Failure::new(Code::Quota, format!("a page is in at most {MAX_TOPICS_PER_FRAME} topics")));
         }
-        let (peers, heard) = (Set::new(), Heard::default());
-        let (subscriptions, said) = (Map::new(), VecDeque::new());
-        let new = Topic { key, subscriptions, peers, more: false, heard, said, since: self.now };
-        let entry = self.topics.entry(topic).or_insert(new);
+        let entry = self.topics.entry(topic).or_insert_with(|| Topic::new(key, self.now));
         let joined = entry.joined();
         entry.subscriptions.insert(id, false);
         self.requests.insert(id, Pending::Join(topic));
@@ -94,7 +122,8 @@ impl Site {
         let membership = |(topic, entry): (&TopicId, &Topic)| Membership {
             topic: *topic,
             matching: entry.key.matching(),
-            since_ms: u64::try_from(self.now.since(entry.since).as_millis()).unwrap_or(u64::MAX),
+            since_ms: millis(self.now.since(entry.since)),
+            shows: self.showing(entry),
             heard: entry.heard.tell(MAX_HEARD_AUTHORS / share, MAX_HEARD / share),
         };
         self.topics.iter().map(membership).collect()
@@ -108,6 +137,7 @@ impl Site {
         }
         let peers: Vec<_> = entry.peers.iter().map(PersonaId::to_string).collect();
         let more = entry.more && self.rpc >= MORE;
+        let shown: Vec<PersonaId> = entry.shown.keys().copied().collect();
         self.tell(id, Tell::Done);
         if more {
             self.tell(id, Tell::More(true));
@@ -115,6 +145,7 @@ impl Site {
         for peer in peers {
             self.tell(id, Tell::PeerJoin(peer));
         }
+        shown.into_iter().for_each(|peer| self.tell_shown(topic, peer, &[id]));
     }
 
     pub(super) fn is_joined(&self, topic: TopicId, id: u32) -> bool {
@@ -149,7 +180,8 @@ impl Site {
         let (Some(entry), Some(persona)) = (self.topics.get_mut(&topic), &self.persona) else {
             return Err(bad("no such topic"));
         };
-        let (body, message) = (entry.key.seal(data, self.random.bytes()), MessageName(self.random.bytes()));
+        let message = MessageName(self.random.bytes());
+        let body = entry.key.seal(data, entry.order.say(message, self.now), self.random.bytes());
         let (from, message_id) = (persona.id.to_string(), message_id(topic, persona.id, message).to_string());
         entry.note_said(message);
         let others: Vec<_> = entry.told().into_iter().filter(|other| *other != subscription).collect();
@@ -166,29 +198,125 @@ impl Site {
         &mut self,
         topic: TopicId,
         (from, name): (PersonaId, MessageName),
-        time: u64,
+        (time, ago_ms): (u64, u32),
         body: &[u8],
     ) {
         let Some(entry) = self.topics.get_mut(&topic) else { return };
         // A member may say what is no message.
-        let Ok(data) = entry.key.open(body) else { return };
+        let Ok((data, after)) = entry.key.open(body) else { return };
         if entry.said.contains(&name) || !entry.heard.hear_near(from, name, time) {
             return;
         }
-        let (from, id) = (from.to_string(), message_id(topic, from, name).to_string());
-        for subscription in entry.told() {
-            self.tell(subscription, Tell::Message { from: from.clone(), data: data.clone(), id: id.clone() });
+        let message = Message { from, name, data };
+        // Who comes doesn't wait for what was said before that.
+        let here_ms = millis(self.now.since(entry.since));
+        let may_come = |after: &After| u64::from(ago_ms) + u64::from(after.ms) <= here_ms;
+        let is_missing =
+            |after: &After| entry.heard.takes(from, after.name, time) || entry.order.holds(from, after.name);
+        let goes = match after.filter(|after| may_come(after) && is_missing(after)) {
+            Some(after) => entry.order.hold(message, after.name, body.len(), self.now),
+            None => vec![message],
+        };
+        goes.into_iter().for_each(|message| self.hear(topic, message));
+    }
+
+    /// The site hears a message, and those that waited for it.
+    fn hear(&mut self, topic: TopicId, first: Message) {
+        let mut next = Some(first);
+        while let Some(Message { from, name, data }) = next {
+            let Some(entry) = self.topics.get_mut(&topic) else { return };
+            next = entry.order.next_after(from, name);
+            let told = entry.told();
+            let (from, id) = (from.to_string(), message_id(topic, from, name).to_string());
+            for subscription in told {
+                self.tell(subscription, Tell::Message { from: from.clone(), data: data.clone(), id: id.clone() });
+            }
         }
+    }
+
+    /// The page shows something of itself in a topic, until it shows something else or leaves; with no value, nothing.
+    pub(super) fn show(&mut self, id: u32, subscription: u32, value: Option<String>) -> Result<(), Failure> {
+        if value.as_ref().is_some_and(|value| value.len() > MAX_PRESENCE) {
+            return Err(Failure::new(Code::TooLarge, "a topic shows at most 4 KiB of JSON"));
+        }
+        let Some(Pending::Join(topic)) = self.requests.get(&subscription) else {
+            return Err(Failure::new(Code::Closed, "the topic was left"));
+        };
+        let topic = *topic;
+        let entry = self.topics.get_mut(&topic).ok_or_else(|| bad("no such topic"))?;
+        entry.shows = Some(Shows { value, sealed: Vec::new(), since: self.now });
+        self.tell(id, Tell::Done);
+        self.say_shown(topic);
+        Ok(())
+    }
+
+    fn showing(&self, entry: &Topic) -> Option<Showing> {
+        let (persona, shows) = (self.persona.as_ref()?, entry.shows.as_ref()?);
+        Some(Showing { of: persona.id, since_ms: millis(self.now.since(shows.since)), what: shows.sealed.clone() })
+    }
+
+    /// The site has another persona: peers of both are not to see the same bytes.
+    pub(super) fn show_anew(&mut self) {
+        let topics: Vec<TopicId> = self.topics.keys().copied().collect();
+        topics.into_iter().for_each(|topic| self.say_shown(topic));
+    }
+
+    fn say_shown(&mut self, topic: TopicId) {
+        let nonce = self.random.bytes();
+        let Some(entry) = self.topics.get_mut(&topic) else { return };
+        let Some(shows) = &mut entry.shows else { return };
+        let value = shows.value.clone();
+        shows.sealed = value.map(|value| entry.key.seal(&Data::Json(value), None, nonce)).unwrap_or_default();
+        let shows = shows.sealed.clone();
+        self.send(ToLeader::Show { topic, shows });
+    }
+
+    /// A peer that the leader told us of, or our own persona, shows something. What nobody can have shown is nothing.
+    pub(super) fn on_shown(&mut self, topic: TopicId, from: PersonaId, shows: &[u8]) {
+        let Some(entry) = self.topics.get_mut(&topic) else { return };
+        let value = match entry.key.open(shows) {
+            Ok((Data::Json(value), _)) if value.len() <= MAX_PRESENCE => Some(value),
+            _ => None,
+        };
+        let before = match value.clone() {
+            Some(value) => entry.shown.insert(from, value),
+            None => entry.shown.remove(&from),
+        };
+        if before != value {
+            let told = entry.told();
+            self.tell_shown(topic, from, &told);
+        }
+    }
+
+    /// SDKs of before fail a topic of which they are told what they don't know.
+    fn tell_shown(&mut self, topic: TopicId, from: PersonaId, to: &[u32]) {
+        let Some(entry) = self.topics.get(&topic).filter(|_| self.rpc >= MORE) else { return };
+        let tell = Tell::Presence { peer: from.to_string(), value: entry.shown.get(&from).cloned() };
+        to.iter().for_each(|id| self.tell(*id, tell.clone()));
+    }
+
+    /// The site hears what waited long enough for what its page said before.
+    pub(super) fn hear_late(&mut self, now: Instant) {
+        for topic in self.topics.keys().copied().collect::<Vec<_>>() {
+            while let Some(message) = self.topics.get_mut(&topic).and_then(|entry| entry.order.next_late(now)) {
+                self.hear(topic, message);
+            }
+        }
+    }
+
+    /// When that is due.
+    pub(super) fn early_messages_due(&self) -> Option<Instant> {
+        self.topics.values().filter_map(|entry| entry.order.due()).min()
     }
 
     pub(super) fn on_topic_peers(&mut self, topic: TopicId, peers: Vec<PersonaId>, more: bool) {
         let Some(entry) = self.topics.get_mut(&topic) else { return };
         let peers = Set::from_iter(peers);
         let before = std::mem::replace(&mut entry.peers, peers.clone());
-        let told = entry.told();
+        let (told, own) = (entry.told(), self.persona.as_ref().map(|persona| persona.id));
+        entry.shown.retain(|persona, _| Some(*persona) == own || peers.contains(persona));
         let left = before.difference(&peers).map(|peer| Tell::PeerLeave(peer.to_string()));
         let came = peers.difference(&before).map(|peer| Tell::PeerJoin(peer.to_string()));
-        // SDKs of before fail a topic of which they are told what they don't know.
         let changed = std::mem::replace(&mut entry.more, more) != more && self.rpc >= MORE;
         let tells: Vec<_> = left.chain(came).chain(changed.then_some(Tell::More(more))).collect();
         for subscription in told {
@@ -197,4 +325,8 @@ impl Site {
             }
         }
     }
+}
+
+fn millis(of: Duration) -> u64 {
+    u64::try_from(of.as_millis()).unwrap_or(u64::MAX)
 }

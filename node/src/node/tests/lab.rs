@@ -323,6 +323,7 @@ pub(super) fn hello(frame: FrameId, origin: &str) -> Hello {
         remote: false,
         wire: WIRE,
         build: "new".into(),
+        ahead_ms: 0,
         known: false,
         visible: true,
         watching: false,
@@ -521,7 +522,7 @@ pub(super) fn joins(request: u32, topic: TopicId) -> ToLeader {
 
 /// A page has been in a topic for a moment.
 pub(super) fn is_in(topic: TopicId) -> Membership {
-    Membership { topic, matching: matching(topic), since_ms: 0, heard: Vec::new() }
+    Membership { topic, matching: matching(topic), since_ms: 0, shows: None, heard: Vec::new() }
 }
 
 /// A page says something in a topic.
@@ -545,7 +546,7 @@ pub(super) fn peer_says(from: PersonaId, topic: TopicId, body: impl Into<Vec<u8>
 /// A frame hears what somebody said in a topic in this minute.
 pub(super) fn heard(frame: FrameId, from: PersonaId, topic: TopicId, body: impl Into<Vec<u8>>) -> Output {
     let (body, time) = (body.into(), u64::from(MINUTE.get()) * 60_000);
-    Output::Frame(frame, ToFrame::Topic { topic, from, name: name_of(&body), time, body })
+    Output::Frame(frame, ToFrame::Topic { topic, from, name: name_of(&body), time, ago_ms: 0, body })
 }
 
 /// One that differs for what is said.

@@ -211,6 +211,7 @@ fn a_frame_that_becomes_another_persona_leaves_links_and_sessions_behind() {
             Output::Frame(OTHER, ToFrame::Permissions(permissions)),
             Output::SaveSite(KnownSite { origin: SITE.into(), permissions, visited: Some(0), ..KnownSite::default() }),
             Output::Frame(TAB, ToFrame::TopicPeers { topic: LOBBY, peers: Vec::new(), more: false }),
+            Output::Frame(TAB, ToFrame::Shown { topic: LOBBY, from: key, shows: Vec::new() }),
         ]
     );
     let packet = Packet { to: alice(), to_frame: None, from: us(), from_frame: TAB, session: SESSION, body: open() };

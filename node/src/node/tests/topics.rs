@@ -2,7 +2,7 @@
 
 use bitters_wire::{
     local::{Bond, Membership},
-    topic::{FRESH_MS, Heard, Published, TAGS_AT_ONCE, TopicMessage, TopicTag, Word},
+    topic::{FRESH_MS, Heard, MessageName, Published, TAGS_AT_ONCE, TopicMessage, TopicTag, Word},
 };
 
 use super::{lab::*, *};
@@ -134,6 +134,32 @@ fn a_page_that_joins_while_our_clock_is_a_day_fast_hears_and_is_heard_and_its_si
 }
 
 #[test]
+fn a_new_leader_learns_from_a_page_how_far_our_clock_is_off_before_a_server_tells_it() {
+    let mut lab = Lab::new();
+    lab.input(Input::WallClock(DAY));
+    lab.admit(TAB, SITE);
+    lab.peers_think(0);
+    lab.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
+    let told = lab.server(ToNode::Challenge { nonce: NONCE, wire: WIRE, unix_ms: 0 });
+    let ahead_ms = -i64::try_from(DAY).unwrap();
+    let clock = |frame| Output::Frame(frame, ToFrame::Clock(ahead_ms));
+    assert!(told.contains(&clock(TAB)), "{told:?}");
+    let new = lab.frame(OTHER, ToLeader::Hello(hello(OTHER, SITE)));
+    assert!(new.contains(&clock(OTHER)), "a page that comes later, too: {new:?}");
+
+    let mut next = Lab::new();
+    let link = LinkId { epoch: Epoch(2), number: 1 };
+    let links =
+        vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true, bond: BOND }];
+    let joined = vec![is_in(LOBBY)];
+    next.input(Input::WallClock(DAY));
+    next.frame(TAB, ToLeader::Hello(Hello { ahead_ms, links, joined, known: true, ..hello(TAB, SITE) }));
+    next.peer(link, &in_topic(alice(), LOBBY));
+    next.peers_think(0);
+    assert!(hears(&next.peer(link, &peer_says(alice(), LOBBY, b"hello")), TAB));
+}
+
+#[test]
 fn who_shows_topics_again_and_again_is_hung_up_on() {
     let (mut lab, link) = in_lobby();
     for n in 0..60_u8 {
@@ -236,7 +262,7 @@ fn who_comes_and_goes_gets_one_replay() {
     let (mut lab, link) = in_lobby();
     lab.tells_words = true;
     for n in 0..250_u16 {
-        lab.peer(link, &here(&[Word::sign(LOBBY, &made_up(n), 0, 120)]));
+        lab.peer(link, &here(&[Word::sign(LOBBY, &made_up(n), (0, 120), Vec::new())]));
     }
     for n in 0..50_u32 {
         lab.frame(TAB, page_says(10 + n, LOBBY, n.to_le_bytes().repeat(512)));
@@ -403,7 +429,7 @@ fn of_a_large_topic_256_are_told_and_that_there_are_more() {
     let (mut lab, link) = in_lobby();
     let mut told = (Vec::new(), false);
     for n in 0..300_u16 {
-        let words = here(&[Word::sign(LOBBY, &made_up(n), lab.now.as_millis(), 120)]);
+        let words = here(&[Word::sign(LOBBY, &made_up(n), (lab.now.as_millis(), 120), Vec::new())]);
         for output in lab.peer(link, &words) {
             if let Output::Frame(_, ToFrame::TopicPeers { peers, more, .. }) = output {
                 assert!(told.0.iter().all(|peer| peers.contains(peer)), "nobody is told to have left");
@@ -415,16 +441,31 @@ fn of_a_large_topic_256_are_told_and_that_there_are_more() {
     assert_eq!((told.0.len(), told.1), (256, true));
 }
 
+#[test]
+fn authors_who_flood_a_link_together_do_not_cost_others_their_place_on_it() {
+    let (mut lab, link) = in_lobby();
+    let says = |author: u16, n: u16| {
+        let name = [author.to_be_bytes(), n.to_be_bytes(), [0; 2], [0; 2]].concat();
+        let name = MessageName(name.try_into().unwrap());
+        let published = Published::new((LOBBY, &matching(LOBBY)), &made_up(author), (0, name), vec![1]);
+        TopicMessage::Publish { topic: LOBBY, published }
+    };
+    let flood = (0..3).flat_map(|author| (0..1500).map(move |n| (author, n)));
+    let heard = flood.filter(|(author, n)| hears(&lab.peer(link, &says(*author, *n)), TAB)).count();
+    assert!((4000..4020).contains(&heard), "{heard} of 4500");
+    assert!(hears(&lab.peer(link, &peer_says(bob(), LOBBY, b"hello")), TAB));
+}
+
 /// One of many personas that a member makes up.
-fn made_up(n: u16) -> PersonaSecret {
+pub(super) fn made_up(n: u16) -> PersonaSecret {
     PersonaSecret::new(n.to_be_bytes().repeat(16).try_into().unwrap())
 }
 
 fn word(from: PersonaId, time: u64, every: u16) -> Word {
-    Word::sign(LOBBY, &secret_of(from), time, every)
+    Word::sign(LOBBY, &secret_of(from), (time, every), Vec::new())
 }
 
-fn here(words: &[Word]) -> TopicMessage {
+pub(super) fn here(words: &[Word]) -> TopicMessage {
     TopicMessage::Here { topic: LOBBY, words: words.to_vec() }
 }
 
@@ -439,7 +480,7 @@ const CELLAR: TopicId = TopicId([5; 32]);
 /// Milliseconds.
 const DAY: u64 = 86_400_000;
 
-fn bob() -> PersonaId {
+pub(super) fn bob() -> PersonaId {
     peer(7)
 }
 
@@ -452,7 +493,7 @@ fn strangers() -> (Lab, LinkId) {
 }
 
 /// A site in the lobby, linked with another member.
-fn in_lobby() -> (Lab, LinkId) {
+pub(super) fn in_lobby() -> (Lab, LinkId) {
     let mut lab = Lab::registered();
     lab.frame(TAB, joins(9, LOBBY));
     let link = linked(&mut lab, alice());
@@ -460,7 +501,7 @@ fn in_lobby() -> (Lab, LinkId) {
 }
 
 /// A member of the lobby to whom there is a link.
-fn linked(lab: &mut Lab, member: PersonaId) -> LinkId {
+pub(super) fn linked(lab: &mut Lab, member: PersonaId) -> LinkId {
     let link = lab.linked_in(TAB, Pair { own: us(), peer: member });
     lab.peer(link, &in_topic(member, LOBBY));
     link

@@ -1,4 +1,6 @@
-// Topics: what is said, who hears it, and who is there.
+// Topics: what is said, who hears it, who is there, and what they show of themselves.
+import type { Json } from "@bitters/host-sdk";
+
 import { enter, heard, moves, present, say } from "../../support/room.ts";
 import type { Scripted } from "../../support/scripted.ts";
 import { idOf } from "../../support/test.ts";
@@ -82,6 +84,36 @@ test("who enters a topic and who leaves it is told once: by leaving, and by clos
 
   expect(await moves(a, "door")).toEqual(strangers ? [`+${idB}`, `-${idB}`] : []);
 });
+
+test("what a page shows of itself is seen by all, by who comes later, and no longer when it has left", async ({ a, b, more }) => {
+  const id = await idOf(a);
+  await together("hall", a, b);
+  await b.evaluate(() => {
+    const { topic, moves } = window.rooms["hall"]!;
+    topic.addEventListener("presence", ({ detail }) => moves.push(`=${detail}`));
+  });
+  await show(a, { typing: true });
+  await expect.poll(() => shown(b, id)).toEqual({ typing: true });
+  expect((await moves(b, "hall")).at(-1)).toBe(`=${id}`);
+
+  const late = await more("b");
+  await enter(late, "hall");
+  await expect.poll(() => shown(late, id)).toEqual({ typing: true });
+  for (const value of [[1, null, "ß"], "x".repeat(4094)]) {
+    await show(a, value);
+    for (const tab of [b, late]) await expect.poll(() => shown(tab, id)).toEqual(value);
+  }
+  expect(await show(a, "x".repeat(4095)).then(() => "shown", String)).toContain("TooLarge");
+
+  await a.evaluate(() => window.rooms["hall"]?.topic.leave());
+  for (const tab of [b, late]) await expect.poll(() => shown(tab, id)).toBe(null);
+});
+
+const show = (tab: Scripted, value: unknown): Promise<void> =>
+  tab.evaluate((value) => window.rooms["hall"]!.topic.presence.set(value as Json).catch(({ code }) => Promise.reject(new Error(code))), value);
+
+/** `null` for nothing. */
+const shown = (tab: Scripted, id: string): Promise<unknown> => tab.evaluate((id) => window.rooms["hall"]?.topic.presence.get(id) ?? null, id);
 
 /** All of them enter, and who isn't of their own persona is seen there by each. */
 async function together(name: string, ...tabs: Scripted[]): Promise<void> {

@@ -1,6 +1,7 @@
 //! Stories of many seeds. What must be true is checked as it happens, and again once peace has come; here it is shown that enough
 //! happened. `SEED=n` tells one seed's stories and prints what led to a failure, `TIMES=20` twenty times as many.
 
+mod crowd;
 mod hostile;
 mod meeting;
 mod strangers;
@@ -18,6 +19,7 @@ fn a_seed_is_a_whole_story() {
     for seed in seeds(1) {
         let siege = Hostile { dials: 10, ..hostile::SIEGE };
         assert_repeats(seed, Hostile::BROWSERS, 1000, |world| siege.tell(world));
+        assert_repeats(seed, crowd::SMALL.browsers(), 1000, |world| crowd::SMALL.tell(world));
     }
 }
 
