@@ -17,14 +17,20 @@ pub enum Part {
     Browsers,
     /// The server's forwarding against coturn's, and what waiting costs it.
     Relay,
+    /// What a topic's message costs the leader of a member, as WebAssembly.
+    Topics,
 }
 
 /// Builds as people load it, then measures one part, or all; the report goes to stdout.
 pub fn bench(workspace: &Workspace, part: Option<Part>) -> Result<()> {
-    if part != Some(Part::Relay) {
+    let measures = |one: Part| part.is_none_or(|part| part == one);
+    if measures(Part::Browsers) {
         browsers(workspace)?;
     }
-    if part != Some(Part::Browsers) {
+    if measures(Part::Topics) {
+        topics(workspace)?;
+    }
+    if measures(Part::Relay) {
         tools::ensure_coturn(workspace)?;
         workspace
             .cargo()
@@ -32,6 +38,21 @@ pub fn bench(workspace: &Workspace, part: Option<Part>) -> Result<()> {
             .run("the relay's measurements")?;
     }
     Ok(())
+}
+
+/// A measurement among the machine's tests, built as people load it and run by the engine of Chromium.
+fn topics(workspace: &Workspace) -> Result<()> {
+    tools::ensure_target(workspace, tools::WASI_TARGET)?;
+    tools::ensure_npm(workspace)?;
+    let runner = "CARGO_TARGET_WASM32_WASIP1_RUNNER";
+    let engine = format!(
+        "node --no-warnings --no-liftoff --no-wasm-lazy-compilation {}",
+        workspace.path("xtask/wasi.mjs").display()
+    );
+    let built =
+        ["test", "--locked", "--package", "bitters-node", "--lib", "--target", tools::WASI_TARGET, "--profile", "wasm"];
+    let cargo = workspace.cargo().args(built).args(["--", "--ignored", "--nocapture", "messages_that_a_leader"]);
+    cargo.env(runner, engine).run("the measurement of topics")
 }
 
 fn browsers(workspace: &Workspace) -> Result<()> {
