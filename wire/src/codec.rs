@@ -47,7 +47,43 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, Deco
     }
 }
 
+/// Reads a whole `T` that a peer wrote, in the one way in which it is written: postcard takes a number in several lengths.
+///
+/// # Errors
+/// As [`decode`], and [`DecodeError::Malformed`] for what isn't written as [`encode`] does.
+pub fn decode_foreign<T: DeserializeOwned + Serialize>(bytes: &[u8], limit: usize) -> Result<T, DecodeError> {
+    let message = decode(bytes, limit)?;
+    if encode(&message) == bytes { Ok(message) } else { Err(DecodeError::Malformed { what: short_name::<T>() }) }
+}
+
 fn short_name<T>() -> &'static str {
     let path = std::any::type_name::<T>();
     path.rsplit("::").next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::link::LinkMessage;
+
+    #[test]
+    fn a_number_in_more_bytes_than_it_takes_is_refused_from_peers() {
+        for (bytes, is_canonical) in
+            [(&[5][..], true), (&[0x85, 0], false), (&[0x80, 0x80, 0], false), (&[0x80, 1], true)]
+        {
+            assert!(decode::<u16>(bytes, 8).is_ok());
+            assert_eq!(decode_foreign::<u16>(bytes, 8).is_ok(), is_canonical, "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_peers_write_is_written_in_one_way(bytes in prop::collection::vec(prop_oneof![0..6_u8, any::<u8>()], 0..80)) {
+            if let Ok(message) = decode_foreign::<LinkMessage>(&bytes, bytes.len()) {
+                prop_assert_eq!(encode(&message), bytes);
+            }
+        }
+    }
 }

@@ -11,7 +11,7 @@
 //! | node ↔ rendezvous | [`rendezvous`] | postcard |
 //!
 //! Everything that arrives is decoded by [`codec::decode`], which bounds its size, refuses what is left over and never
-//! panics. What has been decoded is proof of its own shape; who said it is proven by [`keys`].
+//! panics; what peers say by [`codec::decode_foreign`], for which it is written in one way only. What has been decoded is proof of its own shape; who said it is proven by [`keys`].
 
 pub mod address;
 pub mod announce;

@@ -26,7 +26,7 @@ impl Links {
         }
         let Some(up) = self.table.up_mut(link) else { return };
         up.answer_until = None;
-        let done = match codec::decode::<LinkMessage>(bytes, MAX_LINK) {
+        let done = match codec::decode_foreign::<LinkMessage>(bytes, MAX_LINK) {
             Ok(LinkMessage::Control(message)) => self.on_control(link, pair, message, around),
             Ok(LinkMessage::Packet(packet)) => {
                 if packet.from == pair.peer && packet.to == pair.own {

@@ -275,7 +275,7 @@ impl Links {
         way: Way,
         around: &Around<'_>,
     ) {
-        let Ok(said) = codec::decode::<Vec<Published>>(blob, MAX_EARLY) else { return };
+        let Ok(said) = codec::decode_foreign::<Vec<Published>>(blob, MAX_EARLY) else { return };
         let bytes = blob.len().max(MESSAGE);
         if said.len() <= MAX_SAID && self.early.hear(pair, bytes, (way, vec![topic]), around.now) {
             for published in said {

@@ -86,7 +86,7 @@ impl Links {
             Said::Knock => self.tell(LinksOutput::Knocked(pair, way)),
             Said::Members(sealed) => {
                 if let Some((topic, Signal { blob, .. })) = around.matched(pair, &name, &sealed)
-                    && let Ok(packets) = codec::decode(&blob, MAX_EARLY)
+                    && let Ok(packets) = codec::decode_foreign(&blob, MAX_EARLY)
                 {
                     self.on_early(pair, packets, (way, vec![topic]), around);
                 }

@@ -125,7 +125,7 @@ impl Published {
         }
         let (nonce, sealed) = self.header.split_first_chunk::<16>().ok_or(NotOfTopic)?;
         let plain = key.of_header(topic, nonce).decrypt(&[0; 12].into(), sealed).map_err(|_| NotOfTopic)?;
-        let signed: Signed = codec::decode(&plain, MAX_HEADER).map_err(|_| NotOfTopic)?;
+        let signed: Signed = codec::decode_foreign(&plain, MAX_HEADER).map_err(|_| NotOfTopic)?;
         let is_of_body = <[u8; 32]>::from(Sha256::digest(&self.body)) == signed.header.body;
         if is_of_body { Ok(signed) } else { Err(NotOfTopic) }
     }

@@ -407,6 +407,15 @@ fn where_a_clone_of_ours_left_others_hear_that_we_are_there() {
     assert_eq!(ours_to(link, &lab.within_while_frames_answer(Duration::from_secs(3))), 1);
 }
 
+#[test]
+fn what_a_peer_spells_in_another_way_is_no_message() {
+    let (mut lab, link) = in_lobby();
+    let mut message = peer_says(alice(), LOBBY, b"hello").encoded();
+    message.splice(..1, [message[0] | 0x80, 0]);
+    let outputs = lab.link(link, LinkEvent::Received(message));
+    assert!(!hears(&outputs, TAB) && outputs.contains(&command(TAB, link, LinkCommand::HangUp)), "{outputs:?}");
+}
+
 /// How many of our words a peer is told.
 fn ours_to(link: LinkId, outputs: &[Output]) -> usize {
     let words = outputs.iter().filter_map(said_of_topics).filter_map(|(to, message)| match message {
