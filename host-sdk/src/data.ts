@@ -86,7 +86,7 @@ export function detached(cause?: unknown): BittersError {
 
 /** @throws `BadArgument` unless it has 1 to 128 characters (code points), no control characters and no lone surrogates. */
 export function nameOf(name: unknown): string {
-  return whole(matching(name, /^\P{Cc}{1,128}$/u, "not 1 to 128 characters"));
+  return whole(matching(name, /^\P{Cc}{1,128}$/u, "not 1-128 characters"));
 }
 
 /** @throws `BadArgument` unless it is a persona's id: z-base-32, 52 characters. */

@@ -133,7 +133,7 @@ export class Port {
     this.#port?.close();
     this.#port = undefined;
     this.#welcomed = false;
-    this.#failAll(new BittersError("LeaderLost", "frame gone"), (talk) => talk.sent && !talk.again);
+    this.#failAll(new BittersError("LeaderLost", "gone"), (talk) => talk.sent && !talk.again);
   }
 
   /** Everything fails, now and until the next document. */
@@ -183,7 +183,7 @@ export class Port {
     } catch (cause) {
       // Then it is over already, and there is nothing to take leave of.
       if (kind == "failed") talk.over();
-      talk.fail(cause instanceof BittersError ? cause : new BittersError("VersionMismatch", "the node said " + kind, { cause }));
+      talk.fail(cause instanceof BittersError ? cause : new BittersError("VersionMismatch", "node said " + kind, { cause }));
     }
   }
 

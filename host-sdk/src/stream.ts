@@ -60,10 +60,10 @@ export function streamOf(talk: Talk, peer: string, protocol: string): Stream {
   };
 
   const obey = (rule: boolean): void => {
-    if (!rule) throw new BittersError("Remote", "beyond its credit");
+    if (!rule) throw new BittersError("Remote", "over credit");
   };
 
-  talk.farewell = { reset: { reason: "beyond its credit" } };
+  talk.farewell = { reset: { reason: "over credit" } };
   talk.listener = {
     bytes(bytes) {
       received += bytes.byteLength;

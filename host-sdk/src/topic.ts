@@ -73,8 +73,8 @@ export class Topic<T = Received> extends EventTarget {
     this.#talk = talk;
     this.name = name;
     this.#unread = this.#reader();
-    let value: string | undefined;
-    const tell = (limits?: Limits): Promise<void> => this.#ask(() => ({ presence: { topic: talk.id, value } }), { ...limits, again: true });
+    let shows: string | undefined;
+    const tell = (value?: string, limits?: Limits): Promise<void> => this.#ask(() => ({ presence: { topic: talk.id, value } }), { ...limits, again: true });
     this.presence = {
       get: (peer) => {
         try {
@@ -85,8 +85,9 @@ export class Topic<T = Received> extends EventTarget {
         }
       },
       set: async (json, limits) => {
-        value = json === undefined ? json : toJson(json);
-        return tell(limits);
+        const value = json === undefined ? json : toJson(json);
+        await tell(value, limits);
+        shows = value;
       },
     };
     const left = (peer: string): void => {
@@ -97,7 +98,8 @@ export class Topic<T = Received> extends EventTarget {
       // Joined again, with another frame: who is there is told anew, and it is told what is shown.
       done: () => {
         this.peers.forEach(left);
-        if (value) tell().catch(() => {});
+        this.#shown.clear();
+        if (shows) tell(shows).catch(() => {});
       },
       failed: (error) => this.#end(error),
       message: ({ from, data, id }) => {

@@ -99,6 +99,12 @@ pub const STATUSES: Rate = Rate { per_second: 100, burst: 200 };
 /// Topic messages of one link: ten busy sites.
 pub const LINK_PUBLISHES: Rate = Rate { per_second: 2000, burst: 4000 };
 
+/// Words of members that one link passes on: a large topic's at once, and as many as members of some topics say.
+pub const LINK_WORDS: Rate = Rate { per_second: 512, burst: 1024 };
+
+/// Topic messages of one link beyond those: only who says little is heard. Each has to be opened to see whose it is.
+pub const LINK_BEYOND: Rate = Rate { per_second: 200, burst: 1000 };
+
 /// Authors that one link brings to a topic's members, who heard nothing of them yet: a large topic's at once, then people who come.
 pub const LINK_AUTHORS: Rate = Rate { per_second: 1, burst: 256 };
 

@@ -226,7 +226,7 @@ impl Node {
                 self.on_service(frame, request, name, method, args, now);
             }
             ToLeader::ServiceCancel { request } => self.on_service_cancel(frame, request),
-            ToLeader::Show { topic, shows } => self.on_show(frame, topic, shows),
+            ToLeader::Show { topic, since_ms, what } => self.on_show(frame, topic, (since_ms, what)),
             ToLeader::Status => self.on_status(frame, now),
             ToLeader::Unserve(tag) => self.on_unserve(frame, tag),
             ToLeader::Visible(visible) => self.on_visible(frame, visible),

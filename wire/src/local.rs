@@ -158,9 +158,11 @@ pub enum ToLeader {
     Show {
         /// Which topic.
         topic: TopicId,
+        /// Since how many milliseconds.
+        since_ms: u64,
         /// What, sealed: at most [`MAX_SHOWN`](crate::topic::MAX_SHOWN) bytes; none: nothing.
         #[serde(with = "serde_bytes")]
-        shows: Vec<u8>,
+        what: Vec<u8>,
     },
     /// One status is wanted now.
     Status,

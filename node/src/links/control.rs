@@ -111,11 +111,11 @@ impl Links {
         Ok(())
     }
 
-    /// Words count as messages. What is too much isn't heard: others may pass it on, too.
+    /// What is too much isn't heard: others may pass it on, too.
     fn on_here(&mut self, link: LinkId, pair: Pair, topic: TopicId, words: Vec<Word>, now: Instant) {
         let count = u32::try_from(words.len().max(1)).unwrap_or(u32::MAX);
         if let Some(up) = self.table.up_mut(link).filter(|up| up.is_in(topic))
-            && up.budget.publishes.take_many(count, now)
+            && up.budget.words.take_many(count, now)
         {
             self.tell(LinksOutput::Words { link, pair, topic, words });
         }
@@ -136,6 +136,9 @@ impl Links {
         // What it said before it left may have waited.
         if up.was_in.contains(&topic) {
             let beyond = !up.budget.publishes.take(now);
+            if beyond && !up.budget.beyond.take(now) {
+                return Ok(());
+            }
             self.tell(LinksOutput::Publish { link: Some(link), pair, topic, published, beyond });
         }
         Ok(())

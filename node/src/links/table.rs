@@ -24,7 +24,8 @@ use bitters_wire::{
 use super::{attempt::Standing, lanes::Lanes};
 use crate::{
     limits::{
-        LINK_AUTHORS, LINK_CONTROL, LINK_PUBLISHES, LINK_REPLAYS, LINK_RESUMES, LINK_SIGNALS, LINK_STANDBYS, MAX_LINKS,
+        LINK_AUTHORS, LINK_BEYOND, LINK_CONTROL, LINK_PUBLISHES, LINK_REPLAYS, LINK_RESUMES, LINK_SIGNALS,
+        LINK_STANDBYS, LINK_WORDS, MAX_LINKS,
     },
     pair::Pair,
 };
@@ -281,6 +282,10 @@ pub struct Budget {
     pub control: Bucket,
     /// How often the peer may pass on topic messages.
     pub publishes: Bucket,
+    /// How often beyond that, for those who say little.
+    pub beyond: Bucket,
+    /// How many words of members it may pass on.
+    pub words: Bucket,
     /// Bytes that it may have said again when it comes.
     pub replays: Bucket,
     /// How many authors it may bring of whom nothing was heard yet.
@@ -302,6 +307,8 @@ impl Budget {
             standbys: Bucket::new(LINK_STANDBYS, now),
             control: Bucket::new(LINK_CONTROL, now),
             publishes: Bucket::new(LINK_PUBLISHES, now),
+            beyond: Bucket::new(LINK_BEYOND, now),
+            words: Bucket::new(LINK_WORDS, now),
             replays: Bucket::new(LINK_REPLAYS, now),
             authors: Bucket::new(LINK_AUTHORS, now),
             signals: Bucket::new(LINK_SIGNALS, now),

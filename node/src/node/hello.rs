@@ -45,7 +45,7 @@ impl Node {
             self.act(Output::WatchFrame(id));
         }
         self.welcome(id);
-        if self.is_clock_wrong() {
+        if self.is_clock_off() {
             self.tell(id, ToFrame::Clock(self.clock.ahead()));
         }
         // A frame hears of its sessions once it is taken in.

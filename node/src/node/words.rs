@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use bitters_machine::{map::Set, time::Instant};
 use bitters_wire::{
+    codec,
     id::{FrameId, LinkId, PersonaId, TopicId},
     keys::PersonaSecret,
+    link::LinkMessage,
     topic::{MAX_SHOWN, MAX_WORDS, TopicMessage, Word},
 };
 
@@ -22,9 +24,6 @@ use crate::{
 /// Bytes of a word, but for what it shows.
 const WORD: usize = 112;
 
-/// Bytes of words in one message: they go past what is long.
-const AT_ONCE: usize = 64 * 1024;
-
 fn size(word: &Word) -> usize {
     WORD + word.shows.len()
 }
@@ -37,7 +36,7 @@ impl Node {
         for word in words {
             let Some(roster) = self.topics.roster(place) else { return };
             // A clone of ours says of itself what we say.
-            if !roster.takes(&word, now) || (word.from == place.own && !word.is_last()) {
+            if !roster.takes(&word, now, word.from == pair.peer) || (word.from == place.own && !word.is_last()) {
                 continue;
             }
             let is_new = roster.is_new(word.from) && word.from != pair.peer;
@@ -77,24 +76,24 @@ impl Node {
         }
     }
 
+    /// What shows something may be long, and waits with what its author says.
     fn tell_words(&mut self, link: LinkId, topic: TopicId, words: &[Word]) {
-        let mut rest = words;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fits = |word: &&Word| {
-                bytes += size(word);
-                bytes <= AT_ONCE
-            };
-            let (words, others) = rest.split_at(rest.iter().take(MAX_WORDS).take_while(fits).count());
+        let (short, long): (Vec<Word>, Vec<Word>) = words.iter().cloned().partition(|word| word.shows.is_empty());
+        for words in short.chunks(MAX_WORDS) {
             self.tell_topic(link, TopicMessage::Here { topic, words: words.to_vec() });
-            rest = others;
+        }
+        for word in long {
+            let author = (topic, word.from);
+            let message = codec::encode(&LinkMessage::Topic(TopicMessage::Here { topic, words: vec![word] }));
+            self.with_links(|links, around| links.publish(link, author, message, around));
         }
     }
 
     /// A neighbour came: it hears who is there, and that we are, which it passes on. Before the first came, nobody could hear it.
     pub(super) fn greet_neighbour(&mut self, link: LinkId, place: Place) {
         let now = self.clock.common_ms();
-        if self.topics.roster(place).is_some_and(|roster| roster.is_new(place.own)) {
+        // One that is over before it arrives isn't heard, nor one that is dated by a clock that was wrong.
+        if self.topics.roster(place).is_some_and(|roster| roster.is_stale(place.own, now)) {
             self.say_here(place, Some(link));
         }
         let Some(roster) = self.topics.roster(place) else { return };
@@ -113,13 +112,14 @@ impl Node {
     /// A persona says that it is in a topic; to all neighbours but the one who is told everything anyway.
     fn say_here(&mut self, place: Place, but: Option<LinkId>) {
         let Some(roster) = self.topics.roster(place) else { return };
-        let (every, pause) = (roster.every(), roster.pause(place.own, self.clock.common_ms()));
+        let (every, pause) = (roster.every(), roster.pause(place.own, self.clock.now));
+        let date = roster.date(place.own, self.clock.common_ms());
         if !pause.is_zero() {
             // Others would not take it.
             return self.topics.postpone_word(place, self.clock.now + pause);
         }
         let Some(secret) = self.frames.secret(place.own) else { return };
-        let word = Word::sign(place.topic, secret, (self.clock.common_ms(), every), self.shown_by_us(place));
+        let word = Word::sign(place.topic, secret, (date, every), self.shown_by_us(place));
         self.topics.say_word(place, word.clone(), self.clock.now, &mut self.rng);
         // Our pages hear what it shows.
         self.changed.topics.insert(place);
@@ -127,13 +127,13 @@ impl Node {
     }
 
     /// A page shows something of its persona.
-    pub(super) fn on_show(&mut self, id: FrameId, topic: TopicId, shows: Vec<u8>) {
+    pub(super) fn on_show(&mut self, id: FrameId, topic: TopicId, (since_ms, what): (u64, Vec<u8>)) {
         let now = self.clock.now;
         let Some(frame) = self.frames.frame_mut(id) else { return };
-        if !frame.joined.contains_key(&topic) || shows.len() > MAX_SHOWN {
+        if !frame.joined.contains_key(&topic) || what.len() > MAX_SHOWN {
             return;
         }
-        frame.shows.insert(topic, (now, Duration::ZERO, shows));
+        frame.shows.insert(topic, (now, Duration::from_millis(since_ms), what));
         let place = Place { own: frame.persona(), topic };
         self.show_anew(place);
     }

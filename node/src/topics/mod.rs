@@ -200,8 +200,7 @@ impl Topics {
     /// The persona says its own word.
     pub fn say_word(&mut self, place: Place, word: Word, now: Instant, rng: &mut fastrand::Rng) {
         if let Some(topic) = self.open.get_mut(&place) {
-            topic.roster.said(word.every, now, rng);
-            topic.roster.take(word, now);
+            topic.roster.say(word, now, rng);
         }
     }
 

@@ -31,6 +31,9 @@ const PACE: u64 = 500;
 /// Members that are remembered. While there are as many, no other is taken in.
 const MAX_MEMBERS: usize = 512;
 
+/// Neighbours that are remembered beside them: made-up members leave them room.
+const MAX_NEAR: usize = 64;
+
 /// What was said last by somebody.
 #[derive(Debug)]
 struct Member {
@@ -73,14 +76,18 @@ fn ends(word: &Word) -> u64 {
 }
 
 impl Roster {
-    /// Whether a word, of the time `now`, says something new and can be true.
-    pub fn takes(&self, word: &Word, now: u64) -> bool {
+    /// Whether a word, of the time `now`, says something new and can be true; of a neighbour or of others.
+    pub fn takes(&self, word: &Word, now: u64, is_near: bool) -> bool {
         let is_news = match self.members.get(&word.from) {
             Some(Member { word: last, .. }) => {
                 let pause = if word.is_last() && !last.is_last() { 1 } else { PACE };
                 word.time >= last.time.saturating_add(pause)
             }
-            None => self.members.len() < MAX_MEMBERS,
+            None => {
+                let room = MAX_MEMBERS + if is_near { MAX_NEAR } else { 0 };
+                // It may have shown something else since then.
+                self.members.len() < room && self.shown.get(&word.from).is_none_or(|it| it.said < word.time)
+            }
         };
         is_news && word.every <= MANY && word.time <= now.saturating_add(FRESH_MS) && ends(word) > now
     }
@@ -115,9 +122,10 @@ impl Roster {
         self.shown.get(&persona).map(|it| (it.since, &*it.what))
     }
 
-    /// Forgets what is shown by any but these.
+    /// Forgets what is shown by any but these, and those whose words are remembered: they don't say them again.
     pub fn keep_shown(&mut self, there: impl Fn(&PersonaId) -> bool) {
-        self.shown.retain(|persona, _| there(persona));
+        let members = &self.members;
+        self.shown.retain(|persona, _| there(persona) || members.contains_key(persona));
     }
 
     /// A persona is no neighbour any longer since then: it is missed, unless it said something after that, or says something again.
@@ -134,10 +142,23 @@ impl Roster {
         }
     }
 
-    /// How long the persona itself is to wait until others take its next word, at this time.
-    pub fn pause(&self, own: PersonaId, now: u64) -> Duration {
+    /// How long the persona itself is to wait until others take its next word.
+    pub fn pause(&self, own: PersonaId, now: Instant) -> Duration {
+        let next = self.members.get(&own).map_or(now, |it| it.taken + Duration::from_millis(PACE));
+        if next > now { next.since(now) } else { Duration::ZERO }
+    }
+
+    /// How its next word is dated, at this time: later than the last one, but for one that was dated by a clock that was wrong: nobody took it.
+    pub fn date(&self, own: PersonaId, now: u64) -> u64 {
         let next = self.members.get(&own).map_or(0, |it| it.word.time.saturating_add(PACE));
-        Duration::from_millis(next.saturating_sub(now))
+        if next > now.saturating_add(FRESH_MS) { now } else { next.max(now) }
+    }
+
+    /// Whether its last word is of no use to who comes at this time.
+    pub fn is_stale(&self, own: PersonaId, now: u64) -> bool {
+        self.members.get(&own).is_none_or(|Member { word, .. }| {
+            word.time > now.saturating_add(FRESH_MS) || word.time.saturating_add(1000 * u64::from(word.every)) <= now
+        })
     }
 
     /// The persona's next word is due then.
@@ -166,10 +187,16 @@ impl Roster {
         u16::try_from(self.members.len() / WORDS).unwrap_or(MANY).clamp(FEW, MANY)
     }
 
-    /// The persona said its word: the next is due before it is missing.
-    pub fn said(&mut self, every: u16, now: Instant, rng: &mut fastrand::Rng) {
-        let pause = Duration::from_secs(every.into()) * 3 / 5;
+    /// The persona says its word: the next is due before it is missing. The first is said twice if it shows something: who heard the persona leave a
+    /// moment ago takes no word as soon.
+    pub fn say(&mut self, word: Word, now: Instant, rng: &mut fastrand::Rng) {
+        let pause = Duration::from_secs(word.every.into()) * 3 / 5;
         (self.due, self.owes) = (Some(now + backoff(pause, 0, pause, rng)), false);
+        if self.is_new(word.from) && !word.shows.is_empty() {
+            self.postpone(now + Duration::from_millis(PACE));
+        }
+        self.shown.remove(&word.from);
+        self.take(word, now);
     }
 
     /// Nobody is there to hear a word.
@@ -225,12 +252,12 @@ mod tests {
             } else {
                 roster.miss(id(n), Instant::START);
             }
-            assert!(!roster.takes(&word(n, NOW, FEW), NOW + 5000));
+            assert!(!roster.takes(&word(n, NOW, FEW), NOW + 5000, false));
         }
         assert_eq!(roster.members(NOW + 5000).count(), 0);
         assert_eq!(roster.words(NOW + 5000).count(), 1, "newcomers hear that it left");
-        assert!([1, 2].iter().all(|n| roster.takes(&word(*n, NOW + 5500, FEW), NOW + 5500)));
-        assert!(!roster.takes(&word(1, NOW + 5499, FEW), NOW + 5500), "who comes and goes does so no faster");
+        assert!([1, 2].iter().all(|n| roster.takes(&word(*n, NOW + 5500, FEW), NOW + 5500, false)));
+        assert!(!roster.takes(&word(1, NOW + 5499, FEW), NOW + 5500, false), "who comes and goes does so no faster");
     }
 
     #[test]
@@ -244,22 +271,54 @@ mod tests {
         assert_eq!((roster.members(NOW).count(), roster.words(NOW).count()), (0, 0));
         roster.find(id(1));
         assert_eq!(roster.members(NOW).count(), 1);
-        assert_eq!(roster.pause(id(1), NOW + 100), Duration::from_millis(400));
+        assert_eq!(roster.pause(id(1), lost + Duration::from_millis(101)), Duration::from_millis(400));
+    }
+
+    #[test]
+    fn what_somebody_shows_is_remembered_for_as_long_as_it_is_there_or_its_word_is() {
+        let mut roster = Roster::default();
+        roster.take(shows(1, NOW, b"1"), Instant::START);
+        roster.miss(id(1), Instant::START);
+        roster.keep_shown(|_| false);
+        roster.find(id(1));
+        assert_eq!(roster.shown_by(id(1)), Some((Some(NOW), &b"1"[..])), "its word isn't said again");
+        roster.expire(NOW + 60_000);
+        roster.keep_shown(|persona| *persona == id(1));
+        assert!(!roster.takes(&shows(1, NOW, b"0"), NOW, false), "it showed something else since");
+        roster.keep_shown(|_| false);
+        assert_eq!(roster.shown_by(id(1)), None);
+    }
+
+    #[test]
+    fn what_was_dated_by_a_wrong_clock_is_said_again_by_the_right_one() {
+        let (mut roster, mut rng, day) = (Roster::default(), fastrand::Rng::with_seed(1), 86_400_000);
+        roster.say(shows(1, NOW + day, b"1"), Instant::START, &mut rng);
+        assert!(roster.is_stale(id(1), NOW), "nobody takes it");
+        assert_eq!(roster.pause(id(1), Instant::from_millis(PACE)), Duration::ZERO);
+        assert_eq!(roster.date(id(1), NOW), NOW);
+        roster.say(shows(1, NOW, b"2"), Instant::from_millis(PACE), &mut rng);
+        assert_eq!(roster.shown_by(id(1)).map(|(_, what)| what), Some(&b"2"[..]));
+        assert!(!roster.is_stale(id(1), NOW + 7000) && roster.is_stale(id(1), NOW + 8000), "it is over soon");
+        assert_eq!(roster.date(id(1), NOW - 10_000), NOW + PACE, "later than the last, though the clock was put back");
     }
 
     #[test]
     fn words_are_bounded_and_of_our_time() {
         let mut roster = Roster::default();
         roster.take(word(1, NOW, FEW), Instant::START);
-        assert!(!roster.takes(&word(1, NOW + PACE - 1, FEW), NOW) && roster.takes(&word(1, NOW + PACE, FEW), NOW));
-        assert!(roster.takes(&word(1, NOW + 1, 0), NOW), "who leaves says so at once");
-        assert!(!roster.takes(&word(2, NOW, MANY + 1), NOW));
-        assert!(!roster.takes(&word(2, NOW + FRESH_MS + 1, FEW), NOW));
-        assert!(!roster.takes(&word(2, NOW - 30_000, FEW), NOW), "recorded");
+        assert!(
+            !roster.takes(&word(1, NOW + PACE - 1, FEW), NOW, false)
+                && roster.takes(&word(1, NOW + PACE, FEW), NOW, false)
+        );
+        assert!(roster.takes(&word(1, NOW + 1, 0), NOW, false), "who leaves says so at once");
+        assert!(!roster.takes(&word(2, NOW, MANY + 1), NOW, false));
+        assert!(!roster.takes(&word(2, NOW + FRESH_MS + 1, FEW), NOW, false));
+        assert!(!roster.takes(&word(2, NOW - 30_000, FEW), NOW, false), "recorded");
         for n in 0..MAX_MEMBERS {
             roster.take(word(u16::try_from(n).unwrap(), NOW, FEW), Instant::START);
         }
-        assert!(!roster.takes(&word(u16::MAX, NOW, FEW), NOW));
+        assert!(!roster.takes(&word(u16::MAX, NOW, FEW), NOW, false));
+        assert!(roster.takes(&word(u16::MAX, NOW, FEW), NOW, true), "a neighbour");
         assert_eq!(roster.every(), MANY);
     }
 
@@ -270,6 +329,12 @@ mod tests {
         let mut id = [7; 32];
         id[..2].copy_from_slice(&n.to_be_bytes());
         PersonaId(id)
+    }
+
+    fn shows(n: u16, time: u64, what: &[u8]) -> Word {
+        let mut word = word(n, time, FEW);
+        word.shows = what.to_vec();
+        word
     }
 
     fn word(n: u16, time: u64, every: u16) -> Word {

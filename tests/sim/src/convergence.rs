@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use bitters_machine::time::Instant;
 use bitters_wire::id::{FrameId, PersonaId};
 
 use crate::{World, connection::Phase, model::Settled, tab::Tab};
@@ -84,6 +85,22 @@ impl World {
             let well =
                 everybody.iter().all(|it| seen.contains(it) != (*it == own)) && seen.len() + 1 == everybody.len();
             self.must(well, || format!("{frame} of {own} sees {seen:?} of {everybody:?}"));
+        }
+        self.must_see_what_is_shown(&members);
+    }
+
+    /// All of these see of each other's personas what one of their pages showed last.
+    pub fn must_see_what_is_shown(&self, members: &[FrameId]) {
+        let mut last: BTreeMap<String, &(Instant, String)> = BTreeMap::new();
+        for frame in members {
+            let tab = &self.tabs[frame];
+            let Some(shows) = &tab.host.shows else { continue };
+            let latest = last.entry(self.persona_of(tab).to_string()).or_insert(shows);
+            *latest = (*latest).max(shows);
+        }
+        for (frame, (persona, (_, value))) in members.iter().flat_map(|frame| last.iter().map(move |it| (frame, it))) {
+            let seen = self.tabs[frame].host.shown.get(persona);
+            self.must(seen == Some(value), || format!("{frame} sees {persona} show {seen:?}, not {value}"));
         }
     }
 

@@ -60,6 +60,7 @@ impl Crowd {
         }
         world.run_for(SPREAD);
         world.must_hear_all_since(from, &steady);
+        world.must_see_what_is_shown(&steady);
         world
     }
 

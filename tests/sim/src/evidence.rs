@@ -101,6 +101,8 @@ evidence! {
     calls_cancelled,
     /// Topic messages that pages heard.
     heard,
+    /// How often pages were told that somebody shows something else.
+    shown,
     /// Statuses told to pages that watch.
     statuses,
     /// Those of them that showed the whole node.

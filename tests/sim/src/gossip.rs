@@ -64,7 +64,10 @@ impl Gossip {
             9 | 10 => world.join(page),
             11..=13 => world.some_dial(page),
             14 if self.leaders_die => self.end_leader(world, page),
-            _ => world.publish(page),
+            _ => {
+                world.show(page);
+                world.publish(page);
+            }
         }
     }
 

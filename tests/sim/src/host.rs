@@ -44,7 +44,7 @@ pub struct Host {
     /// What those show, and its own persona.
     pub shown: BTreeMap<String, String>,
     /// What it shows there itself, last.
-    pub shows: Option<String>,
+    pub shows: Option<(Instant, String)>,
     /// The number of its watch of the node.
     pub watch: Option<u32>,
     /// What it heard in the lobby since it joined.
@@ -165,7 +165,8 @@ impl World {
         let host = self.host(frame);
         let Some(topic) = host.lobby.filter(|_| host.joined) else { return };
         let value = format!("\"{frame} {}\"", host.next);
-        host.shows = Some(value.clone());
+        let now = self.now;
+        self.host(frame).shows = Some((now, value.clone()));
         self.ask_once(frame, Ask::Presence { topic, value: Some(value) });
     }
 
@@ -418,6 +419,7 @@ impl World {
             Some(value) => host.shown.insert(peer.to_owned(), value.to_owned()),
             None => host.shown.remove(peer),
         };
+        self.evidence.shown += 1;
         self.must(is_there, || format!("{frame} is told what {peer} shows, who isn't there"));
         self.must(before.as_deref() != value, || format!("{frame} is told twice what {peer} shows: {value:?}"));
     }

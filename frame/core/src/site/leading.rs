@@ -42,6 +42,7 @@ impl Site {
             hiding: self.hiding,
             blocked: self.blocked.clone(),
         };
+        self.showing_is_told();
         self.post(ToLeader::Hello(hello));
     }
 
@@ -174,6 +175,8 @@ impl Site {
             self.hang_up();
             self.end_sessions();
             self.tell(0, Tell::Identity(id.to_string()));
+            self.fail_what_is_being_said();
+            self.forget_said();
             self.show_anew();
         }
     }

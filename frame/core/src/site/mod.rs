@@ -224,6 +224,8 @@ impl Machine for Site {
     /// Takes a fact.
     fn handle_input(&mut self, input: Input, now: Instant) {
         self.now = now;
+        // Timers of hidden pages are late: whatever comes serves as well.
+        self.hear_late(now);
         match input {
             // Of the island that the frame leaves. Were the leader there heard, it would be said hello to.
             Input::Announced(_)
@@ -276,7 +278,6 @@ impl Machine for Site {
                 self.on_time(now);
                 self.on_consent_time(now);
                 self.end_late_calls(now);
-                self.hear_late(now);
                 self.endpoint_input(bitters_session::Input::Timeout, now);
             }
             Input::TooLarge { id, bytes } => self.on_too_large(id, bytes, now),

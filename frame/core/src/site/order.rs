@@ -56,6 +56,16 @@ impl Order {
         before.map(|(name, ago)| After { name, ms: u16::try_from(ago.as_millis()).unwrap_or(u16::MAX) })
     }
 
+    /// What our page says next comes after nothing.
+    pub const fn forget_said(&mut self) {
+        self.said = None;
+    }
+
+    /// A message was refused.
+    pub fn unsay(&mut self, name: MessageName) {
+        self.said.take_if(|(last, _)| *last == name);
+    }
+
     /// Whether a message waits.
     pub fn holds(&self, from: PersonaId, name: MessageName) -> bool {
         self.place(from, name).is_some()
@@ -66,16 +76,14 @@ impl Order {
         let of_author = || self.early.iter().filter(|it| it.message.from == message.from);
         let sum = |early: &mut dyn Iterator<Item = &Early>| early.map(|it| it.bytes).sum::<usize>() + bytes;
         let fits = of_author().count() < MAX_OF_AUTHOR && sum(&mut of_author()) <= MAX_BYTES_OF_AUTHOR;
-        if fits && self.early.len() < MAX && sum(&mut self.early.iter()) <= MAX_BYTES {
-            self.early.push_back(Early { message, after, bytes, until: now + SPREADS });
-            return Vec::new();
-        }
-        let first = |order: &Self| order.early.iter().position(|it| it.message.from == message.from);
+        let fits = fits && self.early.len() < MAX && sum(&mut self.early.iter()) <= MAX_BYTES;
+        let from = message.from;
+        self.early.push_back(Early { message, after, bytes, until: now + SPREADS });
+        let first = |order: &Self| order.early.iter().position(|it| it.message.from == from);
         let mut all = Vec::new();
-        while let Some(at) = first(self) {
+        while let Some(at) = first(self).filter(|_| !fits) {
             all.extend(self.take_chain(at));
         }
-        all.push(message);
         all
     }
 
@@ -96,7 +104,7 @@ impl Order {
         let last = self.early.get(at)?;
         let (from, mut first, mut after) = (last.message.from, at, last.after);
         // A hostile page says of each of two messages that it came after the other.
-        for _ in 0..self.early.len() {
+        for _ in 0..MAX_OF_AUTHOR {
             let Some(before) = self.place(from, after) else { break };
             (first, after) = (before, self.early[before].after);
         }
@@ -157,8 +165,9 @@ mod tests {
                 let n = u8::try_from(n).unwrap();
                 order.hold(message(n), name(n - 1), bytes, Instant::START)
             };
-            assert!((2..room + 2).rev().all(|n| hold(n).is_empty()));
-            let gone: Vec<MessageName> = hold(room + 2).into_iter().map(|it| it.name).collect();
+            // The one that comes last was said first.
+            assert!((3..room + 3).rev().all(|n| hold(n).is_empty()));
+            let gone: Vec<MessageName> = hold(2).into_iter().map(|it| it.name).collect();
             assert_eq!(gone, (2..room + 3).map(|n| name(u8::try_from(n).unwrap())).collect::<Vec<_>>());
             assert_eq!(order.due(), None);
         }

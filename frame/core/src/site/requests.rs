@@ -268,6 +268,11 @@ impl Site {
                 self.reachable.insert(peer);
                 self.make_stream(id, peer, service, credit, now);
             }
+            (Pending::Publish { topic, message, .. }, Err(failure)) => {
+                self.unsay(topic, message);
+                self.requests.remove(&id);
+                self.fail(id, failure);
+            }
             (Pending::Join(topic), Err(failure)) => {
                 self.forget_subscription(id, topic);
                 self.requests.remove(&id);
@@ -277,13 +282,7 @@ impl Site {
                 self.requests.remove(&id);
                 self.fail(id, failure.executed(Executed::No));
             }
-            (
-                Pending::Dial(..)
-                | Pending::HangUp(_)
-                | Pending::Publish { .. }
-                | Pending::Stream(StreamState::Dialling { .. }),
-                Err(failure),
-            ) => {
+            (Pending::Dial(..) | Pending::HangUp(_) | Pending::Stream(StreamState::Dialling { .. }), Err(failure)) => {
                 self.requests.remove(&id);
                 self.fail(id, failure);
             }
@@ -377,6 +376,15 @@ impl Site {
         self.fail(id, failure.executed(Executed::No));
     }
 
+    /// The site has another persona: what the one before was saying isn't said again by this one, or peers would know that the two are one.
+    pub(super) fn fail_what_is_being_said(&mut self) {
+        let is_being_said = |(id, pending): (&u32, &Pending)| matches!(pending, Pending::Publish { .. }).then_some(*id);
+        for id in self.requests.iter().filter_map(is_being_said).collect::<Vec<_>>() {
+            self.requests.remove(&id);
+            self.fail(id, Failure::new(Code::LeaderLost, "the site's id changed while this was being said"));
+        }
+    }
+
     /// A leader took us in: what an earlier one may not have heard is asked again, under the same numbers.
     pub(super) fn ask_again(&mut self) {
         let mut lost = Vec::new();
@@ -407,6 +415,7 @@ impl Site {
         }
         again.extend(self.accepted.again(self.now));
         again.into_iter().for_each(|message| self.send(message));
+        self.tell_all_showing();
         for id in lost {
             self.requests.remove(&id);
             let failure = Failure::new(Code::LeaderLost, "the node's leader was replaced");

@@ -322,6 +322,56 @@ fn what_the_page_shows_is_sealed_and_told_to_the_next_leader_too() {
 }
 
 #[test]
+fn what_a_page_shows_while_leaders_change_is_told_to_the_next_once() {
+    let mut world = World::welcomed([ALICE]);
+    world.ask(0, 1, Ask::Join { name: "lobby".into() });
+    world.registers_again();
+    world.ask(0, 2, Ask::Presence { topic: 1, value: Some("1".into()) });
+    assert_eq!(world.shown, None, "nobody leads");
+    let shows = |said: Vec<ToLeader>| said.iter().filter(|it| matches!(it, ToLeader::Show { .. })).count();
+    assert_eq!(shows(world.said_to_next_leader()), 1);
+    world.registers_again();
+    assert_eq!(shows(world.said_to_next_leader()), 0, "the hello told it");
+}
+
+#[test]
+fn what_a_page_says_as_another_persona_says_nothing_of_what_it_said_before() {
+    let mut world = World::welcomed([ALICE]);
+    world.ask(0, 1, Ask::Join { name: "lobby".into() });
+    let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
+    let after = |world: &mut World, id| {
+        world.ask(0, id, Ask::Publish { topic: 1, data: Data::Text("hello".into()) });
+        key.open(&world.published.take().unwrap().2).unwrap().1
+    };
+    assert!(after(&mut world, 2).is_none() && after(&mut world, 3).is_some());
+    world.deaf = true;
+    world.ask(0, 4, Ask::Publish { topic: 1, data: Data::Text("unanswered".into()) });
+    world.tells(0);
+    world.leader_says(0, ToFrame::Welcome(welcome(BOB)));
+    let failed = world.tells(0).into_iter().find_map(|event| match event {
+        Event { id: 4, tell: Tell::Failed(failure) } => Some(failure.code),
+        _ => None,
+    });
+    assert_eq!(failed, Some(Code::LeaderLost), "the other doesn't say it again");
+    world.deaf = false;
+    assert_eq!(after(&mut world, 5), None);
+}
+
+#[test]
+fn what_the_leader_refused_is_not_waited_for() {
+    let mut world = World::welcomed([ALICE]);
+    world.ask(0, 1, Ask::Join { name: "lobby".into() });
+    world.deaf = true;
+    world.ask(0, 2, Ask::Publish { topic: 1, data: Data::Text("too much".into()) });
+    let failure = Failure::new(Code::Quota, "this site publishes too much");
+    world.leader_says(0, ToFrame::Asked { request: 2, outcome: Err(failure) });
+    world.deaf = false;
+    world.ask(0, 3, Ask::Publish { topic: 1, data: Data::Text("hello".into()) });
+    let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
+    assert_eq!(key.open(&world.published.unwrap().2).unwrap().1, None);
+}
+
+#[test]
 fn a_message_that_comes_twice_is_told_once() {
     let mut world = World::welcomed([ALICE]);
     world.ask(0, 1, Ask::Join { name: "lobby".into() });
@@ -740,7 +790,7 @@ impl World {
             ToLeader::Dial { request, .. } | ToLeader::Join { request, .. } => {
                 self.leader_says(site, ToFrame::Asked { request, outcome: Ok(()) });
             }
-            ToLeader::Show { topic, shows } => self.shown = Some((topic, shows)),
+            ToLeader::Show { topic, what, .. } => self.shown = Some((topic, what)),
             ToLeader::Publish { request, topic, name, body } => {
                 self.published = Some((topic, name, body.clone()));
                 let from = persona(self.sites[site].origin).id();

@@ -52,6 +52,8 @@ struct Shows {
     /// The same, sealed for one persona.
     sealed: Vec<u8>,
     since: Instant,
+    /// Whether the leader was told, or is by our hello.
+    told: bool,
 }
 
 /// Messages of the site's own that are remembered: what it may say in two seconds, more than goes unanswered while the leader changes.
@@ -244,7 +246,7 @@ impl Site {
         };
         let topic = *topic;
         let entry = self.topics.get_mut(&topic).ok_or_else(|| bad("no such topic"))?;
-        entry.shows = Some(Shows { value, sealed: Vec::new(), since: self.now });
+        entry.shows = Some(Shows { value, sealed: Vec::new(), since: self.now, told: false });
         self.tell(id, Tell::Done);
         self.say_shown(topic);
         Ok(())
@@ -267,8 +269,40 @@ impl Site {
         let Some(shows) = &mut entry.shows else { return };
         let value = shows.value.clone();
         shows.sealed = value.map(|value| entry.key.seal(&Data::Json(value), None, nonce)).unwrap_or_default();
-        let shows = shows.sealed.clone();
-        self.send(ToLeader::Show { topic, shows });
+        shows.told = false;
+        self.tell_showing(topic);
+    }
+
+    /// Tells the leader what the page shows, unless it knows; one that comes is told when it has taken us in.
+    fn tell_showing(&mut self, topic: TopicId) {
+        let (now, welcomed) = (self.now, self.welcomed);
+        let shows = self.topics.get_mut(&topic).and_then(|entry| entry.shows.as_mut());
+        let Some(shows) = shows.filter(|shows| welcomed && !shows.told) else { return };
+        shows.told = true;
+        let (since_ms, what) = (millis(now.since(shows.since)), shows.sealed.clone());
+        self.send(ToLeader::Show { topic, since_ms, what });
+    }
+
+    /// A leader took us in: it is told what our hello didn't.
+    pub(super) fn tell_all_showing(&mut self) {
+        self.topics.keys().copied().collect::<Vec<_>>().into_iter().for_each(|topic| self.tell_showing(topic));
+    }
+
+    /// Our hello tells it.
+    pub(super) fn showing_is_told(&mut self) {
+        self.topics.values_mut().filter_map(|entry| entry.shows.as_mut()).for_each(|shows| shows.told = true);
+    }
+
+    /// The site has another persona: what it says from now on says nothing of what the one before said.
+    pub(super) fn forget_said(&mut self) {
+        self.topics.values_mut().for_each(|entry| entry.order.forget_said());
+    }
+
+    /// The leader refused a message: those that follow don't come after it.
+    pub(super) fn unsay(&mut self, topic: TopicId, message: MessageName) {
+        if let Some(entry) = self.topics.get_mut(&topic) {
+            entry.order.unsay(message);
+        }
     }
 
     /// A peer that the leader told us of, or our own persona, shows something. What nobody can have shown is nothing.
@@ -297,6 +331,9 @@ impl Site {
 
     /// The site hears what waited long enough for what its page said before.
     pub(super) fn hear_late(&mut self, now: Instant) {
+        if self.early_messages_due().is_none_or(|due| due > now) {
+            return;
+        }
         for topic in self.topics.keys().copied().collect::<Vec<_>>() {
             while let Some(message) = self.topics.get_mut(&topic).and_then(|entry| entry.order.next_late(now)) {
                 self.hear(topic, message);

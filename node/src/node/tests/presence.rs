@@ -185,7 +185,7 @@ fn who_comes_is_told_of_many_who_show_much_within_its_budget() {
 const NOTHING: [Vec<u8>; 0] = [];
 
 fn shows(what: &[u8]) -> ToLeader {
-    ToLeader::Show { topic: LOBBY, shows: what.to_vec() }
+    ToLeader::Show { topic: LOBBY, since_ms: 0, what: what.to_vec() }
 }
 
 fn word_of(from: PersonaId, time: u64, what: &[u8]) -> Word {

@@ -56,6 +56,7 @@ fn tell_all(story: Gossip, count: u64) -> Evidence {
 
 fn assert_lively(sum: Evidence) {
     prove(|| sum.ups > 300 && sum.downs > 50 && sum.passed_on > 20 && sum.heard > 3000, sum);
+    prove(|| sum.shown > 1000, sum);
     prove(|| sum.answered > 2000 && sum.refused > 20 && sum.left > 50, sum);
     prove(|| sum.statuses > 3000 && sum.overviews > 1000, sum);
     prove(|| sum.sessions > 1000 && sum.calls_done > 1000, sum);
