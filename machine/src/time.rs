@@ -27,6 +27,12 @@ impl Instant {
     pub fn since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+
+    /// The same in milliseconds.
+    #[must_use]
+    pub fn millis_since(self, earlier: Self) -> u64 {
+        Self(self.since(earlier)).as_millis()
+    }
 }
 
 impl Add<Duration> for Instant {

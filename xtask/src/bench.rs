@@ -45,10 +45,7 @@ fn topics(workspace: &Workspace) -> Result<()> {
     tools::ensure_target(workspace, tools::WASI_TARGET)?;
     tools::ensure_npm(workspace)?;
     let runner = "CARGO_TARGET_WASM32_WASIP1_RUNNER";
-    let engine = format!(
-        "node --no-warnings --no-liftoff --no-wasm-lazy-compilation {}",
-        workspace.path("xtask/wasi.mjs").display()
-    );
+    let engine = tools::wasi_runner(workspace).join(" ");
     let built =
         ["test", "--locked", "--package", "bitters-node", "--lib", "--target", tools::WASI_TARGET, "--profile", "wasm"];
     let cargo = workspace.cargo().args(built).args(["--", "--ignored", "--nocapture", "messages_that_a_leader"]);

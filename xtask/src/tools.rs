@@ -18,6 +18,12 @@ const OLDEST_NODE: u32 = 20;
 const FIREFOXES: [&str; 2] = ["firefox-esr", "firefox"];
 const CHROMIUMS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
+/// What runs a program of [`WASI_TARGET`], by the compiler that browsers use for code that runs often.
+pub fn wasi_runner(workspace: &Workspace) -> [String; 5] {
+    let wasi = workspace.path("xtask/wasi.mjs").display().to_string();
+    ["node", "--no-warnings", "--no-liftoff", "--no-wasm-lazy-compilation", &wasi].map(str::to_owned)
+}
+
 /// Sees to it that the active toolchain can build for `target`.
 pub fn ensure_target(workspace: &Workspace, target: &str) -> Result<()> {
     let libraries = workspace.command("rustc").args(["--print", "target-libdir", "--target", target]).read()?;

@@ -79,7 +79,7 @@ impl Clock {
     }
 
     fn since(&self, (ms, told): (u64, Instant)) -> u64 {
-        ms.saturating_add(u64::try_from(self.now.since(told).as_millis()).unwrap_or(u64::MAX))
+        ms.saturating_add(self.now.millis_since(told))
     }
 
     /// The node is told the time of day. Tells whether that is later than expected by more than so much.

@@ -145,7 +145,7 @@ impl Roster {
     /// How long the persona itself is to wait until others take its next word.
     pub fn pause(&self, own: PersonaId, now: Instant) -> Duration {
         let next = self.members.get(&own).map_or(now, |it| it.taken + Duration::from_millis(PACE));
-        if next > now { next.since(now) } else { Duration::ZERO }
+        next.since(now)
     }
 
     /// How its next word is dated, at this time: later than the last one, but for one that was dated by a clock that was wrong: nobody took it.

@@ -65,8 +65,7 @@ fn wasm(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
     let packages = PURE.iter().flat_map(|name| ["--package", name]);
     let cargo = workspace.cargo().args(["test", "--locked", "--target", tools::WASI_TARGET]);
     let built = Built::make(cargo.args(packages).args(["--lib", "--tests"]), "build test programs (wasm32)")?;
-    let wasi = workspace.path("xtask/wasi.mjs").display().to_string();
-    let runner = ["node", "--no-warnings", "--no-liftoff", "--no-wasm-lazy-compilation", &wasi].map(str::to_owned);
+    let runner = tools::wasi_runner(workspace);
     // Captured output would be lost with the program.
     let extra: Vec<_> = ["--nocapture".to_owned()].into_iter().chain(extra.iter().cloned()).collect();
     // Each has one thread.

@@ -53,8 +53,7 @@ impl Accepted {
 
     /// All of them, for another leader.
     pub(super) fn again(&self, now: Instant) -> impl Iterator<Item = ToLeader> {
-        let ago = move |told: Instant| u64::try_from(now.since(told).as_millis()).unwrap_or(u64::MAX);
-        self.0.iter().map(move |(peer, told)| ToLeader::Accepted { peer: *peer, ago_ms: ago(*told) })
+        self.0.iter().map(move |(peer, told)| ToLeader::Accepted { peer: *peer, ago_ms: now.millis_since(*told) })
     }
 
     /// The site's persona is another.

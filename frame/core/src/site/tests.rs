@@ -19,7 +19,7 @@ use bitters_wire::{
     permission::Permissions,
     rpc::{Ask, Outcome, RPC, Request},
     status::Scope,
-    topic::{After, Heard, MessageName},
+    topic::{After, Heard, MessageName, TopicKey},
 };
 
 use super::*;
@@ -256,7 +256,7 @@ fn what_peers_show_is_told_once_to_each_subscription_and_only_what_can_be_shown(
     let mut world = World::welcomed([ALICE]);
     world.ask(0, 1, Ask::Join { name: "lobby".into() });
     world.tells(0);
-    let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
+    let key = lobby();
     let (topic, bob) = (key.id(), persona(BOB).id());
     let shown = |data: Option<Data>| {
         let shows = data.map(|data| key.seal(&data, None, [1; 24])).unwrap_or_default();
@@ -296,7 +296,7 @@ fn what_the_page_shows_is_sealed_and_told_to_the_next_leader_too() {
     world.tells(0);
     world.ask(0, 2, Ask::Presence { topic: 1, value: Some("{}".into()) });
     assert_eq!(world.tells(0), [Event { id: 2, tell: Tell::Done }]);
-    let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
+    let key = lobby();
     let (topic, shows) = world.shown.take().unwrap();
     assert_eq!((topic, key.open(&shows)), (key.id(), Ok((Data::Json("{}".into()), None))));
 
@@ -338,7 +338,7 @@ fn what_a_page_shows_while_leaders_change_is_told_to_the_next_once() {
 fn what_a_page_says_as_another_persona_says_nothing_of_what_it_said_before() {
     let mut world = World::welcomed([ALICE]);
     world.ask(0, 1, Ask::Join { name: "lobby".into() });
-    let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
+    let key = lobby();
     let after = |world: &mut World, id| {
         world.ask(0, id, Ask::Publish { topic: 1, data: Data::Text("hello".into()) });
         key.open(&world.published.take().unwrap().2).unwrap().1
@@ -367,7 +367,7 @@ fn what_the_leader_refused_is_not_waited_for() {
     world.leader_says(0, ToFrame::Asked { request: 2, outcome: Err(failure) });
     world.deaf = false;
     world.ask(0, 3, Ask::Publish { topic: 1, data: Data::Text("hello".into()) });
-    let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
+    let key = lobby();
     assert_eq!(key.open(&world.published.unwrap().2).unwrap().1, None);
 }
 
@@ -376,7 +376,7 @@ fn a_message_that_comes_twice_is_told_once() {
     let mut world = World::welcomed([ALICE]);
     world.ask(0, 1, Ask::Join { name: "lobby".into() });
     world.tells(0);
-    let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
+    let key = lobby();
     let body = key.seal(&Data::Text("hello".into()), None, [1; 24]);
     let said = ToFrame::Topic {
         topic: key.id(),
@@ -406,7 +406,7 @@ fn what_a_page_says_is_told_after_what_it_said_before_unless_that_does_not_come(
     let mut world = World::welcomed([ALICE]);
     world.ask(0, 1, Ask::Join { name: "lobby".into() });
     world.tells(0);
-    let key = bitters_wire::topic::TopicKey::of(&"lobby".try_into().unwrap());
+    let key = lobby();
     let (topic, from) = (key.id(), persona(BOB).id());
     let said = |n: u8| {
         let (name, after) = (MessageName([n; 8]), Some(After { name: MessageName([n - 1; 8]), ms: 200 }));
@@ -842,6 +842,10 @@ fn welcome(origin: &str) -> Welcome {
 fn identities(link: LinkId) -> IdentityText {
     let end = |id, n| IdentityEnd { id, fingerprint: [n; 32], nonce: [u8::try_from(link.number).unwrap(); 16] };
     IdentityText { signer_is_a: false, a: end(persona(BOB).id(), 1), b: end(persona(ALICE).id(), 2) }
+}
+
+fn lobby() -> TopicKey {
+    TopicKey::of(&"lobby".try_into().unwrap())
 }
 
 fn persona(origin: &str) -> PersonaSecret {

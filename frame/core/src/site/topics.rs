@@ -1,6 +1,6 @@
 //! A site's topics. Sealing and opening happen here: the leader sees who says something, and not what.
 
-use std::{collections::VecDeque, time::Duration};
+use std::collections::VecDeque;
 
 use bitters_machine::{
     map::{Map, Set},
@@ -124,7 +124,7 @@ impl Site {
         let membership = |(topic, entry): (&TopicId, &Topic)| Membership {
             topic: *topic,
             matching: entry.key.matching(),
-            since_ms: millis(self.now.since(entry.since)),
+            since_ms: self.now.millis_since(entry.since),
             shows: self.showing(entry),
             heard: entry.heard.tell(MAX_HEARD_AUTHORS / share, MAX_HEARD / share),
         };
@@ -175,10 +175,7 @@ impl Site {
         if !data.fits() {
             return Err(Failure::new(Code::TooLarge, "a message has at most 256 KiB; use a stream for more"));
         }
-        let Some(Pending::Join(topic)) = self.requests.get(&subscription) else {
-            return Err(Failure::new(Code::Closed, "the topic was left"));
-        };
-        let topic = *topic;
+        let topic = self.topic_of(subscription)?;
         let (Some(entry), Some(persona)) = (self.topics.get_mut(&topic), &self.persona) else {
             return Err(bad("no such topic"));
         };
@@ -193,6 +190,14 @@ impl Site {
         self.requests.insert(id, Pending::Publish { topic, message, body: body.clone() });
         self.send(ToLeader::Publish { request: id, topic, name: message, body });
         Ok(())
+    }
+
+    /// The topic of a subscription that goes on.
+    fn topic_of(&self, subscription: u32) -> Result<TopicId, Failure> {
+        match self.requests.get(&subscription) {
+            Some(Pending::Join(topic)) => Ok(*topic),
+            _ => Err(Failure::new(Code::Closed, "the topic was left")),
+        }
     }
 
     /// The leader verified who says it.
@@ -211,7 +216,7 @@ impl Site {
         }
         let message = Message { from, name, data };
         // Who comes doesn't wait for what was said before that.
-        let here_ms = millis(self.now.since(entry.since));
+        let here_ms = self.now.millis_since(entry.since);
         let may_come = |after: &After| u64::from(ago_ms) + u64::from(after.ms) <= here_ms;
         let is_missing =
             |after: &After| entry.heard.takes(from, after.name, time) || entry.order.holds(from, after.name);
@@ -241,10 +246,7 @@ impl Site {
         if value.as_ref().is_some_and(|value| value.len() > MAX_PRESENCE) {
             return Err(Failure::new(Code::TooLarge, "a topic shows at most 4 KiB of JSON"));
         }
-        let Some(Pending::Join(topic)) = self.requests.get(&subscription) else {
-            return Err(Failure::new(Code::Closed, "the topic was left"));
-        };
-        let topic = *topic;
+        let topic = self.topic_of(subscription)?;
         let entry = self.topics.get_mut(&topic).ok_or_else(|| bad("no such topic"))?;
         entry.shows = Some(Shows { value, sealed: Vec::new(), since: self.now, told: false });
         self.tell(id, Tell::Done);
@@ -254,7 +256,7 @@ impl Site {
 
     fn showing(&self, entry: &Topic) -> Option<Showing> {
         let (persona, shows) = (self.persona.as_ref()?, entry.shows.as_ref()?);
-        Some(Showing { of: persona.id, since_ms: millis(self.now.since(shows.since)), what: shows.sealed.clone() })
+        Some(Showing { of: persona.id, since_ms: self.now.millis_since(shows.since), what: shows.sealed.clone() })
     }
 
     /// The site has another persona: peers of both are not to see the same bytes.
@@ -279,7 +281,7 @@ impl Site {
         let shows = self.topics.get_mut(&topic).and_then(|entry| entry.shows.as_mut());
         let Some(shows) = shows.filter(|shows| welcomed && !shows.told) else { return };
         shows.told = true;
-        let (since_ms, what) = (millis(now.since(shows.since)), shows.sealed.clone());
+        let (since_ms, what) = (now.millis_since(shows.since), shows.sealed.clone());
         self.send(ToLeader::Show { topic, since_ms, what });
     }
 
@@ -362,8 +364,4 @@ impl Site {
             }
         }
     }
-}
-
-fn millis(of: Duration) -> u64 {
-    u64::try_from(of.as_millis()).unwrap_or(u64::MAX)
 }

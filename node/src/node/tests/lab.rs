@@ -27,7 +27,7 @@ use bitters_wire::{
     rpc::Identity,
     sealed::{ForMembers, Fresh, Opened, Said, SealedSignal},
     status::Scope,
-    topic::{MatchKey, MessageName, Published, TAGS_AT_ONCE, TopicMessage, TopicTag},
+    topic::{MatchKey, MessageName, Published, TAGS_AT_ONCE, TopicMessage, TopicTag, Word},
 };
 
 use crate::{
@@ -513,6 +513,15 @@ pub(super) fn in_topics(from: PersonaId, topics: &[TopicId]) -> TopicMessage {
 /// A persona says on its link that it left a topic.
 pub(super) fn left(from: PersonaId, topic: TopicId) -> TopicMessage {
     TopicMessage::Left(tag_of(from, topic))
+}
+
+/// Words of members that a peer is told.
+pub(super) fn words_to(link: LinkId, outputs: &[Output]) -> Vec<Word> {
+    let words = outputs.iter().filter_map(said_of_topics).filter_map(|(to, message)| match message {
+        TopicMessage::Here { words, .. } if to == link => Some(words),
+        _ => None,
+    });
+    words.flatten().collect()
 }
 
 /// A page joins a topic.

@@ -194,11 +194,7 @@ fn word_of(from: PersonaId, time: u64, what: &[u8]) -> Word {
 
 /// What words on a link show.
 fn told(link: LinkId, outputs: &[Output]) -> Vec<Vec<u8>> {
-    let words = outputs.iter().filter_map(said_of_topics).filter_map(|(to, message)| match message {
-        TopicMessage::Here { words, .. } if to == link => Some(words),
-        _ => None,
-    });
-    words.flatten().map(|word| word.shows).collect()
+    words_to(link, outputs).into_iter().map(|word| word.shows).collect()
 }
 
 /// What frames are told of what is shown.

@@ -341,11 +341,7 @@ fn a_neighbour_that_comes_hears_who_is_there_and_one_that_goes_is_missed_at_once
     lab.peer(link, &here(&[word(bob(), 0, 8), word(alice(), 0, 8)]));
     let second = lab.linked_in(TAB, Pair { own: us(), peer: peer(1) });
     let heard = lab.peer(second, &in_topic(peer(1), LOBBY));
-    let words = heard.iter().filter_map(said_of_topics).filter_map(|(to, message)| match message {
-        TopicMessage::Here { words, .. } if to == second => Some(words),
-        _ => None,
-    });
-    let mut told: Vec<PersonaId> = words.flatten().map(|word| word.from).collect();
+    let mut told: Vec<PersonaId> = words_to(second, &heard).iter().map(|word| word.from).collect();
     told.sort();
     let mut there = [us(), alice(), bob()];
     there.sort();
@@ -418,11 +414,7 @@ fn what_a_peer_spells_in_another_way_is_no_message() {
 
 /// How many of our words a peer is told.
 fn ours_to(link: LinkId, outputs: &[Output]) -> usize {
-    let words = outputs.iter().filter_map(said_of_topics).filter_map(|(to, message)| match message {
-        TopicMessage::Here { words, .. } if to == link => Some(words),
-        _ => None,
-    });
-    words.flatten().filter(|word| word.from == us() && !word.is_last()).count()
+    words_to(link, outputs).iter().filter(|word| word.from == us() && !word.is_last()).count()
 }
 
 #[test]
