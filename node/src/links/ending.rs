@@ -176,6 +176,8 @@ impl Links {
         }
         if attempt.dialled {
             self.count_failure(pair, around.now);
+        } else {
+            self.redials.gave_way(pair, around.now, &mut self.rng);
         }
     }
 

@@ -98,6 +98,13 @@ impl Redials {
         }
     }
 
+    /// A dial that had begun gave way to the peer's, which failed.
+    pub fn gave_way(&mut self, pair: Pair, now: Instant, rng: &mut fastrand::Rng) {
+        if let Some(redial) = self.0.get_mut(&pair) {
+            redial.not_before = redial.not_before.min(now + backoff(FIRST, redial.failures, CAP, rng));
+        }
+    }
+
     /// Other peers are dialled first; what is remembered of this one's failures stays.
     pub fn postpone(&mut self, pair: Pair, now: Instant) {
         if let Some(redial) = self.0.get_mut(&pair) {

@@ -121,18 +121,28 @@ impl Run<'_> {
     fn one(&self, program: &Program) -> Result<Counts> {
         let mut seen = program.command(self).watch()?;
         // A runner that dies, as Node does now and then (nodejs/node#64500), says nothing of the tests: those that fail exit. It was seen to die
-        // twice in a row.
+        // twice in a row. One that dies after the result has told it.
         for _ in 0..2 {
-            if seen.killed && !self.runner.is_empty() {
+            if self.died(&seen) && !counted(&seen) {
                 println!("\n== {}, again: its runner died\n{}", program.name, seen.text);
                 seen = program.command(self).watch()?;
             }
         }
-        let Seen { success, text, .. } = seen;
-        print!("\n== {}\n{text}", program.name);
-        note(&durations::of_libtest(&program.name, &text));
-        Ok(Counts::of_libtest(&text).or_broken_down(success))
+        let success = seen.success || self.died(&seen) && counted(&seen);
+        print!("\n== {}\n{}", program.name, seen.text);
+        note(&durations::of_libtest(&program.name, &seen.text));
+        Ok(Counts::of_libtest(&seen.text).or_broken_down(success))
     }
+
+    /// Whether what runs the program was killed, and not the program.
+    fn died(&self, seen: &Seen) -> bool {
+        seen.killed && !self.runner.is_empty()
+    }
+}
+
+/// Whether the program told its result, which it does once all of its tests have ended.
+fn counted(seen: &Seen) -> bool {
+    Counts::of_libtest(&seen.text) != Counts::default()
 }
 
 #[cfg(test)]
@@ -157,18 +167,31 @@ mod tests {
         assert_eq!(built.other("coturn").unwrap_err().to_string(), "cargo built no coturn");
     }
 
-    #[test]
-    fn a_program_whose_runner_died_runs_once_more() {
+    /// What is counted of a program that is this script, where `$0` is a file that isn't there at first.
+    fn counted_of(script: &str) -> Counts {
         let dir = tempfile::tempdir().unwrap();
-        let (path, mark) = (dir.path().join("program"), dir.path().join("mark"));
-        let script = format!(
-            "[ -e '{0}' ] && echo 'test result: ok. 2 passed; 0 failed;' || {{ touch '{0}'; kill -9 $$; }}",
-            mark.display()
-        );
-        std::fs::write(&path, script).unwrap();
+        let path = dir.path().join("program");
+        std::fs::write(&path, script.replace("$0", &dir.path().join("mark").display().to_string())).unwrap();
         let programs = [Program { path, dir: dir.path().into(), name: "mortal".to_owned() }];
         let run = Run { name: "try", runner: &["sh".to_owned()], extra: &[], seed: None, jobs: 1 };
-        assert_eq!(run.all(&programs).unwrap(), Counts { passed: 2, ..Counts::default() });
+        run.all(&programs).unwrap()
+    }
+
+    #[test]
+    fn a_program_whose_runner_died_runs_once_more() {
+        let script = "[ -e $0 ] && echo 'test result: ok. 2 passed; 0 failed;' || { touch $0; kill -9 $$; }";
+        assert_eq!(counted_of(script), Counts { passed: 2, ..Counts::default() });
+    }
+
+    #[test]
+    fn a_runner_that_died_after_the_result_has_told_it() {
+        let script = |failed| {
+            format!(
+                "[ -e $0 ] && exit 1; touch $0; echo 'test result: ok. 2 passed; {failed} failed; 0 ignored;'; kill -9 $$"
+            )
+        };
+        assert_eq!(counted_of(&script(0)), Counts { passed: 2, ..Counts::default() });
+        assert_eq!(counted_of(&script(1)), Counts { passed: 2, failed: 1, ..Counts::default() });
     }
 
     #[test]

@@ -314,6 +314,26 @@ fn a_broken_link_is_dialled_at_the_peers_address_when_no_server_helps() {
 }
 
 #[test]
+fn a_dial_at_an_address_that_gave_way_to_the_peers_goes_on_soon_after_that_failed() {
+    let (mut lab, link) = linked_and_listening();
+    lab.peer(link, &Control::Address(far_address()));
+    lab.frame(TAB, joins(1, LOBBY));
+    lab.peer(link, &in_topic(alice(), LOBBY));
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    let (_, in_vain) = dialled_in(&lab.later(Duration::from_millis(400))).expect("the topic wants it");
+    lab.link(in_vain, LinkEvent::Signal(vec![4]));
+    let unknown = lab.server(ToNode::Unreachable { from: us(), to: alice() });
+    let (ours, _) = introduced_in(&unknown).expect("maybe a proxy knows it");
+
+    let outputs = lab.server(dials(alice()));
+    assert!(outputs.contains(&command(TAB, ours, LinkCommand::HangUp)), "one of the two is enough");
+    let (theirs, _) = introduced_in(&outputs).expect("it is answered");
+    let failed = lab.link(theirs, LinkEvent::Down(DownReason::Closed));
+    assert_eq!(dialled_in(&failed), None, "not at once");
+    assert!(dialled_in(&lab.within(Duration::from_secs(2))).is_some());
+}
+
+#[test]
 fn a_peer_that_was_away_and_is_named_by_the_server_is_dialled_by_signals_at_once() {
     let (mut lab, link) = linked_and_listening();
     lab.peer(link, &Control::Address(far_address()));
