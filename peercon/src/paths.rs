@@ -3,7 +3,7 @@
 //! The proxy is for the beginning. As soon as both ends know each other, and are willing to show where they are, they restart ICE with
 //! direct candidates only: with the proxy among them from the start Chromium flips back to it, and the channel can die. Where no
 //! direct path is in use after a while, the end that was introduced has the proxy forward for the new username fragments, and both
-//! add the proxy again. It looks for a direct path twice more, later: machines that were busy, or a network that was, may find one then.
+//! add the proxy again. It looks for a direct path three times more, later: machines that were busy, or a network that was, may find one then.
 //! Where an end isn't willing, the one that was introduced has the proxy go on as it began.
 
 use std::{net::SocketAddr, time::Duration};
@@ -32,7 +32,7 @@ const ASKED_WITHIN: Duration = Duration::from_secs(8);
 const ASKED_AFTER: usize = 64 * 1024;
 
 /// How long after the proxies forward, and after they do again, a direct path is looked for once more.
-const AGAIN_AFTER: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(60)];
+const AGAIN_AFTER: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(60)];
 
 /// Not every browser says when it uses another path.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
