@@ -114,11 +114,22 @@ const watchLink = (page: Page, own: string, peer: string): Promise<void> =>
     { own, peer },
   );
 
-/** Values that somebody could compare: words of descriptions, but for network addresses, and each eight bytes of the messages. */
+/** Texts that are addresses: bytes in base64. Their length stands before them, of which no byte looks like a part of one. */
+const BASE64 = /[\w-]{60,}/g;
+
+/**
+ * Values that somebody could compare: words of descriptions, but for network addresses, and each eight bytes of the messages. Addresses of personas
+ * count as the bytes that they spell: how a server's own address is spelled within them depends on where it stands.
+ */
 function valuesOf({ descriptions, messages }: Told): Set<string> {
   // Who is active is a toss of two random fingerprints.
   const lines = descriptions.flatMap((text) => text.split(/\r?\n/)).filter((line) => !/candidate:|^c=|^m=|^a=setup:/.test(line));
   const words = lines.flatMap((line) => line.split(/[\s:=]+/)).filter((word) => word.length > 3);
-  const windows = messages.flatMap((hex) => Array.from({ length: Math.max(0, hex.length / 2 - 7) }, (_, at) => hex.slice(2 * at, 2 * at + 16)));
-  return new Set([...words, ...windows]);
+  const texts = messages.map((hex) => Buffer.from(hex, "hex").toString("latin1"));
+  const plain = texts.flatMap((text) => text.split(BASE64));
+  const spelled = texts.flatMap((text) => text.match(BASE64) ?? []).map((text) => Buffer.from(text, "base64url").toString("latin1"));
+  return new Set([...words, ...[...plain, ...spelled].flatMap(windowsOf)]);
 }
+
+/** Each eight bytes of a text. */
+const windowsOf = (text: string): string[] => Array.from({ length: Math.max(0, text.length - 7) }, (_, at) => text.slice(at, at + 8));
