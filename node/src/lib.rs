@@ -11,6 +11,7 @@
 //! | `limits` | bounds and rates |
 //! | `deadline` | when something is due, and what |
 //! | `pair` | the two ends of a link |
+//! | `clock` | what time it is |
 //! | `backlog` | packets that wait, within a bound |
 //! | `dials` | peers that sites want to be reachable |
 //! | `topics` | what holds a topic together |
@@ -28,6 +29,7 @@
 mod api;
 mod backlog;
 mod candidacy;
+mod clock;
 mod deadline;
 mod dials;
 mod frames;

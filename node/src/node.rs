@@ -2,7 +2,7 @@
 
 mod addresses;
 mod blocks;
-mod clock;
+
 mod gossip;
 mod handover;
 mod hello;
@@ -30,9 +30,10 @@ use bitters_wire::{
     topic::TopicMessage,
 };
 
-use self::{clock::Clock, reign::Reign};
+use self::reign::Reign;
 use crate::{
     api::{Config, Input, Output, UplinkCommand},
+    clock::Clock,
     deadline::{Deadline, earliest},
     dials::Dials,
     frames::{Frame, Frames},
@@ -95,11 +96,12 @@ struct Part {
 }
 
 /// All that is due at times, in the order in which it is done. Links, which come first, tell themselves what is due.
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     Part { what: "packets that were held back go on", due: |it| it.traffic.due(), drive: Node::release_packets },
     Part { what: "a peer is looked up again", due: |it| it.dials.again(), drive: Node::look_again },
     Part { what: "a dial has waited for too long", due: |it| it.dials.deadline(), drive: Node::end_dials },
     Part { what: "a frame is asked, or judged", due: Node::frames_due, drive: Node::watch_frames },
+    Part { what: "a clock is put", due: |it| it.clock.neighbours.due(), drive: Node::put_clocks },
     Part { what: "a topic asks for peers, or misses one", due: |it| it.topics.next(), drive: Node::drive_topics },
     Part { what: "what was said is forgotten", due: |it| it.topics.expires(), drive: Node::expire_topics },
     Part { what: "a member says that it is there, or is missed", due: Node::next_word, drive: Node::drive_words },
@@ -252,7 +254,7 @@ impl Node {
 
     fn expire_topics(&mut self) {
         if self.topics.expires().is_some_and(|at| at <= self.clock.now) {
-            self.topics.expire(self.clock.now, self.clock.common_ms());
+            self.topics.expire(self.clock.now, |own| self.clock.common_ms(own));
         }
     }
 

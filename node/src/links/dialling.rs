@@ -329,7 +329,7 @@ impl Around<'_> {
 
     /// Whether an address may be dialled no longer.
     pub(super) fn is_expired(&self, address: &Address) -> bool {
-        self.unix_ms.is_some_and(|unix_ms| address.expires() <= unix_ms)
+        self.clock.unix_ms().is_some_and(|unix_ms| address.expires() <= unix_ms)
     }
 }
 

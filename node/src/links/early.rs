@@ -160,7 +160,7 @@ impl Around<'_> {
 
     /// Whether the site accepted the peer.
     pub(super) fn knows(&self, pair: Pair) -> bool {
-        self.acquaintances.includes(pair, self.unix_ms)
+        self.acquaintances.includes(pair, self.clock.unix_ms())
     }
 
     /// Topics for whose members what is said to a peer is sealed; none for an acquaintance.

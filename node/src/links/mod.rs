@@ -67,6 +67,7 @@ use bitters_wire::{
 
 use crate::{
     backlog::Lost,
+    clock::Clock,
     deadline::{Deadline, earliest},
     dials::Dials,
     frames::Frames,
@@ -108,10 +109,8 @@ pub struct Around<'a> {
     pub proxies: &'a [SocketAddr],
     /// Whether the rendezvous has our keys.
     pub is_registered: bool,
-    /// Milliseconds since 1970, as far as the node was told.
-    pub unix_ms: Option<u64>,
-    /// Minutes since 1970, as peers count them.
-    pub minute: Option<u32>,
+    /// What time it is, for each persona.
+    pub clock: &'a Clock,
     /// The moment.
     pub now: Instant,
 }

@@ -36,7 +36,7 @@ impl Links {
         let Some(secret) = around.frames.secret(pair.own).filter(|_| !around.blocks.includes(pair)) else { return };
         if let Ok(opened) = sealed.open(secret)
             && opened.from == pair.peer
-            && self.sealing.hears(pair.own, &opened, around.minute)
+            && self.sealing.hears(pair.own, &opened, around.clock.minute(pair.own))
         {
             self.on_said(pair, (opened.said, opened.nonce), way, around);
         }
@@ -199,16 +199,16 @@ impl Links {
         let own = pair.own;
         let keys = topics.iter().filter_map(|topic| around.topics.matching(Place { own, topic: *topic }).copied());
         let keys: Vec<MatchKey> = keys.collect();
-        let secret = around.frames.secret(own);
+        let (secret, minute) = (around.frames.secret(own), around.clock.minute(own));
         let sealed =
-            secret.and_then(|secret| self.sealing.seal_for(said, (&keys, signal), (secret, pair.peer), around.minute));
+            secret.and_then(|secret| self.sealing.seal_for(said, (&keys, signal), (secret, pair.peer), minute));
         sealed.is_some_and(|sealed| self.have_passed_on(pair, &sealed, way, around))
     }
 
     /// Has others pass on what is said to a peer. Tells whether somebody was asked to.
     pub(super) fn send_said(&mut self, pair: Pair, said: &Said, way: Way, around: &Around<'_>) -> bool {
-        let secret = around.frames.secret(pair.own);
-        let sealed = secret.and_then(|secret| self.sealing.seal(said, (secret, pair.peer), around.minute));
+        let (secret, minute) = (around.frames.secret(pair.own), around.clock.minute(pair.own));
+        let sealed = secret.and_then(|secret| self.sealing.seal(said, (secret, pair.peer), minute));
         sealed.is_some_and(|sealed| self.have_passed_on(pair, &sealed, way, around))
     }
 

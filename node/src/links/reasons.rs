@@ -42,7 +42,7 @@ pub(super) enum Reason {
 impl Around<'_> {
     /// Whether a peer may know our network addresses, for what we remember of it.
     pub(super) fn may_show(&self, pair: Pair) -> bool {
-        !self.hides && self.acquaintances.includes(pair, self.unix_ms)
+        !self.hides && self.acquaintances.includes(pair, self.clock.unix_ms())
     }
 
     /// Why we show our network addresses to a peer that we dial, if at all.

@@ -178,7 +178,8 @@ impl Node {
         if !self.spend(id, Spend::Publish(body.len()), now) {
             return Err(self.quota(id, "this site publishes too much", now));
         }
-        let (place, time) = (Place { own: secret.id(), topic }, self.clock.common_ms());
+        let place = Place { own: secret.id(), topic };
+        let time = self.clock.common_ms(place.own);
         let Some(key) = self.topics.matching(place).copied() else { return Ok(()) };
         // A frame says it again to a leader that may not have heard it.
         if self.topics.hear(place, (place.own, name), time, true) {
@@ -203,7 +204,10 @@ impl Node {
         // Members pass on what they have verified.
         let Ok(signed) = published.open((topic, key)) else { return self.punish_for_topic(link, pair) };
         let from = signed.header.from;
-        if !signed.header.is_fresh(self.clock.common_ms()) || !self.topics.takes(place, &signed.header) {
+        if link.is_some() && from == pair.peer {
+            self.clock.hear_neighbour(pair, signed.header.time, &mut self.rng);
+        }
+        if !signed.header.is_fresh(self.clock.common_ms(place.own)) || !self.topics.takes(place, &signed.header) {
             return;
         }
         let is_near = from == pair.peer || from == place.own;
@@ -243,7 +247,7 @@ impl Node {
         let is_blocked = self.blocks.includes(Pair { own: place.own, peer: from });
         for frame in self.hearers(place, time).filter(|_| !is_blocked).filter(|id| Some(*id) != by).collect::<Vec<_>>()
         {
-            let ago_ms = self.clock.ago_ms(time);
+            let ago_ms = self.clock.ago_ms(place.own, time);
             self.tell(frame, ToFrame::Topic { topic, from, name, time, ago_ms, body: published.body.clone() });
         }
         let links: Vec<LinkId> =
@@ -261,7 +265,8 @@ impl Node {
 
     /// Frames that hear what was said then: not what was said long before they came.
     fn hearers(&self, place: Place, time: u64) -> impl Iterator<Item = FrameId> {
-        let (age, now) = (Duration::from_millis(self.clock.common_ms().saturating_sub(time)), self.clock.now);
+        let age = Duration::from_millis(self.clock.common_ms(place.own).saturating_sub(time));
+        let now = self.clock.now;
         let came_by = move |frame: &Frame| {
             frame.joined.get(&place.topic).is_some_and(|(at, before)| age <= now.since(*at) + *before + LATELY)
         };
@@ -289,7 +294,8 @@ impl Node {
     /// Peers of a persona in a topic, in order: its neighbours, and who says that it is there. Frames of the persona itself are none.
     pub(super) fn topic_peers(&self, place: Place) -> Set<PersonaId> {
         let linked = self.links.table().in_topic(place.own, place.topic).map(|(_, pair, _)| pair.peer);
-        let there = self.topics.roster(place).into_iter().flat_map(|roster| roster.members(self.clock.common_ms()));
+        let there =
+            self.topics.roster(place).into_iter().flat_map(|roster| roster.members(self.clock.common_ms(place.own)));
         let others = there.filter(|persona| *persona != place.own);
         let all = linked.chain(self.topics.lingering(place)).chain(others);
         all.filter(|peer| !self.blocks.includes(Pair { own: place.own, peer: *peer })).collect()

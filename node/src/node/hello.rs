@@ -230,7 +230,7 @@ impl Node {
             for published in self.topics.recent(place, now) {
                 // It was verified when it came.
                 if let Ok(Signed { header: Header { from, name, time, .. }, .. }) = published.open((topic, &key)) {
-                    let ago_ms = self.clock.ago_ms(time);
+                    let ago_ms = self.clock.ago_ms(own, time);
                     self.tell(id, ToFrame::Topic { topic, from, name, time, ago_ms, body: published.body });
                 }
             }
@@ -276,6 +276,7 @@ impl Node {
         }
         self.stop_listening(persona);
         self.acquaintances.forget(persona);
+        self.clock.neighbours.leave(persona);
         self.link(LinksInput::PersonaGone(persona));
         self.seeds.unsow(persona);
         self.uplink.forget(persona);

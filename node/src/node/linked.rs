@@ -31,8 +31,7 @@ macro_rules! around {
             hides: $node.sites.hiding().hides,
             proxies: $node.addresses.proxies(),
             is_registered: $node.uplink.is_registered(),
-            unix_ms: $node.clock.unix_ms(),
-            minute: $node.clock.minute(),
+            clock: &$node.clock,
             now: $node.clock.now,
         }
     };
@@ -78,7 +77,10 @@ impl Node {
                 self.dials.advance(pair, Stage::Lookup);
                 self.dials.knocked(pair, now);
             }
-            LinksOutput::Down { pair, joined } => self.miss_members(pair, &joined, now),
+            LinksOutput::Down { pair, joined } => {
+                self.clock.neighbours.forget(pair);
+                self.miss_members(pair, &joined, now);
+            }
             LinksOutput::Early(pair, packet) => self.on_early_packet(pair, packet, now),
             LinksOutput::ForgetWays(pair) => self.topics.forget_ways(pair),
             LinksOutput::FrameGone(pair, frame) => self.tell_of_death(pair, frame),

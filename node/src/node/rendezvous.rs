@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use bitters_machine::time::Instant;
+use bitters_machine::{map::Set, time::Instant};
 use bitters_wire::{
     WIRE,
     address::{Address, Owner},
@@ -37,14 +37,16 @@ const CLOCKS_DIFFER: u64 = 60_000;
 /// Milliseconds by which a clock has to be off for frames to be told, who tell the next leader: it says nothing that seems older than what this one said.
 const CLOCK_TOLD: u64 = 250;
 
-/// So many milliseconds, about.
-fn in_words(ms: u64) -> String {
-    let minutes = ms / 60_000;
-    match minutes {
+/// By how many milliseconds the right time is ahead of the browser's, about, for people.
+fn how_far_off(ahead: i64) -> String {
+    let (minutes, which) =
+        (ahead.unsigned_abs().saturating_add(30_000) / 60_000, if ahead < 0 { "fast" } else { "slow" });
+    let by = match minutes {
         0..120 => format!("{minutes} min"),
         120..2880 => format!("{} h", minutes / 60),
         _ => format!("{} days", minutes / 1440),
-    }
+    };
+    format!("this browser's clock is {by} {which}")
 }
 
 impl Node {
@@ -127,7 +129,8 @@ impl Node {
 
     /// What peers say is dated by the clocks of servers, as browsers' are often wrong.
     fn on_servers_time(&mut self, unix_ms: u64) {
-        let before = self.clock.common_ms();
+        let places: Vec<Place> = self.topics.iter().collect();
+        let before: Vec<u64> = places.iter().map(|place| self.clock.common_ms(place.own)).collect();
         let (knew, ahead) = (self.clock.ahead(), self.clock.hear_server(unix_ms).unwrap_or_default());
         if ahead.abs_diff(knew) > CLOCK_TOLD {
             // The next leader is to hear what neighbours say before it heard a server, and they it.
@@ -135,14 +138,27 @@ impl Node {
                 self.tell(id, ToFrame::Clock(ahead));
             }
         }
-        if self.clock.common_ms().abs_diff(before) > CLOCKS_DIFFER {
-            self.topics.put_clock(self.clock.common_ms());
-            // Nobody took what was dated by the clock before.
-            self.say_here_still(&self.topics.iter().collect());
-        }
+        let moved = places.into_iter().zip(before);
+        let moved = moved.filter(|(place, before)| self.clock.common_ms(place.own).abs_diff(*before) > CLOCKS_DIFFER);
+        self.clocks_were_put(&moved.map(|(place, _)| place).collect());
         if ahead.unsigned_abs() > CLOCKS_DIFFER {
-            let (by, which) = (in_words(ahead.unsigned_abs()), if ahead < 0 { "fast" } else { "slow" });
-            self.warn(Audience::Everyone, &format!("this browser's clock is {by} {which}: the server's counts"));
+            self.warn(Audience::Everyone, &format!("{}: the server's counts", how_far_off(ahead)));
+        }
+    }
+
+    /// Nobody took what was dated by the clock before.
+    fn clocks_were_put(&mut self, places: &Set<Place>) {
+        for place in places {
+            self.topics.put_clock(*place, self.clock.common_ms(place.own));
+        }
+        self.say_here_still(places);
+    }
+
+    /// Personas whose neighbours have another clock take theirs, if no server told the time.
+    pub(super) fn put_clocks(&mut self) {
+        for (own, ahead) in self.clock.neighbours.put(self.clock.now) {
+            self.clocks_were_put(&self.topics.iter().filter(|place| place.own == own).collect());
+            self.warn(Audience::Persona(own), &format!("{}: that of most peers counts", how_far_off(ahead)));
         }
     }
 

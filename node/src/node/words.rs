@@ -31,9 +31,14 @@ fn size(word: &Word) -> usize {
 impl Node {
     /// A peer passes on what members said of themselves. What is news goes on to others.
     pub(super) fn on_words(&mut self, link: LinkId, pair: Pair, topic: TopicId, words: Vec<Word>) {
-        let (place, now) = (Place { own: pair.own, topic }, self.clock.common_ms());
+        let place = Place { own: pair.own, topic };
         let mut news = Vec::new();
         for word in words {
+            if word.from == pair.peer {
+                // It was said half a pause ago, as far as we know.
+                self.clock.hear_neighbour(pair, word.time.saturating_add(500 * u64::from(word.every)), &mut self.rng);
+            }
+            let now = self.clock.common_ms(place.own);
             let Some(roster) = self.topics.roster(place) else { return };
             // A clone of ours says of itself what we say.
             if !roster.takes(&word, now, word.from == pair.peer) || (word.from == place.own && !word.is_last()) {
@@ -66,7 +71,7 @@ impl Node {
         let near: Set<PersonaId> =
             self.links.table().in_topic(place.own, place.topic).map(|(_, pair, _)| pair.peer).collect();
         let Some(roster) = self.topics.roster(place) else { return false };
-        roster.members(self.clock.common_ms()).any(|it| it != place.own && !near.contains(&it))
+        roster.members(self.clock.common_ms(place.own)).any(|it| it != place.own && !near.contains(&it))
     }
 
     fn pass_words_on(&mut self, place: Place, words: &[Word], via: Option<LinkId>) {
@@ -91,7 +96,7 @@ impl Node {
 
     /// A neighbour came: it hears who is there, and that we are, which it passes on. Before the first came, nobody could hear it.
     pub(super) fn greet_neighbour(&mut self, link: LinkId, place: Place) {
-        let now = self.clock.common_ms();
+        let now = self.clock.common_ms(place.own);
         // One that is over before it arrives isn't heard, nor one that is dated by a clock that was wrong.
         if self.topics.roster(place).is_some_and(|roster| roster.is_stale(place.own, now)) {
             self.say_here(place, Some(link));
@@ -113,7 +118,7 @@ impl Node {
     fn say_here(&mut self, place: Place, but: Option<LinkId>) {
         let Some(roster) = self.topics.roster(place) else { return };
         let (every, pause) = (roster.every(), roster.pause(place.own, self.clock.now));
-        let date = roster.date(place.own, self.clock.common_ms());
+        let date = roster.date(place.own, self.clock.common_ms(place.own));
         if !pause.is_zero() {
             // Others would not take it.
             return self.topics.postpone_word(place, self.clock.now + pause);
@@ -158,13 +163,13 @@ impl Node {
 
     /// A persona leaves: its neighbours pass that on.
     pub(super) fn say_gone(&mut self, secret: &PersonaSecret, topic: TopicId) {
-        let word = Word::sign(topic, secret, (self.clock.common_ms(), 0), Vec::new());
+        let word = Word::sign(topic, secret, (self.clock.common_ms(secret.id()), 0), Vec::new());
         self.pass_words_on(Place { own: word.from, topic }, &[word], None);
     }
 
     /// Says what is due, and misses whose words are over.
     pub(super) fn drive_words(&mut self) {
-        let (now, common) = (self.clock.now, self.clock.common_ms());
+        let now = self.clock.now;
         for place in self.topics.words_due(now) {
             if self.topics.roster(place).is_some_and(Roster::owes) || self.has_far_members(place) {
                 self.say_here(place, None);
@@ -172,15 +177,14 @@ impl Node {
                 self.topics.rest(place);
             }
         }
-        let missed = self.topics.expire_words(common);
+        let missed = self.topics.expire_words(|own| self.clock.common_ms(own));
         self.changed.topics.extend(missed);
     }
 
     /// When that is.
     pub(super) fn next_word(&self) -> Option<Instant> {
-        let common = self.clock.common_ms();
-        let ends =
-            self.topics.next_word_end().map(|end| self.clock.now + Duration::from_millis(end.saturating_sub(common)));
+        let left = self.topics.word_ends().map(|(own, end)| end.saturating_sub(self.clock.common_ms(own))).min();
+        let ends = left.map(|left| self.clock.now + Duration::from_millis(left));
         ends.into_iter().chain(self.topics.next_word()).min()
     }
 }

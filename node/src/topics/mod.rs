@@ -147,9 +147,11 @@ impl Topics {
         if is_near { heard.hear_near(from, name, time) } else { heard.hear(from, name, time) }
     }
 
-    /// The clock was put: it is this time, in milliseconds since 1970.
-    pub fn put_clock(&mut self, now: u64) {
-        self.heard.values_mut().for_each(|heard| heard.put_clock(now));
+    /// A persona's clock was put: it is this time, in milliseconds since 1970.
+    pub fn put_clock(&mut self, place: Place, now: u64) {
+        if let Some(heard) = self.heard.get_mut(&place) {
+            heard.put_clock(now);
+        }
     }
 
     /// What pages of the persona heard while another led.
@@ -223,13 +225,14 @@ impl Topics {
     }
 
     /// Forgets words that are over by this time, in milliseconds since 1970; tells where somebody is missed.
-    pub fn expire_words(&mut self, now: u64) -> Vec<Place> {
-        self.open.iter_mut().filter_map(|(place, topic)| topic.roster.expire(now).then_some(*place)).collect()
+    pub fn expire_words(&mut self, now: impl Fn(PersonaId) -> u64) -> Vec<Place> {
+        let expired = |(place, topic): (&Place, &mut Topic)| topic.roster.expire(now(place.own)).then_some(*place);
+        self.open.iter_mut().filter_map(expired).collect()
     }
 
-    /// When the next one is over, in milliseconds since 1970.
-    pub fn next_word_end(&self) -> Option<u64> {
-        self.open.values().filter_map(|topic| topic.roster.next_end()).min()
+    /// When the next one of each topic is over, in milliseconds since 1970 by its persona's clock.
+    pub fn word_ends(&self) -> impl Iterator<Item = (PersonaId, u64)> {
+        self.open.iter().filter_map(|(place, topic)| Some((place.own, topic.roster.next_end()?)))
     }
 
     /// Keeps a message of others for a while.
@@ -386,10 +389,10 @@ impl Topics {
 
     /// Lets go of what was said too long ago: a site that says much in many topics has us keep only what it said lately. The time of day is in
     /// milliseconds since 1970.
-    pub fn expire(&mut self, now: Instant, unix_ms: u64) {
+    pub fn expire(&mut self, now: Instant, unix_ms: impl Fn(PersonaId) -> u64) {
         self.open.values_mut().for_each(|topic| topic.recent.expire(now));
-        self.heard.retain(|_, heard| {
-            heard.forget(unix_ms);
+        self.heard.retain(|place, heard| {
+            heard.forget(unix_ms(place.own));
             !heard.is_empty()
         });
     }
@@ -425,10 +428,10 @@ mod tests {
         assert!(topics.hear(LOBBY, SAID, NOW, false) && !topics.hear(LOBBY, SAID, NOW, false));
         topics.close(LOBBY);
         topics.open(LOBBY);
-        topics.expire(Instant::START, NOW + FRESH_MS);
+        topics.expire(Instant::START, |_| NOW + FRESH_MS);
         assert!(!topics.hear(LOBBY, SAID, NOW, false), "it is fresh for others, and may be repeated");
         topics.close(LOBBY);
-        topics.expire(Instant::START, NOW + 10 * FRESH_MS);
+        topics.expire(Instant::START, |_| NOW + 10 * FRESH_MS);
         assert!(topics.heard.is_empty());
     }
 

@@ -159,6 +159,63 @@ fn a_new_leader_learns_from_a_page_how_far_our_clock_is_off_before_a_server_tell
     assert!(hears(&next.peer(link, &peer_says(alice(), LOBBY, b"hello")), TAB));
 }
 
+/// A node whose browser's clock is a day fast, whom no server told the time, and whose frame holds a link to another member.
+fn a_day_fast() -> (Lab, LinkId) {
+    let mut lab = Lab::new();
+    let link = LinkId { epoch: Epoch(2), number: 1 };
+    let links =
+        vec![HeldLink { link, own: us(), peer: alice(), used: true, path: Path::Direct, direct: true, bond: BOND }];
+    lab.input(Input::WallClock(DAY));
+    lab.frame(TAB, ToLeader::Hello(Hello { links, joined: vec![is_in(LOBBY)], known: true, ..hello(TAB, SITE) }));
+    lab.peer(link, &in_topic(alice(), LOBBY));
+    lab.peers_think(0);
+    (lab, link)
+}
+
+#[test]
+fn where_no_server_told_the_time_that_of_the_neighbours_counts_and_only_for_their_persona() {
+    let (mut lab, link) = a_day_fast();
+    lab.admit(OTHER, OTHER_SITE);
+    let other = lab.node.frames.frame(OTHER).unwrap().persona();
+    assert!(!hears(&lab.peer(link, &peer_says(alice(), LOBBY, b"too old for us")), TAB));
+    lab.within(Duration::from_secs(1));
+    assert!(hears(&lab.peer(link, &peer_says(alice(), LOBBY, b"hello")), TAB));
+    let now = |own| lab.node.clock.common_ms(own);
+    assert!(now(us()) < 5_000 && now(other) >= DAY, "{} {}", now(us()), now(other));
+    let told = lab.frame(TAB, ToLeader::Status);
+    let [status] = permissions::statuses_to(TAB, &told);
+    assert!(status.warnings.iter().any(|it| it.contains("24 h fast")), "{:?}", status.warnings);
+
+    // A server counts more.
+    lab.input(Input::Uplink(UplinkEvent::Open { server: SERVER.into() }));
+    lab.server(ToNode::Challenge { nonce: NONCE, wire: WIRE, unix_ms: 2 * DAY });
+    assert!(!hears(&lab.peer(link, &peer_says(alice(), LOBBY, b"too old again")), TAB));
+    lab.within(Duration::from_secs(1));
+    assert!(lab.node.clock.common_ms(us()) >= 2 * DAY);
+}
+
+#[test]
+fn what_a_neighbour_says_of_others_and_a_single_one_of_two_puts_no_clock() {
+    let (mut lab, link) = a_day_fast();
+    // Of somebody who isn't the neighbour.
+    lab.peer(
+        link,
+        &TopicMessage::Publish { topic: LOBBY, published: published_at(0, peer(102), LOBBY, *b"of another") },
+    );
+    lab.peer(link, &here(&[word(peer(101), 0, 8)]));
+    lab.within(Duration::from_secs(1));
+    assert!(lab.node.clock.common_ms(us()) >= DAY);
+    for time in [DAY, 0] {
+        lab.peer(
+            link,
+            &TopicMessage::Publish { topic: LOBBY, published: published_at(time, alice(), LOBBY, *b"both") },
+        );
+    }
+    lab.peer(link, &TopicMessage::Publish { topic: LOBBY, published: published_at(DAY, alice(), LOBBY, *b"last") });
+    lab.within(Duration::from_secs(1));
+    assert!(lab.node.clock.common_ms(us()) >= DAY, "what it said last agrees with ours");
+}
+
 #[test]
 fn who_shows_topics_again_and_again_is_hung_up_on() {
     let (mut lab, link) = in_lobby();
