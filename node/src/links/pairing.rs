@@ -230,16 +230,15 @@ impl Links {
         by_server || !over.is_empty()
     }
 
-    /// Peers that are asked to pass something on; an attempt counts them.
+    /// Peers that are asked to pass something on; an attempt knows them.
     fn neighbours(&mut self, pair: Pair) -> Vec<LinkId> {
-        let neighbours: Vec<LinkId> =
-            self.table.ups_of(pair.own).map(|(id, _, _, _)| id).take(TOPIC_NEIGHBOURS).collect();
-        if let Some(attempt) =
-            self.table.connecting_to(pair).map(|(id, _)| id).and_then(|id| self.table.attempt_mut(id))
-        {
-            attempt.0.asked = neighbours.len();
+        let ups = self.table.ups_of(pair.own).take(TOPIC_NEIGHBOURS);
+        let (links, asked): (Vec<LinkId>, Vec<PersonaId>) = ups.map(|(id, of, _, _)| (id, of.peer)).unzip();
+        let attempt = self.table.connecting_to(pair).map(|(id, _)| id);
+        if let Some((attempt, _)) = attempt.and_then(|id| self.table.attempt_mut(id)) {
+            attempt.asked = asked.into_iter().collect();
         }
-        neighbours
+        links
     }
 
     /// One of those whom we asked to pass a signal on has no link to its receiver.
@@ -251,10 +250,10 @@ impl Links {
         if attempt.paired.is_some() {
             return;
         }
-        attempt.asked = attempt.asked.saturating_sub(1);
+        let was_asked = attempt.asked.remove(&asked);
         let is_over = match attempt.way {
             Way::Address | Way::Link | Way::Uplink => false,
-            Way::Neighbours => attempt.asked == 0,
+            Way::Neighbours => was_asked && attempt.asked.is_empty(),
             Way::CommonPeer(common) => common == asked,
         };
         if is_over {

@@ -165,7 +165,7 @@ pub struct Attempt {
     /// Whether it is to be a standby, should the other link still be there then.
     pub stands_by: bool,
     /// Neighbours that were asked to pass the signal on and haven't said that they can't.
-    pub asked: usize,
+    pub asked: Set<PersonaId>,
     /// The address that is dialled, if it isn't the one that the peer told on a link.
     pub at: Option<At>,
     /// Topics for whose members alone our signal is readable; for the peer, whoever it is, if there are none.
@@ -205,7 +205,7 @@ impl Attempt {
             again: None,
             way,
             stands_by,
-            asked: 0,
+            asked: Set::new(),
             at: None,
             topics: Vec::new(),
         }

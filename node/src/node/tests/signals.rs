@@ -1,6 +1,7 @@
 //! Signals: which are heard, and that those without an answer are sent again.
 
 use super::{lab::*, *};
+use crate::pair::Pair;
 
 /// Milliseconds between two of them.
 const AGAIN: u64 = 3000;
@@ -50,6 +51,22 @@ fn what_a_common_peer_keeps_to_itself_goes_by_the_server_next() {
     assert_eq!(signalled(&lab.link(dialled, LinkEvent::Signal(vec![4]))), [], "the common peer is asked");
     let again = signalled(&lab.within(Duration::from_millis(AGAIN)));
     assert!(matches!(&again[..], [(from, to, _)] if (*from, *to) == (us(), peer(1))), "{again:?}");
+}
+
+#[test]
+fn a_neighbour_speaks_for_itself_alone_when_it_leads_to_nobody() {
+    let mut lab = Lab::registered();
+    let one = lab.linked_in(TAB, Pair { own: us(), peer: alice() });
+    let other = lab.linked_in(TAB, Pair { own: us(), peer: peer(1) });
+    lab.input(Input::Uplink(UplinkEvent::Closed));
+    let dialled = lab.frame(TAB, ToLeader::Dial { request: 1, peer: peer(2), address: None });
+    let (_, link) = dialled_in(&dialled).unwrap();
+    lab.link(link, LinkEvent::Signal(vec![4]));
+    let ends = |outputs: Vec<Output>| outputs.contains(&command(TAB, link, LinkCommand::HangUp));
+    for speaker in [one, one] {
+        assert!(!ends(lab.peer(speaker, &Control::Unreachable(peer(2)))), "the other one may lead there");
+    }
+    assert!(ends(lab.peer(other, &Control::Unreachable(peer(2)))));
 }
 
 #[test]
