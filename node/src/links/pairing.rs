@@ -110,17 +110,18 @@ impl Links {
         }
     }
 
-    /// Whether there is room for one more connection that a peer asks for by signals. Strangers give way to a peer that the site accepted.
+    /// Whether there is room for one more connection that a peer asks for by signals. Strangers give way at once to a peer that the site
+    /// accepted.
     fn takes_stranger(&mut self, pair: Pair, around: &Around<'_>) -> bool {
-        let passive = self.table.passive(pair.own).collect();
-        if !self.makes_way(passive, MAX_PASSIVE, around) {
+        let knows = around.knows(pair);
+        let passive: Vec<(Instant, LinkId)> = self.table.passive(pair.own).collect();
+        let stranger = (knows && passive.len() >= MAX_PASSIVE).then(|| self.strange_attempt_of(pair.own, around));
+        if let Some(link) = stranger.flatten() {
+            self.abandon(link, around);
+        } else if !self.makes_way(passive, MAX_PASSIVE, around) {
             return false;
         }
-        if around.knows(pair) {
-            self.has_room_for_guest(pair.own, around)
-        } else {
-            self.has_room(pair.own, false, around)
-        }
+        if knows { self.has_room_for_guest(pair.own, around) } else { self.has_room(pair.own, false, around) }
     }
 
     /// Whether there is room for one more that a peer asks for at a persona's door. Whether it may stay is seen when it is up. While the personas

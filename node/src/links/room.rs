@@ -127,18 +127,32 @@ impl Links {
     }
 
     /// A connection that a stranger asked for by signals and that isn't up, or the stranger that came first, but for those that stay: a peer that
-    /// our site neither accepted nor dialled, and that no topic needs. Whoever came to our door may say to be in any topic: that counts for
-    /// nothing here.
+    /// our site neither accepted nor dialled, and that no topic needs.
     fn stranger_of(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
-        let is_ours = |pair: Pair| around.knows(pair) || self.is_wanted(pair, around);
-        let pair_of = |link: LinkId| self.table.link(link).and_then(Link::pair);
-        let passive = self.table.passive(own).filter(|(_, link)| pair_of(*link).is_some_and(|pair| !is_ours(pair)));
-        let is_shown = |up: &Up| !matches!(up.opened, Some((false, _)));
-        let is_missable = |up: &Up| !is_shown(up) || self.can_be_missed(own, up, around, is_shown);
-        let is_strange = |pair: Pair, up: &Up| !up.budget.dialled && !is_ours(pair) && is_missable(up);
+        let is_strange = |pair: Pair, up: &Up| {
+            !up.budget.dialled && self.is_strange(pair, around) && self.is_missable(own, up, around)
+        };
         let mut strangers = self.table.ups_of(own).filter(|(_, pair, _, up)| is_strange(*pair, up));
         let stranger = || strangers.nth(STRANGERS_KEPT).map(|(link, _, _, _)| link);
-        passive.min().map(|(_, link)| link).or_else(stranger)
+        self.strange_attempt_of(own, around).or_else(stranger)
+    }
+
+    /// The oldest connection that a stranger asked for by signals and that isn't up.
+    pub(super) fn strange_attempt_of(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
+        let pair_of = |link: LinkId| self.table.link(link).and_then(Link::pair);
+        let is_strange = |link: LinkId| pair_of(link).is_some_and(|pair| self.is_strange(pair, around));
+        self.table.passive(own).filter(|(_, link)| is_strange(*link)).min().map(|(_, link)| link)
+    }
+
+    /// Whether our site neither accepted the peer nor waits for it.
+    fn is_strange(&self, pair: Pair, around: &Around<'_>) -> bool {
+        !around.knows(pair) && !self.is_wanted(pair, around)
+    }
+
+    /// Whether no topic needs the peer. Whoever came to our door may say to be in any topic: that counts for nothing here.
+    fn is_missable(&self, own: PersonaId, up: &Up, around: &Around<'_>) -> bool {
+        let is_shown = |up: &Up| !matches!(up.opened, Some((false, _)));
+        !is_shown(up) || self.can_be_missed(own, up, around, is_shown)
     }
 
     fn quietest_of(&self, own: PersonaId) -> Option<LinkId> {

@@ -1,13 +1,17 @@
 //! Peers that are said to be in a topic, and who says so.
 //!
 //! Anybody can invent members. So whoever names them has room for a few only, where a further one takes the place of another of theirs at
-//! random; and where there is no room at all, a newcomer takes the place of anybody at random who didn't say so itself.
+//! random; and where there is no room at all, a newcomer takes the place of anybody at random who didn't say so itself. Strangers can say so
+//! themselves and hang up, as often as they like: they have room for most places, and the others are for those whom somebody else names.
 
 use bitters_machine::map::{Map, Set};
 use bitters_wire::id::PersonaId;
 
 /// Peers in one topic that may be dialled.
 pub const MAX_CANDIDATES: usize = 32;
+
+/// Of them, those that said so themselves.
+const MAX_THEMSELVES: usize = MAX_CANDIDATES - MAX_PER_PEER;
 
 /// Of them, those that one peer named first.
 const MAX_PER_PEER: usize = 8;
@@ -32,7 +36,7 @@ pub enum Introducer {
 impl Introducer {
     const fn quota(self) -> usize {
         match self {
-            Self::Itself => MAX_CANDIDATES,
+            Self::Itself => MAX_THEMSELVES,
             Self::Peer(_) => MAX_PER_PEER,
             Self::Server => MAX_OF_SERVER,
         }
@@ -54,7 +58,10 @@ pub struct Candidates(Map<PersonaId, Candidate>);
 impl Candidates {
     /// A peer is said to be in the topic.
     pub fn introduce(&mut self, peer: PersonaId, by: Introducer, rng: &mut fastrand::Rng) {
-        if !self.0.contains_key(&peer) && !self.makes_room(by, rng) {
+        let known = self.0.get(&peer).map(|it| it.by);
+        let counts_anew = known.is_none_or(|before| by == Introducer::Itself && before != by);
+        let makes_room = (counts_anew && self.replaces_one_of(by, rng)) || known.is_some() || self.makes_room(rng);
+        if !makes_room {
             return;
         }
         let candidate = self.0.entry(peer).or_insert_with(|| Candidate { by, vias: Set::new() });
@@ -65,17 +72,18 @@ impl Candidates {
         }
     }
 
-    fn makes_room(&mut self, by: Introducer, rng: &mut fastrand::Rng) -> bool {
-        let of_introducer: Vec<PersonaId> = self.those(|it| it.by == by);
-        let others: Vec<PersonaId> = self.those(|it| it.by != Introducer::Itself);
-        let gives_way = if of_introducer.len() >= by.quota() {
-            rng.choice(of_introducer)
-        } else if self.0.len() >= MAX_CANDIDATES {
-            rng.choice(others)
-        } else {
-            return true;
-        };
-        gives_way.is_some_and(|peer| self.0.remove(&peer).is_some())
+    /// Whoever introduces has no more room of its own: another of its gives way. Tells whether that is so.
+    fn replaces_one_of(&mut self, by: Introducer, rng: &mut fastrand::Rng) -> bool {
+        let of_introducer = self.those(|it| it.by == by);
+        of_introducer.len() >= by.quota() && self.drops_one(of_introducer, rng)
+    }
+
+    fn makes_room(&mut self, rng: &mut fastrand::Rng) -> bool {
+        self.0.len() < MAX_CANDIDATES || self.drops_one(self.those(|it| it.by != Introducer::Itself), rng)
+    }
+
+    fn drops_one(&mut self, of: Vec<PersonaId>, rng: &mut fastrand::Rng) -> bool {
+        rng.choice(of).is_some_and(|peer| self.0.remove(&peer).is_some())
     }
 
     fn those(&self, are_meant: impl Fn(&Candidate) -> bool) -> Vec<PersonaId> {
@@ -145,14 +153,31 @@ mod tests {
     }
 
     #[test]
-    fn where_all_said_so_themselves_nobody_gives_way() {
+    fn those_who_said_so_themselves_leave_eight_places_for_those_whom_others_name() {
         let (mut candidates, mut rng) = (Candidates::default(), fastrand::Rng::with_seed(1));
         for n in 0..40 {
             candidates.introduce(peer(n), Introducer::Itself, &mut rng);
-            candidates.introduce(peer(100 + n), Introducer::Server, &mut rng);
         }
-        let themselves = (0..40).filter(|n| candidates.contains(peer(*n))).count();
-        assert_eq!((themselves, candidates.iter().count()), (MAX_CANDIDATES, MAX_CANDIDATES));
+        let count = |candidates: &Candidates, from| (from..from + 40).filter(|n| candidates.contains(peer(*n))).count();
+        assert_eq!((count(&candidates, 0), candidates.contains(peer(39))), (24, true), "the latest is among them");
+        for n in 100..140 {
+            candidates.introduce(peer(n), Introducer::Server, &mut rng);
+        }
+        assert_eq!((count(&candidates, 0), count(&candidates, 100)), (24, 8));
+    }
+
+    #[test]
+    fn who_was_named_by_others_and_says_so_itself_takes_no_place_from_those_whom_others_name() {
+        let (mut candidates, mut rng) = (Candidates::default(), fastrand::Rng::with_seed(1));
+        for n in 0..40 {
+            candidates.introduce(peer(n), Introducer::Server, &mut rng);
+            candidates.introduce(peer(n), Introducer::Itself, &mut rng);
+            assert!(candidates.contains(peer(n)));
+        }
+        assert_eq!(candidates.iter().count(), 24);
+        candidates.introduce(peer(100), Introducer::Server, &mut rng);
+        candidates.introduce(peer(0), Introducer::Itself, &mut rng);
+        assert_eq!((candidates.contains(peer(100)), candidates.iter().count()), (true, 25));
     }
 
     #[test]

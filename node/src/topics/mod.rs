@@ -461,6 +461,9 @@ mod tests {
         for n in 0..40 {
             introduce(&mut topics, n, Introducer::Itself);
         }
+        for n in 60..76 {
+            introduce(&mut topics, n, Introducer::Server);
+        }
         for via in [100, 101] {
             introduce(&mut topics, 0, Introducer::Peer(peer(via)));
         }

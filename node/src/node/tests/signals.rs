@@ -155,6 +155,27 @@ fn diallers_that_never_finish_leave_room_for_who_does() {
 }
 
 #[test]
+fn whom_the_site_accepted_is_answered_at_once_though_strangers_fill_what_opens() {
+    let mut lab = Lab::registered().among_strangers();
+    lab.frame(TAB, joins(1, LOBBY));
+    let members: Vec<LinkId> = (0..16)
+        .map(|n| {
+            let signal = sealed_for(LOBBY, peer(n), us(), &dial(7));
+            lab.dialled(ToNode::Signal { from: peer(n), to: us(), signal })
+        })
+        .collect();
+    for n in 20..37 {
+        lab.frame(TAB, ToLeader::Accepted { peer: peer(n), ago_ms: 0 });
+    }
+    for (n, gone) in (20..36).zip(members) {
+        let outputs = lab.server(dials(peer(n)));
+        assert_eq!(outputs[0], command(TAB, gone, LinkCommand::HangUp), "{n}: the oldest of the strangers");
+        assert!(dialled_in(&outputs).is_some(), "{n}: {outputs:?}");
+    }
+    assert_eq!(dialled_in(&lab.server(dials(peer(36)))), None, "those whom the site accepted have their time");
+}
+
+#[test]
 fn a_flood_of_one_persona_is_not_felt_by_another() {
     let mut lab = Lab::registered();
     lab.admit(OTHER, "https://b.example");
