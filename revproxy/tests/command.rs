@@ -96,7 +96,7 @@ async fn flags_lie_over_variables_over_the_file_over_the_defaults() {
     let files = files();
     let file = files.path().join("revproxy.toml");
     let text = "grace = '1s'\nobserve = ['http://file']\nlog.filter = 'warn'\n[rendezvous]\ntopics = 7\n\
-                signals = { burst = 1, per-second = 2 }\n[[hosts]]\nname = 'a.example'\ndir = '.'\nkind = 'site'\n";
+                signals-first = { burst = 1, per-second = 2 }\n[[hosts]]\nname = 'a.example'\ndir = '.'\nkind = 'site'\n";
     fs::write(&file, text).unwrap();
     let mut command = command(&["--print-config", "--grace", "3s", "--node", "n.example=."]);
     command.env("REVPROXY_CONFIG", &file);
@@ -116,7 +116,7 @@ async fn flags_lie_over_variables_over_the_file_over_the_defaults() {
     };
     expected.log.filter = "warn".into();
     expected.rendezvous.topics = 7;
-    expected.rendezvous.signals = Rate { burst: 1, per_second: 2 };
+    expected.rendezvous.signals_first = Rate { burst: 1, per_second: 2 };
     assert_eq!(shown, expected);
 }
 

@@ -175,7 +175,6 @@ async fn who_never_reads_does_not_hold_up_others() {
         config.rendezvous.messages = Rate { burst: 1_000_000, per_second: 1_000_000 };
         config.rendezvous.bytes = Rate { burst: u32::MAX, per_second: u32::MAX };
         config.rendezvous.source_messages = config.rendezvous.messages;
-        config.rendezvous.signals = config.rendezvous.messages;
         config.rendezvous.signals_per_key = config.rendezvous.messages;
         config.rendezvous.signals_per_key_and_source = config.rendezvous.messages;
     })

@@ -7,7 +7,7 @@
 //!
 //! Two keys of one connection are strangers. A topic introduces them to each other like any two keys, and a signal between them goes
 //! through the server. Nothing that is said to one key names another key of its connection. Each key has its own memory of
-//! introductions and its own bounds, a quarter of the connection's or less: so the refusals that one key meets say nothing of another.
+//! introductions and its own bounds: so the refusals that one key meets say nothing of another.
 //!
 //! Several connections may register one key: a browser whose sites are kept apart has several nodes, and a node that comes back may be
 //! here before its broken connection has timed out. The latest registration is believed: it gets the key's signals, and the key is in the

@@ -31,13 +31,12 @@ pub struct Config {
     pub keys: usize,
     /// Messages from one connection.
     pub messages: Rate,
-    /// Signals to all keys of one connection, from all others together.
-    pub signals: Rate,
-    /// Signals to one key, from all others together.
+    /// Signals to one key, from all others together. All keys of a connection have no rate together: what floods some of them would say who
+    /// shares it.
     pub signals_per_key: Rate,
     /// Those from one source. No network has more than half of those to one key.
     pub signals_per_key_and_source: Rate,
-    /// The first signals from one network to one key: these pass where others have used up the key's rate, or its connection's.
+    /// The first signals from one network to one key: these pass where others have used up the key's rate.
     pub signals_first: Rate,
     /// Messages from all connections of one source together.
     pub source_messages: Rate,
@@ -67,8 +66,6 @@ impl Default for Config {
             keys: 32,
             // A full node comes back with 1 + 32 + 64 + 512 messages at once.
             messages: Rate { burst: 1024, per_second: 50 },
-            // Four times a key's: whoever floods two keys can't learn from refusals whether they share a connection.
-            signals: Rate { burst: 512, per_second: 128 },
             // With the first ones of some networks as many as a node looks at (`node::limits::KEY_SIGNALS`).
             signals_per_key: Rate { burst: 128, per_second: 32 },
             // A persona dials and is dialled by a handful; eight introductions at once make eight signals each way.

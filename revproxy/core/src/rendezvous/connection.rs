@@ -43,8 +43,6 @@ enum State {
 #[derive(Debug, Default)]
 pub(super) struct Entered {
     pub(super) keys: BTreeMap<PersonaId, Registration>,
-    /// Signals that others send to all its keys.
-    signals: Bucket,
 }
 
 /// What a node said of one key.
@@ -124,18 +122,17 @@ impl Entered {
         self.keys.get_mut(&key).ok_or_else(|| Refusal::staying(Code::Denied, "the key is not registered here"))
     }
 
-    /// Counts a signal to a registered key, unless too many came to this key from the source; or from all, or to all keys, and this isn't one of
-    /// the first from its network.
+    /// Counts a signal to a registered key, unless too many came to this key from the source; or from all, and this isn't one of the first from
+    /// its network. What comes to other keys makes no difference.
     #[must_use]
     pub(super) fn take_signal(&mut self, from: Source, to: PersonaId, config: &Config, now: Instant) -> bool {
         let Some(Registration { senders, signals, .. }) = self.keys.get_mut(&to) else { return false };
-        let is_left = signals.has(1, config.signals_per_key, now) && self.signals.has(1, config.signals, now);
+        let is_left = signals.has(1, config.signals_per_key, now);
         let passes = senders.has(from, config, now) && (is_left || senders.is_first(from, config, now));
         if passes {
             senders.take(from, config, now);
-            // What comes first may come beyond these.
+            // What comes first may come beyond that.
             let _ = signals.take(1, config.signals_per_key, now);
-            let _ = self.signals.take(1, config.signals, now);
         }
         passes
     }

@@ -10,7 +10,7 @@ use bitters_wire::{
 };
 
 use super::{
-    super::{Config, ConnId, Input, Output, Rate},
+    super::{Config, ConnId, Input, Output},
     world::*,
 };
 
@@ -89,16 +89,22 @@ fn a_flood_of_one_is_not_felt_by_the_other() {
     assert_eq!(flood(&mut world, WORK, 100), burst);
 }
 
+/// Whoever floods some keys, from as many networks as there are keys, and sees how signals to another fare learns nothing.
 #[test]
-fn all_together_have_a_bound_too() {
-    let (signals, signals_first) = (Rate { burst: 3, per_second: 1 }, Rate { burst: 0, per_second: 1 });
-    let mut world = World::with(Config { signals, signals_first, ..Config::default() });
-    enter_with_two(&mut world);
-    world.join(ALICE);
-    let mut say = |to| world.say(conn(ALICE), &send(ALICE, to, 9));
+fn a_flood_of_many_is_not_felt_by_one_more() {
+    for apart in [true, false] {
+        let mut world = World::of([ALICE, 5]);
+        (2..=4).for_each(|n| world.register(conn(ALICE), n));
+        world.register(if apart { conn(5) } else { conn(ALICE) }, 6);
+        (11..=15).for_each(|n| world.join(n));
+        for (from, to) in (11..=14).flat_map(|from| (1..=4).map(move |to| (from, to))) {
+            (0..32).for_each(|_| drop(world.say(conn(from), &send(from, to, 9))));
+        }
 
-    assert_eq!([say(HOME), say(WORK), say(HOME)].map(|outputs| outputs.len()), [1; 3]);
-    assert_eq!(say(WORK), [refused(conn(ALICE), Code::Quota, "the receiver has too many signals")]);
+        let refused = (0..8)
+            .filter(|_| matches!(world.say(conn(15), &send(15, 6, 9))[..], [Output::Send(_, ToNode::Refused { .. })]));
+        assert_eq!(refused.count(), 0, "apart: {apart}");
+    }
 }
 
 /// Everything that the server says about two keys, in one world where they share a connection and in one where they don't: to each of
