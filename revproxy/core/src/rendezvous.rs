@@ -33,6 +33,7 @@ mod counts;
 mod introductions;
 mod keys;
 mod listening;
+mod members;
 mod refusal;
 mod senders;
 mod sources;
@@ -343,8 +344,10 @@ impl Rendezvous {
 
     /// After it has changed which registration of the key is believed.
     fn join_topics(&mut self, key: PersonaId) {
+        let Some(conn) = self.keys.latest(key) else { return };
+        let source = self.connections[&conn].source();
         for topic in self.believed_topics(key) {
-            self.topics.insert(topic, key);
+            self.topics.insert(topic, key, source);
         }
     }
 
@@ -373,7 +376,7 @@ impl Rendezvous {
         }
         topics.insert(topic);
         if self.keys.latest(key) == Some(conn) {
-            self.topics.insert(topic, key);
+            self.topics.insert(topic, key, self.connections[&conn].source());
         }
         let member = (conn, key);
         let room = self.room(member, now);

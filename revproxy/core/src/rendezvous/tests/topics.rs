@@ -1,15 +1,16 @@
 //! Who is introduced to whom.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
 
 use bitters_wire::{
     failure::Code,
     id::TopicId,
-    rendezvous::{ToNode, ToServer},
+    keys::PersonaSecret,
+    rendezvous::{ToNode, ToServer, register_text},
 };
 
 use super::{
-    super::{Config, Input},
+    super::{Config, ConnId, Input},
     world::*,
 };
 
@@ -167,6 +168,30 @@ fn topics_are_counted_for_each_key_and_for_all_of_a_connection() {
 
     world.say(conn(ALICE), &ToServer::Unregister(key(ALICE)));
     world.members_at(conn(ALICE), BOB, &ToServer::Advertise { topic: topic(2), key: key(BOB) });
+}
+
+#[test]
+fn many_keys_of_one_address_do_not_keep_members_of_other_networks_apart() {
+    let mut world = World::new();
+    // A quarter of the connections that an address may have, and all keys that these may have.
+    for at in 0..16_u8 {
+        let conn = ConnId(1000 + u64::from(at));
+        world.open_from(conn, Ipv4Addr::new(198, 51, 100, 1));
+        world.say(conn, &ENTER);
+        for n in 0..32_u8 {
+            let secret = PersonaSecret::new(std::array::from_fn(|byte| [at, n][byte % 2]));
+            let (key, text) = (secret.id(), register_text(&nonce(conn), SERVER, secret.id()));
+            assert_eq!(world.say(conn, &ToServer::Register { key, signature: secret.sign(&text) }), []);
+            world.say(conn, &ToServer::Advertise { topic: LOBBY, key });
+        }
+    }
+    let honest: Vec<_> = (101..=120_u8).collect();
+    let met = honest.iter().filter(|n| {
+        world.join(**n);
+        let told = world.members(**n, &advertise(**n));
+        told.iter().any(|it| honest.iter().any(|other| key(*other) == *it))
+    });
+    assert_eq!(met.count(), 19, "all but the first are told of another who comes from a network of its own");
 }
 
 const fn topic(n: u8) -> TopicId {
