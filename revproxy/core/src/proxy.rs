@@ -35,6 +35,7 @@ mod limits;
 mod outgoing;
 mod passage;
 mod pending;
+mod room;
 mod side;
 mod stun;
 mod telling;
@@ -56,6 +57,7 @@ use limits::Limits;
 pub use outgoing::{Outgoing, Path, Socket};
 use passage::{Budget, End, Keys, Passage, Phase};
 use pending::Pending;
+use room::{Admission, Room};
 use stun_types::message::IntegrityKey;
 use telling::Told;
 
@@ -135,6 +137,7 @@ pub struct Proxy {
     /// When to look after which passage. It may turn out that there is more time.
     wakes: BTreeSet<(Instant, u64)>,
     pending: Pending,
+    room: Room,
     /// When listeners are told of further dials that wait for that.
     turns: BTreeSet<(Instant, Token)>,
     limits: Limits,
@@ -180,6 +183,7 @@ impl Proxy {
             paths: HashMap::new(),
             wakes: BTreeSet::new(),
             pending: Pending::default(),
+            room: Room::default(),
             turns: BTreeSet::new(),
             limits,
             counts: Counts::default(),
@@ -310,15 +314,16 @@ impl Proxy {
         };
         match restart {
             Some(restart) => self.relay_by_restart(conn, id, restart, budget, now),
-            None => self.relay_by_dial(id, budget),
+            None => self.relay_by_dial(id, budget, now),
         }
     }
 
     /// Checks go on passing by the names of the dial, unless those of a restart are in force already.
-    fn relay_by_dial(&mut self, id: u64, budget: Budget) {
+    fn relay_by_dial(&mut self, id: u64, budget: Budget, now: Instant) {
         let passage = self.passages.get_mut(&id).expect("it was looked up by its listener's request");
         if matches!(passage.phase, Phase::Opening(_)) {
             passage.phase = Phase::Relaying(budget, None);
+            self.room.relay(id, now);
             self.rewake(id);
         }
     }
@@ -342,6 +347,7 @@ impl Proxy {
                 self.names.remove(&name);
             }
         }
+        self.room.relay(id, now);
         self.rewake(id);
     }
 
@@ -412,6 +418,7 @@ impl Proxy {
         if let Phase::Pending { since, .. } = passage.phase {
             self.pending.remove(passage.token, (since, id));
         }
+        self.room.remove(id);
         self.counts.count_ended(why);
         self.wakes.remove(&(passage.wake, id));
         for name in passage.names() {

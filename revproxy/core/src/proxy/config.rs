@@ -55,10 +55,11 @@ pub struct Config {
     /// How long a passage is relayed.
     #[serde(with = "humantime_serde")]
     pub relay_time: Duration,
-    /// Passages in all.
+    /// Passages in all, of which no network has more than half. Where there are as many, the oldest relayed one of the network that has most of
+    /// these gives way to one of another network.
     #[serde(alias = "sessions")]
     pub passages: usize,
-    /// Bytes forwarded for one source that sent them.
+    /// Bytes forwarded for one source that sent them. No network has more than half of `bytes`.
     pub source_bytes: Rate,
     /// Passages that a listener is told of within `told_time`. The others wait, and those come next whose network was told of least.
     pub told_per_listener: usize,

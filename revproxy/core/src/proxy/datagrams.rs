@@ -5,7 +5,7 @@ use bitters_peercon::{Credentials, packed::Packed};
 use bitters_wire::address::Token;
 
 use super::{
-    Dropped, End, Ended, Limits, Outgoing, Passage, Path, Phase, Proxy, Route,
+    Admission, Dropped, End, Ended, Limits, Outgoing, Passage, Path, Phase, Proxy, Route,
     passage::Passing,
     side::{Asked, Cargo},
     stun,
@@ -107,6 +107,7 @@ impl Proxy {
         let mut passage = Passage::new(token, (remote, dialler), (path, bytes), now + self.config.pending_time, now);
         passage.hear(End::Dialler, path, bytes.len(), now, out);
         self.pending.insert(token, path.source(), (now, id));
+        self.room.insert(id, path.source());
         self.known.insert(remote.into());
         self.names.insert(name.into(), Route { passage: id, end: End::Dialler, restarted: false });
         self.paths.insert(path, (id, End::Dialler));
@@ -119,7 +120,8 @@ impl Proxy {
 
     /// Whether there is room and time for another dial. One that has waited for longer may give way to it.
     fn admit(&mut self, token: Token, source: Source, now: Instant) -> Result<(), Dropped> {
-        if self.passages.len() >= self.config.passages || self.pending.refuses(token, source, &self.config) {
+        let admission = self.room.admission(source, &self.config);
+        if admission == Admission::No || self.pending.refuses(token, source, &self.config) {
             return Err(Dropped::Full);
         }
         let of_listener = (self.config.listener_source_dials, self.config.listener_dials);
@@ -131,7 +133,13 @@ impl Proxy {
             return Err(Dropped::Rate);
         }
         let has_progress = |id| self.passages.get(&id).is_some_and(|passage| passage.keys.is_some());
-        if let Some(id) = self.pending.gives_way(token, &self.config, has_progress) {
+        let pending = self.pending.gives_way(token, &self.config, has_progress);
+        let relayed = match admission {
+            // What waits gives room enough.
+            Admission::InsteadOf(id) if pending.is_none() => Some(id),
+            _ => None,
+        };
+        for id in pending.into_iter().chain(relayed) {
             self.end(id, Ended::GaveWay, now);
         }
         Ok(())

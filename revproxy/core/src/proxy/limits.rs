@@ -40,7 +40,8 @@ impl Limits {
         now: Instant,
     ) -> Result<(), Dropped> {
         let amount = u32::try_from(len).expect("a datagram is short");
-        if !self.source_bytes.take(from.source(), amount, config.source_bytes, now)
+        let rates = (config.source_bytes, config.bytes);
+        if !self.source_bytes.take_of((), from.source(), amount, rates, now)
             || !self.bytes.take(amount, config.bytes, now)
         {
             return Err(Dropped::Rate);

@@ -189,6 +189,21 @@ impl Dials {
         self.world.machine.passages.keys().copied().find(|id| !before.contains(id)).unwrap_or(0)
     }
 
+    /// The number of a dial that was answered, and is forwarded for longer.
+    fn relayed(&mut self, from: Path) -> u64 {
+        let id = self.dial_by(from);
+        let ufrag = format!("lis{}", self.dialled);
+        let credentials = Credentials::new(&ufrag, LISTENER_PASSWORD).unwrap();
+        self.world.input(Input::Answer { conn: CONN, passage: id, credentials });
+        // All diallers have one fragment, so their listener tells them apart by its own.
+        let listener =
+            Path { peer: (LISTENER.peer.ip(), 7000 + u16::try_from(self.dialled).unwrap()).into(), ..LISTENER };
+        self.world.datagram(listener, &check(100, &name(DIALLER_UFRAG, &ufrag), DIALLER_PASSWORD));
+        self.world.input(forward_by_dial(id));
+        self.world.pass(Duration::from_millis(500));
+        id
+    }
+
     fn waits(&self, passage: u64) -> bool {
         self.world.machine.passages.contains_key(&passage)
     }
@@ -205,7 +220,8 @@ const ELSEWHERE: Token = Token([8; 6]);
 fn bytes_have_rates() {
     for config in [
         Config { source_bytes: Rate { burst: 2000, per_second: 1 }, ..Config::default() },
-        Config { bytes: Rate { burst: 2000, per_second: 1 }, ..Config::default() },
+        // A network has half of them.
+        Config { bytes: Rate { burst: 4000, per_second: 1 }, ..Config::default() },
     ] {
         let mut world = World::opened(config);
 
@@ -218,6 +234,26 @@ fn bytes_have_rates() {
 }
 
 #[test]
+fn one_network_does_not_use_up_the_bytes_of_all() {
+    let config = Config {
+        bytes: Rate { burst: 8000, per_second: 1 },
+        source_bytes: Rate { burst: 2000, per_second: 1 },
+        ..Config::default()
+    };
+    let World { mut machine, now } = World::opened(config);
+    let mut passes = |from: Path| {
+        let passage = machine.passages.values_mut().next().unwrap();
+        machine.limits.charge(&machine.config, passage, from, 1000, now).is_ok()
+    };
+
+    // Eight addresses of a /24, each within what one source may send. What opened the passage came from another one.
+    let passed = (1..=8).flat_map(|host| [host; 2]).filter(|host| passes(subnet(1, *host))).count();
+
+    assert_eq!(passed, 4);
+    assert!([1, 2].map(|host| passes(subnet(2, host))) == [true; 2], "who comes from another network has room");
+}
+
+#[test]
 fn sessions_are_bounded() {
     let mut world = World::opened(Config { passages: 1, ..Config::default() });
     let other = check(1, &name(&packed_of(TOKEN, 1).to_ufrag(), DIALLER_UFRAG), PASSWORD);
@@ -225,6 +261,20 @@ fn sessions_are_bounded() {
     world.datagram(path(9, 9), &other);
 
     assert_eq!((world.load().passages, world.counts().dropped(Dropped::Full)), (1, 1));
+}
+
+#[test]
+fn passages_that_two_networks_keep_open_leave_room_for_others() {
+    let mut dials = Dials::new(Config { passages: 16, ..Config::default() });
+    let relayed: Vec<u64> = (1..=16).map(|n| dials.relayed(subnet(1 + n % 2, n))).collect();
+    assert_eq!((dials.world.load().relaying, dials.world.load().passages), (16, 16));
+
+    let others = [(1, 99), (9, 1), (8, 1)].map(|(net, host)| dials.dial_by(subnet(net, host)));
+
+    assert_eq!(others.map(|id| dials.waits(id)), [false, true, true], "a network has at most half");
+    assert_eq!(dials.world.counts().ended(Ended::GaveWay), 2);
+    let gone: Vec<usize> = (0..16).filter(|n| !dials.waits(relayed[*n])).collect();
+    assert_eq!(gone, [0, 1], "the oldest of each");
 }
 
 #[test]
