@@ -176,6 +176,11 @@ impl Dials {
         self.waiting.get(&pair).map(|waiting| waiting.stage)
     }
 
+    /// Whether a site waits for the peer, not its sessions alone.
+    pub fn is_asked_for(&self, pair: Pair) -> bool {
+        self.waiting.get(&pair).is_some_and(|waiting| !waiting.askers.is_empty())
+    }
+
     /// The peer waits for something else now.
     pub fn advance(&mut self, pair: Pair, stage: Stage) {
         if let Some(waiting) = self.waiting.get_mut(&pair) {

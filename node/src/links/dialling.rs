@@ -15,6 +15,7 @@ use super::{
     ending::{SESSION_PATIENCE, why},
     placement::{Candidate, place},
     reasons::Reason,
+    room::Need,
     table::{At, Attempt, Because, Way},
 };
 use crate::{
@@ -57,18 +58,29 @@ impl Links {
     ///
     /// No way leads to the peer, or there is no room or no frame for a link.
     pub fn dial(&mut self, pair: Pair, around: &Around<'_>) -> Result<Begun, NoWay> {
-        self.dial_by(pair, self.common_peer(pair, around), true, around)
+        let need = self.need_of(pair, around).max(Need::Sessions);
+        self.dial_by(pair, self.common_peer(pair, around), need, around)
+    }
+
+    /// As [`dial`](Self::dial), for a site that begins to wait for the peer: all goes for the link that the site didn't dial.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`dial`](Self::dial).
+    pub fn dial_for_site(&mut self, pair: Pair, around: &Around<'_>) -> Result<Begun, NoWay> {
+        self.dial_by(pair, self.common_peer(pair, around), Need::Site, around)
     }
 
     /// As [`dial`](Self::dial), but for the sake of a topic alone unless a site dials the peer, or its sessions wait for it: then less goes for
     /// the link.
     pub(super) fn dial_neighbour(&mut self, pair: Pair, around: &Around<'_>) -> Result<Begun, NoWay> {
-        self.dial_by(pair, self.common_peer(pair, around), self.is_wanted(pair, around), around)
+        self.dial_by(pair, self.common_peer(pair, around), self.need_of(pair, around), around)
     }
 
     /// As [`dial`](Self::dial), where those who named the peer didn't lead there.
     pub(super) fn dial_unnamed(&mut self, pair: Pair, around: &Around<'_>) -> Result<Begun, NoWay> {
-        self.dial_by(pair, None, true, around)
+        let need = self.need_of(pair, around).max(Need::Sessions);
+        self.dial_by(pair, None, need, around)
     }
 
     /// Whether a site dials the peer, or its sessions wait for it.
@@ -80,7 +92,7 @@ impl Links {
         &mut self,
         pair: Pair,
         common: Option<PersonaId>,
-        wanted: bool,
+        need: Need,
         around: &Around<'_>,
     ) -> Result<Begun, NoWay> {
         may_link(pair, around)?;
@@ -98,7 +110,7 @@ impl Links {
             None | Some(Reason::Accepted) => Vec::new(),
         };
         let attempt = Attempt { topics, ..Attempt::new(way, None, around.now) };
-        self.begin_anew(pair, attempt, wanted, around).map(|()| Begun::Link)
+        self.begin_anew(pair, attempt, need, around).map(|()| Begun::Link)
     }
 
     fn begin_knocking(&mut self, pair: Pair, way: Way, around: &Around<'_>) -> Result<Begun, NoWay> {
@@ -120,11 +132,10 @@ impl Links {
     ///
     /// The address has expired, or there is no room or no frame for a link.
     pub fn dial_address(&mut self, pair: Pair, address: &Address, around: &Around<'_>) -> Result<(), NoWay> {
-        self.dial_at(pair, At::Given(Box::new(address.clone())), true, around)
+        self.dial_at(pair, At::Given(Box::new(address.clone())), Need::Site, around)
     }
 
-    /// `wanted`: a site dials the peer, or its sessions wait for it.
-    pub(super) fn dial_at(&mut self, pair: Pair, at: At, wanted: bool, around: &Around<'_>) -> Result<(), NoWay> {
+    pub(super) fn dial_at(&mut self, pair: Pair, at: At, need: Need, around: &Around<'_>) -> Result<(), NoWay> {
         if around.is_expired(at.address()) {
             return Err("the address has expired");
         }
@@ -133,14 +144,14 @@ impl Links {
             return Ok(());
         }
         let attempt = Attempt { at: Some(at), ..Attempt::new(Way::Address, None, around.now) };
-        self.begin_anew(pair, attempt, wanted, around)
+        self.begin_anew(pair, attempt, need, around)
     }
 
-    fn begin_anew(&mut self, pair: Pair, attempt: Attempt, wanted: bool, around: &Around<'_>) -> Result<(), NoWay> {
+    fn begin_anew(&mut self, pair: Pair, attempt: Attempt, need: Need, around: &Around<'_>) -> Result<(), NoWay> {
         if !around.frames.has_persona(pair.own) {
             return Err(NO_CARRIER);
         }
-        if !self.has_room(pair.own, wanted, around) {
+        if !self.has_room(pair.own, need, around) {
             return Err("this site has all the links that it may have");
         }
         self.begin(pair, attempt, None, around).ok_or(NO_CARRIER)?;

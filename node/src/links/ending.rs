@@ -184,7 +184,7 @@ impl Links {
     /// Another frame takes an attempt over whose frame is gone.
     fn begins_again(&mut self, pair: Pair, attempt: &Attempt, around: &Around<'_>) -> bool {
         match &attempt.at {
-            Some(at) => self.dial_at(pair, at.clone(), self.is_wanted(pair, around), around).is_ok(),
+            Some(at) => self.dial_at(pair, at.clone(), self.need_of(pair, around), around).is_ok(),
             None => self.dial_neighbour(pair, around) == Ok(Begun::Link),
         }
     }

@@ -18,6 +18,7 @@ use super::{
     Around, Links, LinksOutput,
     attempt::{Verdict, judge},
     reasons::Reason,
+    room::Need,
     table::{At, Attempt, Way},
 };
 use crate::{
@@ -121,7 +122,7 @@ impl Links {
         } else if !self.makes_way(passive, MAX_PASSIVE, around) {
             return false;
         }
-        if knows { self.has_room_for_guest(pair.own, around) } else { self.has_room(pair.own, false, around) }
+        if knows { self.has_room_for_guest(pair.own, around) } else { self.has_room(pair.own, Need::Topics, around) }
     }
 
     /// Whether there is room for one more that a peer asks for at a persona's door. Whether it may stay is seen when it is up. While the personas

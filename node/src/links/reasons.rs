@@ -157,7 +157,7 @@ impl Links {
             None if self.knocks.answered(pair, around.now) || wanted => {}
             None => return,
         }
-        match self.dial_at(pair, At::Door(Box::new(door)), wanted, around) {
+        match self.dial_at(pair, At::Door(Box::new(door)), self.need_of(pair, around), around) {
             Ok(()) => self.tell(LinksOutput::Dials(pair)),
             Err(_) => self.count_failure(pair, around.now),
         }

@@ -3,7 +3,8 @@
 //! A persona has 24 links at most, and all of a node's personas together 96. Four of them each persona has for itself: whatever others have,
 //! it gets them. What a site dials, or its sessions wait for, takes the place of a neighbour that the site's topics can miss: they would leave
 //! room for nothing else, where many are in them. Strangers leave none, either, if they come to its door and speak: so who comes there takes the
-//! place of one of them. Connections that open at the door aren't counted before they are up.
+//! place of one of them. Whom the site accepted stays, so that its sessions last; but anybody can have a site accept that answers everybody: so
+//! what the site itself dials takes the place of whatever it didn't dial. Connections that open at the door aren't counted before they are up.
 //!
 //! A link that neither end has needed for a minute is hung up, room or not: one end says so ([`Idle`]), and the other hangs up unless it needs
 //! the link.
@@ -43,14 +44,37 @@ const STRANGERS_KEPT: usize = 8;
 /// A topic can miss a neighbour if it keeps so many.
 const NEIGHBOURS_KEPT: usize = 2;
 
+/// Who needs a link. The later of these have more go for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Need {
+    /// Topics alone.
+    Topics,
+    /// Sessions wait for it.
+    Sessions,
+    /// A site dials the peer, or did so, and its sessions wait for it.
+    Site,
+}
+
 impl Links {
-    /// Sees to it that a persona may have one more link: another that can be missed may be hung up for it. More can be missed for one that is
-    /// `wanted`: dialled by a site, or waited for by its sessions.
-    pub(super) fn has_room(&mut self, own: PersonaId, wanted: bool, around: &Around<'_>) -> bool {
+    /// Who needs a link of the pair.
+    pub(super) fn need_of(&self, pair: Pair, around: &Around<'_>) -> Need {
+        let is_wanted = self.is_wanted(pair, around);
+        if around.dials.is_asked_for(pair) || (is_wanted && self.table.is_dialled(pair)) {
+            Need::Site
+        } else if is_wanted {
+            Need::Sessions
+        } else {
+            Need::Topics
+        }
+    }
+
+    /// Sees to it that a persona may have one more link: another that can be missed may be hung up for it.
+    pub(super) fn has_room(&mut self, own: PersonaId, need: Need, around: &Around<'_>) -> bool {
         while !self.fits(own, around) {
-            let surplus = || self.surplus_of(own, around).filter(|_| wanted);
-            let stranger = || self.stranger_of(own, around).filter(|_| wanted);
-            let Some(link) = self.missable(own, around).or_else(surplus).or_else(stranger) else { return false };
+            let surplus = || self.surplus_of(own, around).or_else(|| self.stranger_of(own, around));
+            let surplus = || if need > Need::Topics { surplus() } else { None };
+            let guest = || if need == Need::Site { self.guest_of(own, around) } else { None };
+            let Some(link) = self.missable(own, around).or_else(surplus).or_else(guest) else { return false };
             self.hang_up(link, around);
             self.replace(link);
         }
@@ -153,6 +177,17 @@ impl Links {
     fn is_missable(&self, own: PersonaId, up: &Up, around: &Around<'_>) -> bool {
         let is_shown = |up: &Up| !matches!(up.opened, Some((false, _)));
         !is_shown(up) || self.can_be_missed(own, up, around, is_shown)
+    }
+
+    /// What the site didn't dial, and doesn't dial now: what isn't up yet, else the latest that came. Those go first whom the topics can miss, and
+    /// of them strangers.
+    fn guest_of(&self, own: PersonaId, around: &Around<'_>) -> Option<LinkId> {
+        let is_ours = |pair: Pair| self.need_of(pair, around) == Need::Site;
+        let attempt = self.table.attempts().find(|(_, pair, _)| pair.own == own && !is_ours(*pair));
+        let guests = || self.table.ups_of(own).filter(|(_, _, _, up)| !up.budget.dialled);
+        let rank = |link, pair, up: &Up| (self.is_missable(own, up, around), !around.knows(pair), link);
+        let latest = || guests().map(|(link, pair, _, up)| rank(link, pair, up)).max().map(|(_, _, link)| link);
+        attempt.map(|(link, _, _)| link).or_else(latest)
     }
 
     fn quietest_of(&self, own: PersonaId) -> Option<LinkId> {

@@ -492,6 +492,13 @@ impl Table {
         self.addresses.iter().find(|(of, _, _)| *of == pair).map(|(_, address, because)| (address, because))
     }
 
+    /// Whether our site dialled the peer of a link that is up, or that was.
+    pub fn is_dialled(&self, pair: Pair) -> bool {
+        let up = self.up_to(pair).and_then(|id| self.up(id)).map(|up| &up.budget);
+        let kept = || self.budgets.iter().find(|(of, _)| *of == pair).map(|(_, budget)| budget);
+        up.or_else(kept).is_some_and(|budget| budget.dialled)
+    }
+
     fn take_budget(&mut self, pair: Pair, now: Instant) -> Budget {
         let at = self.budgets.iter().position(|(of, _)| *of == pair);
         at.and_then(|at| self.budgets.remove(at)).map_or_else(|| Budget::new(now), |(_, budget)| budget)

@@ -111,7 +111,7 @@ impl Node {
             self.links.want_until(pair, now + DIAL_TIMEOUT, now);
         }
         if is_introduced || asks_around {
-            let begun = self.with_links(|links, around| links.dial(pair, around));
+            let begun = self.with_links(|links, around| links.dial_for_site(pair, around));
             return begun.map(stage_of).map_err(|why| format!("{peer}: {why}"));
         }
         if !self.uplink.is_hopeful() {

@@ -215,6 +215,58 @@ fn a_peer_that_the_site_accepted_does_not_give_way_to_strangers() {
 }
 
 #[test]
+fn whoever_came_leaves_room_for_what_the_site_itself_dials_and_not_for_what_its_sessions_seek() {
+    let mut lab = at_door();
+    let mut come = |n: u8| {
+        let (link, _) = comes_to_door(&mut lab, peer(n));
+        if n >= 8 {
+            lab.frame(TAB, accepts(peer(n)));
+        }
+        lab.peer(link, &Packet { to: us(), from: peer(n), ..speaks() });
+        link
+    };
+    let links: Vec<LinkId> = (0..24).map(&mut come).collect();
+    let says_door = |lab: &mut Lab, of| lab.server(ToNode::Door(Box::new(door_of(of, &[&PROXY.to_string()], None))));
+    let body = Body::Sealed { counter: 1, sealed: vec![1] };
+    lab.frame(TAB, ToLeader::Packet(Packet { to_frame: Some(THIRD), body, ..speaks() }));
+    assert_eq!(dialled_in(&says_door(&mut lab, alice())), None, "or each would drive out the other for ever");
+
+    let mut dials = |n: u8| {
+        lab.frame(TAB, ToLeader::Dial { request: n.into(), peer: peer(n), address: None });
+        let outputs = says_door(&mut lab, peer(n));
+        if let Some((_, link)) = dialled_in(&outputs) {
+            lab.link(link, LinkEvent::Up(peer(n)));
+        }
+        outputs
+    };
+    let (strangers, accepted) = links.split_at(8);
+    for (n, gone) in (30..).zip(strangers.iter().rev().chain(accepted.iter().rev())) {
+        let outputs = dials(n);
+        assert_eq!(outputs[0], command(TAB, *gone, LinkCommand::HangUp), "{n}: strangers, then the latest");
+        assert!(dialled_in(&outputs).is_some(), "{n}: {outputs:?}");
+    }
+    assert_eq!(dialled_in(&dials(60)), None, "the site dialled all of them");
+}
+
+#[test]
+fn what_a_site_dialled_is_made_again_though_others_came_meanwhile() {
+    let mut lab = at_door();
+    lab.frame(TAB, ToLeader::Dial { request: 1, peer: alice(), address: None });
+    let door = || ToNode::Door(Box::new(door_of(alice(), &[&PROXY.to_string()], None)));
+    let (_, link) = dialled_in(&lab.server(door())).unwrap();
+    lab.link(link, LinkEvent::Up(alice()));
+    lab.link(link, LinkEvent::Down(DownReason::Closed));
+    for n in 0..24 {
+        let (link, _) = comes_to_door(&mut lab, peer(n));
+        lab.frame(TAB, accepts(peer(n)));
+        lab.peer(link, &Packet { to: us(), from: peer(n), ..speaks() });
+    }
+    let body = Body::Sealed { counter: 1, sealed: vec![1] };
+    lab.frame(TAB, ToLeader::Packet(Packet { to_frame: Some(THIRD), body, ..speaks() }));
+    assert!(dialled_in(&lab.server(door())).is_some());
+}
+
+#[test]
 fn strangers_at_the_door_drive_out_neither_the_last_neighbours_of_a_topic_nor_whom_the_site_dialled() {
     let mut lab = in_lobby();
     let mut come = |n: u8| {

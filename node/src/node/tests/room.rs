@@ -14,6 +14,7 @@ fn a_persona_has_twenty_four_links() {
         let body = Body::Sealed { counter: 1, sealed: vec![1] };
         let (to, from) = (us(), peer(n));
         lab.peer(*link, &Packet { to, to_frame: Some(TAB), from, from_frame: TAB, session: SESSION, body });
+        lab.frame(TAB, ToLeader::Dial { request: 10, peer: from, address: None });
     }
     assert_eq!(lab.frame(TAB, ToLeader::Dial { request: 1, peer: peer(99), address: None }), [lookup(peer(99))]);
     let text = format!("{}: this site has all the links that it may have", peer(99));
