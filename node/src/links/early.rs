@@ -4,7 +4,8 @@
 //! server, or by a common peer, while the link is being made. As there is no telling who a stranger is, only acquaintances do so, and members
 //! of a topic, to whom packets are sealed under its match key, too: who is only said to be a member reads and says nothing. Nobody is shown a
 //! network address by that. A few KiB for each dial, each way: the server isn't there to carry what links are for. What goes beyond that
-//! waits for the link, and so does what was lost: sessions ask what arrived.
+//! waits for the link, and so does what was lost: sessions ask what arrived. So is the number of peers with whom a persona does so at a time:
+//! there, members give way to whom the site accepted, and both give way to whom it dials.
 //!
 //! What a page says in a topic goes so, too, to members to whom a link is being made. It is said on the link once more, and heard once.
 
@@ -24,6 +25,7 @@ use bitters_wire::{
 use super::{
     Around, Links, LinksOutput,
     crossing::CROSSING,
+    room::Need,
     table::{Attempt, Way},
 };
 use crate::{pair::Pair, topics::Place};
@@ -34,7 +36,7 @@ const BUDGET: usize = 8 * 1024;
 /// After that time without a link there may be as many again: a dial is over, and another one under way.
 const RENEWED_AFTER: Duration = Duration::from_secs(30);
 
-/// Peers of one persona that are kept in mind. With others nothing more goes this way.
+/// Peers of one persona that are kept in mind. With others nothing more goes this way, unless one of less [`Rank`] gives way.
 const PEERS_OF_EACH: usize = 64;
 
 /// Packets that one signal may carry: each is answered at most once.
@@ -50,8 +52,12 @@ const MESSAGE: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Early(Map<Pair, Spent>);
 
+/// Whether the site dialled the peer, and whether it accepted it: nobody else takes the place of those who have more of that.
+type Rank = (bool, bool);
+
 #[derive(Debug)]
 struct Spent {
+    rank: Rank,
     way: Way,
     /// Topics by whose match keys the peer's were sealed; none for an acquaintance.
     topics: Vec<TopicId>,
@@ -71,8 +77,14 @@ impl Early {
     }
 
     /// The peer spoke this way, for members of these topics if there are any, and is answered so. Tells whether it may.
-    fn hear(&mut self, pair: Pair, bytes: usize, (way, topics): (Way, Vec<TopicId>), now: Instant) -> bool {
-        let Some(spent) = self.spent(pair, way, now) else { return false };
+    fn hear(
+        &mut self,
+        (pair, rank): (Pair, Rank),
+        bytes: usize,
+        (way, topics): (Way, Vec<TopicId>),
+        now: Instant,
+    ) -> bool {
+        let Some(spent) = self.spent((pair, rank), way, now) else { return false };
         let fits = spent.heard + bytes <= BUDGET;
         if fits {
             spent.heard += bytes;
@@ -86,7 +98,7 @@ impl Early {
     /// the peer spoke last, else so.
     fn take(
         &mut self,
-        pair: Pair,
+        (pair, rank): (Pair, Rank),
         bytes: usize,
         (way, topics): (Option<Way>, Vec<TopicId>),
         now: Instant,
@@ -96,7 +108,7 @@ impl Early {
             Some(spent) => (spent.way, spent.topics.clone()),
             None => (way?, topics),
         };
-        let spent = self.spent(pair, way, now)?;
+        let spent = self.spent((pair, rank), way, now)?;
         let fits = spent.sent + bytes <= BUDGET;
         if fits {
             spent.sent += bytes;
@@ -105,12 +117,26 @@ impl Early {
         fits.then_some((way, topics))
     }
 
-    fn spent(&mut self, pair: Pair, way: Way, now: Instant) -> Option<&mut Spent> {
+    fn spent(&mut self, (pair, rank): (Pair, Rank), way: Way, now: Instant) -> Option<&mut Spent> {
         self.0.retain(|_, spent| now.since(spent.since) < RENEWED_AFTER);
-        let is_known = self.0.contains_key(&pair);
-        let new = || Spent { way, topics: Vec::new(), sent: 0, heard: 0, told: Map::new(), is_over: false, since: now };
-        (is_known || self.0.keys().filter(|it| it.own == pair.own).count() < PEERS_OF_EACH)
-            .then(|| self.0.entry(pair).or_insert_with(new))
+        if !self.0.contains_key(&pair) && !self.makes_room(pair.own, rank) {
+            return None;
+        }
+        let (topics, told) = (Vec::new(), Map::new());
+        let new = || Spent { rank, way, topics, sent: 0, heard: 0, told, is_over: false, since: now };
+        let spent = self.0.entry(pair).or_insert_with(new);
+        spent.rank = spent.rank.max(rank);
+        Some(spent)
+    }
+
+    /// Whether there is room for one more peer of a persona. The oldest of the least rank may give way.
+    fn makes_room(&mut self, own: PersonaId, rank: Rank) -> bool {
+        let others = || self.0.iter().filter(|(pair, _)| pair.own == own);
+        if others().count() < PEERS_OF_EACH {
+            return true;
+        }
+        let least = others().map(|(pair, spent)| (spent.rank, spent.since, *pair)).min();
+        least.is_some_and(|(least, _, pair)| least < rank && self.0.remove(&pair).is_some())
     }
 
     /// Whether the peer was told of so many messages that the persona's pages said in a topic.
@@ -217,6 +243,11 @@ impl Links {
         around.is_registered.then_some(Way::Uplink).or_else(common)
     }
 
+    /// Members whom the site neither dials nor accepted, however many they are, leave room for the others.
+    fn early_rank(&self, pair: Pair, around: &Around<'_>) -> Rank {
+        (self.need_of(pair, around) == Need::Site, around.knows(pair))
+    }
+
     /// Sends a packet to a peer to whom there is no link. Tells whether it is on its way.
     pub fn say_early(&mut self, pair: Pair, packet: &Packet, around: &Around<'_>) -> bool {
         let packets = vec![packet.clone()];
@@ -225,7 +256,8 @@ impl Links {
             return false;
         }
         let ours = (self.early_way(pair, around), around.early_topics(pair));
-        let Some((way, topics)) = self.early.take(pair, bytes.len(), ours, around.now) else { return false };
+        let of = (pair, self.early_rank(pair, around));
+        let Some((way, topics)) = self.early.take(of, bytes.len(), ours, around.now) else { return false };
         if topics.is_empty() {
             return self.send_said(pair, &Said::Packets(packets), way, around);
         }
@@ -259,7 +291,8 @@ impl Links {
             return;
         }
         let ours = (self.early_way(pair, around), vec![topic]);
-        let Some((way, _)) = self.early.take(pair, blob.len().max(MESSAGE), ours, around.now) else { return };
+        let of = (pair, self.early_rank(pair, around));
+        let Some((way, _)) = self.early.take(of, blob.len().max(MESSAGE), ours, around.now) else { return };
         self.early.note_told(pair, topic, count);
         let signal = Signal { attempt: 0, answers: None, blob };
         self.send_for_members(pair, (Said::Published, &signal), &[topic], way, around);
@@ -276,8 +309,8 @@ impl Links {
         around: &Around<'_>,
     ) {
         let Ok(said) = codec::decode_foreign::<Vec<Published>>(blob, MAX_EARLY) else { return };
-        let bytes = blob.len().max(MESSAGE);
-        if said.len() <= MAX_SAID && self.early.hear(pair, bytes, (way, vec![topic]), around.now) {
+        let (of, bytes) = ((pair, self.early_rank(pair, around)), blob.len().max(MESSAGE));
+        if said.len() <= MAX_SAID && self.early.hear(of, bytes, (way, vec![topic]), around.now) {
             for published in said {
                 self.tell(LinksOutput::Publish { link: None, pair, topic, published, beyond: false });
             }
@@ -293,10 +326,10 @@ impl Links {
         around: &Around<'_>,
     ) {
         let may_speak = !topics.is_empty() || around.knows(pair);
-        let bytes = codec::encode(&packets).len();
+        let (of, bytes) = ((pair, self.early_rank(pair, around)), codec::encode(&packets).len());
         if !may_speak
             || packets.len() > MAX_PACKETS
-            || (self.table.up_to(pair).is_none() && !self.early.hear(pair, bytes, (way, topics), around.now))
+            || (self.table.up_to(pair).is_none() && !self.early.hear(of, bytes, (way, topics), around.now))
         {
             return;
         }
@@ -315,8 +348,8 @@ mod tests {
     fn a_dial_has_its_bytes_and_the_next_one_as_many() {
         let mut early = Early::new();
         let at = |seconds| Instant::START + Duration::from_secs(seconds);
-        let takes = |early: &mut Early, n, bytes, at| early.take(pair(n), bytes, uplink(), at).is_some();
-        assert_eq!(early.take(pair(1), 1, (None, Vec::new()), at(0)), None, "there is no way");
+        let takes = |early: &mut Early, n, bytes, at| early.take(heard(n), bytes, uplink(), at).is_some();
+        assert_eq!(early.take(heard(1), 1, (None, Vec::new()), at(0)), None, "there is no way");
         assert!(takes(&mut early, 1, BUDGET, at(0)) && !takes(&mut early, 1, 1, at(29)));
         assert!(takes(&mut early, 2, BUDGET, at(29)), "another has its own");
         assert!(takes(&mut early, 1, BUDGET, at(30)));
@@ -329,9 +362,9 @@ mod tests {
         let mut early = Early::new();
         let (by, now) = (|n| Way::CommonPeer(pair(n).peer), Instant::START);
         let topics = vec![TopicId([4; 32])];
-        assert!(early.hear(pair(1), BUDGET, (by(7), topics.clone()), now));
-        assert!(!early.hear(pair(1), 1, (by(8), Vec::new()), now));
-        assert_eq!(early.take(pair(1), BUDGET, uplink(), now), Some((by(7), topics)), "that is counted for itself");
+        assert!(early.hear(heard(1), BUDGET, (by(7), topics.clone()), now));
+        assert!(!early.hear(heard(1), 1, (by(8), Vec::new()), now));
+        assert_eq!(early.take(heard(1), BUDGET, uplink(), now), Some((by(7), topics)), "that is counted for itself");
         let later = now + DIAL_TIMEOUT;
         assert!(early.was_heard(pair(1), now) && !early.was_heard(pair(1), later), "it should have made a link");
     }
@@ -340,13 +373,34 @@ mod tests {
     fn the_peers_of_one_persona_take_nothing_from_another() {
         let mut early = Early::new();
         for n in 0..PEERS_OF_EACH {
-            assert!(early.hear(pair(n), 1, (Way::Uplink, Vec::new()), Instant::START));
+            assert!(early.hear(heard(n), 1, (Way::Uplink, Vec::new()), Instant::START));
         }
-        assert!(!early.hear(pair(PEERS_OF_EACH), 1, (Way::Uplink, Vec::new()), Instant::START));
+        assert!(!early.hear(heard(PEERS_OF_EACH), 1, (Way::Uplink, Vec::new()), Instant::START));
         let other = Pair { own: PersonaId([8; 32]), ..pair(0) };
-        assert!(early.hear(other, 1, (Way::Uplink, Vec::new()), Instant::START));
+        assert!(early.hear((other, (false, false)), 1, (Way::Uplink, Vec::new()), Instant::START));
         early.leave(pair(0).own);
         assert_eq!(early.0.len(), 1);
+    }
+
+    #[test]
+    fn who_only_speaks_leaves_room_for_whom_the_site_accepted_and_both_for_whom_it_dials() {
+        let (mut early, at) = (Early::new(), |n| Instant::from_millis(n as u64));
+        let by_uplink = || (Way::Uplink, Vec::new());
+        for n in 0..PEERS_OF_EACH {
+            assert!(early.hear(heard(n), 1, by_uplink(), at(n)));
+        }
+        let (accepted, dialled) = ((false, true), (true, false));
+        for n in 100..100 + PEERS_OF_EACH {
+            assert!(early.hear((pair(n), accepted), 1, by_uplink(), at(n)));
+            assert_eq!(early.way(pair(n - 100)), None, "the oldest gave way");
+        }
+        assert!(!early.hear((pair(200), accepted), 1, by_uplink(), at(200)));
+        assert!(early.take((pair(100), dialled), 1, uplink(), at(200)).is_some(), "it has its place");
+        for n in 201..200 + PEERS_OF_EACH {
+            assert!(early.take((pair(n), dialled), 1, uplink(), at(n)).is_some());
+            assert_eq!(early.way(pair(n - 100)), None, "the oldest that isn't dialled gave way");
+        }
+        assert!(early.take((pair(300), dialled), 1, uplink(), at(300)).is_none());
     }
 
     fn uplink() -> (Option<Way>, Vec<TopicId>) {
@@ -357,5 +411,9 @@ mod tests {
         let mut peer = [1; 32];
         peer[..8].copy_from_slice(&(n as u64).to_be_bytes());
         Pair { own: PersonaId([7; 32]), peer: PersonaId(peer) }
+    }
+
+    fn heard(n: usize) -> (Pair, Rank) {
+        (pair(n), (false, false))
     }
 }

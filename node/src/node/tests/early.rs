@@ -307,6 +307,27 @@ fn who_hides_says_and_hears_nothing_early_in_topics() {
     assert!(!heard.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Topic { .. }))), "{heard:?}");
 }
 
+#[test]
+fn members_who_speak_early_keep_neither_an_acquaintance_nor_whom_the_site_dials_from_it() {
+    let mut lab = in_lobby_of_strangers();
+    lab.frame(TAB, ToLeader::Accepted { peer: peer(90), ago_ms: 0 });
+    for n in 0..64 {
+        let opening = vec![Packet { to_frame: None, from: peer(n), ..answers(open()) }];
+        let heard = lab.server(says_as_member(LOBBY, peer(n), us(), &opening));
+        assert_eq!(heard, [Output::Frame(TAB, ToFrame::Packet(opening[0].clone()))]);
+    }
+    let packet = Packet { to_frame: None, from: peer(90), ..answers(open()) };
+    let heard = lab.server(says(peer(90), us(), &Said::Packets(vec![packet.clone()])));
+    assert!(heard.contains(&Output::Frame(TAB, ToFrame::Packet(packet))), "{heard:?}");
+    let over = lab.server(says(peer(90), us(), &Said::HungUp));
+    assert!(over.contains(&Output::Frame(TAB, ToFrame::HungUp(peer(90)))), "{over:?}");
+
+    lab.server(named(alice()));
+    lab.frame(TAB, ToLeader::Dial { request: 2, peer: alice(), address: None });
+    let said = lab.frame(TAB, ToLeader::Packet(opens()));
+    assert_eq!(told_by_server(&said).len(), 1, "{said:?}");
+}
+
 const ELSEWHERE: TopicId = TopicId([4; 32]);
 
 /// The site serves something, and accepted nobody.
