@@ -35,7 +35,7 @@ impl Node {
         match kept {
             Ok(kept) => self.act(Output::SaveCertificate(owner, kept)),
             Err(why) => {
-                self.addresses.failed(Some(why.clone()), self.clock.now, &mut self.rng);
+                self.addresses.failed(owner, Some(why.clone()), self.clock.now, &mut self.rng);
                 if let Owner::Persona(persona) = owner {
                     self.warn(Audience::Persona(persona), &format!("no address can be had: {why}"));
                 }
@@ -135,11 +135,11 @@ impl Node {
         owners
     }
 
-    /// The next step to an address: a certificate that lasts, and the server's ear.
+    /// The next step to an address: a certificate that lasts, and the server's ear. A page that is frozen is asked once it runs again.
     fn provide(&mut self, owner: Owner, unix_ms: u64, now: Instant) {
         if let Owner::Persona(own) = owner
             && self.addresses.needs_certificate(owner, unix_ms)
-            && let Some(frame) = self.links.keeper(own, &self.frames)
+            && let Some(frame) = self.links.keeper(own, &self.frames).filter(|frame| self.frames.is_usable(*frame))
         {
             self.addresses.certify(owner, frame, now);
             self.tell(frame, ToFrame::Certify { owner });

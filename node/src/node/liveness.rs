@@ -28,6 +28,7 @@ impl Node {
             let was_silent = std::mem::take(&mut frame.presence) == Presence::Silent;
             self.changed.plans |= was_silent;
             self.changed.status |= was_silent;
+            self.changed.addresses |= was_silent;
         }
     }
 
@@ -98,11 +99,14 @@ impl Node {
         }
         self.changed.plans = true;
         self.changed.status = true;
+        self.changed.addresses = true;
     }
 
     /// Other frames of the persona carry on what this one carried, if there are any.
     fn relieve(&mut self, id: FrameId) {
         self.changed.status = true;
+        self.changed.addresses = true;
+        self.addresses.excuse(id);
         if self.frames.frame(id).is_some_and(|frame| self.frames.any_usable(frame.persona())) {
             self.link(LinksInput::Ended(id, DownReason::FrameSilent));
         }

@@ -4,7 +4,8 @@
 //! given away are answered until their certificate is over.
 //!
 //! A certificate may not be to be had: the browser makes none, or has no database to keep it in, or no room there. That is remembered and
-//! tried again less and less often, for all owners together, as it is no owner's fault.
+//! tried again less and less often, for each owner by itself: what keeps one site's pages from it says nothing to another site, and keeps that
+//! from nothing. A page that is frozen isn't asked, and what it leaves unanswered is no failure.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -116,7 +117,7 @@ pub struct Addresses {
     held: Vec<Held>,
     /// Frames that make a certificate.
     certifying: Map<Owner, Certifying>,
-    trouble: Option<Trouble>,
+    trouble: Map<Owner, Trouble>,
     asking: Vec<Asking>,
     /// Owners whose door somebody wanted to know.
     knocked: Set<Owner>,
@@ -162,7 +163,7 @@ impl Addresses {
         if unix_ms.is_some_and(|now| expires < now.saturating_add(MIN_LIFE_MS)) {
             return Err("this browser's certificates expire within an hour");
         }
-        self.trouble = None;
+        self.trouble.remove(&owner);
         let kept = Kept { fingerprint, expires, made: unix_ms };
         self.add(owner, kept);
         Ok(kept)
@@ -185,15 +186,12 @@ impl Addresses {
     }
 
     /// Whether a certificate is to be made now: the owner has none that lasts, none is being made, and nothing tells that it would be in
-    /// vain. After a failure one owner's is tried at a time.
+    /// vain.
     pub fn needs_certificate(&self, owner: Owner, unix_ms: u64) -> bool {
         let lasts = |held: &Held| held.owner == owner && held.certificate.renews() > unix_ms;
-        let is_made = |owner: &Owner| self.certifying.get(owner).is_some_and(|it| it.until.is_some());
-        let may_try = match &self.trouble {
-            Some(trouble) => trouble.until.is_none() && self.certifying.values().all(|it| it.until.is_none()),
-            None => !is_made(&owner),
-        };
-        may_try && !self.held.iter().any(lasts)
+        let is_made = self.certifying.get(&owner).is_some_and(|it| it.until.is_some());
+        let waits = self.trouble.get(&owner).is_some_and(|it| it.until.is_some());
+        !is_made && !waits && !self.held.iter().any(lasts)
     }
 
     /// A frame was told to make one.
@@ -207,22 +205,22 @@ impl Addresses {
         self.certifying.get(&owner).is_some_and(|it| it.frame == frame) && self.certifying.remove(&owner).is_some()
     }
 
-    /// A certificate could not be made or kept. Those that fail at the same time count once.
-    pub fn failed(&mut self, why: Option<String>, now: Instant, rng: &mut fastrand::Rng) {
-        let before = self.trouble.take();
-        self.trouble = Some(match before {
-            Some(trouble) if trouble.until.is_some() => Trouble { why: why.or(trouble.why), ..trouble },
-            before => {
-                let failures = before.map_or(0, |it| it.failures);
-                let until = now + backoff(RETRY_FIRST, failures, RETRY_CAP, rng).min(RETRY_CAP);
-                Trouble { why, failures: failures.saturating_add(1), until: Some(until) }
-            }
-        });
+    /// A certificate of an owner's could not be made or kept. What is late and then fails counts once.
+    pub fn failed(&mut self, owner: Owner, why: Option<String>, now: Instant, rng: &mut fastrand::Rng) {
+        let new = Trouble { why: None, failures: 0, until: None };
+        let trouble = self.trouble.entry(owner).or_insert_with(|| new);
+        if trouble.until.is_some() {
+            trouble.why = why.or(trouble.why.take());
+            return;
+        }
+        trouble.why = why;
+        trouble.until = Some(now + backoff(RETRY_FIRST, trouble.failures, RETRY_CAP, rng).min(RETRY_CAP));
+        trouble.failures = trouble.failures.saturating_add(1);
     }
 
     /// Why an owner without a certificate gets none now.
     pub fn trouble(&self, owner: Owner) -> Option<&str> {
-        let trouble = self.trouble.as_ref().filter(|it| it.until.is_some())?;
+        let trouble = self.trouble.get(&owner).filter(|it| it.until.is_some())?;
         trouble.why.as_deref().filter(|_| !self.held.iter().any(|held| held.owner == owner))
     }
 
@@ -248,6 +246,8 @@ impl Addresses {
     /// An owner is here no longer: what the server is to forget.
     pub fn leave(&mut self, owner: Owner) -> Vec<Token> {
         self.knocked.remove(&owner);
+        self.certifying.remove(&owner);
+        self.trouble.remove(&owner);
         if let Owner::Persona(own) = owner {
             self.published.remove(&own);
         }
@@ -347,22 +347,26 @@ impl Addresses {
         self.certifying.retain(|_, it| it.frame != frame);
     }
 
+    /// A frame is frozen, or says nothing: another may be told to make the certificate. If this one makes it after all, it is taken.
+    pub fn excuse(&mut self, frame: FrameId) {
+        self.certifying.values_mut().filter(|it| it.frame == frame).for_each(|it| it.until = None);
+    }
+
     /// Frames that took too long to make a certificate are waited for no longer, and what failed may be tried again when its time has come.
     pub fn give_up(&mut self, now: Instant, rng: &mut fastrand::Rng) {
-        if let Some(trouble) = &mut self.trouble {
+        for trouble in self.trouble.values_mut() {
             trouble.until = trouble.until.filter(|until| *until > now);
         }
-        let is_late = |it: &&mut Certifying| it.until.is_some_and(|until| until <= now);
-        let late = self.certifying.values_mut().filter(is_late).map(|it| it.until = None).count();
-        if late > 0 {
-            self.failed(None, now, rng);
+        let late = self.certifying.iter_mut().filter(|(_, it)| it.until.is_some_and(|until| until <= now));
+        for owner in late.map(|(owner, it)| (it.until = None, *owner).1).collect::<Vec<_>>() {
+            self.failed(owner, None, now, rng);
         }
     }
 
     /// When somebody's time is over.
     pub fn deadline(&self) -> Option<Instant> {
         let certifying = self.certifying.values().filter_map(|it| it.until);
-        let trouble = self.trouble.as_ref().and_then(|it| it.until);
+        let trouble = self.trouble.values().filter_map(|it| it.until);
         self.asking.iter().map(|it| it.deadline).chain(certifying).chain(trouble).min()
     }
 }
@@ -417,38 +421,46 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_is_tried_less_and_less_often_one_at_a_time() {
+    fn what_fails_is_tried_less_and_less_often() {
         let mut rng = fastrand::Rng::with_seed(1);
         let (mut addresses, mut now) = (Addresses::default(), Instant::START);
-        for owner in [OWNER, OTHER] {
-            assert!(addresses.needs_certificate(owner, 0));
-            addresses.certify(owner, TAB, now);
-        }
+        assert!(addresses.needs_certificate(OWNER, 0));
         let mut waits = Vec::new();
         for _ in 0..12 {
-            for owner in [OWNER, OTHER] {
-                if addresses.is_certifying(owner, TAB) {
-                    addresses.failed(Some("no room".into()), now, &mut rng);
-                }
-                assert_eq!(addresses.trouble(owner), Some("no room"));
-            }
-            assert!(!addresses.needs_certificate(OWNER, 0) && !addresses.needs_certificate(OTHER, 0));
+            addresses.certify(OWNER, TAB, now);
+            assert!(addresses.is_certifying(OWNER, TAB));
+            addresses.failed(OWNER, Some("no room".into()), now, &mut rng);
+            assert_eq!((addresses.trouble(OWNER), addresses.needs_certificate(OWNER, 0)), (Some("no room"), false));
             let due = addresses.deadline().unwrap();
             waits.push(due.since(now));
             now = due;
             addresses.give_up(now, &mut rng);
             assert_eq!((addresses.deadline(), addresses.trouble(OWNER)), (None, None), "no timer runs for nothing");
             assert!(addresses.needs_certificate(OWNER, 0));
-            addresses.certify(OWNER, TAB, now);
-            assert!(!addresses.needs_certificate(OTHER, 0));
         }
         assert!(
             waits[0] < Duration::from_secs(2) && waits[11] >= Duration::from_secs(5 * 60) && waits[11] <= RETRY_CAP
         );
 
-        assert!(addresses.is_certifying(OWNER, TAB));
         addresses.made(OWNER, Certificate { fingerprint: [7; 32], expires: YEAR_MS }, Some(0)).unwrap();
-        assert!(addresses.needs_certificate(OTHER, 0), "it works again");
+        addresses.failed(OWNER, None, now, &mut rng);
+        assert!(addresses.deadline().unwrap().since(now) < Duration::from_secs(2), "it worked since");
+    }
+
+    #[test]
+    fn what_fails_for_one_owner_is_nothing_to_another() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let (mut addresses, now) = (Addresses::default(), Instant::START);
+        for owner in [OWNER, OTHER] {
+            addresses.certify(owner, TAB, now);
+            assert!(addresses.is_certifying(owner, TAB));
+            addresses.failed(owner, Some("no room".into()), now, &mut rng);
+        }
+        addresses.leave(OTHER);
+        assert!(addresses.needs_certificate(OTHER, 0) && !addresses.needs_certificate(OWNER, 0));
+        assert_eq!((addresses.trouble(OTHER), addresses.trouble(OWNER)), (None, Some("no room")));
+        addresses.made(OTHER, Certificate { fingerprint: [7; 32], expires: YEAR_MS }, Some(0)).unwrap();
+        assert!(!addresses.needs_certificate(OWNER, 0), "nor is what works for the other");
     }
 
     #[test]
@@ -464,6 +476,17 @@ mod tests {
         addresses.give_up(retry, &mut rng);
         assert!(addresses.needs_certificate(OWNER, 0));
         assert!(addresses.is_certifying(OWNER, TAB) && !addresses.is_certifying(OWNER, TAB));
+    }
+
+    #[test]
+    fn a_frame_that_is_excused_is_not_late() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut addresses = Addresses::default();
+        addresses.certify(OWNER, TAB, Instant::START);
+        addresses.excuse(TAB);
+        addresses.give_up(Instant::START + CERTIFY_WITHIN, &mut rng);
+        assert_eq!((addresses.deadline(), addresses.needs_certificate(OWNER, 0)), (None, true));
+        assert!(addresses.is_certifying(OWNER, TAB), "it may yet succeed");
     }
 
     const DAY_MS: u64 = 24 * 60 * 60 * 1000;

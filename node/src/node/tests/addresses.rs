@@ -134,6 +134,37 @@ fn certificates_that_cannot_be_kept_are_tried_a_dozen_times_in_an_hour() {
 }
 
 #[test]
+fn a_page_that_makes_no_certificate_keeps_no_other_site_from_a_door() {
+    let persona = |origin: &str| home().persona(origin).id();
+    let sites = [(TAB, SITE), (OTHER, OTHER_SITE)];
+    for [(stuck, one), (page, other)] in [sites, [sites[1], sites[0]]] {
+        let mut lab = Lab::new().among_strangers();
+        lab.admit(stuck, one);
+        lab.register(vec![PROXY]);
+        let asked = lab.frame(stuck, ToLeader::Serve(TAG));
+        assert!(asked.contains(&Output::Frame(stuck, ToFrame::Certify { owner: Owner::Persona(persona(one)) })));
+        lab.within_while_frames_answer(Duration::from_secs(180));
+        lab.admit(page, other);
+        let certify = Output::Frame(page, ToFrame::Certify { owner: Owner::Persona(persona(other)) });
+        assert!(lab.frame(page, ToLeader::Serve(TAG)).contains(&certify), "at once");
+    }
+}
+
+#[test]
+fn a_page_that_is_frozen_is_asked_for_a_certificate_when_it_runs_again() {
+    let mut lab = at_server();
+    lab.admit(OTHER, SITE);
+    assert_eq!(lab.frame(TAB, ToLeader::Serve(TAG)), [certify(site())]);
+    let frozen = lab.frame(TAB, ToLeader::Frozen(true));
+    assert!(frozen.contains(&Output::Frame(OTHER, ToFrame::Certify { owner: site() })), "{frozen:?}");
+    lab.frame(OTHER, ToLeader::Frozen(true));
+    let certifies =
+        |outputs: &[Output]| outputs.iter().any(|it| matches!(it, Output::Frame(_, ToFrame::Certify { .. })));
+    assert!(!certifies(&lab.within(Duration::from_secs(3600))), "nobody could make it");
+    assert!(lab.frame(TAB, ToLeader::Frozen(false)).contains(&certify(site())), "at once: that was no failure");
+}
+
+#[test]
 fn certificates_of_thirty_days_are_renewed_after_fifteen() {
     let made = 29_000_000 * 60_000;
     let mut fresh = at_server();
