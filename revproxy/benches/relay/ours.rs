@@ -49,11 +49,12 @@ pub fn serve_forever() {
     config.rendezvous.connections_per_source = 20_000;
     config.rendezvous.source_opens = much;
     config.rendezvous.source_messages = much;
+    config.rendezvous.source_messages_of_keys = much;
     let proxy = &mut config.proxy;
     (proxy.bytes, proxy.source_bytes, proxy.dials) = (much, much, much);
     (proxy.listener_dials, proxy.listener_source_dials) = (much, much);
     proxy.told_per_listener = 20_000;
-    (proxy.pending, proxy.pending_per_source) = (20_000, 20_000);
+    (proxy.pending, proxy.pending_per_source, proxy.passages) = (20_000, 20_000, 64_000);
     (proxy.pending_per_listener, proxy.pending_per_listener_and_source) = (40_000, 20_000);
     proxy.opening_bytes = u64::MAX;
     (proxy.opening_time, proxy.opening_idle) = (Duration::from_secs(600), Duration::from_secs(600));

@@ -20,13 +20,16 @@
 //! is told its door, if it named one of these addresses as that.
 //!
 //! A node that looks up the key of zeros asks whether the server is still there ([`ARE_YOU_THERE`](ToServer::ARE_YOU_THERE)). Nobody can
-//! register that key. The question costs a look-up, and counts against the same rates as every message.
+//! register that key. The question costs a look-up, and counts against the same rates.
 //!
-//! Connections are strangers. What one can't decode, or sends too fast, is refused and ends it; what a node that entered merely may not do
-//! (one topic too many, a key that it hasn't registered) is refused and the connection stays. A first message that can't be decoded
-//! is refused as one of another version. Memory and rates are bounded per key, per connection, per source address and in all by
-//! [`Config`].
+//! Connections are strangers. What one can't decode is refused and ends it; what a node that entered merely may not do (one topic too many,
+//! a key that it hasn't registered) is refused and the connection stays. So it is with messages that come too fast: those that name a
+//! registered key count against this key and are refused, for strangers can make a key speak; all others end the connection. A first
+//! message that can't be decoded is refused as one of another version. Memory and rates are bounded per key, per connection, per source
+//! address and in all by [`Config`].
 
+mod allowance;
+mod charging;
 mod config;
 mod connection;
 mod counts;
@@ -239,17 +242,13 @@ impl Rendezvous {
     }
 
     fn on_received(&mut self, conn: ConnId, bytes: &[u8], now: Instant) -> Result<(), Refusal> {
-        let Some(connection) = self.connections.get_mut(&conn) else {
+        let Some(connection) = self.connections.get(&conn) else {
             return Ok(()); // It crossed our close.
         };
-        if !connection.take(bytes.len(), &self.config, now)
-            || !self.sources.message(connection.source(), self.config.source_messages, now)
-        {
-            return Err(Refusal::ending(Code::Quota, "too many messages"));
-        }
         let has_entered = connection.entered().is_some();
         let refusal = |error| if has_entered { Refusal::from(error) } else { Refusal::of_first(error) };
         let message = codec::decode(bytes, MAX_RENDEZVOUS).map_err(refusal)?;
+        self.charge(conn, &message, bytes.len(), now)?;
         self.counts.received(&message);
         match message {
             ToServer::Enter(wire) => self.on_enter(conn, wire),

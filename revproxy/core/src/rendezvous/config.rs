@@ -11,7 +11,9 @@ use crate::rate::Rate;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// Bytes of messages from one connection.
+    /// Answers of one connection to dials, and what it wants forwarded for longer. The excess is refused.
+    pub answers: Rate,
+    /// Bytes of messages from one connection that name none of its keys. The excess ends the connection.
     pub bytes: Rate,
     /// Connections in all. Where there are as many, one of the network that has most gives way to one of another network.
     pub connections: usize,
@@ -29,8 +31,10 @@ pub struct Config {
     pub introductions: usize,
     /// Keys that one connection registers.
     pub keys: usize,
-    /// Messages from one connection.
+    /// Messages from one connection that name none of its keys and answer no dial. The excess ends the connection.
     pub messages: Rate,
+    /// Messages from one connection that name one of its keys, beside one for each signal that the key was passed. The excess is refused.
+    pub messages_per_key: Rate,
     /// Signals to one key, from all others together. All keys of a connection have no rate together: what floods some of them would say who
     /// shares it.
     pub signals_per_key: Rate,
@@ -38,8 +42,10 @@ pub struct Config {
     pub signals_per_key_and_source: Rate,
     /// The first signals from one network to one key: these pass where others have used up the key's rate.
     pub signals_first: Rate,
-    /// Messages from all connections of one source together.
+    /// Messages from all connections of one source together that name no key and answer no dial. The excess ends a connection.
     pub source_messages: Rate,
+    /// Messages from all connections of one source together that are counted for keys. The excess is refused.
+    pub source_messages_of_keys: Rate,
     /// Connections opened by one source.
     pub source_opens: Rate,
     /// Addresses that one connection listens at.
@@ -53,6 +59,8 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            // Two for each dial: more than strangers can have 64 addresses told of (`proxy::Config::told_per_listener`).
+            answers: Rate { burst: 2048, per_second: 1024 },
             // All that a full node says when it comes back is below 48 KiB; a signal is below 600 bytes.
             bytes: Rate { burst: 256 * 1024, per_second: 32 * 1024 },
             connections: 4096,
@@ -64,8 +72,11 @@ impl Default for Config {
             introductions: 64,
             // A node has at most 24 personas; some may be changing.
             keys: 32,
-            // A full node comes back with 1 + 32 + 64 + 512 messages at once.
+            // A full node comes back with 1 + 32 at once, and looks up whom its sites dial.
             messages: Rate { burst: 1024, per_second: 50 },
+            // A key comes back with 3 + 128 messages at once, and dials: several times. A site that joins and leaves topics as fast as a node lets it has
+            // three said each time, 20 times a second.
+            messages_per_key: Rate { burst: 1024, per_second: 64 },
             // With the first ones of some networks as many as a node looks at (`node::limits::KEY_SIGNALS`).
             signals_per_key: Rate { burst: 128, per_second: 32 },
             // A persona dials and is dialled by a handful; eight introductions at once make eight signals each way.
@@ -73,6 +84,8 @@ impl Default for Config {
             // A dial takes two or three. Whoever has many networks gets in so often by each of them.
             signals_first: Rate { burst: 4, per_second: 1 },
             source_messages: Rate { burst: 8192, per_second: 512 },
+            // All keys of a connection: none of them feels what others say.
+            source_messages_of_keys: Rate { burst: 32 * 1024, per_second: 32 * 64 },
             source_opens: Rate { burst: 256, per_second: 4 },
             // Each key's, twice while certificates change.
             tokens: 64,

@@ -13,7 +13,7 @@ use bitters_wire::{
     id::{PersonaId, TopicId},
 };
 
-use super::{Config, refusal::Refusal, senders::Senders};
+use super::{Config, allowance::Allowance, refusal::Refusal, senders::Senders};
 use crate::{rate::Bucket, source::Source};
 
 #[derive(Debug)]
@@ -43,11 +43,15 @@ enum State {
 #[derive(Debug, Default)]
 pub(super) struct Entered {
     pub(super) keys: BTreeMap<PersonaId, Registration>,
+    /// Its answers to dials.
+    answers: Bucket,
 }
 
 /// What a node said of one key.
 #[derive(Debug, Default)]
 pub(super) struct Registration {
+    /// What the node may say of it.
+    pub(super) allowance: Allowance,
     /// What is left to each network of the signals that others send to it.
     senders: Senders,
     /// Signals that others send to it.
@@ -65,7 +69,7 @@ impl Connection {
         Self { source, challenge, bytes: Bucket::default(), messages: Bucket::default(), state }
     }
 
-    /// Counts a message of `len` bytes, unless too much came.
+    /// Counts a message of `len` bytes that no key pays for, unless too much came.
     #[must_use]
     pub(super) fn take(&mut self, len: usize, config: &Config, now: Instant) -> bool {
         let len = u32::try_from(len).unwrap_or(u32::MAX);
@@ -126,15 +130,22 @@ impl Entered {
     /// its network. What comes to other keys makes no difference.
     #[must_use]
     pub(super) fn take_signal(&mut self, from: Source, to: PersonaId, config: &Config, now: Instant) -> bool {
-        let Some(Registration { senders, signals, .. }) = self.keys.get_mut(&to) else { return false };
+        let Some(Registration { allowance, senders, signals, .. }) = self.keys.get_mut(&to) else { return false };
         let is_left = signals.has(1, config.signals_per_key, now);
         let passes = senders.has(from, config, now) && (is_left || senders.is_first(from, config, now));
         if passes {
             senders.take(from, config, now);
+            allowance.earn();
             // What comes first may come beyond that.
             let _ = signals.take(1, config.signals_per_key, now);
         }
         passes
+    }
+
+    /// Counts an answer to a dial, or that one is to be forwarded for longer, unless too many came.
+    #[must_use]
+    pub(super) fn take_answer(&mut self, config: &Config, now: Instant) -> bool {
+        self.answers.take(1, config.answers, now)
     }
 
     /// How many addresses it listens at, for all keys.

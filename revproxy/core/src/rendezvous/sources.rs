@@ -28,6 +28,7 @@ pub(super) struct Sources {
 struct Usage {
     connections: usize,
     messages: Bucket,
+    messages_of_keys: Bucket,
     opens: Bucket,
 }
 
@@ -86,11 +87,21 @@ impl Sources {
     /// Counts a message of an open connection, unless too many came.
     #[must_use]
     pub(super) fn message(&mut self, source: Source, rate: Rate, now: Instant) -> bool {
-        let has = |net: Net| self.known.get(&net).is_some_and(|usage| usage.messages.has(1, net.rate(rate), now));
-        let within = source.nets().all(has);
+        self.take(source, rate, now, |usage| &mut usage.messages)
+    }
+
+    /// Likewise, a message of a key. These have a rate of their own: no connection ends for what keys of its neighbours say.
+    #[must_use]
+    pub(super) fn message_of_key(&mut self, source: Source, rate: Rate, now: Instant) -> bool {
+        self.take(source, rate, now, |usage| &mut usage.messages_of_keys)
+    }
+
+    fn take(&mut self, source: Source, rate: Rate, now: Instant, of: fn(&mut Usage) -> &mut Bucket) -> bool {
+        let mut has = |net: Net| self.known.get_mut(&net).is_some_and(|usage| of(usage).has(1, net.rate(rate), now));
+        let within = source.nets().all(&mut has);
         for net in source.nets().filter(|_| within) {
             if let Some(usage) = self.known.get_mut(&net) {
-                let _ = usage.messages.take(1, net.rate(rate), now);
+                let _ = of(usage).take(1, net.rate(rate), now);
             }
         }
         within
@@ -130,7 +141,7 @@ impl Sources {
 
 impl Usage {
     fn forget_at(&self) -> Instant {
-        self.messages.full_at().max(self.opens.full_at())
+        self.messages.full_at().max(self.messages_of_keys.full_at()).max(self.opens.full_at())
     }
 }
 

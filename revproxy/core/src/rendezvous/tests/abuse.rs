@@ -67,11 +67,11 @@ fn a_flood_ends_the_connection() {
 fn a_flood_of_bytes_ends_the_connection() {
     let mut world = World::with(Config { bytes: Rate { burst: 1500, per_second: 1 }, ..Config::default() });
     world.join(ALICE);
-    world.join(BOB);
-    let signal = send(ALICE, BOB, 400);
+    // The key isn't registered there.
+    let signal = send(BOB, ALICE, 400);
 
-    assert!(matches!(world.say(conn(ALICE), &signal).as_slice(), [Output::Send(_, ToNode::Signal { .. })]));
-    assert!(matches!(world.say(conn(ALICE), &signal).as_slice(), [Output::Send(_, ToNode::Signal { .. })]));
+    assert_eq!(world.say(conn(ALICE), &signal), not_registered(conn(ALICE)));
+    assert_eq!(world.say(conn(ALICE), &signal), not_registered(conn(ALICE)));
     assert_eq!(world.say(conn(ALICE), &signal), expelled(conn(ALICE), Code::Quota, "too many messages"));
 }
 
@@ -84,12 +84,13 @@ fn a_source_has_one_rate_for_all_its_connections() {
         world.say(conn(n), &register(n, conn(n)));
     }
     world.join(3);
-    world.members(ALICE, &advertise(ALICE));
-    world.members(ALICE, &advertise(ALICE));
+    let lookup = ToServer::Lookup(key(9));
+    (0..2).for_each(|_| assert_eq!(world.say(conn(ALICE), &lookup), [sent(conn(ALICE), ToNode::Missing(key(9)))]));
 
-    let flood = world.say(conn(BOB), &advertise(BOB));
+    let flood = world.say(conn(BOB), &lookup);
 
     assert_eq!(flood, expelled(conn(BOB), Code::Quota, "too many messages"));
+    world.members(ALICE, &advertise(ALICE));
     assert_eq!(world.members(3, &advertise(3)), [key(ALICE)]);
 }
 
