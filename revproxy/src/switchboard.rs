@@ -11,9 +11,11 @@ use tokio::sync::mpsc;
 
 use crate::core::rendezvous::ConnId;
 
-/// Messages that wait for one socket. Its own answers are written before its next message is read, so these are what others signal
-/// and dial, and those are bounded (bursts of 128 and 64).
+/// Messages that wait for one socket. Its own answers are written before its next message is read, so most are what others signal and dial.
 const OUTGOING: usize = 256;
+
+/// Of these, the last ones are for its own answers.
+const FOR_ANSWERS: usize = 8;
 
 #[derive(Debug, Default)]
 pub(crate) struct Switchboard(Mutex<HashMap<ConnId, mpsc::Sender<ToNode>>>);
@@ -35,9 +37,10 @@ impl Switchboard {
         self.lock().remove(&conn);
     }
 
-    /// To nobody is no harm.
+    /// To nobody is no harm. What others signal or dial is lost where there is no room for it: they don't close the socket.
     pub(crate) fn send(&self, conn: ConnId, message: ToNode) -> Result<(), Deaf> {
         match self.lock().get(&conn) {
+            Some(sender) if is_of_others(&message) && sender.capacity() <= FOR_ANSWERS => Ok(()),
             Some(sender) => sender.try_send(message).map_err(|_| Deaf),
             None => Ok(()),
         }
@@ -51,4 +54,46 @@ impl Switchboard {
     fn lock(&self) -> MutexGuard<'_, HashMap<ConnId, mpsc::Sender<ToNode>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+const fn is_of_others(message: &ToNode) -> bool {
+    matches!(message, ToNode::Dialled { .. } | ToNode::Gone(_) | ToNode::Signal { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    use bitters_wire::{address::Token, id::PersonaId};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_others_say_leaves_room_for_answers_and_closes_nothing() {
+        let switchboard = Switchboard::default();
+        let mut messages = switchboard.open(CONN);
+        let dialled = ToNode::Dialled { passage: 1, token: Token([1; 6]), signal: Vec::new() };
+        let answer = ToNode::Here(PersonaId([1; 32]));
+
+        for _ in 0..1000 {
+            assert_eq!(switchboard.send(CONN, dialled.clone()), Ok(()));
+        }
+        assert_eq!(switchboard.send(CONN, answer.clone()), Ok(()));
+        switchboard.close(CONN);
+
+        let mut heard = Vec::new();
+        while let Some(message) = messages.recv().await {
+            heard.push(message);
+        }
+        assert_eq!((heard.len(), heard.last()), (OUTGOING - FOR_ANSWERS + 1, Some(&answer)));
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_its_answers_is_deaf() {
+        let switchboard = Switchboard::default();
+        let messages = switchboard.open(CONN);
+        let sent = (0..1000).take_while(|_| switchboard.send(CONN, ToNode::HERE_I_AM).is_ok()).count();
+        assert_eq!(sent, OUTGOING);
+        drop(messages);
+    }
+
+    const CONN: ConnId = ConnId(1);
 }

@@ -196,7 +196,7 @@ impl Udp {
 
     fn perform(&self, output: Output) -> Option<Input> {
         let Output::Send(conn, message) = output;
-        // Whoever doesn't read is closed by the rendezvous.
+        // Whoever doesn't read is closed by its socket.
         let _ = self.switchboard.send(conn, message);
         None
     }

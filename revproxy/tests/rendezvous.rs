@@ -184,7 +184,7 @@ async fn who_never_reads_does_not_hold_up_others() {
     let signal = signal(vec![7; 512]);
     let signal = ToServer::Signal { from: id(2), to: id(1), signal };
 
-    // Until the system's buffers and the server's queue are full: then the deaf node is dropped.
+    // Until nothing has left for a while, because the system's buffers are full: then the deaf node is dropped. Signals are lost until then.
     let dropped = async {
         loop {
             for _ in 0..1000 {
@@ -199,7 +199,7 @@ async fn who_never_reads_does_not_hold_up_others() {
     };
 
     let gone = ToNode::Unreachable { from: id(2), to: id(1) };
-    assert_eq!(timeout(Duration::from_secs(20), dropped).await, Ok(gone));
+    assert_eq!(timeout(Duration::from_secs(60), dropped).await, Ok(gone));
     drop(deaf);
 }
 
