@@ -95,3 +95,29 @@ impl Default for Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy;
+
+    #[test]
+    fn what_strangers_can_have_a_connection_answer_is_within_its_rate() {
+        let Config { answers, tokens, .. } = Config::default();
+        let proxy::Config { told_per_listener, told_time, .. } = proxy::Config::default();
+        let at_once = 2 * tokens * told_per_listener;
+
+        assert!(at_once <= answers.burst as usize, "{at_once}");
+        assert!(at_once * 1000 <= answers.per_second as usize * told_time.as_millis() as usize, "{at_once}");
+    }
+
+    #[test]
+    fn what_all_keys_of_a_connection_may_say_is_within_the_rate_of_its_source() {
+        let Config { keys, messages_per_key: each, source_messages_of_keys: all, .. } = Config::default();
+
+        assert_eq!(
+            (all.burst as usize, all.per_second as usize),
+            (keys * each.burst as usize, keys * each.per_second as usize)
+        );
+    }
+}
