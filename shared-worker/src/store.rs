@@ -337,11 +337,14 @@ async fn load_sites(database: Option<&Rc<Rexie>>, warnings: &mut Vec<String>) ->
 async fn keep(database: &Rexie, owner: Owner, certificate: Kept) -> rexie::Result<()> {
     let transaction = database.transaction(&[NODE], TransactionMode::ReadWrite)?;
     let node = transaction.store(NODE)?;
-    let mut kept = certificates_of(node.get(CERTIFICATES.into()).await?);
-    kept.retain(|(_, kept)| kept.expires > clock::unix_ms());
+    let kept = certificates_of(node.get(CERTIFICATES.into()).await?);
+    let mut kept: Vec<_> = kept.into_iter().filter(|(_, kept)| kept.expires > clock::unix_ms()).collect();
     kept.push((owner, certificate));
-    kept.sort_by_key(|(_, kept)| kept.expires);
-    kept.drain(..kept.len().saturating_sub(MAX_CERTIFICATES));
+    while kept.len() > MAX_CERTIFICATES
+        && let Some((first, _)) = kept.iter().enumerate().min_by_key(|(_, (_, kept))| kept.expires)
+    {
+        kept.remove(first);
+    }
     let value = serde_wasm_bindgen::to_value(&kept).unwrap_or_default();
     node.put(&value, Some(&CERTIFICATES.into())).await?;
     transaction.done().await.map(drop)

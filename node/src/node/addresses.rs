@@ -120,19 +120,16 @@ impl Node {
 
     /// Personas that are here and have addresses, ask for one, have peers to tell one, or are to have a door: they serve something, or somebody
     /// knocked.
-    fn wanted_owners(&self, now: Instant) -> Vec<Owner> {
-        let mut owners = self.addresses.owners();
-        owners.extend(self.addresses.knocked());
-        owners.extend(self.serving().into_iter().map(Owner::Persona));
-        owners.extend(self.addresses.asking(now).into_iter().filter_map(|(asker, _)| self.owner_of(asker)));
-        owners.extend(self.links.table().ups().map(|(_, pair, _, _)| Owner::Persona(pair.own)));
-        owners.sort_unstable();
-        owners.dedup();
-        owners.retain(|owner| match owner {
+    fn wanted_owners(&self, now: Instant) -> Set<Owner> {
+        let asking = self.addresses.asking(now).into_iter().filter_map(|(asker, _)| self.owner_of(asker));
+        let serving = self.serving().into_iter().map(Owner::Persona);
+        let linked = self.links.table().ups().map(|(_, pair, _, _)| Owner::Persona(pair.own));
+        let owners = self.addresses.owners().into_iter().chain(self.addresses.knocked());
+        let is_here = |owner: &Owner| match owner {
             Owner::Node(_) => false,
             Owner::Persona(persona) => self.frames.has_persona(*persona),
-        });
-        owners
+        };
+        owners.chain(serving).chain(asking).chain(linked).filter(is_here).collect()
     }
 
     /// The next step to an address: a certificate that lasts, and the server's ear. A page that is frozen is asked once it runs again.

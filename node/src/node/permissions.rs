@@ -1,6 +1,9 @@
 //! What the person lets sites do, and who the frames of a site are to others because of that.
 
-use bitters_machine::{map::Set, time::Instant};
+use bitters_machine::{
+    map::{Map, Set},
+    time::Instant,
+};
 use bitters_wire::{
     codec,
     id::{FrameId, PersonaId},
@@ -221,9 +224,9 @@ impl Node {
             fits
         };
         let recent = self.sites.by_recency().into_iter().map(|site| self.site_status(site));
-        let mut statuses: Vec<SiteStatus> = recent.take_while(fits).collect();
-        statuses.sort_by(|a, b| a.origin.cmp(&b.origin));
-        statuses
+        let statuses: Map<String, SiteStatus> =
+            recent.take_while(fits).map(|status| (status.origin.clone(), status)).collect();
+        statuses.into_values().collect()
     }
 
     fn site_status(&self, site: &KnownSite) -> SiteStatus {

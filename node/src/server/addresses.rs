@@ -225,11 +225,8 @@ impl Addresses {
     }
 
     /// Owners who have a certificate.
-    pub fn owners(&self) -> Vec<Owner> {
-        let mut owners: Vec<Owner> = self.held.iter().map(|held| held.owner).collect();
-        owners.sort_unstable();
-        owners.dedup();
-        owners
+    pub fn owners(&self) -> Set<Owner> {
+        self.held.iter().map(|held| held.owner).collect()
     }
 
     /// Certificates of an owner that the server is to be asked to listen for; it counts as asked.

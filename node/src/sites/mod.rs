@@ -10,6 +10,8 @@ pub mod blocks;
 mod holds;
 pub mod traffic;
 
+use std::cmp::Reverse;
+
 use bitters_machine::map::{Map, Set};
 use bitters_wire::{
     id::PersonaId,
@@ -209,9 +211,10 @@ impl Sites {
 
     /// All of them, the one that was here last first.
     pub fn by_recency(&self) -> Vec<&KnownSite> {
-        let mut sites: Vec<&KnownSite> = self.known.values().filter(|site| !self.is_page(&site.origin)).collect();
-        sites.sort_by(|a, b| b.visited.cmp(&a.visited).then_with(|| a.origin.cmp(&b.origin)));
-        sites
+        let sites = self.known.values().filter(|site| !self.is_page(&site.origin));
+        let sites: Map<(Reverse<Option<u64>>, &str), &KnownSite> =
+            sites.map(|site| ((Reverse(site.visited), &*site.origin), site)).collect();
+        sites.into_values().collect()
     }
 
     /// What is to be stored since the last time.
