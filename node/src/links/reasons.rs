@@ -125,7 +125,9 @@ impl Links {
     pub(super) fn knock(&mut self, pair: Pair, way: Way, around: &Around<'_>) -> bool {
         let asks = self.send_said(pair, &Said::Knock, way, around);
         if asks {
-            self.knocks.note(pair, way, around.now);
+            let is_named = !self.is_wanted(pair, around);
+            let by = around.topics.introducer(pair).filter(|_| is_named);
+            self.knocks.note(pair, by, way, around.now);
         }
         asks
     }

@@ -112,6 +112,12 @@ impl Candidates {
         self.0.get(&peer).into_iter().flat_map(|candidate| candidate.vias.iter().copied())
     }
 
+    /// Who said first that a peer is there. Whoever said so itself is its own introducer.
+    pub fn introducer(&self, peer: PersonaId) -> Option<Introducer> {
+        let by = self.0.get(&peer)?.by;
+        Some(if by == Introducer::Itself { Introducer::Peer(peer) } else { by })
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = PersonaId> {
         self.0.keys().copied()

@@ -313,6 +313,13 @@ impl Topics {
         places.flat_map(|(_, topic)| topic.candidates.ways(peer)).collect()
     }
 
+    /// Who named a peer to a persona: rather somebody who names few, if several did.
+    pub fn introducer(&self, Pair { own, peer }: Pair) -> Option<Introducer> {
+        let places = self.open.iter().filter(|(place, _)| place.own == own);
+        let by = places.filter_map(|(_, topic)| topic.candidates.introducer(peer));
+        by.min_by_key(|by| matches!(by, Introducer::Peer(other) if *other != peer))
+    }
+
     fn of(&mut self, own: PersonaId) -> impl Iterator<Item = &mut Topic> {
         self.open.iter_mut().filter(move |(place, _)| place.own == own).map(|(_, topic)| topic)
     }

@@ -12,8 +12,10 @@ use bitters_wire::{
 };
 
 use super::{
-    addresses::{KEPT, PROXY},
+    addresses::{CERTIFICATE, KEPT, PROXY},
     lab::*,
+    reasons::{at_door, comes_to_door},
+    topics::made_up,
     *,
 };
 use crate::pair::Pair;
@@ -237,6 +239,35 @@ fn a_new_leader_adopts_links_of_the_frame_s_own_persona_only() {
         ]
     );
     assert_eq!([own, other].map(|own| lab.node.links.table().up_to(Pair { own, peer: alice() })), [Some(link), None]);
+}
+
+/// A member of another site's topic invents members there, while the person hides the network address.
+#[test]
+fn what_one_persona_knocks_on_makes_no_difference_to_another() {
+    let other = home().persona(OTHER_SITE).id();
+    for floods in [false, true] {
+        let mut lab = at_door();
+        lab.admit(OTHER, OTHER_SITE);
+        lab.admit(THIRD, PAGE);
+        lab.frame(THIRD, ToLeader::Hide(true));
+        let garden = TopicId([4; 32]);
+        lab.frame(TAB, joins(1, garden));
+        let (link, _) = comes_to_door(&mut lab, peer(1));
+        lab.peer(link, &in_topic(peer(1), garden));
+        lab.frame(OTHER, joins(1, LOBBY));
+        let knocked = lab.server(ToNode::Members { topic: LOBBY, key: other, members: vec![alice()] });
+        assert_eq!(told_by_server(&knocked).len(), 1);
+        for n in (0..120).filter(|_| floods) {
+            let members = (0..8).map(|at| made_up(100 + 8 * n + at).id()).collect();
+            lab.peer(link, &TopicMessage::Members { topic: garden, members });
+        }
+        let persona = secret_of(alice());
+        let door = Address::sign(Owner::Persona(alice()), [7; 32], &[PROXY], CERTIFICATE.expires, None, |text| {
+            persona.sign(text)
+        });
+        let told = lab.server(says(alice(), other, &Said::Door(Box::new(door))));
+        assert!(dialled_in(&told).is_some(), "flooded: {floods}");
+    }
 }
 
 #[test]
