@@ -2,7 +2,7 @@
 //!
 //! A link that broke is dialled again soon, by both ends, and one that can't be had less and less often, until it is given up.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use bitters_machine::{backoff, map::Map, time::Instant};
 use bitters_wire::{id::PersonaId, limits::DIAL_TIMEOUT};
@@ -21,8 +21,8 @@ const SESSION_CAP: Duration = Duration::from_secs(10);
 /// A broken link is dialled again that soon, give or take a half: both ends notice within some hundred milliseconds.
 const BREATH: Duration = Duration::from_millis(200);
 
-/// Pairs kept in mind.
-const CAPACITY: usize = 256;
+/// Peers of one persona that are kept in mind.
+const OF_EACH: usize = 256;
 
 #[derive(Debug)]
 struct Redial {
@@ -30,6 +30,15 @@ struct Redial {
     not_before: Instant,
     /// Sessions used the link: it is wanted for their sake until then, whatever topics want.
     wanted_until: Instant,
+    /// Topics don't dial the peer until then: one of the two hung up, or the peer broke the protocol.
+    shunned_until: Instant,
+}
+
+impl Redial {
+    /// Until when it is more than the failures of a topic's neighbour.
+    fn matters_until(&self) -> Instant {
+        self.wanted_until.max(self.shunned_until)
+    }
 }
 
 /// All of them.
@@ -45,12 +54,13 @@ impl Redials {
     /// A link broke; for the sake of sessions it is wanted until `wanted_until`.
     pub fn broke(&mut self, pair: Pair, wanted_until: Instant, now: Instant, rng: &mut fastrand::Rng) {
         let not_before = now + backoff(BREATH, 0, CAP, rng);
-        self.insert(pair, Redial { failures: 0, not_before, wanted_until });
+        self.insert(pair, Redial { failures: 0, not_before, wanted_until, shunned_until: now }, now);
     }
 
     /// A peer broke the protocol: it isn't dialled for a while.
     pub fn shun(&mut self, pair: Pair, now: Instant) {
-        self.insert(pair, Redial { failures: 0, not_before: now + CAP, wanted_until: now });
+        let until = now + CAP;
+        self.insert(pair, Redial { failures: 0, not_before: until, wanted_until: now, shunned_until: until }, now);
     }
 
     /// A dial failed. Tells whether the peer is given up: not as long as sessions wait for it.
@@ -64,7 +74,7 @@ impl Redials {
         }
         let cap = if wanted { SESSION_CAP } else { CAP };
         let not_before = now + backoff(FIRST, failures, cap, rng).min(cap);
-        self.insert(pair, Redial { failures: failures + 1, not_before, wanted_until });
+        self.insert(pair, Redial { failures: failures + 1, not_before, wanted_until, shunned_until: now }, now);
         false
     }
 
@@ -77,8 +87,9 @@ impl Redials {
 
     /// Sessions wait for a link until `wanted_until`, whose peer was found just now.
     pub fn want(&mut self, pair: Pair, wanted_until: Instant, now: Instant) {
-        let (failures, not_before) = self.0.get(&pair).map_or((0, now), |it| (it.failures, it.not_before));
-        self.insert(pair, Redial { failures, not_before, wanted_until });
+        let new = Redial { failures: 0, not_before: now, wanted_until: now, shunned_until: now };
+        let before = self.0.remove(&pair).unwrap_or(new);
+        self.insert(pair, Redial { wanted_until, ..before }, now);
     }
 
     /// Whether sessions wait for a link.
@@ -138,12 +149,17 @@ impl Redials {
         self.0.values().map(|redial| redial.not_before).min()
     }
 
-    fn insert(&mut self, pair: Pair, redial: Redial) {
+    /// Of too many of one persona's, the failures of a topic's neighbour are forgotten: those of the one that is dialled last. Only where all the
+    /// others are wanted or shunned does the one go of which that is over first.
+    fn insert(&mut self, pair: Pair, redial: Redial, now: Instant) {
         self.0.insert(pair, redial);
-        if self.0.len() > CAPACITY
-            && let Some(last) = self.0.iter().max_by_key(|(_, it)| it.not_before).map(|(pair, _)| *pair)
+        let of_own = || self.0.iter().filter(|(other, _)| other.own == pair.own);
+        if of_own().count() > OF_EACH
+            && let Some((least, _)) =
+                of_own().max_by_key(|(_, it)| (Reverse(it.matters_until().max(now)), it.not_before))
         {
-            self.0.remove(&last);
+            let least = *least;
+            self.0.remove(&least);
         }
     }
 }
@@ -151,6 +167,34 @@ impl Redials {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whom_a_site_hung_up_on_is_shunned_though_many_others_fail() {
+        let (mut redials, mut rng) = (Redials::new(), fastrand::Rng::with_seed(1));
+        let (shunned, wanted) = (numbered(1, 9999), numbered(1, 9998));
+        redials.shun(shunned, Instant::START);
+        redials.want(wanted, Instant::from_millis(60_000), Instant::START);
+        redials.begun(wanted, Instant::START);
+        // Peers of another persona and of this one, whom somebody invents.
+        for n in 0..2 * OF_EACH {
+            for own in [2, 1] {
+                let _ = redials.failed(numbered(own, n), Instant::START, &mut rng);
+            }
+        }
+        assert!(redials.is_wanted(wanted, Instant::from_millis(1)), "sessions wait for it");
+        assert!(!redials.may_dial(shunned, Instant::from_millis(1)), "it is shunned for a minute");
+        assert_eq!(redials.0.len(), 2 * OF_EACH);
+    }
+
+    #[test]
+    fn where_all_are_shunned_the_one_goes_that_was_first() {
+        let mut redials = Redials::new();
+        for n in 0..=OF_EACH {
+            redials.shun(numbered(1, n), Instant::from_millis(n as u64));
+        }
+        let may_dial = |n| redials.may_dial(numbered(1, n), Instant::from_millis(1000));
+        assert!(may_dial(0) && (1..=OF_EACH).all(|n| !may_dial(n)));
+    }
 
     #[test]
     fn a_peer_that_fails_is_dialled_less_often_and_given_up() {
@@ -205,4 +249,9 @@ mod tests {
     }
 
     const ALICE: Pair = Pair { own: PersonaId([1; 32]), peer: PersonaId([0xa1; 32]) };
+    fn numbered(own: u8, n: usize) -> Pair {
+        let mut peer = [0; 32];
+        peer[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        Pair { own: PersonaId([own; 32]), peer: PersonaId(peer) }
+    }
 }
