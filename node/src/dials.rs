@@ -10,7 +10,7 @@ use bitters_machine::{
     time::Instant,
 };
 use bitters_wire::{
-    id::FrameId,
+    id::{FrameId, PersonaId},
     limits::{CALL_TIMEOUT, DIAL_TIMEOUT},
 };
 
@@ -42,6 +42,10 @@ const AGAIN_CAP: Duration = Duration::from_secs(4);
 /// Sessions ask about as often whether there is a way (`session::recovery`).
 const SEEK_EVERY: Duration = Duration::from_secs(4);
 
+/// Peers of one persona that are sought within that time, and that are looked up for it at once. Strangers can open sessions and go: what one site's
+/// sessions seek has room of its own.
+const SOUGHT_OF_EACH: usize = 32;
+
 #[derive(Debug)]
 struct Waiting {
     deadline: Instant,
@@ -70,6 +74,11 @@ impl Waiting {
         self.again = Some(now + pause);
     }
 
+    /// Whether only sessions wait for it, and nobody for an answer.
+    const fn is_sought(&self) -> bool {
+        self.askers.is_empty()
+    }
+
     fn is_of(&self, frames: &Set<FrameId>) -> bool {
         self.askers.iter().any(|(asker, _)| frames.contains(asker))
     }
@@ -81,13 +90,16 @@ pub struct Dials {
     waiting: Map<Pair, Waiting>,
     /// When peers were sought last, for the sake of sessions.
     sought: Map<Pair, Instant>,
+    /// When those were hung up on that aren't sought for a while.
+    ended: Map<Pair, Instant>,
 }
 
 impl Dials {
     /// Whether there is room for one more of a site, which has these frames, and whose group has those.
     pub fn has_room(&self, of_site: &Set<FrameId>, of_group: &Set<FrameId>) -> bool {
         let waits = |frames: &Set<FrameId>| self.waiting.values().filter(|it| it.is_of(frames)).count();
-        self.waiting.len() < MAX_DIALS && waits(of_site) < MAX_DIALS_PER_ORIGIN && waits(of_group) < MAX_DIALS_PER_GROUP
+        let dialled = self.waiting.values().filter(|it| !it.is_sought()).count();
+        dialled < MAX_DIALS && waits(of_site) < MAX_DIALS_PER_ORIGIN && waits(of_group) < MAX_DIALS_PER_GROUP
     }
 
     /// Adds an asker to those who wait for the peer already, if any do.
@@ -112,8 +124,11 @@ impl Dials {
 
     /// Whether the peer may be sought again, for the sake of sessions.
     pub fn may_seek(&mut self, pair: Pair, now: Instant) -> bool {
-        self.sought.retain(|_, at| now.since(*at) < SEEK_EVERY);
-        let may = !self.sought.contains_key(&pair) && self.waiting.len().max(self.sought.len()) < MAX_DIALS;
+        for times in [&mut self.sought, &mut self.ended] {
+            times.retain(|_, at| now.since(*at) < SEEK_EVERY);
+        }
+        let is_sought = self.sought.contains_key(&pair) || self.ended.contains_key(&pair);
+        let may = !is_sought && of_own(&self.sought, pair.own).count() < SOUGHT_OF_EACH;
         if may {
             self.sought.insert(pair, now);
         }
@@ -122,20 +137,29 @@ impl Dials {
 
     /// The peer isn't sought for a while.
     pub fn seeks_not(&mut self, pair: Pair, now: Instant) {
-        if self.sought.len() < MAX_DIALS {
-            self.sought.insert(pair, now);
+        self.ended.insert(pair, now);
+        if of_own(&self.ended, pair.own).count() > SOUGHT_OF_EACH
+            && let Some(first) = of_own(&self.ended, pair.own).min_by_key(|(_, at)| *at).map(|(first, _)| *first)
+        {
+            self.ended.remove(&first);
         }
     }
 
-    /// Sessions wait for the peer to be looked up, and nobody for the answer.
+    /// Sessions wait for the peer to be looked up, and nobody for the answer. Of too many the one gives way that was sought first.
     pub fn seek(&mut self, pair: Pair, now: Instant) {
+        let sought = || of_own(&self.waiting, pair.own).filter(|(_, it)| it.is_sought());
+        if sought().count() >= SOUGHT_OF_EACH
+            && let Some(first) = sought().min_by_key(|(_, it)| it.deadline).map(|(first, _)| *first)
+        {
+            self.waiting.remove(&first);
+        }
         self.waiting.insert(pair, Waiting::new(now + DIAL_TIMEOUT, Stage::Lookup, Vec::new()));
     }
 
     /// The rendezvous doesn't know the peer. Tells whether it is to be asked again: if a site waits.
     #[must_use]
     pub fn missed(&mut self, pair: Pair, now: Instant) -> bool {
-        let Some(waiting) = self.waiting.get_mut(&pair).filter(|it| !it.askers.is_empty()) else { return false };
+        let Some(waiting) = self.waiting.get_mut(&pair).filter(|it| !it.is_sought()) else { return false };
         waiting.is_missed = true;
         if waiting.again.is_none() {
             waiting.try_again(now);
@@ -217,17 +241,20 @@ impl Dials {
     /// A frame is gone and waits for nothing.
     pub fn forget(&mut self, frame: FrameId) {
         self.waiting.retain(|_, waiting| {
-            let sought = waiting.askers.is_empty();
+            let was_sought = waiting.is_sought();
             waiting.askers.retain(|(asker, _)| *asker != frame);
-            sought || !waiting.askers.is_empty()
+            was_sought || !waiting.is_sought()
         });
     }
 }
 
+/// Those of one persona.
+fn of_own<T>(of: &Map<Pair, T>, own: PersonaId) -> impl Iterator<Item = (&Pair, &T)> {
+    of.iter().filter(move |(pair, _)| pair.own == own)
+}
+
 #[cfg(test)]
 mod tests {
-    use bitters_wire::id::PersonaId;
-
     use super::*;
 
     #[test]
@@ -268,6 +295,24 @@ mod tests {
         dials.seek(ALICE, Instant::START);
         assert!(!dials.missed(ALICE, Instant::START));
         assert!(!dials.missed(pair(7), Instant::START), "nobody waits for it");
+    }
+
+    #[test]
+    fn what_sessions_of_one_persona_seek_is_bounded_and_takes_nobody_else_s_room() {
+        let mut dials = Dials::default();
+        let (site, other) = (Set::from_iter([TAB]), Pair { own: PersonaId([2; 32]), ..ALICE });
+        for round in 0..4 {
+            let now = Instant::START + SEEK_EVERY * round;
+            let sought: Vec<u8> = (0..=255).filter(|n| dials.may_seek(pair(*n), now)).collect();
+            assert_eq!(sought.len(), SOUGHT_OF_EACH);
+            sought.into_iter().for_each(|n| dials.seek(pair(n), now));
+            dials.seeks_not(pair(255), now);
+        }
+        assert_eq!(dials.waiting.len(), SOUGHT_OF_EACH);
+        assert!(dials.may_seek(other, Instant::START + SEEK_EVERY * 3), "another persona has its own");
+        assert!(!dials.may_seek(pair(255), Instant::START + SEEK_EVERY * 4 - Duration::from_millis(1)));
+        dials.wait(pair(255), Stage::Lookup, (TAB, 1), Instant::START);
+        assert!(dials.has_room(&site, &site));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use bitters_machine::Machine;
 use bitters_wire::{id::SessionId, name::Name};
 
-use super::{lab::*, *};
+use super::{lab::*, topics::made_up, *};
 use crate::pair::Pair;
 
 /// Frames that one site may have.
@@ -247,6 +247,24 @@ fn any_ask() -> impl Strategy<Value = ToLeader> {
         any::<bool>().prop_map(ToLeader::Visible),
         any::<bool>().prop_map(ToLeader::Watch),
     ]
+}
+
+/// Strangers opened sessions with a site and went. Its frame asks for each of them; they are at the server, and answer nothing.
+#[test]
+fn whom_the_sessions_of_one_site_seek_leave_room_for_what_another_site_dials() {
+    for floods in [false, true] {
+        let mut lab = Lab::registered().among_strangers();
+        lab.admit(OTHER, OTHER_SITE);
+        let mut sought = 0;
+        for n in (0..256).filter(|_| floods) {
+            let body = Body::Sealed { counter: 0, sealed: vec![1] };
+            let to = made_up(n).id();
+            let packet = Packet { to, to_frame: Some(THIRD), from: us(), from_frame: TAB, session: SESSION, body };
+            sought += usize::from(lab.frame(TAB, ToLeader::Packet(packet)).contains(&send(ToServer::Lookup(to))));
+        }
+        let dialled = lab.frame(OTHER, ToLeader::Dial { request: 1, peer: alice(), address: None });
+        assert!(dialled.contains(&send(ToServer::Lookup(alice()))), "{sought} are sought: {dialled:?}");
+    }
 }
 
 #[test]
