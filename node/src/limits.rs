@@ -127,5 +127,8 @@ pub const LINK_RESUMES: Rate = Rate { per_second: 1, burst: 8 };
 /// network. Who they are from, a node can't see.
 pub const KEY_SIGNALS: Rate = Rate { per_second: 64, burst: 256 };
 
-/// Signals to one persona that are remembered, so that none is heard twice: as many as may come while one is fresh.
+/// Signals to one persona that are remembered, so that none is heard twice: as many as the server may bring while one is fresh.
 pub const HEARD_SIGNALS: usize = 20 * 1024;
+
+/// Those that links brought: an honest persona is brought some dozens while one is fresh. What isn't heard on a link goes by the server next.
+pub const HEARD_ON_LINKS: usize = 8 * 1024;

@@ -37,7 +37,7 @@ impl Links {
         let Some(secret) = around.frames.secret(pair.own).filter(|_| !around.blocks.includes(pair)) else { return };
         if let Ok(opened) = sealed.open(secret)
             && opened.from == pair.peer
-            && self.sealing.hears(pair.own, &opened, around.clock.minute(pair.own))
+            && self.sealing.hears(pair.own, &opened, way != Way::Uplink, around.clock.minute(pair.own))
         {
             self.on_said(pair, (opened.said, opened.nonce), way, around);
         }

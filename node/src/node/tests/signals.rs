@@ -1,6 +1,16 @@
 //! Signals: which are heard, and that those without an answer are sent again.
 
-use super::{lab::*, *};
+use bitters_wire::{
+    keys::PersonaSecret,
+    sealed::{Fresh, Said, SealedSignal},
+};
+
+use super::{
+    lab::*,
+    reasons::{at_door, comes_to_door},
+    topics::made_up,
+    *,
+};
 use crate::pair::Pair;
 
 /// Milliseconds between two of them.
@@ -185,4 +195,41 @@ fn a_flood_of_one_persona_is_not_felt_by_another() {
     }
     let (carrier, _) = dialled_in(&lab.server(signals(alice(), other, dial(7)))).expect("it has its own room");
     assert_eq!(carrier, OTHER);
+}
+
+/// Strangers who came to the door pass signals on, as fast as a link may bring them.
+#[test]
+fn strangers_who_pass_much_on_do_not_make_a_persona_deaf() {
+    let mut lab = at_door();
+    let links: Vec<LinkId> = (0..16)
+        .map(|n| {
+            lab.within_while_frames_answer(Duration::from_millis(500));
+            comes_to_door(&mut lab, peer(n)).0
+        })
+        .collect();
+    let (stranger, mut n) = (made_up(1), 0);
+    let is_told = |lab: &mut Lab| {
+        lab.peers_think(2);
+        let told = told_by_server(&lab.server(says(alice(), us(), &Said::Knock)));
+        matches!(&told[..], [(_, Said::Door(_))])
+    };
+    for second in 0..125 {
+        assert!(second != 90 || is_told(&mut lab), "not full yet");
+        for link in &links {
+            for _ in 0..if second == 0 { 64 } else { 10 } {
+                n += 1;
+                let signal = nth(n, &stranger, us(), 2, |_| Said::HungUp);
+                lab.peer(*link, &Control::PassedOn { from: stranger.id(), signal });
+            }
+        }
+        lab.within_while_frames_answer(Duration::from_secs(1));
+    }
+    assert!(is_told(&mut lab), "after {n} signals on {} links", links.len());
+}
+
+/// One of many signals.
+fn nth(n: u32, from: &PersonaSecret, to: PersonaId, minute: u32, said: impl FnOnce([u8; 16]) -> Said) -> SealedSignal {
+    let (ephemeral, nonce): ([u8; 32], [u8; 16]) =
+        (n.to_be_bytes().repeat(8).try_into().unwrap(), n.to_be_bytes().repeat(4).try_into().unwrap());
+    SealedSignal::seal(&said(nonce), from, to, minute, &Fresh { ephemeral: ephemeral.into(), nonce }).unwrap()
 }
