@@ -185,14 +185,29 @@ impl Dials {
         self.waiting.get(&pair).is_some_and(|waiting| waiting.is_missed)
     }
 
-    /// Pairs whose peer is to be looked up again.
+    /// Whether only sessions wait for the peer.
+    pub fn is_sought(&self, pair: Pair) -> bool {
+        self.waiting.get(&pair).is_some_and(Waiting::is_sought)
+    }
+
+    /// The server isn't asked for the peer now: its persona has asked for many.
+    pub fn look_up_later(&mut self, pair: Pair, now: Instant) {
+        if let Some(waiting) = self.waiting.get_mut(&pair) {
+            waiting.again = Some(now + AGAIN);
+        }
+    }
+
+    /// Pairs whose peer is to be looked up again. Those that were tried least come first.
     pub fn take_again(&mut self, now: Instant) -> Vec<Pair> {
         let due = self.waiting.iter_mut().filter(|(_, it)| it.again.is_some_and(|at| at <= now));
-        due.map(|(pair, waiting)| {
-            waiting.again = None;
-            *pair
-        })
-        .collect()
+        let mut pairs: Vec<(u32, Pair)> = due
+            .map(|(pair, waiting)| {
+                waiting.again = None;
+                (waiting.tries, *pair)
+            })
+            .collect();
+        pairs.sort_unstable();
+        pairs.into_iter().map(|(_, pair)| pair).collect()
     }
 
     /// What the peer waits for.

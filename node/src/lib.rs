@@ -18,7 +18,7 @@
 //! | `view` | what frames are told, and when |
 //! | `sites` | who was met, what the person answered for them, what they spend |
 //! | `frames` | who they are, what they serve and have joined |
-//! | `server` | the socket to the rendezvous, seeds, and what addresses are made of |
+//! | `server` | the socket to the rendezvous, how much is said to it, seeds, and what addresses are made of |
 //! | `links` | the machine of links between personas and their peers |
 //! | `api` | facts and acts |
 //! | `node` | who handles what, and what is due when |

@@ -127,6 +127,23 @@ pub const LINK_RESUMES: Rate = Rate { per_second: 1, burst: 8 };
 /// network. Who they are from, a node can't see.
 pub const KEY_SIGNALS: Rate = Rate { per_second: 64, burst: 256 };
 
+/// Messages to the server for one persona. It takes somewhat more of each key: at once all that a persona says that comes with as many topics as
+/// the server takes of it, and has its links made.
+pub const KEY_SAYS: Rate = Rate { per_second: 60, burst: 240 };
+
+/// Of these, answers to signals: whoever isn't answered asks again. A site has as much left for itself.
+pub const KEY_ANSWERS: Rate = Rate { per_second: 24, burst: 128 };
+
+/// Of these, topics that are joined and left, and doors that come and go.
+pub const KEY_NEWS: Rate = Rate { per_second: 8, burst: 192 };
+
+/// Look-ups of one persona: for all together less than the 50 messages in a second, and 1,024 at once, that the server takes of a connection without
+/// a key that they are of.
+pub const KEY_LOOKUPS: Rate = Rate { per_second: 2, burst: 40 };
+
+/// Of these, look-ups for the sake of sessions.
+pub const KEY_SEEKS: Rate = Rate { per_second: 1, burst: 16 };
+
 /// Signals to one persona that are remembered, so that none is heard twice: as many as the server may bring while one is fresh.
 pub const HEARD_SIGNALS: usize = 20 * 1024;
 

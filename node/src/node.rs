@@ -40,6 +40,7 @@ use crate::{
     links::{Links, LinksInput},
     server::{
         addresses::Addresses,
+        saying::What,
         seeds::{Seed, SeedId, Seeds},
         uplink::Uplink,
     },
@@ -250,6 +251,9 @@ impl Node {
         self.say_here_still(&missed);
         self.changed.topics.extend(missed);
         self.search_topics(now);
+        for place in self.topics.take_late(now) {
+            self.advertise(place);
+        }
     }
 
     fn expire_topics(&mut self) {
@@ -305,7 +309,18 @@ impl Node {
         self.tell(frame, ToFrame::Asked { request, outcome });
     }
 
-    fn tell_server(&mut self, message: ToServer) {
+    /// Tells the server something for a persona, unless that says too much.
+    fn tell_server(&mut self, own: PersonaId, what: What, message: ToServer) {
+        if self.may_say(own, what) {
+            self.send(message);
+        }
+    }
+
+    fn may_say(&mut self, own: PersonaId, what: What) -> bool {
+        self.uplink.saying.may_say(own, what, self.clock.now)
+    }
+
+    fn send(&mut self, message: ToServer) {
         self.act(Output::Uplink(UplinkCommand::Send(message)));
     }
 

@@ -42,7 +42,7 @@ impl Links {
         match event {
             LinkEvent::Down(reason) => self.end(link, reason, around),
             LinkEvent::Sign { text, proof } => self.on_sign(link, own, None, (text, proof), around),
-            LinkEvent::Signal(signal) if signal.len() <= MAX_SIGNAL => self.answer_dial(link, signal),
+            LinkEvent::Signal(signal) if signal.len() <= MAX_SIGNAL => self.answer_dial(link, own, signal),
             LinkEvent::Up(peer) if peer == own || around.blocks.includes(Pair { own, peer }) => {
                 self.refuse_identity(link, around);
             }
@@ -59,18 +59,18 @@ impl Links {
         }
     }
 
-    fn answer_dial(&mut self, link: LinkId, signal: Vec<u8>) {
+    fn answer_dial(&mut self, link: LinkId, own: PersonaId, signal: Vec<u8>) {
         if let Some(passage) = self.table.link(link).and_then(|it| it.passage) {
-            self.tell(LinksOutput::Server(ToServer::Answer { passage, signal }));
+            self.tell(LinksOutput::Server(own, ToServer::Answer { passage, signal }));
         }
     }
 
     /// No direct path to a peer that the server introduced, or none is looked for.
     pub(super) fn on_forward(&mut self, link: LinkId, ends: Option<IceEnds>, around: &Around<'_>) {
-        if let Some(passage) = self.table.link(link).and_then(|it| it.passage)
+        if let Some((own, passage)) = self.table.link(link).and_then(|it| Some((it.own, it.passage?)))
             && around.is_registered
         {
-            self.tell(LinksOutput::Server(ToServer::Forward { passage, ends }));
+            self.tell(LinksOutput::Server(own, ToServer::Forward { passage, ends }));
         }
     }
 

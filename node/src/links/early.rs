@@ -248,9 +248,8 @@ impl Links {
         (self.need_of(pair, around) == Need::Site, around.knows(pair))
     }
 
-    /// Sends a packet to a peer to whom there is no link. Tells whether it is on its way.
-    pub fn say_early(&mut self, pair: Pair, packet: &Packet, around: &Around<'_>) -> bool {
-        let packets = vec![packet.clone()];
+    /// Sends packets to a peer to whom there is no link, in one signal. Tells whether they are on their way.
+    pub fn say_early(&mut self, pair: Pair, packets: Vec<Packet>, around: &Around<'_>) -> bool {
         let bytes = codec::encode(&packets);
         if bytes.len() > MAX_EARLY || !around.may_speak_early(pair) {
             return false;
@@ -334,9 +333,7 @@ impl Links {
             return;
         }
         let theirs = |packet: &Packet| packet.from == pair.peer && packet.to == pair.own;
-        for packet in packets.into_iter().filter(theirs) {
-            self.tell(LinksOutput::Early(pair, packet));
-        }
+        self.tell(LinksOutput::Early(pair, packets.into_iter().filter(theirs).collect()));
     }
 }
 

@@ -191,8 +191,8 @@ pub enum LinksOutput {
         /// Topics that the peer is in.
         joined: Set<TopicId>,
     },
-    /// A packet of a session, from a peer to whom there may be no link.
-    Early(Pair, Packet),
+    /// Packets of sessions in one signal, from a peer to whom there may be no link.
+    Early(Pair, Vec<Packet>),
     /// Those who named the peer don't lead there.
     ForgetWays(Pair),
     /// A frame of the peer's is gone.
@@ -265,8 +265,8 @@ pub enum LinksOutput {
         /// Topics that it was in.
         joined: Set<TopicId>,
     },
-    /// The server is told something.
-    Server(ToServer),
+    /// The server is told something for a persona.
+    Server(PersonaId, ToServer),
     /// A status may look different.
     Status,
     /// A link is used from now on.

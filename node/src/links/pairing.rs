@@ -227,7 +227,7 @@ impl Links {
             self.say_of_links(*link, Control::PassOn { to, signal: signal.clone() }, around);
         }
         if by_server {
-            self.tell(LinksOutput::Server(ToServer::Signal { from: own, to, signal: signal.clone() }));
+            self.tell(LinksOutput::Server(own, ToServer::Signal { from: own, to, signal: signal.clone() }));
         }
         by_server || !over.is_empty()
     }

@@ -11,7 +11,10 @@ use bitters_wire::{
 };
 
 use super::Node;
-use crate::{api::Output, dials::Asker, links::Way, pair::Pair, sites::accounts::Spend, view::warnings::Audience};
+use crate::{
+    api::Output, dials::Asker, links::Way, pair::Pair, server::saying::What, sites::accounts::Spend,
+    view::warnings::Audience,
+};
 
 impl Node {
     pub(super) fn on_address(&mut self, id: FrameId, request: u32, now: Instant) {
@@ -67,7 +70,7 @@ impl Node {
     pub(super) fn stop_listening(&mut self, persona: PersonaId) {
         for token in self.addresses.leave(Owner::Persona(persona)) {
             if self.uplink.is_registered() {
-                self.tell_server(ToServer::Unlisten(token));
+                self.tell_server(persona, What::Must, ToServer::Unlisten(token));
             }
         }
     }
@@ -102,14 +105,25 @@ impl Node {
         }
         let mut serving = self.serving();
         serving.retain(|own| self.addresses.has_address(Owner::Persona(*own)));
-        let published = self.addresses.publish(serving.clone());
-        for key in published.difference(&serving).copied() {
-            self.tell_server(ToServer::Door { key, door: None });
+        let published = self.addresses.publish(Set::new());
+        let changed: Set<PersonaId> =
+            published.difference(&serving).chain(serving.difference(&published)).copied().collect();
+        for key in changed {
+            let serves = serving.contains(&key);
+            if self.may_say(key, What::News) {
+                let door = self.door_of(key).filter(|_| serves).map(Box::new);
+                self.send(ToServer::Door { key, door });
+            } else {
+                // It is told when less was told lately.
+                if serves {
+                    serving.remove(&key)
+                } else {
+                    serving.insert(key)
+                };
+                self.changed.addresses = true;
+            }
         }
-        for key in serving.difference(&published).copied() {
-            let door = self.door_of(key).map(Box::new);
-            self.tell_server(ToServer::Door { key, door });
-        }
+        let _ = self.addresses.publish(serving);
     }
 
     /// Personas whose pages serve something.
@@ -149,8 +163,8 @@ impl Node {
     fn listen(&mut self, owner: Owner, fingerprint: Fingerprint) {
         let Some(challenge) = self.uplink.registered_by() else { return };
         let text = listen_text(&challenge.nonce, &challenge.server, Token::of(owner, &fingerprint));
-        if let Some(signature) = self.sign_as(owner, &text) {
-            self.tell_server(ToServer::Listen { owner, fingerprint, signature });
+        if let (Some(signature), Owner::Persona(own)) = (self.sign_as(owner, &text), owner) {
+            self.tell_server(own, What::Must, ToServer::Listen { owner, fingerprint, signature });
         }
     }
 

@@ -20,6 +20,7 @@ use crate::{
     frames::{Frame, PeersTold, Went},
     limits::{MAX_MEMBERSHIPS, MAX_TOPICS_PER_GROUP, MAX_TOPICS_PER_ORIGIN},
     pair::Pair,
+    server::saying::What,
     sites::accounts::Spend,
     topics::{LATELY, Place},
 };
@@ -98,18 +99,23 @@ impl Node {
     /// A persona of ours is in a topic, and wasn't.
     pub(super) fn enter_topic(&mut self, place: Place) {
         self.topics.open(place);
-        if self.uplink.is_registered() {
-            self.advertise(place);
-        }
+        self.advertise(place);
         self.show_topics(place.own);
         self.changed.topics.insert(place);
     }
 
+    /// The rendezvous is told whether a persona is in a topic: now, or when it was told less lately.
     pub(super) fn advertise(&mut self, place: Place) {
-        let Place { own: key, topic } = place;
-        self.tell_server(ToServer::Advertise { topic, key });
-        if self.topics.advertise_again(place) {
-            self.tell_server(ToServer::Discover { topic, key });
+        let news = self.topics.news(place);
+        if !self.uplink.is_registered() || news.is_empty() {
+            return;
+        }
+        if !self.may_say(place.own, What::News) {
+            return self.topics.postpone_news(place, self.clock.now);
+        }
+        self.topics.tell_news(place);
+        for message in news {
+            self.send(message);
         }
     }
 
@@ -133,9 +139,7 @@ impl Node {
             }
             self.with_links(|links, around| links.leave_topic(place, around));
             self.topics.close(place);
-            if self.uplink.is_registered() {
-                self.tell_server(ToServer::Withdraw { topic, key: own });
-            }
+            self.advertise(place);
         }
         // What that frame showed it shows no longer.
         self.show_anew(place);
@@ -286,7 +290,7 @@ impl Node {
             if self.links.table().in_topic(key, topic).next().is_some() {
                 self.topics.search_ends(place);
             } else if self.uplink.is_registered() {
-                self.tell_server(ToServer::Discover { topic, key });
+                self.tell_server(key, What::News, ToServer::Discover { topic, key });
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::{
     limits::{MAX_FRAMES, MAX_FRAMES_PER_ORIGIN, MAX_PERSONAS, MAX_PERSONAS_PER_GROUP},
     links::LinksInput,
     pair::Pair,
+    server::saying::What,
     sites::MAX_ORIGIN,
     sites::accounts::Spend,
     topics::Place,
@@ -177,7 +178,7 @@ impl Node {
     pub(super) fn register_persona(&mut self, key: PersonaId) {
         let (Some(challenge), Some(secret)) = (self.uplink.registered_by(), self.frames.secret(key)) else { return };
         let signature = secret.sign(&register_text(&challenge.nonce, &challenge.server, key));
-        self.tell_server(ToServer::Register { key, signature });
+        self.tell_server(key, What::Must, ToServer::Register { key, signature });
         self.changed.addresses = true;
     }
 
@@ -279,9 +280,10 @@ impl Node {
         self.clock.neighbours.leave(persona);
         self.link(LinksInput::PersonaGone(persona));
         self.seeds.unsow(persona);
-        self.uplink.forget(persona);
+        self.topics.stop_advertising(persona);
         if self.uplink.is_registered() {
-            self.tell_server(ToServer::Unregister(persona));
+            self.tell_server(persona, What::Must, ToServer::Unregister(persona));
         }
+        self.uplink.forget(persona);
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     dials::Stage,
     links::{Around, Links, LinksInput, LinksOutput},
     pair::Pair,
-    server::seeds::SeedId,
+    server::{saying::What, seeds::SeedId},
     topics::{Introducer, Place},
 };
 
@@ -81,7 +81,7 @@ impl Node {
                 self.clock.neighbours.forget(pair);
                 self.miss_members(pair, &joined, now);
             }
-            LinksOutput::Early(pair, packet) => self.on_early_packet(pair, packet, now),
+            LinksOutput::Early(pair, packets) => self.on_early_packets(pair, packets, now),
             LinksOutput::ForgetWays(pair) => self.topics.forget_ways(pair),
             LinksOutput::FrameGone(pair, frame) => self.tell_of_death(pair, frame),
             LinksOutput::GivenUp(pair) => self.topics.give_up(pair, now, &mut self.rng),
@@ -101,7 +101,10 @@ impl Node {
             }
             LinksOutput::Reached(peer, took) => self.seed_succeeded(SeedId::Persona(peer), took),
             LinksOutput::Resumed { link, pair, joined } => self.on_resumed(link, pair, &joined, now),
-            LinksOutput::Server(message) => self.tell_server(message),
+            LinksOutput::Server(own, message) => {
+                let answers = matches!(&message, ToServer::Signal { signal, .. } if signal.answers);
+                self.tell_server(own, if answers { What::Answer } else { What::Word }, message);
+            }
             LinksOutput::Status => {
                 self.changed.status = true;
                 self.changed.sites = true;
@@ -193,7 +196,7 @@ impl Node {
             if let Some(link) = self.links.table().up_to(Pair { own: id, peer: *peer }) {
                 self.with_links(|links, around| links.tell_death(link, frame, around));
             } else if self.uplink.is_registered() {
-                self.tell_server(ToServer::Gone(Gone::sign(own, *peer, frame)));
+                self.tell_server(id, What::Word, ToServer::Gone(Gone::sign(own, *peer, frame)));
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::{
     limits::{MAX_SESSIONS_PER_GROUP, MAX_SESSIONS_PER_ORIGIN},
     links::SESSION_PATIENCE,
     pair::Pair,
+    server::saying::What,
 };
 
 impl Node {
@@ -89,7 +90,7 @@ impl Node {
     fn pass_on_early(&mut self, id: FrameId, pair: Pair, packet: &Packet, now: Instant) {
         let is_coming = self.links.is_coming(pair, now) || self.dials.stage(pair).is_some();
         let is_said = (is_coming || self.links.was_heard(pair, now))
-            && self.with_links(|links, around| links.say_early(pair, packet, around));
+            && self.with_links(|links, around| links.say_early(pair, vec![packet.clone()], around));
         let opens = matches!(packet.body, Body::Open { .. });
         if !opens && !matches!(packet.body, Body::Refused { .. }) && (is_coming || !is_said) {
             self.seek(pair, now);
@@ -104,10 +105,11 @@ impl Node {
         }
     }
 
-    /// A peer's packet that came by way of others.
-    pub(super) fn on_early_packet(&mut self, pair: Pair, packet: Packet, now: Instant) {
-        if let Some(refusal) = self.deliver(packet, now) {
-            self.with_links(|links, around| links.say_early(pair, &refusal, around));
+    /// A peer's packets that came by way of others, in one signal. One signal answers them.
+    pub(super) fn on_early_packets(&mut self, pair: Pair, packets: Vec<Packet>, now: Instant) {
+        let refusals: Vec<Packet> = packets.into_iter().filter_map(|packet| self.deliver(packet, now)).collect();
+        if !refusals.is_empty() && self.may_say(pair.own, What::Refusal) {
+            self.with_links(|links, around| links.say_early(pair, refusals, around));
         }
     }
 

@@ -19,8 +19,7 @@ use crate::{
     dials::Stage,
     links::{Begun, LinksInput, Way},
     pair::Pair,
-    server::seeds::SeedId,
-    server::uplink::Ended,
+    server::{saying::What, seeds::SeedId, uplink::Ended},
     topics::{Introducer, Place},
     view::warnings::Audience,
 };
@@ -112,7 +111,7 @@ impl Node {
 
     fn on_challenge(&mut self, nonce: [u8; 32]) {
         if self.uplink.challenge(nonce).is_some() {
-            self.tell_server(ToServer::Enter(WIRE));
+            self.send(ToServer::Enter(WIRE));
         }
     }
 
@@ -298,7 +297,12 @@ impl Node {
         {
             return self.dials.knocked(pair, self.clock.now);
         }
-        self.tell_server(ToServer::Lookup(pair.peer));
+        let what = if self.dials.is_sought(pair) { What::SessionLookup } else { What::SiteLookup };
+        if self.may_say(pair.own, what) {
+            self.send(ToServer::Lookup(pair.peer));
+        } else {
+            self.dials.look_up_later(pair, self.clock.now);
+        }
         self.offer_early(pair);
     }
 
@@ -314,7 +318,7 @@ impl Node {
             }
         }
         if self.uplink.ask(now) {
-            self.tell_server(ToServer::ARE_YOU_THERE);
+            self.send(ToServer::ARE_YOU_THERE);
         }
         if self.uplink.is_waiting() && self.links.is_any_wanted(now) {
             self.uplink.wait_until(now + IMPATIENCE);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bitters_machine::{backoff, map::Map, rate::Bucket, time::Instant};
 use bitters_wire::id::PersonaId;
 
+use super::saying::Saying;
 use crate::limits::KEY_SIGNALS;
 
 /// From the wish to connect to being registered.
@@ -83,12 +84,14 @@ pub struct Uplink {
     brief: u32,
     /// How often the server may pass something on to each persona.
     signals: Map<PersonaId, Bucket>,
+    /// What each persona may still say.
+    pub saying: Saying,
 }
 
 impl Uplink {
     /// Not wanted yet.
     pub const fn new() -> Self {
-        Self { state: State::Idle, failures: 0, brief: 0, signals: Map::new() }
+        Self { state: State::Idle, failures: 0, brief: 0, signals: Map::new(), saying: Saying::new() }
     }
 
     /// Whether the server may pass something on to a persona now. What others are passed makes no difference.
@@ -100,6 +103,7 @@ impl Uplink {
     /// A persona is here no longer.
     pub fn forget(&mut self, persona: PersonaId) {
         self.signals.remove(&persona);
+        self.saying.leave(persona);
     }
 
     /// Whether to connect now.
@@ -140,6 +144,7 @@ impl Uplink {
         let word = Word::Given(now);
         self.state = State::Registered { url: url.clone(), challenge: challenge.clone(), word };
         self.failures = 0;
+        self.saying = Saying::new();
         Some((url, took))
     }
 

@@ -8,6 +8,7 @@
 //! which neighbours are dialled; *recent* messages, for a neighbour that comes while they are being said, or comes back
 //! after its link broke; the *pace* of each author; and those who *linger*: a peer is missed only some time after its link broke.
 
+mod advertised;
 mod candidates;
 mod pace;
 mod recent;
@@ -22,11 +23,12 @@ use bitters_machine::{
 };
 use bitters_wire::{
     id::{PersonaId, TopicId},
+    rendezvous::ToServer,
     topic::{Header, Heard, HeardOf, MatchKey, MessageName, Published, Word},
 };
 
-use self::{candidates::Candidates, pace::Pace, recent::Recent};
-use crate::{limits::MAX_MEMBERSHIPS, pair::Pair};
+use self::{advertised::Advertised, candidates::Candidates, pace::Pace, recent::Recent};
+use crate::pair::Pair;
 
 /// A link takes that long to be made again, most of the time.
 const LINGER: Duration = Duration::from_secs(2);
@@ -69,25 +71,41 @@ pub struct Topics {
     /// What was heard in them, and in those that were left lately.
     heard: Map<Place, Heard>,
     lingering: Map<(Place, PersonaId), Instant>,
-    advertised: Set<Place>,
+    advertised: Advertised,
     /// What members of the topics that are open show each other.
     matching: Map<TopicId, MatchKey>,
 }
 
 impl Topics {
-    /// The rendezvous is told of a topic; tells whether it was told before on the same connection. It remembers whom it
-    /// introduced to us, and has to be asked for them again.
-    #[must_use]
-    pub fn advertise_again(&mut self, place: Place) -> bool {
-        if self.advertised.len() >= MAX_MEMBERSHIPS {
-            self.advertised.clear();
-        }
-        !self.advertised.insert(place)
+    /// What the rendezvous is to be told of a place by now.
+    pub fn news(&self, place: Place) -> Vec<ToServer> {
+        self.advertised.news(place, self.is_open(place))
+    }
+
+    /// The rendezvous is told that.
+    pub fn tell_news(&mut self, place: Place) {
+        let is_open = self.is_open(place);
+        self.advertised.tell(place, is_open);
+    }
+
+    /// The rendezvous can't be told that yet.
+    pub fn postpone_news(&mut self, place: Place, now: Instant) {
+        self.advertised.postpone(place, now);
+    }
+
+    /// Places of which the rendezvous is to be told now.
+    pub fn take_late(&mut self, now: Instant) -> Set<Place> {
+        self.advertised.take_late(now)
     }
 
     /// The rendezvous forgot us.
     pub fn advertise_anew(&mut self) {
-        self.advertised.clear();
+        self.advertised = Advertised::default();
+    }
+
+    /// The rendezvous is to forget a persona.
+    pub fn stop_advertising(&mut self, own: PersonaId) {
+        self.advertised.leave(own);
     }
 
     /// What members of a topic show each other.
@@ -412,7 +430,7 @@ impl Topics {
     /// When something else is due.
     pub fn next(&self) -> Option<Instant> {
         let searches = self.open.values().filter_map(|topic| Some(topic.search?.at));
-        searches.chain(self.lingering.values().copied()).min()
+        searches.chain(self.lingering.values().copied()).chain(self.advertised.due()).min()
     }
 }
 
@@ -486,9 +504,18 @@ mod tests {
     #[test]
     fn a_topic_is_advertised_first_once_a_connection() {
         let mut topics = lobby();
-        assert_eq!([(); 2].map(|()| topics.advertise_again(LOBBY)), [false, true]);
+        let advertise = |topics: &mut Topics| {
+            let news = topics.news(LOBBY);
+            topics.tell_news(LOBBY);
+            news.len()
+        };
+        advertise(&mut topics);
+        topics.close(LOBBY);
+        advertise(&mut topics);
+        topics.open(LOBBY);
+        assert_eq!(advertise(&mut topics), 2, "it asks for those whom it knew, too");
         topics.advertise_anew();
-        assert!(!topics.advertise_again(LOBBY));
+        assert_eq!(advertise(&mut topics), 1);
     }
 
     #[test]

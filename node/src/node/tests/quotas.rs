@@ -1,9 +1,15 @@
 //! One site's frames ask for too much: that site is told so, and no other.
 
-use bitters_machine::Machine;
+use bitters_machine::{Machine, map::Set};
 use bitters_wire::{id::SessionId, name::Name};
 
-use super::{lab::*, topics::made_up, *};
+use super::{
+    lab::*,
+    reasons::at_door,
+    signals::{BURST, PER_SECOND, to_server},
+    topics::made_up,
+    *,
+};
 use crate::pair::Pair;
 
 /// Frames that one site may have.
@@ -265,6 +271,76 @@ fn whom_the_sessions_of_one_site_seek_leave_room_for_what_another_site_dials() {
         let dialled = lab.frame(OTHER, ToLeader::Dial { request: 1, peer: alice(), address: None });
         assert!(dialled.contains(&send(ToServer::Lookup(alice()))), "{sought} are sought: {dialled:?}");
     }
+}
+
+/// A site joins topics and leaves them, as fast as it may.
+#[test]
+fn a_site_that_comes_and_goes_does_not_have_the_server_end_the_connection_of_all_sites() {
+    let mut lab = Lab::registered();
+    let (mut said, mut refused, mut request, seconds) = (0, 0, 0, 60);
+    for second in 0..seconds {
+        for _ in 0..if second == 0 { 256 } else { 20 } {
+            request += 1;
+            let outputs = lab.frame(TAB, ToLeader::Join { request, topic: LOBBY, matching: matching(LOBBY) });
+            refused += usize::from(!outputs.contains(&asked(request, Ok(()))));
+            said += to_server(&outputs) + to_server(&lab.frame(TAB, ToLeader::Leave(LOBBY)));
+        }
+        said += to_server(&lab.within_while_frames_answer(Duration::from_secs(1)));
+    }
+    assert_eq!(refused, 0);
+    let most = BURST + seconds * PER_SECOND;
+    assert!(said <= most, "{said} messages to the server, which takes {most} in {seconds} s");
+}
+
+/// A page serves something and doesn't, again and again.
+#[test]
+fn doors_that_come_and_go_are_told_as_they_are_and_no_oftener_than_the_server_takes() {
+    let mut lab = at_door();
+    let (mut said, seconds) = (0, 60);
+    for _ in 0..seconds {
+        for _ in 0..50 {
+            said += to_server(&lab.frame(TAB, ToLeader::Unserve(TAG)));
+            said += to_server(&lab.frame(TAB, ToLeader::Serve(TAG)));
+        }
+        said += to_server(&lab.within_while_frames_answer(Duration::from_secs(1)));
+    }
+    assert!(said <= BURST + seconds * PER_SECOND, "{said} messages to the server");
+    let door = |outputs: &[Output]| {
+        let mut told = outputs.iter().filter_map(|it| match it {
+            Output::Uplink(UplinkCommand::Send(ToServer::Door { door, .. })) => Some(door.is_some()),
+            _ => None,
+        });
+        told.next_back()
+    };
+    let mut outputs = lab.frame(TAB, ToLeader::Unserve(TAG));
+    outputs.extend(lab.within_while_frames_answer(Duration::from_secs(30)));
+    assert_eq!(door(&outputs), Some(false));
+}
+
+/// A site dials as many as it may who aren't there.
+#[test]
+fn all_whom_a_site_dials_are_looked_up_within_its_share_of_what_the_server_takes() {
+    let mut lab = Lab::registered();
+    let mut asked = Vec::new();
+    let mut hear = |lab: &mut Lab, outputs: Vec<Output>| {
+        for output in outputs {
+            if let Output::Uplink(UplinkCommand::Send(ToServer::Lookup(peer))) = output {
+                asked.push(peer);
+                lab.server(ToNode::Missing(peer));
+            }
+        }
+    };
+    let peers: Set<PersonaId> = (0..64).map(|n| made_up(n).id()).collect();
+    for (n, peer) in (0..).zip(peers.iter()) {
+        let dialled = lab.frame(TAB, ToLeader::Dial { request: n, peer: *peer, address: None });
+        hear(&mut lab, dialled);
+    }
+    for _ in 0..140 {
+        let later = lab.within_while_frames_answer(Duration::from_millis(100));
+        hear(&mut lab, later);
+    }
+    assert!(asked.len() <= 40 + 2 * 14 + 1, "{} look-ups", asked.len());
+    assert_eq!(Set::from_iter(asked), peers);
 }
 
 #[test]

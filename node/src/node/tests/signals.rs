@@ -2,16 +2,21 @@
 
 use bitters_wire::{
     keys::PersonaSecret,
-    sealed::{Fresh, Said, SealedSignal},
+    sealed::{ForMembers, Fresh, Said, SealedSignal},
 };
 
 use super::{
+    addresses::{CERTIFICATE, KEPT, PROXY, site, token},
     lab::*,
     reasons::{at_door, comes_to_door},
     topics::made_up,
     *,
 };
 use crate::pair::Pair;
+
+/// What a server takes of one connection before it ends it.
+pub(super) const BURST: usize = 1024;
+pub(super) const PER_SECOND: usize = 50;
 
 /// Milliseconds between two of them.
 const AGAIN: u64 = 3000;
@@ -227,9 +232,75 @@ fn strangers_who_pass_much_on_do_not_make_a_persona_deaf() {
     assert!(is_told(&mut lab), "after {n} signals on {} links", links.len());
 }
 
+/// Strangers knock at two personas, as fast as the server lets two networks do that.
+#[test]
+fn who_knocks_at_two_personas_does_not_have_the_server_end_the_connection_of_both() {
+    let other = home().persona(OTHER_SITE).id();
+    let mut lab = Lab::with_certificates(vec![(site(), KEPT), (Owner::Persona(other), KEPT)]).among_strangers();
+    lab.admit(TAB, SITE);
+    lab.admit(OTHER, OTHER_SITE);
+    lab.register(vec![PROXY]);
+    for owner in [site(), Owner::Persona(other)] {
+        lab.server(ToNode::Listening(token(owner, &CERTIFICATE)));
+    }
+    let stranger = made_up(1);
+    let (mut said, mut n, seconds) = (0, 0, 100);
+    for _ in 0..seconds {
+        for to in [us(), other] {
+            for _ in 0..32 {
+                n += 1;
+                let signal = nth(n, &stranger, to, 1, |_| Said::Knock);
+                said += to_server(&lab.server(ToNode::Signal { from: stranger.id(), to, signal }));
+            }
+        }
+        said += to_server(&lab.within_while_frames_answer(Duration::from_secs(1)));
+    }
+    assert!(said <= BURST + seconds * PER_SECOND, "{said} messages to the server in {seconds} s, for {n} knocks");
+}
+
+/// Members of two topics speak early, in packets that nobody serves.
+#[test]
+fn what_members_say_early_does_not_have_us_say_more_than_a_server_takes() {
+    let mut lab = Lab::new().among_strangers();
+    lab.admit(TAB, SITE);
+    lab.register(vec![PROXY]);
+    let topics = [LOBBY, TopicId([4; 32])];
+    (1..).zip(topics).for_each(|(n, topic)| drop(lab.frame(TAB, joins(n, topic))));
+    let members: Vec<PersonaSecret> = (0..32).map(made_up).collect();
+    let (mut said, mut n, seconds) = (0, 0, 90);
+    for second in 0..seconds {
+        for (at, some) in members.chunks(8).enumerate().filter(|_| second % 10 == 0) {
+            let members = some.iter().map(PersonaSecret::id).collect();
+            said += to_server(&lab.server(ToNode::Members { topic: topics[at % 2], key: us(), members }));
+        }
+        // Fewer than the server lets one /24 or /48 send to one key.
+        for _ in 0..12 {
+            let at = n as usize % members.len();
+            n += 1;
+            let (from, topic) = (&members[at], topics[(at / 8) % 2]);
+            let packet =
+                Packet { to: us(), to_frame: None, from: from.id(), from_frame: THIRD, session: SESSION, body: open() };
+            let blob = codec::encode(&vec![packet; 8]);
+            let signal = nth(n, from, us(), 1, |nonce| {
+                let signal = Signal { attempt: 0, answers: None, blob };
+                let (ends, random) = ([from.id(), us()], n.to_be_bytes().repeat(8).try_into().unwrap());
+                Said::Members(Box::new(ForMembers::seal(&signal, &[matching(topic)], ends, &nonce, || random)))
+            });
+            said += to_server(&lab.server(ToNode::Signal { from: from.id(), to: us(), signal }));
+        }
+        said += to_server(&lab.within_while_frames_answer(Duration::from_secs(1)));
+    }
+    assert!(said <= BURST + seconds * PER_SECOND, "{said} messages to the server in {seconds} s, for {n} signals");
+}
+
 /// One of many signals.
 fn nth(n: u32, from: &PersonaSecret, to: PersonaId, minute: u32, said: impl FnOnce([u8; 16]) -> Said) -> SealedSignal {
     let (ephemeral, nonce): ([u8; 32], [u8; 16]) =
         (n.to_be_bytes().repeat(8).try_into().unwrap(), n.to_be_bytes().repeat(4).try_into().unwrap());
     SealedSignal::seal(&said(nonce), from, to, minute, &Fresh { ephemeral: ephemeral.into(), nonce }).unwrap()
+}
+
+/// How many messages go to the server.
+pub(super) fn to_server(outputs: &[Output]) -> usize {
+    outputs.iter().filter(|it| matches!(it, Output::Uplink(UplinkCommand::Send(_)))).count()
 }
