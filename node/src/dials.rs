@@ -200,14 +200,11 @@ impl Dials {
     /// Pairs whose peer is to be looked up again. Those that were tried least come first.
     pub fn take_again(&mut self, now: Instant) -> Vec<Pair> {
         let due = self.waiting.iter_mut().filter(|(_, it)| it.again.is_some_and(|at| at <= now));
-        let mut pairs: Vec<(u32, Pair)> = due
-            .map(|(pair, waiting)| {
-                waiting.again = None;
-                (waiting.tries, *pair)
-            })
-            .collect();
-        pairs.sort_unstable();
-        pairs.into_iter().map(|(_, pair)| pair).collect()
+        let again = due.map(|(pair, waiting)| {
+            waiting.again = None;
+            (waiting.tries, *pair)
+        });
+        again.collect::<Set<(u32, Pair)>>().into_iter().map(|(_, pair)| pair).collect()
     }
 
     /// What the peer waits for.

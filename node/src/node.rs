@@ -309,17 +309,20 @@ impl Node {
         self.tell(frame, ToFrame::Asked { request, outcome });
     }
 
-    /// Tells the server something for a persona, unless that says too much.
+    /// Tells the server something for a persona, unless that says too much. Inlined, as what it calls would be, it is some KB of a browser's module.
+    #[inline(never)]
     fn tell_server(&mut self, own: PersonaId, what: What, message: ToServer) {
         if self.may_say(own, what) {
             self.send(message);
         }
     }
 
+    #[inline(never)]
     fn may_say(&mut self, own: PersonaId, what: What) -> bool {
         self.uplink.saying.may_say(own, what, self.clock.now)
     }
 
+    #[inline(never)]
     fn send(&mut self, message: ToServer) {
         self.act(Output::Uplink(UplinkCommand::Send(message)));
     }

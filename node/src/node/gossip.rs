@@ -22,7 +22,7 @@ use crate::{
     pair::Pair,
     server::saying::What,
     sites::accounts::Spend,
-    topics::{LATELY, Place},
+    topics::{LATELY, News, Place},
 };
 
 /// What a link message adds to a sealed body, with room: mostly the header.
@@ -106,16 +106,19 @@ impl Node {
 
     /// The rendezvous is told whether a persona is in a topic: now, or when it was told less lately.
     pub(super) fn advertise(&mut self, place: Place) {
-        let news = self.topics.news(place);
-        if !self.uplink.is_registered() || news.is_empty() {
-            return;
-        }
+        let Some(news) = self.topics.news(place).filter(|_| self.uplink.is_registered()) else { return };
         if !self.may_say(place.own, What::News) {
             return self.topics.postpone_news(place, self.clock.now);
         }
         self.topics.tell_news(place);
-        for message in news {
-            self.send(message);
+        let Place { own: key, topic } = place;
+        match news {
+            News::Asks => {}
+            News::Came | News::CameBack => self.send(ToServer::Advertise { topic, key }),
+            News::Left => self.send(ToServer::Withdraw { topic, key }),
+        }
+        if matches!(news, News::Asks | News::CameBack) {
+            self.send(ToServer::Discover { topic, key });
         }
     }
 

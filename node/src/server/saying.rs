@@ -4,7 +4,11 @@
 //! server takes of one key, whatever its site does and strangers have it answer. Look-ups name no key: of these each persona has its share of
 //! what the server takes of a connection. What is said for one persona makes no difference to another.
 
-use bitters_machine::{map::Map, rate::Bucket, time::Instant};
+use bitters_machine::{
+    map::Map,
+    rate::{Bucket, Rate},
+    time::Instant,
+};
 use bitters_wire::id::PersonaId;
 
 use crate::limits::{KEY_ANSWERS, KEY_LOOKUPS, KEY_NEWS, KEY_SAYS, KEY_SEEKS, MAX_PERSONAS};
@@ -28,22 +32,38 @@ pub enum What {
     Word,
 }
 
+/// What is counted of that: all but look-ups, and look-ups; of each what is bounded by itself. Each has its bucket.
+const RATES: [Rate; 5] = [KEY_SAYS, KEY_ANSWERS, KEY_NEWS, KEY_LOOKUPS, KEY_SEEKS];
+const ALL: usize = 0;
+const ANSWERS: usize = 1;
+const NEWS: usize = 2;
+const LOOKUPS: usize = 3;
+const SEEKS: usize = 4;
+
+impl What {
+    /// Where it is counted: it is said if there is room in all of them, of which the first comes first.
+    const fn counted(self) -> &'static [usize] {
+        match self {
+            Self::Answer => &[ANSWERS, ALL],
+            Self::Must | Self::Word => &[ALL],
+            Self::News => &[NEWS, ALL],
+            Self::Refusal => &[ANSWERS],
+            Self::SessionLookup => &[SEEKS, LOOKUPS],
+            Self::SiteLookup => &[LOOKUPS],
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Purse {
-    all: Bucket,
-    answers: Bucket,
-    news: Bucket,
-    lookups: Bucket,
-    seeks: Bucket,
+    buckets: [Bucket; RATES.len()],
     used: Instant,
     is_here: bool,
 }
 
 impl Purse {
     fn new(now: Instant) -> Self {
-        let [all, answers, news, lookups, seeks] =
-            [KEY_SAYS, KEY_ANSWERS, KEY_NEWS, KEY_LOOKUPS, KEY_SEEKS].map(|rate| Bucket::new(rate, now));
-        Self { all, answers, news, lookups, seeks, used: now, is_here: true }
+        Self { buckets: RATES.map(|rate| Bucket::new(rate, now)), used: now, is_here: true }
     }
 }
 
@@ -62,18 +82,7 @@ impl Saying {
     pub fn may_say(&mut self, own: PersonaId, what: What, now: Instant) -> bool {
         let purse = self.purse(own, now);
         purse.used = now;
-        match what {
-            What::Answer => purse.answers.take(now) && purse.all.take(now),
-            What::Must => {
-                let _ = purse.all.take(now);
-                true
-            }
-            What::News => purse.news.take(now) && purse.all.take(now),
-            What::Refusal => purse.answers.take(now),
-            What::SessionLookup => purse.seeks.take(now) && purse.lookups.take(now),
-            What::SiteLookup => purse.lookups.take(now),
-            What::Word => purse.all.take(now),
-        }
+        what.counted().iter().all(|at| purse.buckets[*at].take(now)) || what == What::Must
     }
 
     /// The last frame of a persona is gone. What it has said stays counted.

@@ -8,13 +8,26 @@ use bitters_machine::{
     map::{Map, Set},
     time::Instant,
 };
-use bitters_wire::{id::PersonaId, rendezvous::ToServer};
+use bitters_wire::id::PersonaId;
 
 use super::Place;
 use crate::limits::MAX_TOPICS_PER_ORIGIN;
 
 /// What couldn't be told is tried again after that time.
 const LATER: Duration = Duration::from_millis(500);
+
+/// What the rendezvous is to be told of a place. It remembers whom it introduced to us, and has to be asked for them again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// The persona came.
+    Came,
+    /// It came back, and asks who is there.
+    CameBack,
+    /// It asks who is there.
+    Asks,
+    /// It left.
+    Left,
+}
 
 /// What was told.
 #[derive(Debug, Default)]
@@ -26,15 +39,14 @@ pub struct Advertised {
 }
 
 impl Advertised {
-    /// What the rendezvous is to be told of a place. It remembers whom it introduced to us, and has to be asked for them again.
-    pub fn news(&self, Place { own: key, topic }: Place, is_open: bool) -> Vec<ToServer> {
-        let told = self.told.get(&Place { own: key, topic });
-        match (told, is_open) {
-            (None, true) => vec![ToServer::Advertise { topic, key }],
-            (Some(false), true) => vec![ToServer::Advertise { topic, key }, ToServer::Discover { topic, key }],
-            (Some(true), true) => vec![ToServer::Discover { topic, key }],
-            (Some(true), false) => vec![ToServer::Withdraw { topic, key }],
-            (_, false) => Vec::new(),
+    /// What the rendezvous is to be told of a place, if it doesn't know everything.
+    pub fn news(&self, place: Place, is_open: bool) -> Option<News> {
+        match (self.told.get(&place), is_open) {
+            (None, true) => Some(News::Came),
+            (Some(false), true) => Some(News::CameBack),
+            (Some(true), true) => Some(News::Asks),
+            (Some(true), false) => Some(News::Left),
+            (_, false) => None,
         }
     }
 
@@ -80,14 +92,14 @@ mod tests {
     #[test]
     fn who_comes_back_asks_for_those_whom_it_was_told_of_before() {
         let mut advertised = Advertised::default();
-        assert_eq!(advertised.news(LOBBY, false), []);
-        assert_eq!(advertised.news(LOBBY, true), [ADVERTISE]);
+        let news = |advertised: &Advertised| [true, false].map(|is_open| advertised.news(LOBBY, is_open));
+        assert_eq!(news(&advertised), [Some(News::Came), None]);
         advertised.tell(LOBBY, true);
-        assert_eq!((advertised.news(LOBBY, true), advertised.news(LOBBY, false)), (vec![DISCOVER], vec![WITHDRAW]));
+        assert_eq!(news(&advertised), [Some(News::Asks), Some(News::Left)]);
         advertised.tell(LOBBY, false);
-        assert_eq!((advertised.news(LOBBY, false), advertised.news(LOBBY, true)), (vec![], vec![ADVERTISE, DISCOVER]));
+        assert_eq!(news(&advertised), [Some(News::CameBack), None]);
         advertised.leave(LOBBY.own);
-        assert_eq!(advertised.news(LOBBY, true), [ADVERTISE]);
+        assert_eq!(news(&advertised), [Some(News::Came), None]);
     }
 
     #[test]
@@ -112,13 +124,10 @@ mod tests {
         advertised.tell(place(1, 0), false);
         advertised.tell(place(2, 0), true);
         (0..5 * MAX_TOPICS_PER_ORIGIN).for_each(|n| advertised.tell(place(2, 1 + n), false));
-        assert_eq!(advertised.news(place(1, 0), true).len(), 2);
-        assert_eq!(advertised.news(place(2, 0), false).len(), 1);
+        assert_eq!(advertised.news(place(1, 0), true), Some(News::CameBack));
+        assert_eq!(advertised.news(place(2, 0), false), Some(News::Left));
         assert!(advertised.told.len() <= 2 + MAX_TOPICS_PER_ORIGIN);
     }
 
     const LOBBY: Place = Place { own: PersonaId([7; 32]), topic: TopicId([3; 32]) };
-    const ADVERTISE: ToServer = ToServer::Advertise { topic: LOBBY.topic, key: LOBBY.own };
-    const DISCOVER: ToServer = ToServer::Discover { topic: LOBBY.topic, key: LOBBY.own };
-    const WITHDRAW: ToServer = ToServer::Withdraw { topic: LOBBY.topic, key: LOBBY.own };
 }

@@ -23,10 +23,10 @@ use bitters_machine::{
 };
 use bitters_wire::{
     id::{PersonaId, TopicId},
-    rendezvous::ToServer,
     topic::{Header, Heard, HeardOf, MatchKey, MessageName, Published, Word},
 };
 
+pub use self::advertised::News;
 use self::{advertised::Advertised, candidates::Candidates, pace::Pace, recent::Recent};
 use crate::pair::Pair;
 
@@ -78,7 +78,7 @@ pub struct Topics {
 
 impl Topics {
     /// What the rendezvous is to be told of a place by now.
-    pub fn news(&self, place: Place) -> Vec<ToServer> {
+    pub fn news(&self, place: Place) -> Option<News> {
         self.advertised.news(place, self.is_open(place))
     }
 
@@ -507,15 +507,15 @@ mod tests {
         let advertise = |topics: &mut Topics| {
             let news = topics.news(LOBBY);
             topics.tell_news(LOBBY);
-            news.len()
+            news
         };
-        advertise(&mut topics);
+        assert_eq!(advertise(&mut topics), Some(News::Came));
         topics.close(LOBBY);
-        advertise(&mut topics);
+        assert_eq!(advertise(&mut topics), Some(News::Left));
         topics.open(LOBBY);
-        assert_eq!(advertise(&mut topics), 2, "it asks for those whom it knew, too");
+        assert_eq!(advertise(&mut topics), Some(News::CameBack), "it asks for those whom it knew, too");
         topics.advertise_anew();
-        assert_eq!(advertise(&mut topics), 1);
+        assert_eq!(advertise(&mut topics), Some(News::Came));
     }
 
     #[test]
