@@ -214,7 +214,7 @@ impl Dials {
 
     /// Whether a site waits for the peer, not its sessions alone.
     pub fn is_asked_for(&self, pair: Pair) -> bool {
-        self.waiting.get(&pair).is_some_and(|waiting| !waiting.askers.is_empty())
+        self.waiting.get(&pair).is_some_and(|waiting| !waiting.is_sought())
     }
 
     /// The peer waits for something else now.

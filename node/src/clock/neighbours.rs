@@ -150,6 +150,28 @@ mod tests {
     }
 
     #[test]
+    fn two_who_have_nobody_else_agree_soon_though_what_they_say_is_on_its_way() {
+        for seed in 0..200 {
+            let (mut rng, walls) = (fastrand::Rng::with_seed(seed), [0, DAY]);
+            let mut clocks = [Clocks::default(), Clocks::default()];
+            // When who hears which time.
+            let mut said = vec![(100, 0, walls[1]), (100, 1, walls[0])];
+            for ms in 0..10_000 {
+                let now = Instant::from_millis(ms);
+                for (_, me, time) in said.extract_if(.., |(at, _, _)| *at == ms).collect::<Vec<_>>() {
+                    clocks[me].hear(of(2), time - walls[me], now, &mut rng);
+                }
+                for me in [0, 1] {
+                    let put = clocks[me].put(now);
+                    said.extend(put.iter().map(|(_, ahead)| (ms + 100, 1 - me, walls[me] + ahead)));
+                }
+            }
+            let [ours, theirs] = [0, 1].map(|me| walls[me] + clocks[me].ahead(US));
+            assert!(said.is_empty() && ours == theirs, "seed {seed}: {ours} {theirs}");
+        }
+    }
+
+    #[test]
     fn who_is_gone_counts_no_longer() {
         let (mut clocks, mut rng) = (Clocks::default(), fastrand::Rng::with_seed(1));
         clocks.hear(of(2), DAY, Instant::START, &mut rng);
