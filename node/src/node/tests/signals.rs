@@ -204,6 +204,7 @@ fn a_flood_of_one_persona_is_not_felt_by_another() {
 
 /// Strangers who came to the door pass signals on, as fast as a link may bring them.
 #[test]
+#[cfg_attr(target_arch = "wasm32", ignore = "it seals thousands of signals, which takes many seconds there")]
 fn strangers_who_pass_much_on_do_not_make_a_persona_deaf() {
     let mut lab = at_door();
     let links: Vec<LinkId> = (0..16)
@@ -234,6 +235,7 @@ fn strangers_who_pass_much_on_do_not_make_a_persona_deaf() {
 
 /// Strangers knock at two personas, as fast as the server lets two networks do that.
 #[test]
+#[cfg_attr(target_arch = "wasm32", ignore = "it seals thousands of signals, which takes many seconds there")]
 fn who_knocks_at_two_personas_does_not_have_the_server_end_the_connection_of_both() {
     let other = home().persona(OTHER_SITE).id();
     let mut lab = Lab::with_certificates(vec![(site(), KEPT), (Owner::Persona(other), KEPT)]).among_strangers();
