@@ -49,7 +49,10 @@ fn topics(workspace: &Workspace) -> Result<()> {
     let built =
         ["test", "--locked", "--package", "bitters-node", "--lib", "--target", tools::WASI_TARGET, "--profile", "wasm"];
     let cargo = workspace.cargo().args(built).args(["--", "--ignored", "--nocapture", "messages_that_a_leader"]);
-    cargo.env(runner, engine).run("the measurement of topics")
+    if !cargo.env(runner, engine).show()?.success {
+        bail!("the measurement of topics failed");
+    }
+    Ok(())
 }
 
 fn browsers(workspace: &Workspace) -> Result<()> {
