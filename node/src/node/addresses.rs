@@ -105,25 +105,25 @@ impl Node {
         }
         let mut serving = self.serving();
         serving.retain(|own| self.addresses.has_address(Owner::Persona(*own)));
-        let published = self.addresses.publish(Set::new());
+        let published = self.addresses.published();
         let changed: Set<PersonaId> =
-            published.difference(&serving).chain(serving.difference(&published)).copied().collect();
+            published.difference(&serving).chain(serving.difference(published)).copied().collect();
         for key in changed {
-            let serves = serving.contains(&key);
-            if self.may_say(key, What::News) {
-                let door = self.door_of(key).filter(|_| serves).map(Box::new);
-                self.send(ToServer::Door { key, door });
-            } else {
+            if !self.may_say(key, What::News) {
                 // It is told when less was told lately.
-                if serves {
-                    serving.remove(&key)
-                } else {
-                    serving.insert(key)
-                };
                 self.changed.addresses = true;
+                continue;
             }
+            let serves = serving.contains(&key);
+            let published = self.addresses.published();
+            if serves {
+                published.insert(key)
+            } else {
+                published.remove(&key)
+            };
+            let door = self.door_of(key).filter(|_| serves).map(Box::new);
+            self.send(ToServer::Door { key, door });
         }
-        let _ = self.addresses.publish(serving);
     }
 
     /// Personas whose pages serve something.

@@ -271,10 +271,9 @@ impl Addresses {
         })
     }
 
-    /// The server tells the doors of these personas from now on. Returns those whose door it told before.
-    #[must_use]
-    pub fn publish(&mut self, personas: Set<PersonaId>) -> Set<PersonaId> {
-        std::mem::replace(&mut self.published, personas)
+    /// Personas whose door the server tells.
+    pub const fn published(&mut self) -> &mut Set<PersonaId> {
+        &mut self.published
     }
 
     /// Whose address has this token, and what they answer with.

@@ -344,8 +344,8 @@ fn a_broken_link_is_dialled_at_the_peers_address_when_no_server_helps() {
     assert!(again.contains(&command(TAB, next, LinkCommand::Dial(dial))));
 }
 
-#[test]
-fn a_dial_at_an_address_that_gave_way_to_the_peers_goes_on_soon_after_that_failed() {
+/// A peer that was in a topic of ours, that the server knows no longer, and that is dialled where it said that it can be.
+fn dialled_at_its_address() -> (Lab, LinkId, Dial) {
     let (mut lab, link) = linked_and_listening();
     lab.peer(link, &Control::Address(far_address()));
     lab.frame(TAB, joins(1, LOBBY));
@@ -354,8 +354,13 @@ fn a_dial_at_an_address_that_gave_way_to_the_peers_goes_on_soon_after_that_faile
     let (_, in_vain) = dialled_in(&lab.later(Duration::from_millis(400))).expect("the topic wants it");
     lab.link(in_vain, LinkEvent::Signal(vec![4]));
     let unknown = lab.server(ToNode::Unreachable { from: us(), to: alice() });
-    let (ours, _) = introduced_in(&unknown).expect("maybe a proxy knows it");
+    let (link, dial) = introduced_in(&unknown).expect("maybe a proxy knows it");
+    (lab, link, dial)
+}
 
+#[test]
+fn a_dial_at_an_address_that_gave_way_to_the_peers_goes_on_soon_after_that_failed() {
+    let (mut lab, ours, _) = dialled_at_its_address();
     let outputs = lab.server(dials(alice()));
     assert!(outputs.contains(&command(TAB, ours, LinkCommand::HangUp)), "one of the two is enough");
     let (theirs, _) = introduced_in(&outputs).expect("it is answered");
@@ -366,15 +371,7 @@ fn a_dial_at_an_address_that_gave_way_to_the_peers_goes_on_soon_after_that_faile
 
 #[test]
 fn a_peer_that_was_away_and_is_named_by_the_server_is_dialled_by_signals_at_once() {
-    let (mut lab, link) = linked_and_listening();
-    lab.peer(link, &Control::Address(far_address()));
-    lab.frame(TAB, joins(1, LOBBY));
-    lab.peer(link, &in_topic(alice(), LOBBY));
-    lab.link(link, LinkEvent::Down(DownReason::Closed));
-    let (_, in_vain) = dialled_in(&lab.later(Duration::from_millis(400))).expect("the topic wants it");
-    lab.link(in_vain, LinkEvent::Signal(vec![4]));
-    let outputs = lab.server(ToNode::Unreachable { from: us(), to: alice() });
-    let (link, dial) = introduced_in(&outputs).expect("maybe a proxy knows it");
+    let (mut lab, link, dial) = dialled_at_its_address();
     assert_eq!(dial.door, door(&far_address()));
 
     let named = lab.server(ToNode::Members { topic: LOBBY, key: us(), members: vec![alice()] });
