@@ -2,6 +2,7 @@
 
 mod counts;
 mod durations;
+mod failures;
 mod parts;
 mod programs;
 

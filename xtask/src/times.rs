@@ -1,4 +1,4 @@
-//! What a run took, step by step, against its budget; and the slowest tests.
+//! What a run took, step by step, against its budget; the slowest tests; and which failed, as the end of a long output is what one reads.
 //!
 //! A run is several commands. Each of them appends what it did to the file that the variable `XTASK_TIMES` names, a JSON value a line, and the
 //! last one (`cargo xtask times`) prints the table. Without the variable nothing is noted.
@@ -22,7 +22,7 @@ pub const QUIET: Duration = Duration::from_secs(2);
 /// The variable that names the file.
 const FILE: &str = "XTASK_TIMES";
 
-/// Something that took a while, in seconds.
+/// Something that took a while, in seconds, or that failed.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "kind")]
 pub enum Took {
@@ -32,6 +32,8 @@ pub enum Took {
     Step { name: String, seconds: f64 },
     /// A test.
     Test { name: String, seconds: f64 },
+    /// A test, or a whole program of tests, that failed, and what it said.
+    Failure { name: String, why: String },
 }
 
 /// Notes it. A file that can't be written to is told, and no reason to fail.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::counts::Counts;
-use super::durations;
+use super::{durations, failures};
 use crate::cmd::{Cmd, Seen};
 use crate::step::{at_once, step};
 use crate::times::{note, timed};
@@ -131,7 +131,11 @@ impl Run<'_> {
         let success = seen.success || self.died(&seen) && counted(&seen);
         print!("\n== {}\n{}", program.name, seen.text);
         note(&durations::of_libtest(&program.name, &seen.text));
-        Ok(Counts::of_libtest(&seen.text).or_broken_down(success))
+        let counts = Counts::of_libtest(&seen.text).or_broken_down(success);
+        if counts.failed > 0 {
+            note(&failures::of_libtest(&program.name, &seen.text));
+        }
+        Ok(counts)
     }
 
     /// Whether what runs the program was killed, and not the program.

@@ -8,7 +8,7 @@ use super::{QUIET, Took};
 /// How many tests are told.
 const SLOWEST: usize = 20;
 
-/// Commands with their steps, each beside the seconds that it may take; then the slowest tests.
+/// Commands with their steps, each beside the seconds that it may take; then the slowest tests, and those that failed.
 pub fn of(took: &[Took], budget: &BTreeMap<String, f64>) -> String {
     let mut text = format!("{:<46}{:>9}{:>9}\n", "step", "seconds", "budget");
     let mut exceeding = 0;
@@ -34,6 +34,11 @@ pub fn of(took: &[Took], budget: &BTreeMap<String, f64>) -> String {
     for (name, seconds) in slowest(took) {
         writeln!(text, "{seconds:>8.1} s  {name}").expect("a string takes all");
     }
+    for one in took {
+        if let Took::Failure { name, why } = one {
+            writeln!(text, "\nfailed: {name}\n{why}").expect("a string takes all");
+        }
+    }
     text
 }
 
@@ -53,7 +58,7 @@ fn rows(took: &[Took]) -> Vec<(&str, f64, bool)> {
                 Some((_, sum, _)) => *sum += seconds,
                 None => steps.push((name, *seconds, true)),
             },
-            Took::Test { .. } => {}
+            Took::Test { .. } | Took::Failure { .. } => {}
         }
     }
     // Those of a command that didn't end.
@@ -90,6 +95,7 @@ mod tests {
             test("e2e deaths", 26.4),
             step("npm ci", 4.0),
             test("sim worlds", 35.0),
+            Took::Failure { name: "wire codec".to_owned(), why: "it differs".to_owned() },
             command("test", 80.0),
         ];
         let budget = [("clippy", 60.0), ("check", 50.0), ("test", 90.0), ("all", 140.0)];
@@ -107,6 +113,9 @@ all                                               131.0      140
 the slowest tests
     35.0 s  sim worlds
     26.4 s  e2e deaths
+
+failed: wire codec
+it differs
 ";
         assert_eq!(of(&took, &budget), expected);
     }
