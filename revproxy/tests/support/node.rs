@@ -12,7 +12,7 @@ use bitters_wire::{
     rendezvous::{ToNode, ToServer, register_text},
 };
 use futures::{SinkExt, StreamExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Message, protocol::frame::coding::CloseCode},
@@ -35,7 +35,10 @@ impl Node {
     }
 
     pub async fn connect_as(addr: SocketAddr, host: &str) -> Self {
-        let stream = TcpStream::connect(addr).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        // So that one that doesn't read is soon sent nothing more.
+        socket.set_recv_buffer_size(4096).unwrap();
+        let stream = socket.connect(addr).await.unwrap();
         let (socket, _) = client_async(format!("ws://{host}/rendezvous"), stream).await.unwrap();
         let mut node = Self { socket, nonce: [0; 32], proxies: Vec::new() };
         match node.hear().await {
