@@ -2,18 +2,21 @@
 
 declare global {
   interface Window {
-    /** Whether the last click counted or came too early; nothing where none came. */
+    /** Whether the last click on a button counted or came too early; nothing where none came. */
     clicked: "counted" | "early" | undefined;
   }
 }
 
 /**
  * Notes what comes of the next click, when the document has heard it. Afterwards nothing tells: a click that came too early is forgotten with the
- * next question, and one that counted may lead to a question with the same button.
+ * next question, and one that counted may lead to a question with the same button. One beside the buttons, as where they have just moved, is none.
  */
 export function listen(): void {
   window.clicked = undefined;
-  const note = (): void => void (window.clicked = "early" in document.documentElement.dataset ? "early" : "counted");
+  const note = (event: Event): void => {
+    const isOnButton = event.composedPath().some((it) => it instanceof Element && it.hasAttribute("data-act"));
+    if (isOnButton) window.clicked = "early" in document.documentElement.dataset ? "early" : "counted";
+  };
   addEventListener("click", note, { once: true });
 }
 
