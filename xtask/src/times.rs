@@ -25,7 +25,7 @@ const FILE: &str = "XTASK_TIMES";
 /// Something that took a while, in seconds, or that failed.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "kind")]
-pub enum Took {
+pub enum Noted {
     /// A command of the run, with all its steps, which were noted before it.
     Command { name: String, seconds: f64 },
     /// A part of a command.
@@ -37,7 +37,7 @@ pub enum Took {
 }
 
 /// Notes it. A file that can't be written to is told, and no reason to fail.
-pub fn note(took: &[Took]) {
+pub fn note(took: &[Noted]) {
     let Some(path) = env::var_os(FILE).map(PathBuf::from) else { return };
     let lines: String = took.iter().map(|one| serde_json::to_string(one).expect("it is plain data") + "\n").collect();
     let file = OpenOptions::new().create(true).append(true).open(&path);
@@ -50,7 +50,7 @@ pub fn note(took: &[Took]) {
 pub fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
     let start = Instant::now();
     let result = work();
-    note(&[Took::Step { name: name.to_owned(), seconds: start.elapsed().as_secs_f64() }]);
+    note(&[Noted::Step { name: name.to_owned(), seconds: start.elapsed().as_secs_f64() }]);
     result
 }
 
@@ -58,7 +58,7 @@ pub fn timed<T>(name: &str, work: impl FnOnce() -> T) -> T {
 pub fn times(workspace: &Workspace) -> Result<()> {
     let Some(path) = env::var_os(FILE).map(PathBuf::from) else { bail!("the variable {FILE} names no file") };
     let text = fs::read_to_string(&path).with_context(|| format!("{} can't be read", path.display()))?;
-    let took: Vec<Took> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>().context(FILE)?;
+    let took: Vec<Noted> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>().context(FILE)?;
     print!("{}", table::of(&took, &Budget::read(workspace)?.seconds));
     Ok(())
 }

@@ -14,7 +14,7 @@ declare global {
 export function listen(): void {
   window.clicked = undefined;
   const note = (event: Event): void => {
-    const isOnButton = event.composedPath().some((it) => it instanceof Element && it.hasAttribute("data-act"));
+    const isOnButton = event.composedPath().some((it) => it instanceof HTMLButtonElement);
     if (isOnButton) window.clicked = "early" in document.documentElement.dataset ? "early" : "counted";
   };
   addEventListener("click", note, { once: true });

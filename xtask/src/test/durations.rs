@@ -1,35 +1,35 @@
 //! Reading how long each test took from what their runners say.
 
-use crate::times::Took;
+use crate::times::Noted;
 
 /// Of libtest with `--report-time`: `test links::fall_over ... ok <0.012s>`.
-pub fn of_libtest(program: &str, text: &str) -> Vec<Took> {
+pub fn of_libtest(program: &str, text: &str) -> Vec<Noted> {
     let lines = text.lines().filter_map(|line| {
         let (name, rest) = line.strip_prefix("test ")?.split_once(" ... ")?;
         let seconds = rest.rsplit_once('<')?.1.strip_suffix("s>")?.parse().ok()?;
-        Some(Took::Test { name: format!("{program} {name}"), seconds })
+        Some(Noted::Test { name: format!("{program} {name}"), seconds })
     });
     lines.collect()
 }
 
 /// Of Playwright's list: `  ✓   18 [chromium] › tests/e2e/deaths.spec.ts:38:1 › a stream … (24.2s)`.
-pub fn of_playwright(text: &str) -> Vec<Took> {
+pub fn of_playwright(text: &str) -> Vec<Noted> {
     let lines = text.lines().filter_map(|line| {
         let (_, line) = line.trim_start().split_once(" [")?;
         let (name, took) = line.rsplit_once(" (")?;
-        Some(Took::Test { name: format!("[{name}"), seconds: seconds(took.strip_suffix(')')?)? })
+        Some(Noted::Test { name: format!("[{name}"), seconds: seconds(took.strip_suffix(')')?)? })
     });
     lines.collect()
 }
 
 /// Of vitest, which tells of files: ` ✓ test/stream.test.ts (29 tests) 2557ms`.
-pub fn of_vitest(text: &str) -> Vec<Took> {
+pub fn of_vitest(text: &str) -> Vec<Noted> {
     let lines = text.lines().filter_map(|line| {
         let (name, took) = line.trim_start().strip_prefix("✓ ")?.rsplit_once(' ')?;
         let name =
             name.strip_suffix(" tests)").map_or(name, |name| name.rsplit_once(" (").map_or(name, |(name, _)| name));
         name.ends_with(".test.ts").then_some(())?;
-        Some(Took::Test { name: name.to_owned(), seconds: seconds(took)? })
+        Some(Noted::Test { name: name.to_owned(), seconds: seconds(took)? })
     });
     lines.collect()
 }
@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(of_vitest(text), [test("test/stream.test.ts", 2.5)]);
     }
 
-    fn test(name: &str, seconds: f64) -> Took {
-        Took::Test { name: name.to_owned(), seconds }
+    fn test(name: &str, seconds: f64) -> Noted {
+        Noted::Test { name: name.to_owned(), seconds }
     }
 }

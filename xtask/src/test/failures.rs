@@ -1,27 +1,27 @@
 //! Reading which tests failed, and why, from what their runners say.
 
-use crate::times::Took;
+use crate::times::Noted;
 
 /// How much of a program that broke down is told: its last lines.
 const LAST: usize = 20;
 
 /// Of a program of libtest's that counts as failed: what each failed test printed, without its backtrace; else the program's last lines.
-pub fn of_libtest(program: &str, text: &str) -> Vec<Took> {
+pub fn of_libtest(program: &str, text: &str) -> Vec<Noted> {
     let mut failures: Vec<_> = text.split("\n---- ").skip(1).filter_map(|said| of_test(program, said)).collect();
     if failures.is_empty() {
         let lines: Vec<_> = text.trim_end().lines().collect();
         let why = lines[lines.len().saturating_sub(LAST)..].join("\n");
-        failures.push(Took::Failure { name: program.to_owned(), why });
+        failures.push(Noted::Failure { name: program.to_owned(), why });
     }
     failures
 }
 
 /// Of `name stdout ----` and what follows.
-fn of_test(program: &str, said: &str) -> Option<Took> {
+fn of_test(program: &str, said: &str) -> Option<Noted> {
     let (name, why) = said.split_once(" stdout ----\n")?;
     let end = ["\nstack backtrace:", "\n\nfailures:", "\nnote: run with `RUST_BACKTRACE"];
     let why = end.iter().filter_map(|end| why.split_once(end)).map(|(why, _)| why).min_by_key(|why| why.len());
-    Some(Took::Failure { name: format!("{program} {name}"), why: why?.trim().to_owned() })
+    Some(Noted::Failure { name: format!("{program} {name}"), why: why?.trim().to_owned() })
 }
 
 #[cfg(test)]
@@ -66,7 +66,7 @@ test result: FAILED. 14 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out;
         assert_eq!(of_libtest("wire", &text), [failure("wire", &why.join("\n"))]);
     }
 
-    fn failure(name: &str, why: &str) -> Took {
-        Took::Failure { name: name.to_owned(), why: why.to_owned() }
+    fn failure(name: &str, why: &str) -> Noted {
+        Noted::Failure { name: name.to_owned(), why: why.to_owned() }
     }
 }

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use super::Part;
 use super::counts::Counts;
 use super::durations;
-use super::programs::{Built, Program, Run};
+use super::programs::{Built, Program, Run, told};
 use crate::bench;
 use crate::cmd::Seen;
 use crate::step::{at_once, cores};
@@ -47,7 +47,7 @@ fn native(workspace: &Workspace, extra: &[String]) -> Result<Counts> {
     let mut counts = Run { name: "run native tests", runner: &[], extra, seed: None, jobs: 1 }.all(&programs)?;
     let doc = workspace.cargo().args(["test", "--locked", "--workspace", "--doc", "--no-fail-fast", "--"]).args(extra);
     let Seen { success, text, .. } = timed("run examples in docs", || doc.show())?;
-    counts += Counts::of_libtest(&text).or_broken_down(success);
+    counts += told("examples in docs", &text, success);
     Ok(counts)
 }
 

@@ -130,18 +130,23 @@ impl Run<'_> {
         }
         let success = seen.success || self.died(&seen) && counted(&seen);
         print!("\n== {}\n{}", program.name, seen.text);
-        note(&durations::of_libtest(&program.name, &seen.text));
-        let counts = Counts::of_libtest(&seen.text).or_broken_down(success);
-        if counts.failed > 0 {
-            note(&failures::of_libtest(&program.name, &seen.text));
-        }
-        Ok(counts)
+        Ok(told(&program.name, &seen.text, success))
     }
 
     /// Whether what runs the program was killed, and not the program.
     fn died(&self, seen: &Seen) -> bool {
         seen.killed && !self.runner.is_empty()
     }
+}
+
+/// Counts what a program of libtest's says of its tests, and notes how long each took, and which failed.
+pub fn told(name: &str, text: &str, success: bool) -> Counts {
+    note(&durations::of_libtest(name, text));
+    let counts = Counts::of_libtest(text).or_broken_down(success);
+    if counts.failed > 0 {
+        note(&failures::of_libtest(name, text));
+    }
+    counts
 }
 
 /// Whether the program told its result, which it does once all of its tests have ended.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::{QUIET, Took};
+use super::{Noted, QUIET};
 
 /// How many tests are told.
 const SLOWEST: usize = 20;
 
 /// Commands with their steps, each beside the seconds that it may take; then the slowest tests, and those that failed.
-pub fn of(took: &[Took], budget: &BTreeMap<String, f64>) -> String {
+pub fn of(took: &[Noted], budget: &BTreeMap<String, f64>) -> String {
     let mut text = format!("{:<46}{:>9}{:>9}\n", "step", "seconds", "budget");
     let mut exceeding = 0;
     for (name, seconds, within) in rows(took) {
@@ -35,7 +35,7 @@ pub fn of(took: &[Took], budget: &BTreeMap<String, f64>) -> String {
         writeln!(text, "{seconds:>8.1} s  {name}").expect("a string takes all");
     }
     for one in took {
-        if let Took::Failure { name, why } = one {
+        if let Noted::Failure { name, why } = one {
             writeln!(text, "\nfailed: {name}\n{why}").expect("a string takes all");
         }
     }
@@ -43,22 +43,22 @@ pub fn of(took: &[Took], budget: &BTreeMap<String, f64>) -> String {
 }
 
 /// Commands, each before the steps within it; what a command did twice is one row. Short ones are left out.
-fn rows(took: &[Took]) -> Vec<(&str, f64, bool)> {
+fn rows(took: &[Noted]) -> Vec<(&str, f64, bool)> {
     let mut rows: Vec<(&str, f64, bool)> = Vec::new();
     let mut steps: Vec<(&str, f64, bool)> = Vec::new();
     let mut all = 0.0;
     for one in took {
         match one {
-            Took::Command { name, seconds } => {
+            Noted::Command { name, seconds } => {
                 all += seconds;
                 rows.push((name, *seconds, false));
                 rows.append(&mut steps);
             }
-            Took::Step { name, seconds } => match steps.iter_mut().find(|(known, ..)| known == name) {
+            Noted::Step { name, seconds } => match steps.iter_mut().find(|(known, ..)| known == name) {
                 Some((_, sum, _)) => *sum += seconds,
                 None => steps.push((name, *seconds, true)),
             },
-            Took::Test { .. } | Took::Failure { .. } => {}
+            Noted::Test { .. } | Noted::Failure { .. } => {}
         }
     }
     // Those of a command that didn't end.
@@ -68,11 +68,11 @@ fn rows(took: &[Took]) -> Vec<(&str, f64, bool)> {
     rows
 }
 
-fn slowest(took: &[Took]) -> Vec<(&str, f64)> {
+fn slowest(took: &[Noted]) -> Vec<(&str, f64)> {
     let mut tests: Vec<(&str, f64)> = took
         .iter()
         .filter_map(|one| match one {
-            Took::Test { name, seconds } => Some((name.as_str(), *seconds)),
+            Noted::Test { name, seconds } => Some((name.as_str(), *seconds)),
             _ => None,
         })
         .collect();
@@ -95,7 +95,7 @@ mod tests {
             test("e2e deaths", 26.4),
             step("npm ci", 4.0),
             test("sim worlds", 35.0),
-            Took::Failure { name: "wire codec".to_owned(), why: "it differs".to_owned() },
+            Noted::Failure { name: "wire codec".to_owned(), why: "it differs".to_owned() },
             command("test", 80.0),
         ];
         let budget = [("clippy", 60.0), ("check", 50.0), ("test", 90.0), ("all", 140.0)];
@@ -127,20 +127,20 @@ it differs
 
     #[test]
     fn twenty_tests_are_told() {
-        let took: Vec<Took> = (0..30).map(|n| test(&n.to_string(), f64::from(n))).collect();
+        let took: Vec<Noted> = (0..30).map(|n| test(&n.to_string(), f64::from(n))).collect();
         let slowest = slowest(&took);
         assert_eq!((slowest.len(), slowest[0], slowest[19]), (20, ("29", 29.0), ("10", 10.0)));
     }
 
-    fn command(name: &str, seconds: f64) -> Took {
-        Took::Command { name: name.to_owned(), seconds }
+    fn command(name: &str, seconds: f64) -> Noted {
+        Noted::Command { name: name.to_owned(), seconds }
     }
 
-    fn step(name: &str, seconds: f64) -> Took {
-        Took::Step { name: name.to_owned(), seconds }
+    fn step(name: &str, seconds: f64) -> Noted {
+        Noted::Step { name: name.to_owned(), seconds }
     }
 
-    fn test(name: &str, seconds: f64) -> Took {
-        Took::Test { name: name.to_owned(), seconds }
+    fn test(name: &str, seconds: f64) -> Noted {
+        Noted::Test { name: name.to_owned(), seconds }
     }
 }
