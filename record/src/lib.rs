@@ -8,6 +8,7 @@
 //! | [`body`] | what a record says: doors and introduction points |
 //! | [`record`] | how a record is signed, sealed, checked and opened |
 //! | [`place`] | where on the overlay's ring a record is kept |
+//! | [`shelf`] | what a node keeps for others, within its quotas |
 //!
 //! A persona blinds its key with the day, as onion services of Tor do. It signs the record with the blinded key, and
 //! seals the body with a key that is derived from its id. So whoever keeps the record can check it. Whoever keeps it
@@ -20,7 +21,9 @@ pub mod blind;
 pub mod body;
 pub mod day;
 pub mod place;
+mod rates;
 pub mod record;
+pub mod shelf;
 
 #[cfg(test)]
 mod samples;
