@@ -14,7 +14,8 @@ use crate::tools;
 use crate::workspace::Workspace;
 
 /// The crates that know no platform, whose tests run on wasm32 as well.
-const PURE: [&str; 5] = ["bitters-machine", "bitters-wire", "bitters-session", "bitters-node", "bitters-peercon"];
+const PURE: [&str; 6] =
+    ["bitters-machine", "bitters-wire", "bitters-session", "bitters-node", "bitters-peercon", "bitters-record"];
 /// Where the simulated worlds are, a part of their own.
 const SIM: &str = "tests/sim";
 
