@@ -74,7 +74,8 @@ impl Own {
         let near = self.near(neighbours.iter().map(|other| &other.place).chain([&place]), |_| true);
         let is_near = near.contains(node);
         let same = neighbours.iter().filter(|other| network.is_some() && other.network == network);
-        let (nearer, farther): (Vec<_>, Vec<_>) = same.map(|other| other.place.card.node).chain([*node]).partition(|other| near.contains(other));
+        let (nearer, farther): (Vec<_>, Vec<_>) =
+            same.map(|other| other.place.card.node).chain([*node]).partition(|other| near.contains(other));
         let is_crowded = nearer.len() > NEAR_IN_NETWORK || farther.len() > FAR_IN_NETWORK;
         !is_crowded && (is_near || neighbours.count() < MOST)
     }

@@ -66,7 +66,10 @@ fn one_network_gets_few_links() {
     }
     let count = node.overlay.neighbours().count();
     assert!(count <= 6, "two near ones and four far ones at most: {count}");
-    assert!(!node.overlay.admits(&key(30), Some(Network([7; 6])), node.now) && node.overlay.admits(&key(30), None, node.now));
+    assert!(
+        !node.overlay.admits(&key(30), Some(Network([7; 6])), node.now)
+            && node.overlay.admits(&key(30), None, node.now)
+    );
 }
 
 #[test]
@@ -90,10 +93,20 @@ fn what_is_too_long_is_neither_asked_nor_answered() {
         assert_eq!(outputs.iter().any(|output| matches!(output, Output::Send(_, Message::Route(_)))), is_asked);
         assert_eq!(outputs.contains(&Output::Answered { token: 5, word: None, attempt: 1 }), !is_asked);
 
-        let route = Route { id: len as u64, to: Target::Node(NODE), hops: 1, walk: 0, trail: vec![], question: Question::Word(vec![]) };
+        let route = Route {
+            id: len as u64,
+            to: Target::Node(NODE),
+            hops: 1,
+            walk: 0,
+            trail: vec![],
+            question: Question::Word(vec![]),
+        };
         node.says(key(1), Message::Route(route));
         node.overlay.handle_input(Input::Answer { id: len as u64, word: vec![0; len] }, node.now);
-        assert_eq!(node.outputs().iter().any(|output| matches!(output, Output::Send(_, Message::RouteBack { .. }))), is_asked);
+        assert_eq!(
+            node.outputs().iter().any(|output| matches!(output, Output::Send(_, Message::RouteBack { .. }))),
+            is_asked
+        );
     }
 }
 

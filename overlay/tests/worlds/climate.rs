@@ -33,7 +33,7 @@ pub struct Climate {
 
 /// Half of the nodes stay for ten minutes, almost half are behind hard NATs, and a third of those who go say nothing.
 pub const CLIMATE: Climate = Climate {
-    nodes: 250,
+    nodes: 160,
     median_life: Duration::from_secs(600),
     hard: 45,
     mistaken: 0,

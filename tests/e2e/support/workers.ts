@@ -48,7 +48,7 @@ export class Workers {
     return result.result?.value;
   }
 
-  /** Keeps a worker busy, so that nothing that is said to it is heard, until what is returned is called. */
+  /** Keeps a worker from its messages, so that nothing that is said to it is heard, until what is returned is called. */
   async wedge(targetId: string): Promise<() => Promise<void>> {
     return wedge(await this.#attach(targetId));
   }
@@ -59,7 +59,7 @@ export class Workers {
   }
 }
 
-/** Keeps a frame's own worker busy in the same way. */
+/** Keeps a frame's own worker from them in the same way. */
 export async function wedgeWorkerOf(frame: Frame): Promise<() => Promise<void>> {
   const session = await frame.page().context().newCDPSession(frame);
   const attached = new Promise<Attached>((resolve) => {
@@ -71,9 +71,14 @@ export async function wedgeWorkerOf(frame: Frame): Promise<() => Promise<void>> 
   return wedge(await attached);
 }
 
-/** This command alone is heard in the loop, and ends it. */
+/**
+ * Waits for what never comes, which costs no time of a processor, as a loop would. A page that is not isolated gets shared memory only so.
+ */
+const WAIT = "Atomics.wait(new Int32Array(new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true }).buffer), 0, 0)";
+
+/** The command that ends it is heard while it waits. */
 async function wedge(worker: Attached): Promise<() => Promise<void>> {
-  void worker.ask("Runtime.evaluate", { expression: "for (;;);" });
+  void worker.ask("Runtime.evaluate", { expression: WAIT });
   return async () => void (await worker.ask("Runtime.terminateExecution", {}));
 }
 

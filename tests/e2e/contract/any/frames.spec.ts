@@ -56,9 +56,9 @@ declare global {
   }
 }
 
-/** Answers and serves under this name. */
+/** Answers and serves under this name. The leader, which tells the status, knows it then. */
 const serve = (tab: Tab, name: string): Promise<void> =>
-  tab.evaluate((name) => {
+  tab.evaluate(async (name) => {
     void window.mine.answer(name, (data) => data);
     void window.mine.serve(name, async (stream) => {
       const reader = stream.readable.getReader();
@@ -66,6 +66,7 @@ const serve = (tab: Tab, name: string): Promise<void> =>
       window.ended = window.codeOf(() => reader.read());
       await stream.writable.getWriter().write(new Uint8Array(1));
     });
+    await window.mine.status();
   }, name);
 
 /** Answers calls once they are released. */
