@@ -7,7 +7,8 @@ use crate::time::Instant;
 /// Events under way. Those of one pipe keep their order.
 #[derive(Debug)]
 pub struct Agenda<Event, Pipe> {
-    events: BTreeMap<(Instant, u64), Event>,
+    /// In boxes: a tree moves what it holds.
+    events: BTreeMap<(Instant, u64), Box<Event>>,
     pipes: BTreeMap<Pipe, Instant>,
     counted: u64,
 }
@@ -22,7 +23,7 @@ impl<Event, Pipe: Ord> Agenda<Event, Pipe> {
     /// Something happens at its time.
     pub fn at(&mut self, at: Instant, event: Event) {
         self.counted += 1;
-        self.events.insert((at, self.counted), event);
+        self.events.insert((at, self.counted), Box::new(event));
     }
 
     /// Something arrives at the end of a pipe, not before what was sent earlier.
@@ -40,6 +41,6 @@ impl<Event, Pipe: Ord> Agenda<Event, Pipe> {
 
     /// Takes the next event.
     pub fn take(&mut self) -> Option<Event> {
-        self.events.pop_first().map(|(_, event)| event)
+        self.events.pop_first().map(|(_, event)| *event)
     }
 }

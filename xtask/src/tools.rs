@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Mutex, MutexGuard};
 
 use anyhow::{Context, Result, bail};
 
@@ -26,6 +26,7 @@ pub fn wasi_runner(workspace: &Workspace) -> [String; 5] {
 
 /// Sees to it that the active toolchain can build for `target`.
 pub fn ensure_target(workspace: &Workspace, target: &str) -> Result<()> {
+    let _alone = alone();
     let libraries = workspace.command("rustc").args(["--print", "target-libdir", "--target", target]).read()?;
     if PathBuf::from(libraries.trim_end()).is_dir() {
         return Ok(());
@@ -47,6 +48,7 @@ pub fn ensure_components(workspace: &Workspace) -> Result<()> {
 
 /// Sees to it that Node is recent and that the packages of package-lock.json are there.
 pub fn ensure_npm(workspace: &Workspace) -> Result<()> {
+    let _alone = alone();
     let help = "install Node.js 20 or later (https://nodejs.org, or a package named nodejs)";
     let Ok(version) = workspace.command("node").arg("--version").read() else {
         bail!("node is missing: {help}");
@@ -71,9 +73,6 @@ pub fn ensure_chromium(workspace: &Workspace) -> Result<PathBuf> {
         }
         return Ok(path);
     }
-    if let Some(path) = find(&CHROMIUMS) {
-        return Ok(path);
-    }
     install_chromium(workspace)?;
     match find(&CHROMIUMS) {
         Some(path) => Ok(path),
@@ -86,10 +85,8 @@ pub fn want_firefox(workspace: &Workspace) -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("FIREFOX").map(PathBuf::from) {
         return Some(path);
     }
-    if let Some(path) = find(&FIREFOXES) {
-        return Some(path);
-    }
-    if let Err(error) = apt_install(workspace, "Firefox", &["firefox-esr"]) {
+    let is_there = || find(&FIREFOXES).is_some();
+    if let Err(error) = apt_install(workspace, "Firefox", &["firefox-esr"], is_there) {
         eprintln!("warning: tests with Firefox are skipped; name it in the variable FIREFOX: {error:#}");
     }
     find(&FIREFOXES)
@@ -98,10 +95,8 @@ pub fn want_firefox(workspace: &Workspace) -> Option<PathBuf> {
 /// Sees to it that `WebKitWebDriver` and a display for it are there, where that can be installed without asking. Elsewhere its tests say
 /// that they are skipped.
 pub fn want_webkit(workspace: &Workspace) {
-    if find(&["WebKitWebDriver"]).is_some() && find(&["Xvfb"]).is_some() {
-        return;
-    }
-    if let Err(error) = apt_install(workspace, "WebKitGTK", &["webkit2gtk-driver", "xvfb"]) {
+    let is_there = || find(&["WebKitWebDriver"]).is_some() && find(&["Xvfb"]).is_some();
+    if let Err(error) = apt_install(workspace, "WebKitGTK", &["webkit2gtk-driver", "xvfb"], is_there) {
         eprintln!("warning: tests with WebKit are skipped: {error:#}");
     }
 }
@@ -109,40 +104,62 @@ pub fn want_webkit(workspace: &Workspace) {
 /// Sees to it that address translators can be made of network namespaces, where that can be installed without asking. Elsewhere tests
 /// with them say that they are skipped, as they do where the kernel allows none.
 pub fn want_nftables(workspace: &Workspace) {
-    if workspace.command("nft").arg("--version").works() && workspace.command("ip").arg("-V").works() {
-        return;
-    }
-    if let Err(error) = apt_install(workspace, "nftables", &["nftables", "iproute2"]) {
+    let is_there = || workspace.command("nft").arg("--version").works() && workspace.command("ip").arg("-V").works();
+    if let Err(error) = apt_install(workspace, "nftables", &["nftables", "iproute2"], is_there) {
         eprintln!("warning: tests with address translators are skipped: {error:#}");
     }
 }
 
 /// Sees to it that coturn is there, which our relay is measured against.
 pub fn ensure_coturn(workspace: &Workspace) -> Result<()> {
-    if workspace.command("turnserver").arg("--version").works() {
-        return Ok(());
-    }
-    apt_install(workspace, "coturn", &["coturn"]).context("install it, so that `turnserver` is in PATH")
+    let is_there = || workspace.command("turnserver").arg("--version").works();
+    apt_install(workspace, "coturn", &["coturn"], is_there).context("install it, so that `turnserver` is in PATH")
 }
 
 /// Sees to it that revproxy's tests find the authority for certificates that they ask, where that can be installed without asking.
 /// Elsewhere those tests say that they are skipped.
 pub fn want_pebble(workspace: &Workspace) {
-    if workspace.command("pebble").arg("-help").works() {
-        return;
-    }
-    if let Err(error) = apt_install(workspace, "pebble", &["pebble"]) {
+    let is_there = || workspace.command("pebble").arg("-help").works();
+    if let Err(error) = apt_install(workspace, "pebble", &["pebble"], is_there) {
         eprintln!("warning: tests with an authority for certificates are skipped: {error:#}");
     }
 }
 
 fn install_chromium(workspace: &Workspace) -> Result<()> {
-    apt_install(workspace, "Chromium", &["chromium", "fonts-dejavu-core"])
+    apt_install(workspace, "Chromium", &["chromium", "fonts-dejavu-core"], || find(&CHROMIUMS).is_some())
         .context("install it, and name it in the variable CHROMIUM unless it is in PATH")
 }
 
-/// Installs Debian's packages of what is missing.
-fn apt_install(workspace: &Workspace, missing: &str, packages: &[&str]) -> Result<()> {
+/// Steps that run beside each other install nothing at once.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().expect("no thread panics while it holds the lock")
+}
+
+/// Installs what tests of all parts want of Debian, in the order in which they want it. What can't be installed is told, and told again to the
+/// part that wants it.
+pub fn install_all(workspace: &Workspace) {
+    want_pebble(workspace);
+    if let Err(error) = ensure_chromium(workspace) {
+        eprintln!("warning: {error:#}");
+    }
+    want_nftables(workspace);
+    want_webkit(workspace);
+    want_firefox(workspace);
+}
+
+/// Whether apt-get has been told what there is. Its lock is ours as well: apt-get doesn't wait for another.
+static UPDATED: Mutex<bool> = Mutex::new(false);
+
+/// Installs Debian's packages of what is missing; one thing at a time.
+fn apt_install(workspace: &Workspace, missing: &str, packages: &[&str], is_there: impl Fn() -> bool) -> Result<()> {
+    if is_there() {
+        return Ok(());
+    }
+    let mut updated = UPDATED.lock().expect("no thread panics while it holds the lock");
+    if is_there() {
+        return Ok(()); // installed while we waited
+    }
     if !workspace.command("apt-get").arg("--version").works() {
         bail!("{missing} is missing, and so is apt-get, which would install it");
     }
@@ -154,10 +171,9 @@ fn apt_install(workspace: &Workspace, missing: &str, packages: &[&str]) -> Resul
         let apt = if root { workspace.command("apt-get") } else { workspace.command("sudo").args(["-n", "apt-get"]) };
         apt.env("DEBIAN_FRONTEND", "noninteractive")
     };
-    static UPDATED: OnceLock<()> = OnceLock::new();
-    if UPDATED.get().is_none() {
+    if !*updated {
         apt_get().arg("update").run("apt-get update")?;
-        let _ = UPDATED.set(());
+        *updated = true;
     }
     apt_get().args(["install", "-y", "--no-install-recommends"]).args(packages).run(&format!("install {missing}"))
 }

@@ -71,6 +71,11 @@ impl Tree {
         self.0.iter().map(|(path, content)| (path.as_str(), content.as_slice()))
     }
 
+    /// The file of this path.
+    pub fn file(&self, path: &str) -> Option<&[u8]> {
+        self.0.get(path).map(Vec::as_slice)
+    }
+
     /// The hash of all paths and contents.
     pub fn digest(&self) -> String {
         digest(self.files().flat_map(|(path, content)| [path.as_bytes(), content]))
@@ -119,7 +124,7 @@ pub fn cached(path: &Path, make: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec
 }
 
 /// Brotli at its smallest.
-pub fn brotli(content: &[u8]) -> Result<Vec<u8>> {
+fn brotli(content: &[u8]) -> Result<Vec<u8>> {
     const QUALITY: u32 = 11;
     const WINDOW: u32 = 22;
     let mut writer = brotli::CompressorWriter::new(Vec::new(), 4096, QUALITY, WINDOW);

@@ -22,19 +22,25 @@ export async function click(page: Page, act: string, server: Server): Promise<vo
   await clickOpen(frameOf(page, server), `[data-act=${act}]`);
 }
 
-/** A click counts after half a second in sight and under the pointer, by what the document itself measures; one that comes too early is made again. */
+/**
+ * A click counts after half a second in sight and under the pointer, by what the document itself measures; one that comes too early is made again.
+ * Only after a click is a button that is gone an answer: before, the question may just be asked by another leader.
+ */
 export async function clickOpen(frame: Frame, selector: string): Promise<void> {
   const button = frame.locator(`${selector}:visible`);
   const isOpen = (): boolean => document.documentElement.dataset["guard"] === "open";
-  do {
-    const open = button.hover().then(() => frame.waitForFunction(isOpen)).then(() => true);
-    // A click that counted leads to another question, or to none: that has other buttons.
-    const gone = button.waitFor({ state: "hidden" }).then(() => false);
-    if (!(await Promise.race([open, gone].map((settled) => settled.catch(() => false))))) return;
+  const open = (): Promise<unknown> => button.hover().then(() => frame.waitForFunction(isOpen));
+  await open();
+  for (;;) {
     await frame.evaluate(listen);
     await button.click();
     // A frame that is gone was answered.
-  } while (!(await frame.evaluate(counted).catch(() => true)));
+    if (await frame.evaluate(counted).catch(() => true)) return;
+    // A click that counted leads to another question, or to none: that has other buttons.
+    const gone = button.waitFor({ state: "hidden" }).then(() => false);
+    const again = open().then(() => true);
+    if (!(await Promise.race([again, gone].map((settled) => settled.catch(() => false))))) return;
+  }
 }
 
 /** Opens the node's own page by a click on the badge, and returns it. */
