@@ -18,10 +18,11 @@ use bitters_machine::{
 use bitters_wire::id::NodeId;
 
 use crate::{
-    message::{End, MAX_HOPS, MAX_TRAIL, Message, Question, Reply, Route, Target},
+    message::{End, MAX_HOPS, MAX_TRAIL, Message, Question, Reply, Route, Target, Token},
     neighbours::{Neighbour, Neighbours, Next, Place, goal},
     position::Position,
     standing::Rank,
+    ways::{Back, Ways},
 };
 
 /// How long a neighbour may take to acknowledge: a round trip around the world, and a busy tab.
@@ -32,6 +33,8 @@ const REPLY: Duration = Duration::from_secs(1);
 const REPLY_PER_HOP: Duration = Duration::from_millis(400);
 /// Hops that this is counted for.
 const USUAL_HOPS: u8 = 6;
+/// Hops that it is counted for where a route goes on by the way of who registered.
+const INTRODUCED_HOPS: u8 = 14;
 /// Hops that are left once a route leads away from its target: whoever isn't found where it should stand is probably gone.
 const DETOUR: u8 = 6;
 /// Neighbours by which a route is tried.
@@ -94,6 +97,8 @@ pub enum Output {
         /// What became of it.
         outcome: Outcome,
     },
+    /// The way by which this node registered is broken: it is to register again.
+    Lost(Token),
     /// Something to say to a neighbour.
     Send(NodeId, Message),
 }
@@ -144,6 +149,7 @@ pub struct Hops {
     seen: [Set<u64>; 2],
     turn: Instant,
     rates: Map<NodeId, Bucket>,
+    ways: Ways,
     rng: fastrand::Rng,
     outbox: VecDeque<Output>,
 }
@@ -160,6 +166,7 @@ impl Hops {
             seen: [Set::new(), Set::new()],
             turn: Instant::START,
             rates: Map::new(),
+            ways: Ways::default(),
             rng: fastrand::Rng::with_seed(seed),
             outbox: VecDeque::new(),
         }
@@ -238,7 +245,42 @@ impl Hops {
             neighbour.standing.on_reply(now);
         }
         let Some(passing) = self.passing.remove(&id) else { return };
-        self.finish(passing, Ok(reply));
+        let outcome = self.keep_way(&passing, from, reply, now);
+        self.finish(passing, outcome);
+    }
+
+    /// Keeps the way back, if that is what was asked.
+    fn keep_way(&mut self, passing: &Passing, from: NodeId, reply: Reply, now: Instant) -> Result<Reply, End> {
+        if let (Question::Register(secret), Reply::Registered(_)) = (&passing.route.question, &reply)
+            && !self.keep(Token::of(secret), passing.source, Some(from), now)
+        {
+            return Err(End::Busy);
+        }
+        Ok(reply)
+    }
+
+    /// Keeps a way, if there is room.
+    fn keep(&mut self, token: Token, source: Source, on: Option<NodeId>, now: Instant) -> bool {
+        let over = self.ways.keep(token, back(source), on, now);
+        let is_kept = over.is_some();
+        for end in over.into_iter().flatten() {
+            self.tell_lost(token, end);
+        }
+        is_kept
+    }
+
+    /// A neighbour says that a way is over.
+    pub fn on_lost(&mut self, from: NodeId, token: Token) {
+        for end in self.ways.on_lost(from, token) {
+            self.tell_lost(token, end);
+        }
+    }
+
+    fn tell_lost(&mut self, token: Token, back: Back) {
+        self.outbox.push_back(match back {
+            Back::Here => Output::Lost(token),
+            Back::Neighbour(node) => Output::Send(node, Message::Lost(token)),
+        });
     }
 
     /// The next hop knows no way on.
@@ -254,6 +296,9 @@ impl Hops {
     /// A neighbour is gone, and what it had with it.
     pub fn on_gone(&mut self, node: NodeId, neighbours: &mut Neighbours, now: Instant) {
         self.rates.remove(&node);
+        for (token, back) in self.ways.on_gone(node) {
+            self.tell_lost(token, back);
+        }
         self.passing.retain(|_, passing| passing.source != Source::Neighbour(node));
         for (_, passing) in self.passing.extract(|_, passing| passing.tried.last() == Some(&node)) {
             self.go_on(passing, neighbours, now);
@@ -292,6 +337,9 @@ impl Hops {
     /// The route's next hop, or its end here.
     fn go_on(&mut self, mut passing: Passing, neighbours: &Neighbours, now: Instant) {
         match self.judge(&passing, neighbours, now) {
+            Step::Deliver if let Question::Register(secret) = passing.route.question => {
+                self.register(passing, Token::of(&secret), now)
+            }
             Step::Deliver => self.deliver(passing, now),
             Step::End(why) => self.finish(passing, Err(why)),
             Step::Walk(node) => {
@@ -321,6 +369,18 @@ impl Hops {
         if tried.len() >= TRIES {
             return Step::End(End::DeadEnd);
         }
+        if let Target::Introduced { at, token } = route.to {
+            match self.ways.find(token, now) {
+                Some(Back::Here) => return Step::Deliver,
+                Some(Back::Neighbour(node))
+                    if may_hop(route, 1) && *source != Source::Neighbour(node) && !tried.contains(&node) =>
+                {
+                    return Step::Hop { node, cost: 1 };
+                }
+                _ if at == self.me => return Step::End(End::DeadEnd),
+                _ => {}
+            }
+        }
         if route.walk > 0
             && let Some(node) = self.anybody(passing, neighbours, now)
         {
@@ -338,11 +398,7 @@ impl Hops {
         }
         // A hop that leads away costs two, so that a route doesn't wander through everybody.
         let cost = if distance < mine { 1 } else { 2 };
-        if route.hops < cost || route.trail.len() >= MAX_TRAIL {
-            Step::End(End::Loop)
-        } else {
-            Step::Hop { node, cost }
-        }
+        if !may_hop(route, cost) { Step::End(End::Loop) } else { Step::Hop { node, cost } }
     }
 
     const fn is_nearest(&self, route: &Route, is_beyond: bool) -> bool {
@@ -375,12 +431,20 @@ impl Hops {
     }
 
     fn send(&mut self, passing: &mut Passing, node: NodeId, route: Route, now: Instant) {
-        let ahead = u32::from((route.hops + route.walk).saturating_sub(MAX_HOPS - USUAL_HOPS).min(USUAL_HOPS));
+        let usual = if matches!(route.to, Target::Introduced { .. }) { INTRODUCED_HOPS } else { USUAL_HOPS };
+        let ahead = u32::from((route.hops + route.walk).saturating_sub(MAX_HOPS - usual).min(usual));
         passing.reply = now + REPLY + REPLY_PER_HOP * ahead;
         passing.due = now + ACK;
         passing.tried.push(node);
         passing.is_lost = false;
         self.outbox.push_back(Output::Send(node, Message::Route(route)));
+    }
+
+    /// This node is an introduction point, if there is room.
+    fn register(&mut self, passing: Passing, token: Token, now: Instant) {
+        let outcome =
+            if self.keep(token, passing.source, None, now) { Ok(Reply::Registered(self.me)) } else { Err(End::Busy) };
+        self.finish(passing, outcome);
     }
 
     fn deliver(&mut self, passing: Passing, now: Instant) {
@@ -426,6 +490,19 @@ enum Step {
     End(End),
     Hop { node: NodeId, cost: u8 },
     Walk(NodeId),
+}
+
+/// Whether a route may take another hop of that cost.
+const fn may_hop(route: &Route, cost: u8) -> bool {
+    route.hops >= cost && route.trail.len() < MAX_TRAIL
+}
+
+/// Where a way leads back to.
+const fn back(source: Source) -> Back {
+    match source {
+        Source::Neighbour(node) => Back::Neighbour(node),
+        Source::Call(_) | Source::Through(_) => Back::Here,
+    }
 }
 
 /// How a node is named in a trail.

@@ -3,8 +3,9 @@
 use bitters_wire::id::NodeId;
 
 use crate::{
-    message::{Card, Message, Reach, Target},
+    message::{Card, Message, Reach, Secret, Target, Token},
     neighbours::Network,
+    position::Position,
 };
 
 /// What happened.
@@ -54,6 +55,15 @@ pub enum Input {
     },
     /// A neighbour says something.
     Received(NodeId, Message),
+    /// Has somebody introduce this node without knowing it. Answered once, with [`Output::Registered`].
+    Register {
+        /// Chosen by whoever asks.
+        token: u64,
+        /// Where the introduction point is to stand.
+        at: Position,
+        /// New for each point; the same if the way there was [lost](Output::WayLost), or is to be renewed before it is [old](crate::ways::LIFE).
+        secret: Secret,
+    },
     /// The time that the overlay named has come.
     Timeout,
 }
@@ -85,8 +95,17 @@ pub enum Output {
     Dial(NodeId),
     /// End a link.
     Drop(NodeId),
+    /// A registration's outcome.
+    Registered {
+        /// As it was asked with.
+        token: u64,
+        /// The introduction point. None: there is none, and it may be asked for again.
+        point: Option<NodeId>,
+    },
     /// This node may be cut off from the others: link it with somebody from outside, a seed or a server.
     Seek,
     /// Say something to a neighbour.
     Send(NodeId, Message),
+    /// The way from an introduction point is broken. It is to be [registered](Input::Register) again.
+    WayLost(Token),
 }

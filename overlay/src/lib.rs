@@ -12,6 +12,7 @@
 //! | [`dials`] | dials under way, and whom not to dial again yet |
 //! | [`pool`] | nodes that others spoke of |
 //! | [`seeking`] | when to look for others from outside |
+//! | [`ways`] | ways back to who registered, by which it is introduced |
 //! | [`overlay`] | the machine that all of these make up |
 //!
 //! The overlay sees node keys and bytes. It knows nothing of frames, links, personas or servers.
@@ -28,6 +29,7 @@ pub mod position;
 pub mod seeking;
 pub mod standing;
 pub mod wanted;
+pub mod ways;
 
 pub use io::{Input, Output};
 pub use overlay::Overlay;

@@ -2,6 +2,8 @@
 //!
 //! Bounds are part of the types' docs, and [`Message::decode`] refuses what exceeds them.
 
+use std::fmt;
+
 use bitters_wire::{
     codec::{self, DecodeError},
     id::NodeId,
@@ -51,9 +53,24 @@ pub struct Card {
     pub light: bool,
 }
 
+/// By what a node that registered is reached at its introduction point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Token(pub [u8; 16]);
+
+/// By what it registers, and registers again: random bytes, of which the [token](Token::of) is made.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret(pub [u8; 16]);
+
 /// For whom a route is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
+    /// Whoever registered by this token at that introduction point.
+    Introduced {
+        /// The introduction point.
+        at: NodeId,
+        /// The token.
+        token: Token,
+    },
     /// Whoever stands nearest.
     Nearest(Position),
     /// This node and nobody else.
@@ -65,6 +82,8 @@ pub enum Target {
 pub enum Question {
     /// Who stands near the target? The overlay itself replies with [`Reply::Found`].
     Find,
+    /// Be the introduction point of who sends this, which nobody sees. The overlay itself replies with [`Reply::Registered`].
+    Register(Secret),
     /// Bytes for whoever runs the overlay there, at most [`MAX_WORD`].
     Word(#[serde(with = "serde_bytes")] Vec<u8>),
 }
@@ -74,6 +93,8 @@ pub enum Question {
 pub enum Reply {
     /// Who stands near the target, nearest first: at most [`MAX_LIST`].
     Found(Vec<Card>),
+    /// This node is the introduction point now.
+    Registered(NodeId),
     /// Bytes, at most [`MAX_WORD`].
     Word(#[serde(with = "serde_bytes")] Vec<u8>),
 }
@@ -116,6 +137,8 @@ pub enum Message {
         /// Whether it is light.
         light: bool,
     },
+    /// The way by which somebody registered is over: it is broken beyond the sender, or there is another.
+    Lost(Token),
     /// Whom the sender is linked with, besides the receiver.
     Near {
         /// Whether `add` is the whole list, in place of what was said before.
@@ -152,6 +175,12 @@ pub enum Message {
     Want(bool),
 }
 
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
 impl Message {
     /// Its bytes.
     #[must_use]
@@ -174,6 +203,7 @@ impl Message {
             Self::Route(route) => route.is_bounded(),
             Self::RouteBack { reply: Reply::Found(cards), .. } => cards.len() <= MAX_LIST,
             Self::RouteBack { reply: Reply::Word(word), .. } => word.len() <= MAX_WORD,
+            Self::RouteBack { reply: Reply::Registered(_), .. } | Self::Lost(_) => true,
             Self::RouteEnd { hops, .. } => *hops <= MAX_HOPS,
             Self::About { .. } | Self::RouteAck { .. } | Self::Want(_) => true,
         }
@@ -183,7 +213,7 @@ impl Message {
 impl Route {
     fn is_bounded(&self) -> bool {
         let is_word_bounded = match &self.question {
-            Question::Find => true,
+            Question::Find | Question::Register(_) => true,
             Question::Word(word) => word.len() <= MAX_WORD,
         };
         is_word_bounded && self.hops <= MAX_HOPS && self.walk <= MAX_WALK && self.trail.len() <= MAX_TRAIL

@@ -171,7 +171,10 @@ impl Neighbours {
     /// neighbour is the target itself; who is light is asked for itself and for its own neighbours only.
     pub fn next(&self, to: Target, now: Instant, may: impl Fn(&Place) -> bool) -> Option<Next> {
         let goal = goal(to);
-        let exact = |place: &Place| matches!(to, Target::Node(node) if place.card.node == node);
+        let exact = |place: &Place| match to {
+            Target::Introduced { at: node, .. } | Target::Node(node) => place.card.node == node,
+            Target::Nearest(_) => false,
+        };
         let mut best: Option<((Rank, u64), NodeId)> = None;
         for neighbour in self.table.values().filter(|neighbour| may(&neighbour.place)) {
             let node = neighbour.place.card.node;
@@ -214,7 +217,7 @@ impl Neighbours {
 pub fn goal(to: Target) -> Position {
     match to {
         Target::Nearest(position) => position,
-        Target::Node(node) => Position::of(&node),
+        Target::Introduced { at: node, .. } | Target::Node(node) => Position::of(&node),
     }
 }
 

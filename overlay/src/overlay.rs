@@ -52,6 +52,8 @@ enum Purpose {
     Ask(u64),
     /// Who stands there?
     Find,
+    /// Whoever runs the overlay registers, by that token.
+    Register(u64),
 }
 
 /// A node's part in the overlay.
@@ -161,6 +163,7 @@ impl Overlay {
                 self.neighbours.on_about(&from, reach, light, now);
                 self.tend_soon(now);
             }
+            Message::Lost(token) => self.hops.on_lost(from, token),
             Message::Near { full, add, drop } => {
                 self.neighbours.on_near(&from, full, add, &drop);
                 self.tend_soon(now);
@@ -208,6 +211,7 @@ impl Overlay {
             match output {
                 hops::Output::Deliver { id, to, question } => self.on_delivered(id, to, question),
                 hops::Output::Done { id, source, tried, outcome } => self.on_done(id, source, tried, outcome, now),
+                hops::Output::Lost(token) => self.outbox.push_back(Output::WayLost(token)),
                 hops::Output::Send(node, message) => self.send(node, message),
             }
         }
@@ -222,6 +226,7 @@ impl Overlay {
                 let reply = Reply::Found(self.nearest_to(goal(to)));
                 self.hops.answer(id, &reply);
             }
+            Question::Register(_) => {} // What hops see to themselves isn't delivered.
             Question::Word(word) => self.outbox.push_back(Output::Deliver { id, to, word }),
         }
     }
@@ -242,7 +247,7 @@ impl Overlay {
     fn on_tested(&mut self, node: NodeId, outcome: Outcome, now: Instant) {
         match outcome {
             Outcome::Replied(Reply::Found(cards)) => self.learn(cards, now),
-            Outcome::Replied(Reply::Word(_)) | Outcome::Ended => {}
+            Outcome::Replied(Reply::Registered(_) | Reply::Word(_)) | Outcome::Ended => {}
             Outcome::Lost => {
                 if let Some(neighbour) = self.neighbours.find_mut(&node)
                     && neighbour.standing.on_failed_test(now)
@@ -261,6 +266,10 @@ impl Overlay {
             }
             (Some(Purpose::Ask(token)), _) => self.outbox.push_back(Output::Answered { token, word: None, attempt }),
             (Some(Purpose::Find), Some(Reply::Found(cards))) => self.learn(cards, now),
+            (Some(Purpose::Register(token)), reply) => {
+                let point = if let Some(Reply::Registered(point)) = reply { Some(point) } else { None };
+                self.outbox.push_back(Output::Registered { token, point });
+            }
             _ => {}
         }
     }
@@ -483,6 +492,11 @@ impl Machine for Overlay {
             Input::PeerDown(node) => self.on_peer_down(node, now),
             Input::PeerUp { node, network, is_dialler } => self.on_peer_up(node, network, is_dialler, now),
             Input::Received(from, message) => self.on_received(from, message, now),
+            Input::Register { token, at, secret } => {
+                let question = Question::Register(secret);
+                let ask = Ask { to: Target::Nearest(at), question, is_hidden: true, is_beyond: true, attempts: 3 };
+                self.on_ask(Purpose::Register(token), ask, now);
+            }
             Input::Timeout => self.on_timeout(now),
         }
         self.settle(now);

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::message::{Card, Reach};
+use crate::message::{Card, Reach, Secret};
 
 #[test]
 fn a_question_goes_to_whoever_is_named_and_the_reply_comes_back() {
@@ -135,6 +135,39 @@ fn random_hops_leave_no_trail() {
     assert_eq!(walks[..3], [(1, 0), (0, 0), (0, 1)], "two hops anywhere, then the first one that is named");
 }
 
+#[test]
+fn who_registered_is_asked_by_the_point_which_sees_only_the_hop_before() {
+    let secret = Secret([7; 16]);
+    for seed in 0..20 {
+        let mut net = Net::line(8);
+        let at = Position::of(&key(7));
+        net.question(seed % 4, Target::Nearest(at), 2, Question::Register(secret));
+        let Some(Outcome::Replied(Reply::Registered(point))) = net.run() else { panic!("there is a point") };
+        let target = Target::Introduced { at: point, token: Token::of(&secret) };
+        net.ask(5, target);
+        assert_eq!(net.run(), Some(Outcome::Replied(Reply::Word(vec![seed % 4]))));
+
+        let other = Target::Introduced { at: point, token: Token::of(&Secret([8; 16])) };
+        net.ask(5, other);
+        assert_eq!(net.run(), Some(Outcome::Ended), "nobody registered by that token");
+    }
+}
+
+#[test]
+fn a_way_that_breaks_is_told_to_who_registered() {
+    let secret = Secret([7; 16]);
+    let mut net = Net::line(8);
+    net.question(0, Target::Nearest(Position::of(&key(7))), 2, Question::Register(secret));
+    let Some(Outcome::Replied(Reply::Registered(point))) = net.run() else { panic!("there is a point") };
+    let before =
+        net.nodes.iter().find(|(_, (_, neighbours))| neighbours.find(&point).is_some()).map(|(node, _)| *node).unwrap();
+    let (hops, neighbours) = net.nodes.get_mut(&before).unwrap();
+    neighbours.remove(&point, Instant::START);
+    hops.on_gone(point, neighbours, Instant::START);
+    net.run();
+    assert_eq!(net.lost, [(0, Token::of(&secret))]);
+}
+
 proptest! {
     #[test]
     fn whatever_a_neighbour_says_tables_stay_bounded(
@@ -173,7 +206,10 @@ struct Net {
     silent: Vec<u8>,
     /// Nodes that acknowledge routes and drop them.
     holes: Vec<u8>,
+    /// Ways that nodes were told are broken.
+    lost: Vec<(u8, Token)>,
     routes: u32,
+    asked: u64,
     outcome: Option<Outcome>,
     now: Instant,
 }
@@ -197,7 +233,9 @@ impl Net {
             queue: VecDeque::new(),
             silent: Vec::new(),
             holes: Vec::new(),
+            lost: Vec::new(),
             routes: 0,
+            asked: 0,
             outcome: None,
             now: Instant::START,
         }
@@ -219,10 +257,15 @@ impl Net {
     }
 
     fn ask(&mut self, node: u8, to: Target) {
-        let route = Route { id: 1, to, hops: MAX_HOPS, walk: 0, trail: Vec::new(), question: Question::Find };
+        self.question(node, to, 0, Question::Find);
+    }
+
+    fn question(&mut self, node: u8, to: Target, walk: u8, question: Question) {
+        self.asked += 1;
+        let route = Route { id: self.asked, to, hops: MAX_HOPS, walk, trail: Vec::new(), question };
         let (hops, neighbours) = self.nodes.get_mut(&node).unwrap();
-        let start = Start { route, source: Source::Call(1), avoid: Vec::new(), is_beyond: false };
-        hops.start(start, neighbours, Instant::START);
+        let start = Start { route, source: Source::Call(1), avoid: Vec::new(), is_beyond: walk > 0 };
+        hops.start(start, neighbours, self.now);
     }
 
     fn start(&mut self, node: u8, route: Route, source: Source) {
@@ -262,6 +305,7 @@ impl Net {
                 self.queue.push_back((to, from, Message::RouteAck { id: route.id }));
             }
             Message::Route(route) => hops.on_route(key(from), route, neighbours, self.now),
+            Message::Lost(token) => hops.on_lost(key(from), token),
             Message::RouteAck { id } => hops.on_ack(key(from), id),
             Message::RouteBack { id, reply } => hops.on_back(key(from), id, reply, neighbours, self.now),
             Message::RouteEnd { id, hops: left, .. } => hops.on_end(key(from), id, left, neighbours, self.now),
@@ -276,6 +320,7 @@ impl Net {
             match output {
                 Output::Deliver { id, .. } => hops.answer(id, &Reply::Word(vec![node])),
                 Output::Done { outcome, .. } => self.outcome = Some(outcome),
+                Output::Lost(token) => self.lost.push((node, token)),
                 Output::Send(to, message) => {
                     self.routes += u32::from(matches!(message, Message::Route(_)));
                     self.queue.push_back((node, to.0[0], message));

@@ -25,6 +25,8 @@ pub struct Climate {
     pub crowd: Option<(usize, Duration)>,
     /// From when to when each node hears only half of the others.
     pub split: Option<[Duration; 2]>,
+    /// Whether nodes are asked by way of their introduction points, by who doesn't know them.
+    pub introduced: bool,
     /// Questions that are asked in each second.
     pub questions: u32,
     /// When the first one is asked, and the last.
@@ -43,6 +45,7 @@ pub const CLIMATE: Climate = Climate {
     beginning: Duration::from_secs(60),
     crowd: None,
     split: None,
+    introduced: false,
     questions: 10,
     asking: [Duration::from_secs(180), Duration::from_secs(480)],
 };

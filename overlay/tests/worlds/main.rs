@@ -41,6 +41,11 @@ fn mistaken_kinds_of_nat_and_silent_deaths_stop_nobody() {
 }
 
 #[test]
+fn who_is_known_by_introduction_points_alone_is_reached() {
+    assert_reached(Climate { introduced: true, ..CLIMATE });
+}
+
+#[test]
 fn two_halves_that_did_not_hear_each_other_are_one_again() {
     let split = Some([Duration::from_secs(120), Duration::from_secs(300)]);
     let asking = [Duration::from_secs(720), Duration::from_secs(840)];

@@ -8,7 +8,8 @@ use std::{
 use bitters_machine::{Machine, time::Instant};
 use bitters_overlay::{
     Input, Output, Overlay,
-    message::{Card, Message, Question, Reach, Target},
+    message::{Card, Message, Question, Reach, Secret, Target, Token},
+    position::Position,
 };
 use bitters_wire::id::NodeId;
 
@@ -26,6 +27,11 @@ const SOUGHT: usize = 2;
 const ICE: Duration = Duration::from_millis(400);
 /// Within what time a crowd comes.
 const CROWDING: Duration = Duration::from_secs(10);
+/// How many introduction points a node has, and when it has them first and again.
+const POINTS: usize = 3;
+const REGISTERING: [Duration; 2] = [Duration::from_secs(20), Duration::from_secs(300)];
+/// When it tries again where it got none.
+const REGISTERING_AGAIN: Duration = Duration::from_secs(5);
 /// Words between nodes: the first byte says what they are.
 const OFFER: u8 = 1;
 const WORD: u8 = 2;
@@ -42,6 +48,14 @@ struct Node {
     wake: Option<Instant>,
     /// Questions under way, by their token.
     asked: BTreeMap<u64, Asked>,
+    points: [Point; POINTS],
+}
+
+/// An introduction point of a node's.
+struct Point {
+    secret: Secret,
+    at: Position,
+    node: Option<NodeId>,
 }
 
 /// What a node's question was about.
@@ -49,8 +63,10 @@ struct Node {
 enum Asked {
     /// It dials somebody.
     Dial(u32),
-    /// It asks somebody for a word.
-    Word { of: u32, at: Instant },
+    /// It registers.
+    Point(usize),
+    /// It asks somebody for a word, by that introduction point if not by its name.
+    Word { of: u32, at: Instant, point: usize },
 }
 
 enum Event {
@@ -60,6 +76,7 @@ enum Event {
     Dies(u32),
     Down { at: u32, of: u32, link: u32 },
     Failed { at: u32, of: u32 },
+    Register { node: u32, point: usize },
     Split,
     Up { dialler: u32, other: u32 },
     Wake(u32),
@@ -137,6 +154,7 @@ impl World {
             Event::Dies(node) => self.dies(node),
             Event::Down { at, of, link } => self.down(at, of, link),
             Event::Failed { at, of } => self.input(at, Input::DialFailed(self.key(of))),
+            Event::Register { node, point } => self.register(node, point),
             Event::Split => self.split(),
             Event::Up { dialler, other } => self.up(dialler, other),
             Event::Wake(node) => {
@@ -165,8 +183,16 @@ impl World {
             links: BTreeMap::new(),
             wake: None,
             asked: BTreeMap::new(),
+            points: std::array::from_fn(|_| Point {
+                secret: Secret(self.rng.u128(..).to_be_bytes()),
+                at: Position(self.rng.u64(..)),
+                node: None,
+            }),
         };
         self.nodes.push(node);
+        for point in (0..POINTS).filter(|_| self.climate.introduced) {
+            self.clock.at(self.now + REGISTERING[0], Event::Register { node: number, point });
+        }
         self.by_key.insert(NodeId(key), number);
         self.seek(number);
         self.alive.push(number);
@@ -265,9 +291,39 @@ impl World {
         self.clock.at(self.now + Duration::from_secs(1) / self.climate.questions, Event::Ask);
         let (Some(asker), Some(of)) = (self.anybody(), self.anybody()) else { return };
         if asker != of {
-            let to = Target::Node(self.key(of));
-            self.question(asker, to, vec![WORD], Asked::Word { of, at: self.now });
+            self.ask_for(asker, of, self.now, 0);
         }
+    }
+
+    /// Asks for a word. Whoever has no such introduction point, or none any longer, isn't reached.
+    fn ask_for(&mut self, asker: u32, of: u32, at: Instant, point: usize) {
+        let to = if self.climate.introduced {
+            let Some(Point { secret, node, .. }) = self.nodes[of as usize].points.get(point) else {
+                return self.figures.word(false, 0, self.now.since(at));
+            };
+            let Some(node) = *node else { return self.ask_for(asker, of, at, point + 1) };
+            Target::Introduced { at: node, token: Token::of(secret) }
+        } else {
+            Target::Node(self.key(of))
+        };
+        self.question(asker, to, vec![WORD], Asked::Word { of, at, point });
+    }
+
+    fn register(&mut self, node: u32, point: usize) {
+        self.tokens += 1;
+        let token = self.tokens;
+        let Point { secret, at, .. } = self.nodes[node as usize].points[point];
+        self.nodes[node as usize].asked.insert(token, Asked::Point(point));
+        self.input(node, Input::Register { token, at, secret });
+    }
+
+    fn registered(&mut self, node: u32, token: u64, at: Option<NodeId>) {
+        let Some(Asked::Point(point)) = self.nodes[node as usize].asked.remove(&token) else {
+            panic!("it is answered once")
+        };
+        self.nodes[node as usize].points[point].node = at;
+        let again = if at.is_some() { REGISTERING[1] } else { REGISTERING_AGAIN };
+        self.clock.at(self.now + again, Event::Register { node, point });
     }
 
     /// A node that has been there for a while and isn't a black hole.
@@ -282,8 +338,9 @@ impl World {
         self.tokens += 1;
         let token = self.tokens;
         self.nodes[asker as usize].asked.insert(token, asked);
-        let attempts = if matches!(asked, Asked::Dial(_)) { 1 } else { 3 };
-        self.input(asker, Input::Ask { token, to, word, is_hidden: false, attempts });
+        let is_hidden = matches!(to, Target::Introduced { .. });
+        let attempts = if is_hidden || matches!(asked, Asked::Dial(_)) { 1 } else { 3 };
+        self.input(asker, Input::Ask { token, to, word, is_hidden, attempts });
     }
 
     fn input(&mut self, node: u32, input: Input) {
@@ -305,8 +362,13 @@ impl World {
                 self.question(node, Target::Node(key), word, Asked::Dial(self.by_key[&key]));
             }
             Output::Drop(key) => self.hang_up(node, self.by_key[&key]),
+            Output::Registered { token, point } => self.registered(node, token, point),
             Output::Seek => self.seek(node),
             Output::Send(key, message) => self.send(node, self.by_key[&key], message),
+            Output::WayLost(token) => {
+                let lost = self.nodes[node as usize].points.iter().position(|point| Token::of(&point.secret) == token);
+                self.clock.at(self.now, Event::Register { node, point: lost.expect("it was registered") });
+            }
         }
     }
 
@@ -333,11 +395,15 @@ impl World {
                 };
                 self.clock.at(self.now + after, event);
             }
-            Asked::Word { of, at } => {
-                // Whoever died meanwhile can't be reached.
-                if self.overlay(of).is_some() {
-                    self.figures.word(word == Some(&[WORD]), attempt, self.now.since(at));
-                }
+            Asked::Point(_) => panic!("a registration has an outcome of its own"),
+            // Whoever died meanwhile can't be reached.
+            Asked::Word { of, .. } if self.overlay(of).is_none() => {}
+            Asked::Word { of, at, point } if self.climate.introduced && word.is_none() => {
+                self.ask_for(node, of, at, point + 1);
+            }
+            Asked::Word { at, point, .. } => {
+                let attempt = if point > 0 { 2 } else { attempt };
+                self.figures.word(word == Some(&[WORD]), attempt, self.now.since(at));
             }
         }
     }
