@@ -7,7 +7,7 @@ use bitters_wire::id::NodeId;
 
 use crate::{
     hops::{Source, Start},
-    message::{MAX_HOPS, MAX_WALK, Question, Reply, Route, Target},
+    message::{MAX_HOPS, Question, Reply, Route, Target},
 };
 
 /// How many routes each attempt takes at once.
@@ -140,13 +140,9 @@ impl Calls {
             let id = self.rng.u64(..);
             call.live.push(id);
             let Ask { to, question, is_hidden, is_beyond, .. } = call.ask.clone();
-            // Neither number says how far it is from where the route began.
-            let (hops, walk) = if is_hidden {
-                (self.rng.u8(MAX_HOPS - 3..=MAX_HOPS), self.rng.u8(MAX_WALK - 1..=MAX_WALK))
-            } else {
-                (MAX_HOPS, 0)
-            };
-            let route = Route { id, to, hops, walk, trail: Vec::new(), question };
+            // The number doesn't say how far it is from where the route began.
+            let hops = if is_hidden { self.rng.u8(MAX_HOPS - 3..=MAX_HOPS) } else { MAX_HOPS };
+            let route = Route { id, to, hops, walks: is_hidden, trail: Vec::new(), question };
             starts.push(Start { route, source: Source::Call(number), avoid: call.used.clone(), is_beyond });
         }
         starts
@@ -213,10 +209,10 @@ mod tests {
         let mut numbers = bitters_machine::map::Set::new();
         for number in 0..100 {
             let start = calls.ask(number, Ask { is_hidden: true, ..ask(1) }, Instant::START).remove(0);
-            assert!((2..=MAX_WALK).contains(&start.route.walk));
-            numbers.insert((start.route.hops, start.route.walk));
+            assert!(start.route.walks);
+            numbers.insert(start.route.hops);
         }
-        assert_eq!(numbers.len(), 8);
+        assert_eq!(numbers.len(), 4);
     }
 
     const BOB: NodeId = NodeId([0xb0; 32]);

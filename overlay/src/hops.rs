@@ -33,6 +33,10 @@ const REPLY: Duration = Duration::from_secs(1);
 const REPLY_PER_HOP: Duration = Duration::from_millis(400);
 /// Hops that this is counted for.
 const USUAL_HOPS: u8 = 6;
+/// Random hops that are still to come, on the average.
+const USUAL_WALK: u8 = 3;
+/// A walk goes on at each hop but every third.
+const WALK_ENDS: u8 = 3;
 /// Hops that it is counted for where a route goes on by the way of who registered.
 const INTRODUCED_HOPS: u8 = 14;
 /// Hops that are left once a route leads away from its target: whoever isn't found where it should stand is probably gone.
@@ -222,11 +226,10 @@ impl Hops {
             return self.end(from, &route, End::Busy);
         }
         self.outbox.push_back(Output::Send(from, Message::RouteAck { id }));
-        self.start(
-            Start { route, source: Source::Neighbour(from), avoid: Vec::new(), is_beyond: false },
-            neighbours,
-            now,
-        );
+        let walks = route.walks && self.rng.u8(..WALK_ENDS) > 0;
+        let route = Route { walks, ..route };
+        let source = Source::Neighbour(from);
+        self.start(Start { route, source, avoid: Vec::new(), is_beyond: false }, neighbours, now);
     }
 
     /// The next hop has the route.
@@ -338,13 +341,19 @@ impl Hops {
     fn go_on(&mut self, mut passing: Passing, neighbours: &Neighbours, now: Instant) {
         match self.judge(&passing, neighbours, now) {
             Step::Deliver if let Question::Register(secret) = passing.route.question => {
-                self.register(passing, Token::of(&secret), now)
+                self.register(passing, Token::of(&secret), now);
             }
             Step::Deliver => self.deliver(passing, now),
             Step::End(why) => self.finish(passing, Err(why)),
             Step::Walk(node) => {
-                let walk = passing.route.walk.saturating_sub(1);
-                let route = Route { walk, ..passing.route.clone() };
+                let route = passing.route.clone();
+                self.send(&mut passing, node, route, now);
+                self.passing.insert(passing.route.id, passing);
+            }
+            Step::Way(node) => {
+                // A hop on the way isn't in the trail, as it may be who asks.
+                passing.route.hops -= 1;
+                let route = passing.route.clone();
                 self.send(&mut passing, node, route, now);
                 self.passing.insert(passing.route.id, passing);
             }
@@ -353,7 +362,7 @@ impl Hops {
                 if cost > 1 {
                     passing.route.hops = passing.route.hops.min(DETOUR);
                 }
-                let mut route = Route { walk: 0, ..passing.route.clone() };
+                let mut route = Route { walks: false, ..passing.route.clone() };
                 route.trail.push(mark(self.at));
                 self.send(&mut passing, node, route, now);
                 self.passing.insert(passing.route.id, passing);
@@ -373,15 +382,15 @@ impl Hops {
             match self.ways.find(token, now) {
                 Some(Back::Here) => return Step::Deliver,
                 Some(Back::Neighbour(node))
-                    if may_hop(route, 1) && *source != Source::Neighbour(node) && !tried.contains(&node) =>
+                    if route.hops > 0 && *source != Source::Neighbour(node) && !tried.contains(&node) =>
                 {
-                    return Step::Hop { node, cost: 1 };
+                    return Step::Way(node);
                 }
                 _ if at == self.me => return Step::End(End::DeadEnd),
                 _ => {}
             }
         }
-        if route.walk > 0
+        if route.walks
             && let Some(node) = self.anybody(passing, neighbours, now)
         {
             return Step::Walk(node);
@@ -431,8 +440,9 @@ impl Hops {
     }
 
     fn send(&mut self, passing: &mut Passing, node: NodeId, route: Route, now: Instant) {
+        let walk = if route.walks { USUAL_WALK } else { 0 };
         let usual = if matches!(route.to, Target::Introduced { .. }) { INTRODUCED_HOPS } else { USUAL_HOPS };
-        let ahead = u32::from((route.hops + route.walk).saturating_sub(MAX_HOPS - usual).min(usual));
+        let ahead = u32::from((route.hops + walk).saturating_sub(MAX_HOPS - usual).min(usual));
         passing.reply = now + REPLY + REPLY_PER_HOP * ahead;
         passing.due = now + ACK;
         passing.tried.push(node);
@@ -490,6 +500,7 @@ enum Step {
     End(End),
     Hop { node: NodeId, cost: u8 },
     Walk(NodeId),
+    Way(NodeId),
 }
 
 /// Whether a route may take another hop of that cost.

@@ -20,8 +20,6 @@ pub const MAX_LIST: usize = 32;
 pub const MAX_HOPS: u8 = 24;
 /// Nodes in a trail, at most.
 pub const MAX_TRAIL: usize = 16;
-/// Random hops before a route, at most.
-pub const MAX_WALK: u8 = 3;
 /// Bytes of any message, at most: a full list, or a route with its trail.
 pub const MAX_MESSAGE: usize = 2048;
 
@@ -108,8 +106,8 @@ pub struct Route {
     pub to: Target,
     /// How many hops it may still take, those into dead ends too: at most [`MAX_HOPS`].
     pub hops: u8,
-    /// How many of them go anywhere, so that nobody sees where it began: at most [`MAX_WALK`]. Until then there is no trail.
-    pub walk: u8,
+    /// Whether it goes anywhere, so that nobody sees where it began. As long as it does, it has no trail, and no hop is counted.
+    pub walks: bool,
     /// Who has passed it on, by the upper half of their positions: at most [`MAX_TRAIL`].
     pub trail: Vec<u32>,
     /// What is asked.
@@ -216,7 +214,7 @@ impl Route {
             Question::Find | Question::Register(_) => true,
             Question::Word(word) => word.len() <= MAX_WORD,
         };
-        is_word_bounded && self.hops <= MAX_HOPS && self.walk <= MAX_WALK && self.trail.len() <= MAX_TRAIL
+        is_word_bounded && self.hops <= MAX_HOPS && self.trail.len() <= MAX_TRAIL
     }
 }
 
@@ -231,15 +229,14 @@ mod tests {
         let card = |byte| Card { node: NodeId([byte; 32]), reach: Reach::Hard, light: true };
         let near = |count: usize| Message::Near { full: true, add: vec![card(1); count], drop: vec![] };
         let word = |len| Message::RouteBack { id: 1, reply: Reply::Word(vec![7; len]) };
-        let route = |hops, walk| Message::Route(Route { hops, walk, ..route() });
+        let route = |hops| Message::Route(Route { hops, ..route() });
         for (message, is_bounded) in [
             (near(MAX_LIST), true),
             (near(MAX_LIST + 1), false),
             (word(MAX_WORD), true),
             (word(MAX_WORD + 1), false),
-            (route(MAX_HOPS, MAX_WALK), true),
-            (route(MAX_HOPS + 1, 0), false),
-            (route(1, MAX_WALK + 1), false),
+            (route(MAX_HOPS), true),
+            (route(MAX_HOPS + 1), false),
         ] {
             assert_eq!(Message::decode(&message.encode()).is_ok(), is_bounded, "{message:?}");
         }
@@ -256,6 +253,6 @@ mod tests {
 
     fn route() -> Route {
         let to = Target::Nearest(Position(9));
-        Route { id: 7, to, hops: 4, walk: 1, trail: vec![1, 2], question: Question::Word(vec![0; MAX_WORD]) }
+        Route { id: 7, to, hops: 4, walks: true, trail: vec![1, 2], question: Question::Word(vec![0; MAX_WORD]) }
     }
 }

@@ -306,8 +306,14 @@ impl Overlay {
             let mut word = vec![0; self.rng.usize(TEST_BYTES)];
             self.rng.fill(&mut word);
             let (id, hops) = (self.rng.u64(..), self.rng.u8(TEST_HOPS));
-            let route =
-                Route { id, to: Target::Node(other), hops, walk: 0, trail: Vec::new(), question: Question::Word(word) };
+            let route = Route {
+                id,
+                to: Target::Node(other),
+                hops,
+                walks: false,
+                trail: Vec::new(),
+                question: Question::Word(word),
+            };
             let start = Start { route, source: Source::Through(node), avoid: Vec::new(), is_beyond: true };
             self.hops.start(start, &mut self.neighbours, now);
         }
@@ -331,8 +337,14 @@ impl Overlay {
     /// Looks for itself by a neighbour from outside, which may belong to an island of its own.
     fn look_through(&mut self, node: NodeId, now: Instant) {
         let to = Target::Nearest(self.own.at);
-        let route =
-            Route { id: self.rng.u64(..), to, hops: MAX_HOPS, walk: 0, trail: Vec::new(), question: Question::Find };
+        let route = Route {
+            id: self.rng.u64(..),
+            to,
+            hops: MAX_HOPS,
+            walks: false,
+            trail: Vec::new(),
+            question: Question::Find,
+        };
         let start = Start { route, source: Source::Through(node), avoid: Vec::new(), is_beyond: true };
         self.hops.start(start, &mut self.neighbours, now);
     }

@@ -64,7 +64,7 @@ fn a_route_that_comes_again_is_a_loop_and_one_that_was_answered_is_answered_agai
     net.ask(0, Target::Node(key(1)));
     net.run();
     let route =
-        Route { id: 77, to: Target::Node(key(1)), hops: 4, walk: 0, trail: Vec::new(), question: Question::Find };
+        Route { id: 77, to: Target::Node(key(1)), hops: 4, walks: false, trail: Vec::new(), question: Question::Find };
     let (hops, neighbours) = net.nodes.get_mut(&2).unwrap();
     hops.on_route(key(0), route.clone(), neighbours, Instant::START);
     while hops.poll_output().is_some() {}
@@ -88,7 +88,7 @@ fn a_neighbour_that_asks_too_much_is_told_so_and_others_are_not() {
     let mut net = Net::full(4);
     let (hops, neighbours) = net.nodes.get_mut(&0).unwrap();
     let route =
-        |id| Route { id, to: Target::Node(key(3)), hops: 9, walk: 0, trail: Vec::new(), question: Question::Find };
+        |id| Route { id, to: Target::Node(key(3)), hops: 9, walks: false, trail: Vec::new(), question: Question::Find };
     let is_busy = |output| matches!(output, Output::Send(_, Message::RouteEnd { why: End::Busy, .. }));
     for id in 0..1000 {
         hops.on_route(key(1), route(id), neighbours, Instant::START);
@@ -119,7 +119,7 @@ fn random_hops_leave_no_trail() {
         id: 1,
         to: Target::Node(key(11)),
         hops: MAX_HOPS,
-        walk: 2,
+        walks: true,
         trail: Vec::new(),
         question: Question::Find,
     };
@@ -127,21 +127,42 @@ fn random_hops_leave_no_trail() {
     let mut walks = Vec::new();
     while let Some((from, to, message)) = net.queue.pop_front() {
         if let Message::Route(route) = &message {
-            walks.push((route.walk, route.trail.len()));
-            assert!(route.walk == 0 || !route.trail.contains(&mark(Position::of(&key(0)))));
+            walks.push((route.walks, route.trail.len()));
+            assert!(!route.trail.contains(&mark(Position::of(&key(0)))));
         }
         net.arrive(from, to, message);
     }
-    assert_eq!(walks[..3], [(1, 0), (0, 0), (0, 1)], "two hops anywhere, then the first one that is named");
+    let (walked, named): (Vec<_>, Vec<_>) = walks.into_iter().partition(|(walks, _)| *walks);
+    assert!(
+        !walked.is_empty() && walked.iter().all(|(_, trail)| *trail == 0) && named[0].1 == 1,
+        "{walked:?} {named:?}"
+    );
 }
 
 #[test]
-fn who_registered_is_asked_by_the_point_which_sees_only_the_hop_before() {
+fn no_hop_but_the_first_sees_who_registers_or_who_asks_by_a_point() {
+    for node in 0..12 {
+        let mut net = Net::full(12);
+        let at = Target::Nearest(Position::of(&key((node + 5) % 12)));
+        let register = Question::Register(Secret([7; 16]));
+        let Reply::Registered(point) = net.ask_walking(node, at, &register) else { panic!("nobody else replies") };
+        net.shows_nothing_of(node);
+        net.said.clear();
+
+        let asker = (node + 1) % 12;
+        let target = Target::Introduced { at: point, token: Token::of(&Secret([7; 16])) };
+        assert_eq!(net.ask_walking(asker, target, &Question::Find), Reply::Word(vec![node]));
+        net.shows_nothing_of(asker);
+    }
+}
+
+#[test]
+fn who_registered_is_asked_by_the_point() {
     let secret = Secret([7; 16]);
     for seed in 0..20 {
         let mut net = Net::line(8);
         let at = Position::of(&key(7));
-        net.question(seed % 4, Target::Nearest(at), 2, Question::Register(secret));
+        net.question(seed % 4, Target::Nearest(at), true, Question::Register(secret));
         let Some(Outcome::Replied(Reply::Registered(point))) = net.run() else { panic!("there is a point") };
         let target = Target::Introduced { at: point, token: Token::of(&secret) };
         net.ask(5, target);
@@ -157,7 +178,7 @@ fn who_registered_is_asked_by_the_point_which_sees_only_the_hop_before() {
 fn a_way_that_breaks_is_told_to_who_registered() {
     let secret = Secret([7; 16]);
     let mut net = Net::line(8);
-    net.question(0, Target::Nearest(Position::of(&key(7))), 2, Question::Register(secret));
+    net.question(0, Target::Nearest(Position::of(&key(7))), true, Question::Register(secret));
     let Some(Outcome::Replied(Reply::Registered(point))) = net.run() else { panic!("there is a point") };
     let before =
         net.nodes.iter().find(|(_, (_, neighbours))| neighbours.find(&point).is_some()).map(|(node, _)| *node).unwrap();
@@ -180,7 +201,7 @@ proptest! {
             match kind {
                 0 => {
                     let to = if id.is_multiple_of(2) { Target::Node(key(0)) } else { Target::Node(key(5)) };
-                    let route = Route { id, to, hops: 3, walk: 0, trail: Vec::new(), question: Question::Find };
+                    let route = Route { id, to, hops: 3, walks: false, trail: Vec::new(), question: Question::Find };
                     hops.on_route(from, route, neighbours, Instant::START);
                 }
                 1 => hops.on_ack(from, id),
@@ -209,6 +230,8 @@ struct Net {
     /// Ways that nodes were told are broken.
     lost: Vec<(u8, Token)>,
     routes: u32,
+    /// All that was said, and by whom.
+    said: Vec<(u8, Message)>,
     asked: u64,
     outcome: Option<Outcome>,
     now: Instant,
@@ -235,6 +258,7 @@ impl Net {
             holes: Vec::new(),
             lost: Vec::new(),
             routes: 0,
+            said: Vec::new(),
             asked: 0,
             outcome: None,
             now: Instant::START,
@@ -257,14 +281,25 @@ impl Net {
     }
 
     fn ask(&mut self, node: u8, to: Target) {
-        self.question(node, to, 0, Question::Find);
+        self.question(node, to, false, Question::Find);
     }
 
-    fn question(&mut self, node: u8, to: Target, walk: u8, question: Question) {
+    /// Asks until somebody replies: a route that comes by the same node twice ends there.
+    fn ask_walking(&mut self, node: u8, to: Target, question: &Question) -> Reply {
+        for _ in 0..10 {
+            self.question(node, to, true, question.clone());
+            if let Some(Outcome::Replied(reply)) = self.run() {
+                return reply;
+            }
+        }
+        panic!("nobody replies");
+    }
+
+    fn question(&mut self, node: u8, to: Target, walks: bool, question: Question) {
         self.asked += 1;
-        let route = Route { id: self.asked, to, hops: MAX_HOPS, walk, trail: Vec::new(), question };
+        let route = Route { id: self.asked, to, hops: MAX_HOPS, walks, trail: Vec::new(), question };
         let (hops, neighbours) = self.nodes.get_mut(&node).unwrap();
-        let start = Start { route, source: Source::Call(1), avoid: Vec::new(), is_beyond: walk > 0 };
+        let start = Start { route, source: Source::Call(1), avoid: Vec::new(), is_beyond: walks };
         hops.start(start, neighbours, self.now);
     }
 
@@ -272,6 +307,16 @@ impl Net {
         let (hops, neighbours) = self.nodes.get_mut(&node).unwrap();
         hops.start(Start { route, source, avoid: Vec::new(), is_beyond: false }, neighbours, Instant::START);
         self.perform(node);
+    }
+
+    /// Neither the node's key nor its mark is in anything that was said.
+    fn shows_nothing_of(&self, node: u8) {
+        assert!(self.said.iter().filter(|(by, _)| *by != node).count() > 1, "others say something");
+        for (_, message) in &self.said {
+            assert!(!message.encode().windows(32).any(|window| window == key(node).0), "{message:?}");
+            let trail = if let Message::Route(route) = message { &route.trail[..] } else { &[] };
+            assert!(!trail.contains(&mark(Position::of(&key(node)))), "{message:?}");
+        }
     }
 
     /// Runs until the question's outcome is known.
@@ -323,6 +368,7 @@ impl Net {
                 Output::Lost(token) => self.lost.push((node, token)),
                 Output::Send(to, message) => {
                     self.routes += u32::from(matches!(message, Message::Route(_)));
+                    self.said.push((node, message.clone()));
                     self.queue.push_back((node, to.0[0], message));
                 }
             }

@@ -97,7 +97,7 @@ fn what_is_too_long_is_neither_asked_nor_answered() {
             id: len as u64,
             to: Target::Node(NODE),
             hops: 1,
-            walk: 0,
+            walks: false,
             trail: vec![],
             question: Question::Word(vec![]),
         };
@@ -113,7 +113,7 @@ fn what_is_too_long_is_neither_asked_nor_answered() {
 #[test]
 fn what_a_stranger_says_is_not_heard() {
     let mut node = Node::new();
-    let route = Route { id: 1, to: Target::Node(NODE), hops: 1, walk: 0, trail: vec![], question: Question::Find };
+    let route = Route { id: 1, to: Target::Node(NODE), hops: 1, walks: false, trail: vec![], question: Question::Find };
     for message in [Message::Route(route), node.overlay.neighbours.whole(), Message::Want(true)] {
         node.says(key(1), message);
         assert_eq!(node.outputs(), []);
