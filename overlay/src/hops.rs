@@ -87,6 +87,8 @@ pub enum Output {
         id: u64,
         /// For whom it was.
         to: Target,
+        /// The neighbour that it came by, if it began elsewhere.
+        from: Option<NodeId>,
         /// What is asked.
         question: Question,
     },
@@ -461,7 +463,8 @@ impl Hops {
         let Route { id, to, question, .. } = passing.route;
         self.delivered.insert(id, Delivered { from: vec![passing.source], reply: None, at: now });
         self.delivered.shed(MAX_DELIVERED, |delivered| delivered.at);
-        self.outbox.push_back(Output::Deliver { id, to, question });
+        let from = if let Source::Neighbour(from) = passing.source { Some(from) } else { None };
+        self.outbox.push_back(Output::Deliver { id, to, from, question });
     }
 
     fn finish(&mut self, passing: Passing, outcome: Result<Reply, End>) {

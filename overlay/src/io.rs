@@ -87,6 +87,8 @@ pub enum Output {
         id: u64,
         /// For whom it was.
         to: Target,
+        /// The neighbour that it came by. None: it began here.
+        from: Option<NodeId>,
         /// The question.
         word: Vec<u8>,
     },

@@ -108,6 +108,12 @@ impl Overlay {
         &self.neighbours
     }
 
+    /// The nodes that are to be near links: the nearest that are known. Some may not be linked yet.
+    #[must_use]
+    pub const fn near(&self) -> &Set<NodeId> {
+        &self.near
+    }
+
     /// Whether a link that somebody wants is welcome. It isn't if what that node was given got lost before, with many links into one network,
     /// and where there are enough links, unless it stands near.
     #[must_use]
@@ -209,7 +215,7 @@ impl Overlay {
     fn settle(&mut self, now: Instant) {
         while let Some(output) = self.hops.poll_output() {
             match output {
-                hops::Output::Deliver { id, to, question } => self.on_delivered(id, to, question),
+                hops::Output::Deliver { id, to, from, question } => self.on_delivered(id, to, from, question),
                 hops::Output::Done { id, source, tried, outcome } => self.on_done(id, source, tried, outcome, now),
                 hops::Output::Lost(token) => self.outbox.push_back(Output::WayLost(token)),
                 hops::Output::Send(node, message) => self.send(node, message),
@@ -220,14 +226,14 @@ impl Overlay {
         }
     }
 
-    fn on_delivered(&mut self, id: u64, to: Target, question: Question) {
+    fn on_delivered(&mut self, id: u64, to: Target, from: Option<NodeId>, question: Question) {
         match question {
             Question::Find => {
                 let reply = Reply::Found(self.nearest_to(goal(to)));
                 self.hops.answer(id, &reply);
             }
             Question::Register(_) => {} // What hops see to themselves isn't delivered.
-            Question::Word(word) => self.outbox.push_back(Output::Deliver { id, to, word }),
+            Question::Word(word) => self.outbox.push_back(Output::Deliver { id, to, from, word }),
         }
     }
 
